@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-3-Clause
+#
+#   make                 release build: ./dnsflow and ./dnsflow_read      make V=1        with the commands
+#   make check           all tests                                       make check-asan, check-tsan
+#   make bench           measured figures                                make fuzz T=message S=60
+#   make lint fmt clean  make install uninstall DESTDIR= PREFIX=
+#
+# Variables: CC, CFLAGS, LDFLAGS, WERROR=1 (warnings are errors), BUILD (directory below build/).
+
+BUILD    ?= release
+PREFIX   ?= /usr/local
+O        := build/$(BUILD)
+PYTHON   ?= /usr/bin/python3
+PACKAGES := libpcap libarchive
+ifeq ($(origin CC),default)
+CC       := gcc
+endif
+
+# What the programs are made of. Release builds are hardened; scripts/lint/hardening looks at the result.
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef -Wformat=2 \
+            -Wimplicit-fallthrough $(if $(WERROR),-Werror)
+FORTIFY  := $(shell echo 'int x;' | $(CC) -O2 -D_FORTIFY_SOURCE=3 -Werror -xc -c -o /dev/null - 2>/dev/null && echo 3 || echo 2)
+HARDEN   := -fPIE -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=$(FORTIFY)
+ifneq ($(filter x86_64 i%86,$(shell $(CC) -dumpmachine | cut -d- -f1)),)
+HARDEN   += -fcf-protection=full
+endif
+CFLAGS   ?= -O2 -g
+LINK     := -pie -Wl,-z,relro,-z,now,-z,noexecstack -pthread
+
+ifeq ($(BUILD),asan)
+CFLAGS   := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+HARDEN   := -fPIE
+endif
+ifeq ($(BUILD),tsan)
+CFLAGS   := -O1 -g -fsanitize=thread
+HARDEN   := -fPIE
+endif
+
+CPPFLAGS_ALL := -D_GNU_SOURCE -Isrc -Iinclude -MMD -MP $(shell pkg-config --cflags $(PACKAGES))
+CFLAGS_ALL   := -std=c11 $(WARNINGS) $(HARDEN) -pthread $(CFLAGS)
+LIBS         := $(shell pkg-config --libs $(PACKAGES))
+$(if $(LIBS),,$(error libpcap or libarchive not found; run scripts/install-deps build))
+
+SOURCES  := $(wildcard src/*/*.c)
+OBJECTS  := $(SOURCES:%.c=$(O)/obj/%.o)
+MAINS    := $(O)/obj/src/sensor/main.o $(O)/obj/src/reader/main.o
+LIBRARY  := $(O)/libdnsflow.a
+SHARED   := $(filter-out $(O)/obj/src/sensor/% $(O)/obj/src/reader/%,$(OBJECTS))
+SENSOR   := $(filter $(O)/obj/src/sensor/%,$(OBJECTS))
+READER   := $(filter $(O)/obj/src/reader/%,$(OBJECTS))
+TESTS    := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c tests/prop/test_*.c))
+BENCHES  := $(patsubst %.c,$(O)/%,$(wildcard bench/*.c))
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@echo "  $(1)  $(2)")
+
+.PHONY: all programs tests check check-asan check-tsan bench fuzz lint fmt clean install uninstall
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+# The release build also stands at the top, where its users look for it.
+all: programs $(if $(filter release,$(BUILD)),dnsflow dnsflow_read)
+programs: $(O)/dnsflow $(O)/dnsflow_read
+
+dnsflow dnsflow_read: %: $(O)/%
+	$(Q)cp $< $@
+
+$(O)/obj/%.o: %.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c $< -o $@
+
+# libdnsflow: the wire codec, without the rest
+$(LIBRARY): $(filter $(O)/obj/src/flow/%,$(OBJECTS))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(O)/dnsflow: $(SENSOR) $(SHARED)
+$(O)/dnsflow_read: $(READER) $(SHARED)
+$(O)/dnsflow $(O)/dnsflow_read:
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LINK) $^ -o $@ $(LIBS)
+
+# A test or a benchmark is one file, linked with everything but the mains.
+$(O)/tests/% $(O)/bench/%: LIBS += $(shell pkg-config --libs cmocka 2>/dev/null)
+$(O)/tests/%: $(O)/obj/tests/%.o $(filter-out $(MAINS),$(OBJECTS))
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LINK) $^ -o $@ $(LIBS)
+$(O)/bench/%: $(O)/obj/bench/%.o $(filter-out $(MAINS),$(OBJECTS))
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LINK) $^ -o $@ $(LIBS)
+
+tests: programs $(TESTS) $(BENCHES)
+
+check: tests $(if $(filter release,$(BUILD)),all)
+	$(Q)scripts/run-tests $(O) $(TESTS)
+
+check-asan check-tsan: check-%:
+	$(Q)$(MAKE) BUILD=$* check
+
+bench: all $(BENCHES)
+	$(Q)bench/run $(O)
+
+lint: all
+	$(Q)scripts/lint/run
+
+fmt:
+	$(Q)clang-format -i $(shell git ls-files 'src/**/*.[ch]' 'include/*.h' 'tests/**/*.[ch]' 'bench/*.[ch]')
+
+install: all $(LIBRARY)
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include \
+	    $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 dnsflow $(DESTDIR)$(PREFIX)/sbin/dnsflow
+	install -m 755 dnsflow_read dnsflow_read.py $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/libdnsflow.a
+	install -m 644 include/dnsflow.h $(DESTDIR)$(PREFIX)/include/dnsflow.h
+	install -m 644 docs/man/dnsflow.8 $(DESTDIR)$(PREFIX)/share/man/man8/dnsflow.8
+	install -m 644 docs/man/dnsflow_read.1 $(DESTDIR)$(PREFIX)/share/man/man1/dnsflow_read.1
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/sbin/dnsflow $(DESTDIR)$(PREFIX)/bin/dnsflow_read $(DESTDIR)$(PREFIX)/bin/dnsflow_read.py \
+	    $(DESTDIR)$(PREFIX)/lib/libdnsflow.a $(DESTDIR)$(PREFIX)/include/dnsflow.h \
+	    $(DESTDIR)$(PREFIX)/share/man/man8/dnsflow.8 $(DESTDIR)$(PREFIX)/share/man/man1/dnsflow_read.1
+
+clean:
+	rm -rf build dnsflow dnsflow_read
+
+-include $(OBJECTS:.o=.d) $(patsubst %,$(O)/obj/%.d,$(basename $(wildcard tests/*/*.c bench/*.c)))

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Time in microseconds. Capture times count from the Unix epoch and may jump either way; the monotonic clock is for
+ * measuring and waiting only. */
+#ifndef DNSFLOW_BASE_CLOCK_H
+#define DNSFLOW_BASE_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+enum { SECOND_US = 1000000 };
+
+static inline int64_t clock_us(clockid_t which)
+{
+    struct timespec now;
+    clock_gettime(which, &now);
+    return (int64_t)now.tv_sec * SECOND_US + now.tv_nsec / 1000;
+}
+
+static inline int64_t clock_monotonic_us(void)
+{
+    return clock_us(CLOCK_MONOTONIC);
+}
+
+static inline int64_t clock_unix_us(void)
+{
+    return clock_us(CLOCK_REALTIME);
+}
+
+#endif

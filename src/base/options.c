@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "base/options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_ROWS = 64, LONG_ONLY = 256 };
+
+/* The table in getopt_long's shape. Row i without a letter gets the value LONG_ONLY + i. */
+struct getopt_shape {
+    char letters[2 + 2 * MAX_ROWS + 1];
+    struct option longs[MAX_ROWS + 1];
+};
+
+static void shape_table(const struct option_row *rows, struct getopt_shape *shape)
+{
+    size_t used = 0, i;
+    memset(shape, 0, sizeof(*shape));
+    shape->letters[used++] = '+'; /* stop at the first argument that is no option */
+    shape->letters[used++] = ':'; /* tell a missing argument from an unknown option */
+    for (i = 0; rows[i].name && i < MAX_ROWS; i++) {
+        shape->longs[i].name = rows[i].name;
+        shape->longs[i].has_arg = rows[i].arg ? required_argument : no_argument;
+        shape->longs[i].val = rows[i].letter ? rows[i].letter : LONG_ONLY + (int)i;
+        if (!rows[i].letter)
+            continue;
+        shape->letters[used++] = rows[i].letter;
+        if (rows[i].arg)
+            shape->letters[used++] = ':';
+    }
+}
+
+static const struct option_row *find_row(const struct option_row *rows, int value)
+{
+    if (value >= LONG_ONLY)
+        return &rows[value - LONG_ONLY];
+    for (; rows->name; rows++)
+        if (rows->letter == value)
+            return rows;
+    return NULL;
+}
+
+static int refuse(const struct option_row *rows, int found, char **argv, struct error *err)
+{
+    const char *given = argv[optind - 1];
+    char letter[3] = {'-', (char)optopt, 0};
+    const struct option_row *row = optopt ? find_row(rows, optopt) : NULL;
+    if (found == ':' && row)
+        return error_set(err, "option --%s: expected an argument: %s", row->name, row->arg);
+    if (optopt > 0 && optopt < LONG_ONLY && !row)
+        given = letter;
+    return error_set(err, "option %s: not known here; --help lists the options", given);
+}
+
+int options_parse(const struct option_row *rows, int argc, char **argv, void *config, struct error *err)
+{
+    struct getopt_shape shape;
+    struct error why;
+    int found;
+
+    shape_table(rows, &shape);
+    opterr = 0;
+    optind = 1;
+    while ((found = getopt_long(argc, argv, shape.letters, shape.longs, NULL)) != -1) {
+        if (found == '?' || found == ':')
+            return refuse(rows, found, argv, err);
+        const struct option_row *row = find_row(rows, found);
+        if (row->take(config, optarg, &why) == 0)
+            continue;
+        if (!row->arg)
+            return error_set(err, "option --%s: %s", row->name, why.text);
+        return error_set(err, "option --%s %s: %s", row->name, optarg, why.text);
+    }
+    if (optind < argc)
+        return error_set(err, "argument %s: not expected; every input is given by an option, see --help",
+                         argv[optind]);
+    return 0;
+}
+
+/* Prints `text`, indenting the lines after its first one. */
+static void print_indented(const char *text, int indent, FILE *out)
+{
+    for (; *text; text++) {
+        fputc(*text, out);
+        if (*text == '\n')
+            fprintf(out, "%*s", indent, "");
+    }
+    fputc('\n', out);
+}
+
+void options_help(const struct option_row *rows, const char *program, const char *purpose, FILE *out)
+{
+    enum { COLUMN = 32 };
+    fprintf(out, "usage: %s [options]\n%s\n\n", program, purpose);
+    for (; rows->name; rows++) {
+        char left[64];
+        char letter[5] = "    ";
+        if (rows->letter) {
+            letter[0] = '-';
+            letter[1] = rows->letter;
+            letter[2] = ',';
+        }
+        int used = snprintf(left, sizeof(left), "  %s--%s%s%s", letter, rows->name, rows->arg ? " " : "",
+                            rows->arg ? rows->arg : "");
+        fprintf(out, "%-*s", COLUMN, left);
+        if (used >= COLUMN)
+            fprintf(out, "\n%*s", COLUMN, "");
+        print_indented(rows->help, COLUMN, out);
+    }
+}
+
+int parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *out, struct error *err)
+{
+    char *end;
+    uint64_t v;
+    errno = 0;
+    v = isdigit((unsigned char)text[0]) ? strtoull(text, &end, 10) : 0;
+    if (!isdigit((unsigned char)text[0]) || *end || errno || v < min || v > max)
+        return error_set(err, "expected a number from %" PRIu64 " to %" PRIu64, min, max);
+    *out = v;
+    return 0;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Command lines from a table: one row gives the short letter, the long name, the argument, the help text and the
+ * function that takes the value. The help text is printed from the same rows. */
+#ifndef DNSFLOW_BASE_OPTIONS_H
+#define DNSFLOW_BASE_OPTIONS_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/error.h"
+
+/* Stores `value` (NULL for an option without argument) in `config`. Returns 0, or -1 with what was expected. */
+typedef int option_take(void *config, const char *value, struct error *err);
+
+struct option_row {
+    char letter;      /* 0 = long name only */
+    const char *name; /* long name, without dashes */
+    const char *arg;  /* name of the argument in the help, NULL = none */
+    option_take *take;
+    const char *help; /* may hold line breaks */
+};
+
+/* Takes every option of argv into `config`; the rows end with one whose name is NULL. Arguments that are no options
+ * are refused. Returns 0, or -1 with one line that names the option, the value and what is expected. */
+int options_parse(const struct option_row *rows, int argc, char **argv, void *config, struct error *err);
+
+/* Prints "usage: PROGRAM [options]" and a line for each row. */
+void options_help(const struct option_row *rows, const char *program, const char *purpose, FILE *out);
+
+/* The whole of `text` as a decimal number in min..max. Returns 0, or -1 with "expected ...". */
+int parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *out, struct error *err);
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Where frames come from. A backend is one file: it fills a struct capture_ops and makes a struct capture. Packets are
+ * borrowed in batches and point into the backend's memory until the next borrow or close. A capture belongs to one
+ * thread. */
+#ifndef DNSFLOW_CAPTURE_CAPTURE_H
+#define DNSFLOW_CAPTURE_CAPTURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "net/packet.h"
+
+enum { CAPTURE_BATCH = 256 }; /* packets that are worth borrowing at a time */
+
+/* Results of capture_borrow() other than a count. */
+enum {
+    CAPTURE_IDLE = 0,    /* nothing now: a signal came, or the backend's waiting time is over */
+    CAPTURE_END = -1,    /* there is no more */
+    CAPTURE_FAILED = -2, /* the source is broken; what came before was good */
+};
+
+struct capture_stats {
+    uint64_t received;   /* frames behind the kernel's filter, dropped ones included */
+    uint64_t dropped;    /* of these, lost for want of room */
+    uint64_t if_dropped; /* lost by the interface */
+};
+
+struct capture_ops {
+    int (*borrow)(void *self, struct packet *packets, int max, struct error *err);
+    void (*stats)(void *self, struct capture_stats *out);                   /* NULL: a source that loses nothing */
+    void (*progress)(void *self, uint64_t *done, uint64_t *total);          /* NULL: no end to measure against */
+    void (*close)(void *self);
+};
+
+struct capture;
+
+/* Opens the capture file `path`, "-" = standard input: pcap or pcapng, plain or compressed (gzip, bzip2, xz, zstd,
+ * lz4), known by its first bytes. */
+int capture_open_file(const char *path, struct capture **out, struct error *err);
+
+struct capture_live_options {
+    const char *interface;
+    const char *filter; /* pcap expression, NULL = none */
+    bool promiscuous;
+};
+
+/* Opens an interface through libpcap. A borrow waits 100 ms at the most. */
+int capture_open_live(const struct capture_live_options *options, struct capture **out, struct error *err);
+
+/* Name of the first interface that is up and not loopback, in `name`. */
+int capture_default_interface(char *name, size_t size, struct error *err);
+
+/* Gives back the last batch and fills packets[0..max). Returns their number, or one of the results above; with
+ * CAPTURE_FAILED *err says what is broken. */
+int capture_borrow(struct capture *capture, struct packet *packets, int max, struct error *err);
+
+/* Counters since the opening; all zero for a source that loses nothing. */
+void capture_stats(struct capture *capture, struct capture_stats *out);
+
+/* How far a file has been read, in bytes of the file as it is stored. False: not known. */
+bool capture_progress(struct capture *capture, uint64_t *done, uint64_t *total);
+
+/* NULL is fine. */
+void capture_close(struct capture *capture);
+
+/* For backends: wraps `self`, which close() must free. On failure `self` is closed. */
+int capture_create(const struct capture_ops *ops, void *self, struct capture **out, struct error *err);
+
+#endif

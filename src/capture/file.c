@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Capture files: large reads into one reused buffer, out of which packets are lent. What is left of a record at the
+ * end of the buffer moves to its front before the next read. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "capture/capture.h"
+#include "capture/format.h"
+#include "capture/stream.h"
+
+enum {
+    READ_SIZE = 256 * 1024, /* small enough to stay in the processor's cache */
+    BUFFER_SIZE = BLOCK_MAX + READ_SIZE,
+    FILE_HEADER = 24,
+};
+
+struct file_capture {
+    struct stream *stream;
+    char *name; /* for messages */
+    bool is_pcapng;
+    bool at_end;
+    struct pcap_format pcap;
+    struct pcapng_format pcapng;
+    uint64_t offset; /* of buffer[start], counted after decompression */
+    uint64_t skip;   /* bytes to pass over that are not in the buffer yet */
+    size_t start, end;
+    uint8_t *buffer;
+};
+
+static int fail_at(const struct file_capture *file, struct error *err)
+{
+    struct error why = *err;
+    error_set(err, "%s: at byte %" PRIu64 ": %s", file->name, file->offset, why.text);
+    return CAPTURE_FAILED;
+}
+
+static void take(struct file_capture *file, uint64_t used)
+{
+    uint64_t have = file->end - file->start;
+    uint64_t now = used < have ? used : have;
+    file->start += (size_t)now;
+    file->skip += used - now;
+    file->offset += used;
+}
+
+/* Reads on behind what is left. Returns 1, 0 at the end of the file, or a capture result. */
+static int fill(struct file_capture *file, struct error *err)
+{
+    memmove(file->buffer, file->buffer + file->start, file->end - file->start);
+    file->end -= file->start;
+    file->start = 0;
+    ssize_t n = stream_read(file->stream, file->buffer + file->end, READ_SIZE, err);
+    if (n == STREAM_INTERRUPTED)
+        return CAPTURE_IDLE;
+    if (n < 0) {
+        file->at_end = true;
+        return fail_at(file, err);
+    }
+    file->at_end = n == 0;
+    file->end += (size_t)n;
+    if (file->skip > 0) {
+        uint64_t skip = file->skip < file->end ? file->skip : file->end;
+        file->start = (size_t)skip;
+        file->skip -= skip;
+    }
+    return 1;
+}
+
+static enum record_kind next_record(struct file_capture *file, struct packet *out, uint64_t *used, struct error *err)
+{
+    const uint8_t *at = file->buffer + file->start;
+    size_t left = file->end - file->start;
+    return file->is_pcapng ? pcapng_record(&file->pcapng, at, left, out, used, err)
+                           : pcap_record(&file->pcap, at, left, out, used, err);
+}
+
+/* Lends what the buffer holds in whole. Returns the number, 0 when more bytes are needed, or CAPTURE_FAILED. */
+static int lend(struct file_capture *file, struct packet *packets, int max, struct error *err)
+{
+    int count = 0;
+    while (count < max) {
+        uint64_t used = 0;
+        enum record_kind kind = next_record(file, &packets[count], &used, err);
+        if (kind == RECORD_SHORT || (kind == RECORD_BROKEN && count > 0))
+            break;
+        if (kind == RECORD_BROKEN) {
+            file->at_end = true;
+            return fail_at(file, err);
+        }
+        take(file, used);
+        count += kind == RECORD_PACKET;
+    }
+    return count;
+}
+
+static int borrow(void *self, struct packet *packets, int max, struct error *err)
+{
+    struct file_capture *file = self;
+    for (;;) {
+        int count = file->skip == 0 ? lend(file, packets, max, err) : 0;
+        if (count != 0)
+            return count;
+        if (file->at_end && file->start == file->end && file->skip == 0)
+            return CAPTURE_END;
+        if (file->at_end) {
+            file->start = file->end;
+            file->skip = 0;
+            error_set(err, "the file ends inside a record");
+            return fail_at(file, err);
+        }
+        int filled = fill(file, err);
+        if (filled != 1)
+            return filled;
+    }
+}
+
+static void progress(void *self, uint64_t *done, uint64_t *total)
+{
+    const struct file_capture *file = self;
+    stream_progress(file->stream, done, total);
+}
+
+static void close_file(void *self)
+{
+    struct file_capture *file = self;
+    if (!file)
+        return;
+    stream_close(file->stream);
+    pcapng_format_close(&file->pcapng);
+    free(file->buffer);
+    free(file->name);
+    free(file);
+}
+
+/* Reads the file header and decides on the format. */
+static int read_header(struct file_capture *file, struct error *err)
+{
+    static const uint8_t section[4] = {0x0a, 0x0d, 0x0d, 0x0a};
+    while (file->end < FILE_HEADER && !file->at_end) {
+        ssize_t n = stream_read(file->stream, file->buffer + file->end, READ_SIZE, err);
+        if (n < 0)
+            return n == STREAM_INTERRUPTED ? error_set(err, "interrupted") : -1;
+        file->at_end = n == 0;
+        file->end += (size_t)n;
+    }
+    if (file->end >= sizeof(section) && memcmp(file->buffer, section, sizeof(section)) == 0) {
+        file->is_pcapng = true;
+        return 0;
+    }
+    if (file->end == 0)
+        return error_set(err, "the file is empty; expected pcap or pcapng");
+    if (file->end < FILE_HEADER)
+        return error_set(err, "not a capture: shorter than a pcap header");
+    if (pcap_format_open(&file->pcap, file->buffer, err) != 0)
+        return -1;
+    take(file, FILE_HEADER);
+    return 0;
+}
+
+int capture_open_file(const char *path, struct capture **out, struct error *err)
+{
+    static const struct capture_ops ops = {.borrow = borrow, .progress = progress, .close = close_file};
+    const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
+    struct file_capture *file = calloc(1, sizeof(*file));
+    struct error why;
+
+    if (!file || !(file->name = strdup(name)) || !(file->buffer = malloc(BUFFER_SIZE))) {
+        close_file(file);
+        return error_set(err, "%s: out of memory", name);
+    }
+    if (stream_open(path, &file->stream, &why) != 0 || read_header(file, &why) != 0) {
+        error_set(err, "%s: %s", name, why.text);
+        close_file(file);
+        return -1;
+    }
+    return capture_create(&ops, file, out, err);
+}

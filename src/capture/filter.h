@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * A user's pcap filter expression, run on frames of any link type. Belongs to one thread. */
+#ifndef DNSFLOW_CAPTURE_FILTER_H
+#define DNSFLOW_CAPTURE_FILTER_H
+
+#include "base/error.h"
+#include "net/packet.h"
+
+struct filter;
+
+/* Returns -1 when the expression is no valid one for Ethernet nor for raw IP. */
+int filter_create(const char *expression, struct filter **out, struct error *err);
+
+/* Whether the frame passes. Frames of a link type for which the expression makes no sense do not. */
+bool filter_match(struct filter *filter, const struct packet *packet);
+
+/* NULL is fine. */
+void filter_destroy(struct filter *filter);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The pcap format (https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap).
+ *   file:   magic 4 | major 2 | minor 2 | 0 4 | 0 4 | snap length 4 | FCS 4 bits, 0 12, link type 16
+ *   record: seconds 4 | fraction 4 | captured length 4 | wire length 4 [| modified: interface 4 | protocol 2 | type 1 | 0 1] */
+#include <string.h>
+
+#include "base/clock.h"
+#include "capture/format.h"
+
+static uint32_t number32(const struct pcap_format *format, const uint8_t *p)
+{
+    uint32_t v;
+    memcpy(&v, p, sizeof(v));
+    return format->swapped ? __builtin_bswap32(v) : v;
+}
+
+static uint16_t number16(const struct pcap_format *format, const uint8_t *p)
+{
+    uint16_t v;
+    memcpy(&v, p, sizeof(v));
+    return format->swapped ? __builtin_bswap16(v) : v;
+}
+
+int pcap_format_open(struct pcap_format *format, const uint8_t *head, struct error *err)
+{
+    uint32_t magic;
+    memset(format, 0, sizeof(*format));
+    memcpy(&magic, head, sizeof(magic));
+    if (magic != 0xa1b2c3d4 && magic != 0xa1b23c4d && magic != 0xa1b2cd34) {
+        format->swapped = true;
+        magic = __builtin_bswap32(magic);
+    }
+    if (magic != 0xa1b2c3d4 && magic != 0xa1b23c4d && magic != 0xa1b2cd34)
+        return error_set(err, "not a capture: neither pcap nor pcapng, plain or compressed");
+    format->nanoseconds = magic == 0xa1b23c4d;
+    format->record_header = magic == 0xa1b2cd34 ? 24 : 16;
+    unsigned major = number16(format, head + 4), minor = number16(format, head + 6);
+    if (major != 2)
+        return error_set(err, "pcap version %u.%u is not known; 2.x is", major, minor);
+    format->lengths_swapped = minor < 3;
+    format->link_type = (uint16_t)number32(format, head + 20);
+    return 0;
+}
+
+enum record_kind pcap_record(struct pcap_format *format, const uint8_t *at, size_t left, struct packet *out,
+                             uint64_t *used, struct error *err)
+{
+    if (left < format->record_header)
+        return RECORD_SHORT;
+    uint32_t seconds = number32(format, at), fraction = number32(format, at + 4);
+    uint32_t captured = number32(format, at + 8), wire = number32(format, at + 12);
+    if (format->lengths_swapped) {
+        uint32_t swap = captured;
+        captured = wire;
+        wire = swap;
+    }
+    if (captured > RECORD_CAPTURED_MAX) {
+        error_set(err, "a record claims %u captured bytes, over %d", captured, RECORD_CAPTURED_MAX);
+        return RECORD_BROKEN;
+    }
+    *used = (uint64_t)format->record_header + captured;
+    if (left < *used)
+        return RECORD_SHORT;
+    out->bytes = at + format->record_header;
+    out->captured_len = captured;
+    out->wire_len = wire;
+    out->time_us = (int64_t)seconds * SECOND_US + (format->nanoseconds ? fraction / 1000 : fraction);
+    out->link_type = format->link_type;
+    return RECORD_PACKET;
+}

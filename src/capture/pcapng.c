@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The pcapng format (https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng).
+ *   block: type 4 | total length 4 | body, padded to 4 | total length 4 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "capture/format.h"
+
+enum {
+    BLOCK_HEADER = 8,
+    BLOCK_OVERHEAD = 12,
+    INTERFACES_MAX = 65536,
+    OPTION_TSRESOL = 9,
+    OPTION_TSOFFSET = 14,
+};
+
+#define BLOCK_SECTION 0x0a0d0d0au
+#define BLOCK_INTERFACE 1u
+#define BLOCK_PACKET 2u /* obsolete */
+#define BLOCK_SIMPLE 3u
+#define BLOCK_ENHANCED 6u
+#define SECTION_MAGIC 0x1a2b3c4du
+
+/* A block's body and what is known of its byte order. */
+struct block {
+    struct pcapng_format *format;
+    const uint8_t *body;
+    size_t body_len;
+    struct packet *out;
+    struct error *err;
+};
+
+static uint32_t number32(const struct pcapng_format *format, const uint8_t *p)
+{
+    uint32_t v;
+    memcpy(&v, p, sizeof(v));
+    return format->swapped ? __builtin_bswap32(v) : v;
+}
+
+static uint16_t number16(const struct pcapng_format *format, const uint8_t *p)
+{
+    uint16_t v;
+    memcpy(&v, p, sizeof(v));
+    return format->swapped ? __builtin_bswap16(v) : v;
+}
+
+static enum record_kind broken(struct error *err, const char *text)
+{
+    error_set(err, "%s", text);
+    return RECORD_BROKEN;
+}
+
+/* A timestamp in units of the interface's resolution, in microseconds. */
+static int64_t to_us(uint64_t units, const struct pcapng_interface *interface)
+{
+    unsigned n = interface->resolution & 0x7f;
+    uint64_t us = units;
+    if (interface->resolution & 0x80) {
+        uint64_t seconds = n < 64 ? units >> n : 0;
+        uint64_t rest = n < 64 ? units & ((UINT64_C(1) << n) - 1) : units;
+        for (; n > 40; n--) /* finer than needed: 2^-40 s and the product stay within 64 bits */
+            rest >>= 1;
+        us = seconds * SECOND_US + (rest * SECOND_US >> n);
+    } else if (n == 9) {
+        us = units / 1000;
+    } else {
+        for (; n > 6 && us > 0; n--)
+            us /= 10;
+        for (; n < 6; n++)
+            us *= 10;
+    }
+    return (int64_t)(us + (uint64_t)interface->offset_us);
+}
+
+/* options: code 2 | length 2 | value, padded to 4; code 0 ends them */
+static void read_interface_options(struct block *b, size_t at, struct pcapng_interface *interface)
+{
+    while (at + 4 <= b->body_len) {
+        unsigned code = number16(b->format, b->body + at);
+        size_t len = number16(b->format, b->body + at + 2);
+        at += 4;
+        if (code == 0 || len > b->body_len - at)
+            return;
+        if (code == OPTION_TSRESOL && len >= 1)
+            interface->resolution = b->body[at];
+        if (code == OPTION_TSOFFSET && len >= 8) {
+            uint64_t low = number32(b->format, b->body + at), high = number32(b->format, b->body + at + 4);
+            uint64_t seconds = b->format->swapped == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+                                   ? low << 32 | high
+                                   : high << 32 | low;
+            interface->offset_us = (int64_t)(seconds * SECOND_US);
+        }
+        at += (len + 3) & ~(size_t)3;
+    }
+}
+
+/* link type 2 | reserved 2 | snap length 4 | options */
+static enum record_kind read_interface(struct block *b)
+{
+    struct pcapng_format *f = b->format;
+    if (b->body_len < 8)
+        return broken(b->err, "an interface block is too short");
+    if (f->interfaces_count == f->interfaces_size) {
+        size_t size = f->interfaces_size ? 2 * f->interfaces_size : 8;
+        void *grown = size <= INTERFACES_MAX ? realloc(f->interfaces, size * sizeof(*f->interfaces)) : NULL;
+        if (!grown)
+            return broken(b->err, "more than 65536 interfaces in a section");
+        f->interfaces = grown;
+        f->interfaces_size = size;
+    }
+    struct pcapng_interface *interface = &f->interfaces[f->interfaces_count++];
+    memset(interface, 0, sizeof(*interface));
+    interface->link_type = number16(f, b->body);
+    interface->snap_len = number32(f, b->body + 4);
+    interface->resolution = 6;
+    read_interface_options(b, 8, interface);
+    return RECORD_OTHER;
+}
+
+static enum record_kind fill_packet(struct block *b, size_t interface, const uint8_t *time, uint32_t captured,
+                                    uint32_t wire, size_t data_at)
+{
+    struct pcapng_format *f = b->format;
+    if (interface >= f->interfaces_count)
+        return broken(b->err, "a packet names an interface that no block describes");
+    if (captured > b->body_len - data_at || captured > RECORD_CAPTURED_MAX)
+        return broken(b->err, "a packet claims more captured bytes than its block holds");
+    const struct pcapng_interface *in = &f->interfaces[interface];
+    if (time)
+        f->last_time_us = to_us((uint64_t)number32(f, time) << 32 | number32(f, time + 4), in);
+    b->out->bytes = b->body + data_at;
+    b->out->captured_len = captured;
+    b->out->wire_len = wire;
+    b->out->time_us = f->last_time_us;
+    b->out->link_type = in->link_type;
+    return RECORD_PACKET;
+}
+
+/* enhanced: interface 4 | time 8 | captured length 4 | wire length 4 | data
+ * obsolete: interface 2 | drops 2 | then the same */
+static enum record_kind read_packet(struct block *b, uint32_t type)
+{
+    const struct pcapng_format *f = b->format;
+    if (b->body_len < 20)
+        return broken(b->err, "a packet block is too short");
+    size_t interface = type == BLOCK_PACKET ? number16(f, b->body) : number32(f, b->body);
+    return fill_packet(b, interface, b->body + 4, number32(f, b->body + 12), number32(f, b->body + 16), 20);
+}
+
+/* wire length 4 | data; from interface 0, cut at its snap length */
+static enum record_kind read_simple_packet(struct block *b)
+{
+    if (b->body_len < 4)
+        return broken(b->err, "a packet block is too short");
+    uint32_t wire = number32(b->format, b->body), captured = wire;
+    if (b->format->interfaces_count > 0) {
+        uint32_t snap_len = b->format->interfaces[0].snap_len;
+        if (snap_len > 0 && captured > snap_len)
+            captured = snap_len;
+    }
+    return fill_packet(b, 0, NULL, captured, wire, 4);
+}
+
+/* byte-order magic 4 | major 2 | minor 2 | section length 8 | options. A section forgets the interfaces of the last. */
+static enum record_kind read_section(struct block *b)
+{
+    if (b->body_len < 16)
+        return broken(b->err, "a section header is too short");
+    if (number16(b->format, b->body + 4) != 1)
+        return broken(b->err, "pcapng of a version other than 1.x");
+    b->format->interfaces_count = 0;
+    return RECORD_OTHER;
+}
+
+/* The total length of the block at `at`, of which 12 bytes are there; a section header sets the byte order first. */
+static bool block_length(struct pcapng_format *format, const uint8_t *at, uint32_t *len)
+{
+    uint32_t type;
+    memcpy(&type, at, sizeof(type));
+    if (type == BLOCK_SECTION) {
+        uint32_t magic;
+        memcpy(&magic, at + BLOCK_HEADER, sizeof(magic));
+        if (magic != SECTION_MAGIC && __builtin_bswap32(magic) != SECTION_MAGIC)
+            return false;
+        format->swapped = magic != SECTION_MAGIC;
+    }
+    *len = number32(format, at + 4);
+    if (*len < BLOCK_OVERHEAD || *len > UINT32_MAX - 3)
+        return false;
+    *len = (*len + 3) & ~3u;
+    return true;
+}
+
+enum record_kind pcapng_record(struct pcapng_format *format, const uint8_t *at, size_t left, struct packet *out,
+                               uint64_t *used, struct error *err)
+{
+    uint32_t len;
+    if (left < BLOCK_OVERHEAD)
+        return RECORD_SHORT;
+    if (!block_length(format, at, &len))
+        return broken(err, "a block header is damaged");
+    uint32_t type = number32(format, at);
+    *used = len;
+    if (type != BLOCK_SECTION && type != BLOCK_INTERFACE && type != BLOCK_PACKET && type != BLOCK_SIMPLE &&
+        type != BLOCK_ENHANCED)
+        return RECORD_OTHER;
+    if (len > BLOCK_MAX)
+        return broken(err, "a block claims more than 1 MiB");
+    if (left < len)
+        return RECORD_SHORT;
+    if (((number32(format, at + len - 4) + 3) & ~3u) != len)
+        return broken(err, "the two lengths of a block differ");
+    struct block b = {format, at + BLOCK_HEADER, len - BLOCK_OVERHEAD, out, err};
+    switch (type) {
+    case BLOCK_SECTION:
+        return read_section(&b);
+    case BLOCK_INTERFACE:
+        return read_interface(&b);
+    case BLOCK_SIMPLE:
+        return read_simple_packet(&b);
+    default:
+        return read_packet(&b, type);
+    }
+}
+
+void pcapng_format_close(struct pcapng_format *format)
+{
+    free(format->interfaces);
+    format->interfaces = NULL;
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Plain files go through read(); compressed ones, known by their magic, through libarchive with exactly the filters
+ * named here: enabling all of them would let it start helper programs. */
+#include "capture/stream.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { HEAD = 8, ARCHIVE_BLOCK = 1 << 16 };
+
+struct stream {
+    int fd;
+    uint64_t done, total;
+    uint8_t head[HEAD]; /* read to know the format, and given out first */
+    size_t head_len, head_at;
+    struct archive *archive; /* NULL = plain */
+    uint8_t *block;          /* what libarchive reads into */
+};
+
+static const struct {
+    uint8_t len;
+    uint8_t magic[6];
+    int (*enable)(struct archive *);
+    const char *name;
+} filters[] = {
+    {2, {0x1f, 0x8b}, archive_read_support_filter_gzip, "gzip"},
+    {3, {'B', 'Z', 'h'}, archive_read_support_filter_bzip2, "bzip2"},
+    {6, {0xfd, '7', 'z', 'X', 'Z', 0x00}, archive_read_support_filter_xz, "xz"},
+    {4, {0x28, 0xb5, 0x2f, 0xfd}, archive_read_support_filter_zstd, "zstd"},
+    {4, {0x04, 0x22, 0x4d, 0x18}, archive_read_support_filter_lz4, "lz4"},
+};
+
+static ssize_t read_stored(struct stream *stream, uint8_t *buffer, size_t len)
+{
+    size_t ahead = stream->head_len - stream->head_at;
+    if (ahead > 0) {
+        if (len > ahead)
+            len = ahead;
+        memcpy(buffer, stream->head + stream->head_at, len);
+        stream->head_at += len;
+        return (ssize_t)len;
+    }
+    ssize_t n = read(stream->fd, buffer, len);
+    if (n > 0)
+        stream->done += (uint64_t)n;
+    return n;
+}
+
+static la_ssize_t archive_block(struct archive *archive, void *context, const void **block)
+{
+    struct stream *stream = context;
+    ssize_t n;
+    do
+        n = read_stored(stream, stream->block, ARCHIVE_BLOCK);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        archive_set_error(archive, errno, "%s", strerror(errno));
+    *block = stream->block;
+    return n;
+}
+
+/* One raw entry behind one filter. A filter that libarchive would hand to a program (ARCHIVE_WARN) is refused. */
+static int open_archive(struct stream *stream, size_t filter, struct error *err)
+{
+    struct archive_entry *entry;
+    stream->archive = archive_read_new();
+    stream->block = malloc(ARCHIVE_BLOCK);
+    if (!stream->archive || !stream->block)
+        return error_set(err, "out of memory");
+    if (filters[filter].enable(stream->archive) != ARCHIVE_OK)
+        return error_set(err, "this libarchive cannot read %s", filters[filter].name);
+    archive_read_support_format_raw(stream->archive);
+    if (archive_read_open(stream->archive, stream, NULL, archive_block, NULL) != ARCHIVE_OK ||
+        archive_read_next_header(stream->archive, &entry) != ARCHIVE_OK)
+        return error_set(err, "broken %s data: %s", filters[filter].name, archive_error_string(stream->archive));
+    return 0;
+}
+
+/* A short first read from a pipe is completed, so that the magic is whole. */
+static int read_head(struct stream *stream, struct error *err)
+{
+    while (stream->head_len < HEAD) {
+        ssize_t n = read(stream->fd, stream->head + stream->head_len, HEAD - stream->head_len);
+        if (n < 0 && errno == EINTR)
+            return error_set(err, "interrupted");
+        if (n < 0)
+            return error_set(err, "%s", strerror(errno));
+        if (n == 0)
+            break;
+        stream->head_len += (size_t)n;
+    }
+    stream->done = stream->head_len;
+    return 0;
+}
+
+static int open_format(struct stream *stream, struct error *err)
+{
+    size_t i;
+    if (read_head(stream, err) != 0)
+        return -1;
+    for (i = 0; i < sizeof(filters) / sizeof(filters[0]); i++)
+        if (stream->head_len >= filters[i].len && memcmp(stream->head, filters[i].magic, filters[i].len) == 0)
+            return open_archive(stream, i, err);
+    return 0;
+}
+
+int stream_open(const char *path, struct stream **out, struct error *err)
+{
+    struct stream *stream = calloc(1, sizeof(*stream));
+    struct stat info;
+    if (!stream)
+        return error_errno(err, "cannot open");
+    stream->fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (stream->fd < 0) {
+        error_set(err, "%s", strerror(errno));
+        stream_close(stream);
+        return -1;
+    }
+    if (fstat(stream->fd, &info) == 0 && S_ISREG(info.st_mode))
+        stream->total = (uint64_t)info.st_size;
+    if (open_format(stream, err) != 0) {
+        stream_close(stream);
+        return -1;
+    }
+    *out = stream;
+    return 0;
+}
+
+ssize_t stream_read(struct stream *stream, uint8_t *buffer, size_t len, struct error *err)
+{
+    ssize_t n;
+    if (stream->archive) {
+        n = archive_read_data(stream->archive, buffer, len);
+        if (n < 0)
+            return error_set(err, "broken compressed data: %s", archive_error_string(stream->archive));
+        return n;
+    }
+    n = read_stored(stream, buffer, len);
+    if (n < 0 && errno == EINTR)
+        return STREAM_INTERRUPTED;
+    if (n < 0)
+        return error_set(err, "%s", strerror(errno));
+    return n;
+}
+
+void stream_progress(const struct stream *stream, uint64_t *done, uint64_t *total)
+{
+    *done = stream->done;
+    *total = stream->total;
+}
+
+void stream_close(struct stream *stream)
+{
+    if (!stream)
+        return;
+    archive_read_free(stream->archive);
+    if (stream->fd > STDIN_FILENO)
+        close(stream->fd);
+    free(stream->block);
+    free(stream);
+}

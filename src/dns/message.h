@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * From the bytes of a DNS message (RFC 1035 section 4) to what a record is made of, in one pass and without memory of
+ * its own. Only the header, the question and the answer section are read: what is wrong behind them costs nothing. */
+#ifndef DNSFLOW_DNS_MESSAGE_H
+#define DNSFLOW_DNS_MESSAGE_H
+
+#include "base/bytes.h"
+#include "base/drops.h"
+
+enum {
+    DNS_MESSAGE_MAX = 65535,
+    DNS_NAMES_MAX = 255,                  /* names a record can hold */
+    DNS_IP4_MAX = DNS_MESSAGE_MAX / 15,   /* an A answer takes 15 bytes at least: 1 + 10 + 4 */
+    DNS_IP6_MAX = DNS_MESSAGE_MAX / 27,   /* an AAAA answer 27: 1 + 10 + 16 */
+    DNS_RECORDS_MAX = DNS_IP4_MAX,
+    DNS_OWNERS_MAX = 32,                  /* records of one mDNS message */
+};
+
+/* One record's worth. Made once and used again for every message: 57 KiB, of which a message touches what it fills. */
+struct dns_response {
+    uint16_t qtype;        /* 0 = no question */
+    unsigned names_count;  /* names appended to the caller's writer */
+    bool names_truncated;  /* there were more CNAME targets than DNS_NAMES_MAX - 1 */
+    bool incomplete;       /* the answer section was cut: more may have followed */
+    unsigned bad_lengths;  /* A and AAAA answers of a wrong length, skipped */
+    uint32_t min_ttl;      /* seconds, over CNAME, A and AAAA; RFC 2181 section 8: top bit set counts as 0 */
+    size_t ip4_count;
+    size_t ip6_count;
+    uint8_t ip4[DNS_IP4_MAX * 4];
+    uint8_t ip6[DNS_IP6_MAX * 16];
+};
+
+/* Reads the response msg[0..len). `complete` is false when the message went on behind `len`: then what is whole
+ * counts. The question name and the CNAME targets are appended to `names`, which needs room for DNS_NAMES_MAX names.
+ * Returns DROP_NONE when the message makes a record, else a LEDGER_MESSAGE reason; bad_lengths is good either way. */
+enum drop_reason dns_parse_response(const uint8_t *msg, size_t len, bool complete, struct writer *names,
+                                    struct dns_response *out);
+
+/* The owner names of the addresses in an mDNS response (RFC 6762), which has no question to go by. */
+struct dns_owners {
+    unsigned count;
+    bool truncated;  /* there were more than DNS_OWNERS_MAX */
+    bool incomplete; /* as in struct dns_response */
+    unsigned bad_lengths;
+    uint16_t qtype;                         /* of the first question, 0 = none */
+    size_t answers_at;                      /* where the answer section begins */
+    size_t answers_count;                   /* answers that are whole */
+    uint16_t name_at[DNS_OWNERS_MAX];       /* offset of each owner's first sight */
+    uint32_t name_hash[DNS_OWNERS_MAX];     /* of the name in lower case */
+    uint8_t owner_of[DNS_MESSAGE_MAX / 11]; /* by answer: index of its owner, 255 = no address */
+};
+
+/* Finds the owner names. Returns DROP_NONE when there is at least one. */
+enum drop_reason dns_find_owners(const uint8_t *msg, size_t len, bool complete, struct dns_owners *owners);
+
+/* Fills the record of owner number `index`, after dns_find_owners() on the same message. */
+void dns_owner_record(const uint8_t *msg, size_t len, const struct dns_owners *owners, unsigned index,
+                      struct writer *names, struct dns_response *out);
+
+#endif

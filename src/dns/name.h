@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Domain names inside a DNS message (RFC 1035 section 4.1.4). */
+#ifndef DNSFLOW_DNS_NAME_H
+#define DNSFLOW_DNS_NAME_H
+
+#include "base/bytes.h"
+
+enum {
+    DNS_NAME_MAX = 255, /* octets of a name, root label included (RFC 1035 section 2.3.4) */
+    DNS_NAME_SLACK = 16 /* dns_name_copy may scribble this many bytes behind what it appends */
+};
+
+enum name_status {
+    NAME_OK,
+    NAME_BROKEN, /* bad label type, pointer that does not lead backwards, over 255 octets */
+    NAME_CUT     /* the message ends inside the name */
+};
+
+/* Appends the name at msg[*at] to `out`, uncompressed and with its case kept, and moves *at behind it. A pointer must
+ * lead to before the place the walk last started from, so that the walk ends and needs no memory. On failure neither
+ * `out` nor *at has moved. `out` needs DNS_NAME_MAX + DNS_NAME_SLACK bytes of room, else the name counts as broken. */
+enum name_status dns_name_copy(const uint8_t *msg, size_t len, size_t *at, struct writer *out);
+
+/* Moves *at behind the name at msg[*at]. Pointers are not followed. */
+enum name_status dns_name_skip(const uint8_t *msg, size_t len, size_t *at);
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Responses of recursive resolvers: the hot path. */
+#include "dns/wire.h"
+
+/* What makes a record, by the header alone. */
+static enum drop_reason check_header(const uint8_t *msg)
+{
+    uint16_t flags = load_be16(msg + 2);
+    unsigned rcode = flags & DNS_RCODE_MASK;
+    if (!(flags & DNS_FLAG_QR))
+        return DROP_DNS_QUERY;
+    if (!(flags & DNS_FLAG_RD))
+        return DROP_DNS_NOT_RD;
+    if (!(flags & DNS_FLAG_RA))
+        return DROP_DNS_NOT_RA;
+    if (rcode != 0)
+        return rcode == DNS_RCODE_NXDOMAIN ? DROP_DNS_NXDOMAIN : DROP_DNS_RCODE;
+    return load_be16(msg + 4) == 1 ? DROP_NONE : DROP_DNS_QDCOUNT;
+}
+
+static enum name_status read_question(const uint8_t *msg, size_t len, size_t *at, struct writer *names,
+                                      struct dns_response *out)
+{
+    enum name_status status = dns_name_copy(msg, len, at, names);
+    if (status != NAME_OK)
+        return status;
+    if (len - *at < 4)
+        return NAME_CUT;
+    out->qtype = load_be16(msg + *at);
+    out->names_count = 1;
+    *at += 4;
+    return NAME_OK;
+}
+
+/* The target must end where the rdata does. */
+static enum name_status read_cname(const uint8_t *msg, const struct dns_rr *rr, struct writer *names,
+                                   struct dns_response *out)
+{
+    size_t at = rr->rdata_at, end = rr->rdata_at + rr->rdata_len;
+    enum name_status status;
+    if (out->names_count < DNS_NAMES_MAX) {
+        status = dns_name_copy(msg, end, &at, names);
+        out->names_count++;
+    } else {
+        status = dns_name_skip(msg, end, &at);
+        out->names_truncated = true;
+    }
+    dns_response_ttl(out, rr->ttl);
+    return status == NAME_OK && at == end ? NAME_OK : NAME_BROKEN;
+}
+
+static enum name_status read_answers(const uint8_t *msg, size_t len, size_t at, struct writer *names,
+                                     struct dns_response *out)
+{
+    unsigned left = load_be16(msg + 6);
+    struct dns_rr rr;
+    for (; left > 0; left--) {
+        enum name_status status = dns_rr_read(msg, len, &at, &rr);
+        if (status != NAME_OK)
+            return status;
+        if (rr.type == DNS_TYPE_A || rr.type == DNS_TYPE_AAAA) {
+            if (!dns_response_address(out, msg, &rr))
+                out->bad_lengths++;
+        } else if (rr.type == DNS_TYPE_CNAME) {
+            if (read_cname(msg, &rr, names, out) != NAME_OK)
+                return NAME_BROKEN;
+        }
+    }
+    return NAME_OK;
+}
+
+enum drop_reason dns_parse_response(const uint8_t *msg, size_t len, bool complete, struct writer *names,
+                                    struct dns_response *out)
+{
+    size_t at = DNS_HEADER;
+    enum drop_reason why;
+    enum name_status status;
+
+    dns_response_reset(out);
+    if (len > DNS_MESSAGE_MAX) {
+        len = DNS_MESSAGE_MAX;
+        complete = false;
+    }
+    if (len < DNS_HEADER)
+        return complete ? DROP_DNS_SHORT : DROP_DNS_CUT;
+    if ((why = check_header(msg)) != DROP_NONE)
+        return why;
+    status = read_question(msg, len, &at, names, out);
+    if (status != NAME_OK)
+        return status == NAME_CUT && !complete ? DROP_DNS_CUT : DROP_DNS_MALFORMED;
+    if (out->qtype != DNS_TYPE_A && out->qtype != DNS_TYPE_AAAA && out->qtype != DNS_TYPE_ANY)
+        return DROP_DNS_QTYPE;
+    status = read_answers(msg, len, at, names, out);
+    if (status == NAME_BROKEN || (status == NAME_CUT && complete))
+        return DROP_DNS_MALFORMED;
+    out->incomplete = status == NAME_CUT;
+    if (out->ip4_count + out->ip6_count == 0)
+        return out->incomplete ? DROP_DNS_CUT : DROP_DNS_NO_ADDRESS;
+    return DROP_NONE;
+}

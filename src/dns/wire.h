@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Inside of dns/: the parts of a message that both parsers walk over.
+ *
+ *   header    id 2 | flags 2 | question, answer, authority, additional count 2 each
+ *   question  name | type 2 | class 2
+ *   answer    name | type 2 | class 2 | TTL 4 | rdata length 2 | rdata */
+#ifndef DNSFLOW_DNS_WIRE_H
+#define DNSFLOW_DNS_WIRE_H
+
+#include "dns/message.h"
+#include "dns/name.h"
+
+enum {
+    DNS_HEADER = 12,
+    DNS_FLAG_QR = 0x8000,
+    DNS_FLAG_RD = 0x0100,
+    DNS_FLAG_RA = 0x0080,
+    DNS_RCODE_MASK = 0x000f,
+    DNS_RCODE_NXDOMAIN = 3,
+    DNS_TYPE_A = 1,
+    DNS_TYPE_CNAME = 5,
+    DNS_TYPE_AAAA = 28,
+    DNS_TYPE_ANY = 255,
+};
+
+struct dns_rr {
+    uint16_t type;
+    uint16_t rdata_len;
+    uint32_t ttl;
+    size_t rdata_at;
+};
+
+/* Reads the answer at msg[*at], whose rdata is inside the message when this returns NAME_OK, and moves *at behind it. */
+static inline enum name_status dns_rr_read(const uint8_t *msg, size_t len, size_t *at, struct dns_rr *rr)
+{
+    size_t pos = *at;
+    enum name_status status = dns_name_skip(msg, len, &pos);
+    if (status != NAME_OK)
+        return status;
+    if (len - pos < 10)
+        return NAME_CUT;
+    rr->type = load_be16(msg + pos);
+    rr->ttl = load_be32(msg + pos + 4);
+    rr->rdata_len = load_be16(msg + pos + 8);
+    rr->rdata_at = pos + 10;
+    if (len - rr->rdata_at < rr->rdata_len)
+        return NAME_CUT;
+    *at = rr->rdata_at + rr->rdata_len;
+    return NAME_OK;
+}
+
+static inline void dns_response_reset(struct dns_response *out)
+{
+    out->qtype = 0;
+    out->names_count = 0;
+    out->names_truncated = false;
+    out->incomplete = false;
+    out->bad_lengths = 0;
+    out->min_ttl = UINT32_MAX;
+    out->ip4_count = 0;
+    out->ip6_count = 0;
+}
+
+static inline void dns_response_ttl(struct dns_response *out, uint32_t ttl)
+{
+    if (ttl >> 31)
+        ttl = 0;
+    if (ttl < out->min_ttl)
+        out->min_ttl = ttl;
+}
+
+/* Appends the address of an A or AAAA answer. False: the answer's length is wrong. */
+static inline bool dns_response_address(struct dns_response *out, const uint8_t *msg, const struct dns_rr *rr)
+{
+    if (rr->type == DNS_TYPE_A && rr->rdata_len == 4 && out->ip4_count < DNS_IP4_MAX)
+        memcpy(out->ip4 + 4 * out->ip4_count++, msg + rr->rdata_at, 4);
+    else if (rr->type == DNS_TYPE_AAAA && rr->rdata_len == 16 && out->ip6_count < DNS_IP6_MAX)
+        memcpy(out->ip6 + 16 * out->ip6_count++, msg + rr->rdata_at, 16);
+    else
+        return false;
+    dns_response_ttl(out, rr->ttl);
+    return true;
+}
+
+#endif

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * One buffer: the open datagram, and behind it room for the names of the set being made, which may turn out not to
+ * fit. Then the datagram is emitted without them and they move to the front of the next. */
+#include "flow/encoder.h"
+
+#include <stdlib.h>
+
+#include "flow/wire.h"
+
+enum {
+    NAMES_ROOM = WIRE_NAMES_MAX * 255 + 64, /* slack for writers that move 16 bytes at a time */
+    BUFFER = DNSFLOW_LIMIT_IP4 + WIRE_SET_HEADER + NAMES_ROOM,
+};
+
+struct dnsflow_encoder {
+    struct dnsflow_encoder_options options;
+    struct writer names;     /* of the set being made */
+    size_t used;             /* bytes of the open datagram; WIRE_HEADER = nothing in it */
+    size_t sets;             /* sets in it */
+    uint32_t sequence;       /* of the open datagram */
+    uint64_t datagrams;
+    int64_t first_time_us;   /* of the open datagram's first set */
+    int64_t last_time_us;    /* of its last */
+    uint8_t buffer[BUFFER];
+    uint8_t set_trailers[DNSFLOW_SETS_MAX * WIRE_SET_TRAILER];
+    uint8_t moved_names[NAMES_ROOM]; /* on their way to the next datagram */
+};
+
+struct dnsflow_encoder *dnsflow_encoder_create(const struct dnsflow_encoder_options *options)
+{
+    struct dnsflow_encoder *e;
+    if (options->size != sizeof(*options) || !options->emit || (e = calloc(1, sizeof(*e))) == NULL)
+        return NULL;
+    e->options = *options;
+    if (options->limit == 0 || options->limit > DNSFLOW_LIMIT_IP4)
+        e->options.limit = DNSFLOW_LIMIT_IP4;
+    if (e->options.limit < DNSFLOW_LIMIT_MIN)
+        e->options.limit = DNSFLOW_LIMIT_MIN;
+    e->used = WIRE_HEADER;
+    e->sequence = 1;
+    return e;
+}
+
+void dnsflow_encoder_destroy(struct dnsflow_encoder *encoder)
+{
+    free(encoder);
+}
+
+static size_t set_trailer_size(const struct dnsflow_encoder *e)
+{
+    return e->options.extended ? WIRE_SET_TRAILER : 0;
+}
+
+/* What the datagram will measure when it is closed now. */
+static size_t closed_size(const struct dnsflow_encoder *e)
+{
+    size_t trailer = e->options.extended ? WIRE_TRAILER : 0;
+    return e->used + trailer + e->sets * set_trailer_size(e);
+}
+
+static void put_header(struct dnsflow_encoder *e, unsigned flags, size_t sets)
+{
+    if (e->options.extended)
+        flags |= DNSFLOW_FLAG_EXTENDED;
+    e->buffer[0] = DNSFLOW_VERSION;
+    e->buffer[1] = (uint8_t)sets;
+    store_be16(e->buffer + 2, (uint16_t)flags);
+    store_be32(e->buffer + 4, e->sequence);
+}
+
+static void put_trailer(const struct dnsflow_encoder *e, struct writer *out, size_t len, int64_t base_time_us)
+{
+    write_u8(out, WIRE_EXT_VERSION);
+    write_u8(out, e->options.worker);
+    write_be16(out, len);
+    write_be32(out, e->options.sensor_id);
+    write_be32(out, e->options.start_time);
+    write_be32(out, e->options.sample_rate);
+    write_be64(out, (uint64_t)base_time_us);
+}
+
+static void emit(struct dnsflow_encoder *e, size_t len, int64_t time_us)
+{
+    e->options.emit(e->options.context, e->buffer, len, time_us);
+    e->sequence++;
+    e->datagrams++;
+    e->used = WIRE_HEADER;
+    e->sets = 0;
+}
+
+/* Emits the open datagram. The names of a set being made lie behind it, where the trailer goes: they are moved to
+ * their place in the next datagram, which is theirs too if nothing else comes. */
+static void close_datagram(struct dnsflow_encoder *e, size_t names_len)
+{
+    const size_t names_at = WIRE_HEADER + WIRE_SET_HEADER;
+    size_t trailers_len = e->sets * set_trailer_size(e);
+
+    if (names_len)
+        memcpy(e->moved_names, e->names.start, names_len);
+    put_header(e, 0, e->sets);
+    if (e->options.extended) {
+        struct writer out = writer_over(e->buffer + e->used, BUFFER - e->used);
+        put_trailer(e, &out, WIRE_TRAILER + trailers_len, e->first_time_us);
+        write_bytes(&out, e->set_trailers, trailers_len);
+    }
+    emit(e, closed_size(e), e->last_time_us);
+    if (names_len)
+        memcpy(e->buffer + names_at, e->moved_names, names_len);
+    e->names = writer_over(e->buffer + names_at, NAMES_ROOM);
+    e->names.at += names_len;
+}
+
+int dnsflow_encoder_flush(struct dnsflow_encoder *encoder)
+{
+    if (encoder->sets == 0)
+        return 0;
+    close_datagram(encoder, 0);
+    return 1;
+}
+
+struct writer *flow_encoder_names(struct dnsflow_encoder *encoder)
+{
+    encoder->names = writer_over(encoder->buffer + encoder->used + WIRE_SET_HEADER, NAMES_ROOM);
+    return &encoder->names;
+}
+
+/* A record on its way into sets: what is still to be placed. */
+struct pending {
+    const struct dnsflow_record *record;
+    size_t names_len; /* padded */
+    const uint8_t *ip4s, *ip6s;
+    size_t ip4s_count, ip6s_count;
+    int sets;
+};
+
+/* Room for addresses in the open datagram behind the header and the names of one more set; 0 also when not even these
+ * fit. */
+static size_t address_room(const struct dnsflow_encoder *e, const struct pending *p)
+{
+    size_t need = closed_size(e) + set_trailer_size(e) + WIRE_SET_HEADER + p->names_len;
+    return need < e->options.limit && e->sets < DNSFLOW_SETS_MAX ? e->options.limit - need : 0;
+}
+
+static bool fits_whole(const struct dnsflow_encoder *e, const struct pending *p)
+{
+    return p->ip4s_count <= WIRE_ADDRESSES_MAX && p->ip6s_count <= WIRE_ADDRESSES_MAX &&
+           4 * p->ip4s_count + 16 * p->ip6s_count <= address_room(e, p);
+}
+
+static void put_set_header(uint8_t *head, const struct pending *p, size_t ip4s, size_t ip6s)
+{
+    const struct dnsflow_record *r = p->record;
+    size_t address_len = r->ip_vers == 4 ? 4 : 16;
+    memset(head, 0, WIRE_SET_HEADER);
+    head[0] = r->ip_vers;
+    head[1] = (uint8_t)r->names_count;
+    head[2] = (uint8_t)ip4s;
+    head[3] = (uint8_t)ip6s;
+    store_be16(head + 4, (uint16_t)p->names_len);
+    memcpy(head + 8, r->client, address_len);
+    memcpy(head + 24, r->resolver, address_len);
+}
+
+static void put_set_trailer(struct dnsflow_encoder *e, const struct pending *p)
+{
+    const struct dnsflow_record *r = p->record;
+    unsigned flags = r->set_flags | (p->sets > 0 ? DNSFLOW_SET_CONTINUES : 0u);
+    struct writer out = writer_over(e->set_trailers + e->sets * WIRE_SET_TRAILER, WIRE_SET_TRAILER);
+    write_be32(&out, (uint32_t)(int32_t)(r->time_us - e->first_time_us));
+    write_be32(&out, r->min_ttl);
+    write_be16(&out, r->qtype);
+    write_be16(&out, r->client_port);
+    write_be16(&out, flags);
+    write_be16(&out, 0);
+}
+
+/* Writes one set around the names that lie in place, with as many addresses as there is room for, IPv4 first.
+ * Returns false when there is no room for a single one. */
+static bool put_set(struct dnsflow_encoder *e, struct pending *p)
+{
+    size_t room = address_room(e, p);
+    size_t ip4s = p->ip4s_count < room / 4 ? p->ip4s_count : room / 4;
+    if (ip4s > WIRE_ADDRESSES_MAX)
+        ip4s = WIRE_ADDRESSES_MAX;
+    room -= 4 * ip4s;
+    size_t ip6s = p->ip6s_count < room / 16 ? p->ip6s_count : room / 16;
+    if (ip6s > WIRE_ADDRESSES_MAX)
+        ip6s = WIRE_ADDRESSES_MAX;
+    if (ip4s + ip6s == 0)
+        return false;
+
+    if (e->sets == 0)
+        e->first_time_us = p->record->time_us;
+    uint8_t *at = e->buffer + e->used;
+    put_set_header(at, p, ip4s, ip6s);
+    at += WIRE_SET_HEADER + p->names_len;
+    if (ip4s)
+        memcpy(at, p->ip4s, 4 * ip4s);
+    if (ip6s)
+        memcpy(at + 4 * ip4s, p->ip6s, 16 * ip6s);
+    if (e->options.extended)
+        put_set_trailer(e, p);
+    e->used += WIRE_SET_HEADER + p->names_len + 4 * ip4s + 16 * ip6s;
+    e->last_time_us = p->record->time_us;
+    e->sets++;
+    p->ip4s += 4 * ip4s;
+    p->ip4s_count -= ip4s;
+    p->ip6s += 16 * ip6s;
+    p->ip6s_count -= ip6s;
+    p->sets++;
+    return true;
+}
+
+/* Pads the names to a multiple of 4; 0 = they are none, or too many for names_len. */
+static size_t pad_names(struct writer *names)
+{
+    write_zeros(names, -writer_len(names) & 3);
+    size_t len = writer_len(names);
+    return names->failed || len > UINT16_MAX ? 0 : len;
+}
+
+static bool offset_fits(const struct dnsflow_encoder *e, int64_t time_us)
+{
+    int64_t offset = time_us - e->first_time_us;
+    return !e->options.extended || (offset >= INT32_MIN && offset <= INT32_MAX);
+}
+
+/* One set after the other until every address has its place. The names are copied to the next set's place before the
+ * set that has them now may leave with its datagram. */
+static void put_sets(struct dnsflow_encoder *e, struct pending *p)
+{
+    while (put_set(e, p) && p->ip4s_count + p->ip6s_count > 0) {
+        const uint8_t *names = e->names.start;
+        (void)flow_encoder_names(e);
+        memmove(e->names.start, names, p->names_len);
+        if (!fits_whole(e, p))
+            close_datagram(e, p->names_len);
+    }
+}
+
+int flow_encoder_commit(struct dnsflow_encoder *encoder, const struct dnsflow_record *record, size_t *lost)
+{
+    struct pending p = {
+        .record = record,
+        .ip4s = record->ip4s,
+        .ip6s = record->ip6s,
+        .ip4s_count = record->ip4s_count,
+        .ip6s_count = record->ip6s_count,
+    };
+    p.names_len = pad_names(&encoder->names);
+    if (record->names_count < 1 || record->names_count > WIRE_NAMES_MAX || p.names_len == 0 ||
+        (record->ip_vers != 4 && record->ip_vers != 6) || record->ip4s_count + record->ip6s_count == 0)
+        return DNSFLOW_INVALID;
+    if (encoder->sets > 0 && (!fits_whole(encoder, &p) || !offset_fits(encoder, record->time_us)))
+        close_datagram(encoder, p.names_len);
+    put_sets(encoder, &p);
+    *lost = p.ip4s_count + p.ip6s_count;
+    if (closed_size(encoder) >= WIRE_SEND_AT || encoder->sets == DNSFLOW_SETS_MAX)
+        close_datagram(encoder, 0);
+    if (p.sets == 0)
+        return DNSFLOW_OVERSIZE;
+    return p.sets;
+}
+
+int dnsflow_encoder_add(struct dnsflow_encoder *encoder, const struct dnsflow_record *record)
+{
+    size_t lost, used;
+    struct writer *names = flow_encoder_names(encoder);
+    if (!wire_names_valid(record->names, record->names_len, record->names_count, &used) ||
+        used != record->names_len)
+        return DNSFLOW_INVALID;
+    write_bytes(names, record->names, record->names_len);
+    return flow_encoder_commit(encoder, record, &lost);
+}
+
+int dnsflow_encoder_stats(struct dnsflow_encoder *encoder, const struct dnsflow_stats *stats, int64_t time_us,
+                          const uint64_t *counters, size_t counters_count)
+{
+    size_t i;
+    if (counters_count > WIRE_COUNTERS_MAX || (counters_count > 0 && !counters))
+        return DNSFLOW_INVALID;
+    dnsflow_encoder_flush(encoder);
+    put_header(encoder, DNSFLOW_FLAG_STATS, 1);
+    struct writer out = writer_over(encoder->buffer + WIRE_HEADER, BUFFER - WIRE_HEADER);
+    write_be32(&out, stats->pkts_captured);
+    write_be32(&out, stats->pkts_received);
+    write_be32(&out, stats->pkts_dropped);
+    write_be32(&out, stats->pkts_ifdropped);
+    write_be32(&out, stats->sample_rate);
+    if (encoder->options.extended) {
+        put_trailer(encoder, &out, WIRE_TRAILER + 4 + 8 * counters_count, time_us);
+        write_be16(&out, counters_count);
+        write_be16(&out, 0);
+        for (i = 0; i < counters_count; i++)
+            write_be64(&out, counters[i]);
+    }
+    emit(encoder, WIRE_HEADER + writer_len(&out), time_us);
+    return DNSFLOW_OK;
+}
+
+void flow_encoder_set_limit(struct dnsflow_encoder *encoder, size_t limit)
+{
+    if (limit < DNSFLOW_LIMIT_MIN)
+        limit = DNSFLOW_LIMIT_MIN;
+    if (limit > DNSFLOW_LIMIT_IP4)
+        limit = DNSFLOW_LIMIT_IP4;
+    encoder->options.limit = limit;
+    if (encoder->sets > 0 && closed_size(encoder) > limit)
+        close_datagram(encoder, 0);
+}
+
+void flow_encoder_set_start(struct dnsflow_encoder *encoder, uint32_t start_time)
+{
+    encoder->options.start_time = start_time;
+}
+
+bool flow_encoder_open_since(const struct dnsflow_encoder *encoder, int64_t *time_us)
+{
+    *time_us = encoder->first_time_us;
+    return encoder->sets > 0;
+}
+
+uint64_t flow_encoder_datagrams(const struct dnsflow_encoder *encoder)
+{
+    return encoder->datagrams;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The encoder's inside door for the sensor: names are written straight into the open datagram, so that they are copied
+ * once on their way from the DNS message. dnsflow_encoder_add() is made of the same two steps. */
+#ifndef DNSFLOW_FLOW_ENCODER_H
+#define DNSFLOW_FLOW_ENCODER_H
+
+#include "base/bytes.h"
+#include "dnsflow.h"
+
+/* Begins a record: a writer at the place of its names, with room for the longest list. Forgets what was begun before
+ * and not committed. Good until the next call on the encoder. */
+struct writer *flow_encoder_names(struct dnsflow_encoder *encoder);
+
+/* Ends it: record->names and names_len are ignored, the rest is as for dnsflow_encoder_add(). Addresses that could not
+ * be placed because the names leave no room for them, though others could, are counted in *lost. */
+int flow_encoder_commit(struct dnsflow_encoder *encoder, const struct dnsflow_record *record, size_t *lost);
+
+/* Largest datagram from now on, in bytes, not below DNSFLOW_LIMIT_MIN. An open datagram above it is emitted. */
+void flow_encoder_set_limit(struct dnsflow_encoder *encoder, size_t limit);
+
+/* Trailer: start of the sequence space. For a sensor that learns it from its first packet. */
+void flow_encoder_set_start(struct dnsflow_encoder *encoder, uint32_t start_time);
+
+/* Capture time of the open datagram's first set. False: no datagram is open. */
+bool flow_encoder_open_since(const struct dnsflow_encoder *encoder, int64_t *time_us);
+
+/* Datagrams emitted so far, statistics included. */
+uint64_t flow_encoder_datagrams(const struct dnsflow_encoder *encoder);
+
+#endif

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The walk from the link layer to UDP, and the tables it runs by. */
+#include "net/layers.h"
+
+/* Headers a frame may have one inside the other. Real traffic needs fewer than ten. */
+enum { MAX_LAYERS = 24 };
+
+static layer_decode *const layers[LAYER_COUNT] = {
+    [LAYER_ETHERNET] = net_ethernet,
+    [LAYER_ETHERTYPE] = net_ethertype,
+    [LAYER_LLC] = net_llc,
+    [LAYER_NULL] = net_null,
+    [LAYER_SLL] = net_sll,
+    [LAYER_SLL2] = net_sll2,
+    [LAYER_PPP] = net_ppp,
+    [LAYER_PPP_DIRECTION] = net_ppp_direction,
+    [LAYER_PPPOE] = net_pppoe,
+    [LAYER_CISCO_HDLC] = net_cisco_hdlc,
+    [LAYER_SLIP] = net_slip,
+    [LAYER_TOKEN_RING] = net_token_ring,
+    [LAYER_FDDI] = net_fddi,
+    [LAYER_ARCNET] = net_arcnet,
+    [LAYER_ATM] = net_atm,
+    [LAYER_NFLOG] = net_nflog,
+    [LAYER_PKTAP] = net_pktap,
+    [LAYER_WIFI] = net_wifi,
+    [LAYER_RADIOTAP] = net_radiotap,
+    [LAYER_PPI] = net_ppi,
+    [LAYER_IP] = net_ip,
+    [LAYER_IPV4] = net_ipv4,
+    [LAYER_IPV6] = net_ipv6,
+    [LAYER_UPPER] = net_upper,
+    [LAYER_UDP] = net_udp,
+};
+
+struct link_row {
+    const char *name;
+    enum layer layer;
+};
+
+/* Indexed by LINKTYPE_ number, https://www.tcpdump.org/linktypes.html. Rows without a layer are only named, for the
+ * sentence that says why nothing comes out. */
+static const struct link_row links[] = {
+    [0] = {"BSD loopback", LAYER_NULL},
+    [1] = {"Ethernet", LAYER_ETHERNET},
+    [6] = {"IEEE 802.5 token ring", LAYER_TOKEN_RING},
+    [7] = {"ARCNET (BSD)", LAYER_NONE},
+    [8] = {"SLIP", LAYER_SLIP},
+    [9] = {"PPP", LAYER_PPP},
+    [10] = {"FDDI", LAYER_FDDI},
+    [12] = {"raw IP", LAYER_IP},
+    [14] = {"raw IP", LAYER_IP},
+    [50] = {"PPP in HDLC framing", LAYER_PPP},
+    [51] = {"PPPoE", LAYER_PPPOE},
+    [100] = {"ATM RFC 1483", LAYER_ATM},
+    [101] = {"raw IP", LAYER_IP},
+    [104] = {"Cisco HDLC", LAYER_CISCO_HDLC},
+    [105] = {"802.11", LAYER_WIFI},
+    [106] = {"Linux classical IP over ATM", LAYER_ATM},
+    [107] = {"frame relay", LAYER_NONE},
+    [108] = {"OpenBSD loopback", LAYER_NULL},
+    [113] = {"Linux cooked", LAYER_SLL},
+    [119] = {"802.11 with Prism header", LAYER_NONE},
+    [123] = {"SunATM", LAYER_NONE},
+    [127] = {"802.11 with radiotap header", LAYER_RADIOTAP},
+    [129] = {"ARCNET (Linux)", LAYER_ARCNET},
+    [138] = {"IP over IEEE 1394", LAYER_NONE},
+    [143] = {"DOCSIS", LAYER_NONE},
+    [163] = {"802.11 with AVS header", LAYER_NONE},
+    [166] = {"PPP from pppd", LAYER_PPP_DIRECTION},
+    [187] = {"Bluetooth HCI", LAYER_NONE},
+    [189] = {"USB (Linux)", LAYER_NONE},
+    [192] = {"PPI", LAYER_PPI},
+    [195] = {"IEEE 802.15.4", LAYER_NONE},
+    [204] = {"PPP with direction", LAYER_PPP_DIRECTION},
+    [220] = {"USB (Linux, padded)", LAYER_NONE},
+    [228] = {"raw IPv4", LAYER_IPV4},
+    [229] = {"raw IPv6", LAYER_IPV6},
+    [231] = {"D-Bus", LAYER_NONE},
+    [239] = {"NFLOG", LAYER_NFLOG},
+    [253] = {"netlink", LAYER_NONE},
+    [258] = {"Apple PKTAP", LAYER_PKTAP},
+    [276] = {"Linux cooked v2", LAYER_SLL2},
+};
+
+static const struct link_row *link_row(uint16_t link_type)
+{
+    static const struct link_row unknown = {NULL, LAYER_NONE};
+    return link_type < sizeof(links) / sizeof(links[0]) ? &links[link_type] : &unknown;
+}
+
+enum layer net_link_layer(uint16_t link_type)
+{
+    return link_row(link_type)->layer;
+}
+
+const char *net_link_name(uint16_t link_type)
+{
+    const char *name = link_row(link_type)->name;
+    return name ? name : "link type";
+}
+
+bool net_link_supported(uint16_t link_type)
+{
+    return net_link_layer(link_type) != LAYER_NONE;
+}
+
+enum drop_reason net_decode(const struct packet *packet, struct udp_payload *out)
+{
+    struct walk walk = {
+        .in = reader_over(packet->bytes, packet->captured_len),
+        .next = net_link_layer(packet->link_type),
+        .out = out,
+    };
+    int depth;
+
+    out->ip_vers = 0;
+    for (depth = 0; depth < MAX_LAYERS; depth++) {
+        if (walk.next == LAYER_END)
+            return DROP_NONE;
+        if (walk.next == LAYER_NONE)
+            return DROP_LINK_UNSUPPORTED;
+        enum drop_reason why = layers[walk.next](&walk);
+        if (why != DROP_NONE)
+            return why;
+    }
+    return DROP_IP_MALFORMED;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Inside of net/: one function per header kind. A layer reads its header from walk->in, leaves walk->in at what the
+ * header carries and says in walk->next what that is. net_decode() runs the layers in a bounded loop: a new link type
+ * or encapsulation is a function, a row of the layer table and a row that leads to it. */
+#ifndef DNSFLOW_NET_LAYERS_H
+#define DNSFLOW_NET_LAYERS_H
+
+#include "base/bytes.h"
+#include "net/packet.h"
+
+enum layer {
+    LAYER_NONE, /* not decoded */
+    LAYER_ETHERNET,
+    LAYER_ETHERTYPE, /* walk->ethertype says what comes */
+    LAYER_LLC,
+    LAYER_NULL,
+    LAYER_SLL,
+    LAYER_SLL2,
+    LAYER_PPP,
+    LAYER_PPP_DIRECTION,
+    LAYER_PPPOE,
+    LAYER_CISCO_HDLC,
+    LAYER_SLIP,
+    LAYER_TOKEN_RING,
+    LAYER_FDDI,
+    LAYER_ARCNET,
+    LAYER_ATM,
+    LAYER_NFLOG,
+    LAYER_PKTAP,
+    LAYER_WIFI,
+    LAYER_RADIOTAP,
+    LAYER_PPI,
+    LAYER_IP, /* 4 or 6, by the version nibble */
+    LAYER_IPV4,
+    LAYER_IPV6,
+    LAYER_UPPER, /* walk->protocol says what comes */
+    LAYER_UDP,
+    LAYER_END, /* *walk->out is filled */
+    LAYER_COUNT
+};
+
+struct walk {
+    struct reader in;
+    enum layer next;
+    uint16_t ethertype;
+    uint8_t protocol; /* IP protocol number or IPv6 next header */
+    bool wifi_padded; /* radiotap: the 802.11 header is padded to 4 bytes */
+    struct udp_payload *out;
+};
+
+typedef enum drop_reason layer_decode(struct walk *walk);
+
+/* The layer that frames of a link type begin with, LAYER_NONE when there is none. */
+enum layer net_link_layer(uint16_t link_type);
+
+/* link.c */
+layer_decode net_ethernet, net_ethertype, net_llc, net_null, net_sll, net_sll2, net_nflog, net_pktap;
+/* link_serial.c */
+layer_decode net_ppp, net_ppp_direction, net_pppoe, net_cisco_hdlc, net_slip, net_token_ring, net_fddi, net_arcnet,
+    net_atm;
+/* link_wifi.c */
+layer_decode net_wifi, net_radiotap, net_ppi;
+/* ip.c */
+layer_decode net_ip, net_ipv4, net_ipv6, net_upper, net_udp;
+
+#endif

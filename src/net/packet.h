@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * From a captured frame to the UDP datagram inside it. Nothing is copied: results point into the frame and are good
+ * for as long as it is. Lengths come from the IP and UDP headers, cut down to what was captured; padding behind
+ * them is ignored, and messages quoted in ICMP are never looked into. */
+#ifndef DNSFLOW_NET_PACKET_H
+#define DNSFLOW_NET_PACKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/drops.h"
+
+/* A frame as a capture backend delivers it: borrowed until the batch is released. */
+struct packet {
+    const uint8_t *bytes;
+    uint32_t captured_len;
+    uint32_t wire_len;  /* >= captured_len unless the capture lies */
+    int64_t time_us;    /* since the Unix epoch */
+    uint16_t link_type; /* LINKTYPE_ number of the pcap formats */
+};
+
+/* A UDP datagram. Addresses are 4 or 16 bytes in network order, by ip_vers. */
+struct udp_payload {
+    const uint8_t *bytes;
+    size_t len;    /* captured bytes of the payload */
+    bool complete; /* false: cut by the snap length or a missing fragment */
+    bool fragment; /* carried by a first fragment */
+    uint8_t ip_vers;
+    const uint8_t *src;
+    const uint8_t *dst;
+    uint16_t src_port;
+    uint16_t dst_port;
+    uint16_t checksum; /* as sent, 0 = none */
+};
+
+/* Returns DROP_NONE with all of *out set, or why there is no UDP datagram; then only ip_vers (0 = no IP header
+ * reached), src and dst say something. */
+enum drop_reason net_decode(const struct packet *packet, struct udp_payload *out);
+
+/* Name of a link type that is known to exist, decoded or not; "link type" without a name otherwise. */
+const char *net_link_name(uint16_t link_type);
+
+/* Whether frames of this link type are decoded. */
+bool net_link_supported(uint16_t link_type);
+
+#endif

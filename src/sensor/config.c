@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "sensor/config.h"
+
+#include <archive.h>
+#include <pcap/pcap.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/options.h"
+#include "capture/filter.h"
+#include "version.h"
+
+static int take_interface(void *config, const char *value, struct error *err)
+{
+    struct config *c = config;
+    if (c->interface)
+        return error_set(err, "expected one interface, there is %s already", c->interface);
+    c->interface = value;
+    return 0;
+}
+
+static int take_file(void *config, const char *value, struct error *err)
+{
+    struct config *c = config;
+    if (c->files_count == CONFIG_FILES_MAX)
+        return error_set(err, "expected at most %d files", CONFIG_FILES_MAX);
+    c->files[c->files_count++] = value;
+    return 0;
+}
+
+static int take_filter(void *config, const char *value, struct error *err)
+{
+    struct config *c = config;
+    struct filter *probe;
+    if (filter_create(value, &probe, err) != 0)
+        return -1;
+    filter_destroy(probe);
+    c->filter = value;
+    return 0;
+}
+
+static int take_udp(void *config, const char *value, struct error *err)
+{
+    struct config *c = config;
+    if (c->targets_count == SINK_COLLECTORS_MAX)
+        return error_set(err, "expected at most %d collectors", SINK_COLLECTORS_MAX);
+    if (sink_parse_target(value, &c->targets[c->targets_count], err) != 0)
+        return -1;
+    c->targets_count++;
+    return 0;
+}
+
+static int take_write(void *config, const char *value, struct error *err)
+{
+    (void)err;
+    ((struct config *)config)->write_path = value;
+    return 0;
+}
+
+static int take_workers(void *config, const char *value, struct error *err)
+{
+    struct config *c = config;
+    uint64_t n;
+    if (parse_number(value, 0, CONFIG_WORKERS_MAX, &n, err) != 0)
+        return -1;
+    if (n == 0) {
+        long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+        n = cpus >= 2 ? (uint64_t)cpus / 2 : 1;
+    }
+    c->workers = n < CONFIG_WORKERS_MAX ? (unsigned)n : CONFIG_WORKERS_MAX;
+    c->workers_given = true;
+    return 0;
+}
+
+static int take_share(void *config, const char *value, struct error *err)
+{
+    struct config *c = config;
+    const char *slash = strchr(value, '/');
+    char index[16];
+    uint64_t i, n;
+    if (slash && (size_t)(slash - value) < sizeof(index)) {
+        memcpy(index, value, (size_t)(slash - value));
+        index[slash - value] = '\0';
+        if (parse_number(slash + 1, 1, 65535, &n, NULL) == 0 && parse_number(index, 1, n, &i, NULL) == 0) {
+            c->share = (uint32_t)i - 1;
+            c->shares = (uint32_t)n;
+            return 0;
+        }
+    }
+    return error_set(err, "expected I/N with I from 1 to N, such as 2/4");
+}
+
+static int take_balance(void *config, const char *value, struct error *err)
+{
+    (void)value, (void)err;
+    ((struct config *)config)->balance_checksum = true;
+    return 0;
+}
+
+static int take_sample(void *config, const char *value, struct error *err)
+{
+    uint64_t n;
+    if (parse_number(value, 1, UINT32_MAX, &n, err) != 0)
+        return -1;
+    ((struct config *)config)->sample = n > 1 ? (uint32_t)n : 0;
+    return 0;
+}
+
+static int take_no_promiscuous(void *config, const char *value, struct error *err)
+{
+    (void)value, (void)err;
+    ((struct config *)config)->promiscuous = false;
+    return 0;
+}
+
+static int take_pid_file(void *config, const char *value, struct error *err)
+{
+    (void)err;
+    ((struct config *)config)->pid_path = value;
+    return 0;
+}
+
+static int take_port(void *config, const char *value, struct error *err)
+{
+    struct config *c = config;
+    uint64_t port;
+    if (c->ports_count == CONFIG_PORTS_MAX)
+        return error_set(err, "expected at most %d ports", CONFIG_PORTS_MAX);
+    if (parse_number(value, 1, 65535, &port, err) != 0)
+        return -1;
+    c->ports[c->ports_count++] = (uint16_t)port;
+    return 0;
+}
+
+static int take_mdns(void *config, const char *value, struct error *err)
+{
+    (void)value, (void)err;
+    ((struct config *)config)->mdns = true;
+    return 0;
+}
+
+static int take_extended(void *config, const char *value, struct error *err)
+{
+    (void)value, (void)err;
+    ((struct config *)config)->extended = true;
+    return 0;
+}
+
+static int take_sensor_id(void *config, const char *value, struct error *err)
+{
+    uint64_t id;
+    if (parse_number(value, 0, UINT32_MAX, &id, err) != 0)
+        return -1;
+    ((struct config *)config)->sensor_id = (uint32_t)id;
+    return 0;
+}
+
+static int take_rate(void *config, const char *value, struct error *err)
+{
+    return parse_number(value, 1, UINT32_MAX, &((struct config *)config)->rate, err);
+}
+
+static int take_dump_bad(void *config, const char *value, struct error *err)
+{
+    (void)err;
+    ((struct config *)config)->dump_bad_path = value;
+    return 0;
+}
+
+static int take_version(void *config, const char *value, struct error *err)
+{
+    (void)value, (void)err;
+    ((struct config *)config)->show_version = true;
+    return 0;
+}
+
+static int take_help(void *config, const char *value, struct error *err)
+{
+    (void)value, (void)err;
+    ((struct config *)config)->show_help = true;
+    return 0;
+}
+
+static const struct option_row rows[] = {
+    {'i', "interface", "IF", take_interface,
+     "capture live on this interface; without -i and -r: the first\none that is up and not loopback"},
+    {'r', "read", "FILE", take_file,
+     "read a capture file: pcap or pcapng, plain or compressed\n(gzip, bzip2, xz, zstd, lz4), - = standard input; repeatable"},
+    {'f', "filter", "EXPR", take_filter, "pcap expression instead of the built-in filter; ports are\nnot checked then"},
+    {'u', "udp", "HOST[:PORT]", take_udp, "send to this collector; port 5300 by default; up to 10"},
+    {'w', "write", "FILE", take_write, "write the datagrams to a pcap file, - = standard output"},
+    {'M', "workers", "N", take_workers, "N workers, 1 by default; 0 = half the CPUs"},
+    {'m', "share", "I/N", take_share,
+     "only share I of N of the traffic: IPv4 by client address,\nIPv6 by UDP checksum"},
+    {'c', "balance-checksum", NULL, take_balance, "share IPv4 by UDP checksum too"},
+    {'s', "sample", "N", take_sample, "keep 1 DNS message in N at random"},
+    {'p', "no-promiscuous", NULL, take_no_promiscuous, "do not put the interface into promiscuous mode"},
+    {'P', "pidfile", "FILE", take_pid_file, "write the process id to this file and keep it locked"},
+    {'d', "dns-port", "PORT", take_port, "UDP source port of DNS responses instead of 53; up to 10"},
+    {'Y', "mdns", NULL, take_mdns, "multicast DNS too, from port 5353"},
+    {'x', "extended", NULL, take_extended,
+     "add a trailer with time, TTL, type, port and loss counters;\nreaders of plain version 4 ignore it"},
+    {0, "sensor-id", "N", take_sensor_id, "number of this sensor in the trailer, 0 by default"},
+    {0, "rate", "N", take_rate, "with -r: at most N DNS messages a second"},
+    {0, "dump-bad", "FILE", take_dump_bad, "write the first frames of every drop reason to a pcap file"},
+    {'V', "version", NULL, take_version, "print the version and what it is built with"},
+    {'h', "help", NULL, take_help, "print this help"},
+    {0, NULL, NULL, NULL, NULL},
+};
+
+void config_print_help(FILE *out)
+{
+    options_help(rows, "dnsflow",
+                 "Watches DNS responses and sends who asked, what, and the answers to collectors.", out);
+}
+
+void config_print_version(FILE *out)
+{
+    fprintf(out, "dnsflow %s\n%s\n%s\n", DNSFLOW_PROGRAM_VERSION, pcap_lib_version(), archive_version_details());
+}
+
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat a_info, b_info;
+    return strcmp(a, "-") != 0 && strcmp(b, "-") != 0 && stat(a, &a_info) == 0 && stat(b, &b_info) == 0 &&
+           S_ISREG(a_info.st_mode) && a_info.st_dev == b_info.st_dev && a_info.st_ino == b_info.st_ino;
+}
+
+static int check_paths(const struct config *config, struct error *err)
+{
+    const char *outputs[] = {config->write_path, config->dump_bad_path};
+    size_t i, k;
+    for (k = 0; k < 2; k++)
+        for (i = 0; i < config->files_count; i++)
+            if (outputs[k] && is_same_file(outputs[k], config->files[i]))
+                return error_set(err, "option --%s %s: expected a file other than the one that --read reads",
+                                 k == 0 ? "write" : "dump-bad", outputs[k]);
+    if (outputs[0] && outputs[1] && strcmp(outputs[0], outputs[1]) == 0)
+        return error_set(err, "option --dump-bad %s: expected a file other than that of --write", outputs[1]);
+    return 0;
+}
+
+static int check(struct config *config, struct error *err)
+{
+    if (config->files_count > 0 && config->interface)
+        return error_set(err, "options --interface and --read: expected only one of them");
+    if (config->targets_count == 0 && !config->write_path)
+        return error_set(err, "no output: expected --udp HOST, --write FILE or both");
+    if (config->write_path && config->workers > 1)
+        return error_set(err, "option --write %s: expected one worker (--workers 1), the file has one sequence",
+                         config->write_path);
+    if (config->rate && config->files_count == 0)
+        return error_set(err, "option --rate: expected --read; live traffic cannot be slowed down");
+    if (config->files_count == 0 && config->workers > 1)
+        return error_set(err, "option --workers: expected 1 for live capture, or --read");
+    if (config->ports_count == 0)
+        config->ports[config->ports_count++] = DNS_PORT;
+    return check_paths(config, err);
+}
+
+int config_parse(struct config *config, int argc, char **argv, struct error *err)
+{
+    memset(config, 0, sizeof(*config));
+    config->workers = 1;
+    config->promiscuous = true;
+    if (options_parse(rows, argc, argv, config, err) != 0)
+        return -1;
+    if (config->show_help || config->show_version)
+        return 0;
+    return check(config, err);
+}

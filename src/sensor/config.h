@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * What the command line says. Filled once at start, then read only. */
+#ifndef DNSFLOW_SENSOR_CONFIG_H
+#define DNSFLOW_SENSOR_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/error.h"
+#include "sink/sink.h"
+
+enum {
+    CONFIG_PORTS_MAX = 10,
+    CONFIG_FILES_MAX = 1024,
+    CONFIG_WORKERS_MAX = 64,
+    DNS_PORT = 53,
+    MDNS_PORT = 5353,
+};
+
+struct config {
+    bool show_help, show_version;
+    const char *interface; /* -i, or chosen; NULL in file mode */
+    size_t files_count;
+    const char *files[CONFIG_FILES_MAX];
+    const char *filter;
+    size_t targets_count;
+    struct sink_target targets[SINK_COLLECTORS_MAX];
+    const char *write_path;
+    unsigned workers;
+    bool workers_given;
+    uint32_t share, shares; /* -m I/N: share is I-1; shares 0 = all */
+    bool balance_checksum;
+    uint32_t sample; /* keep 1 in this many; 0 = all */
+    bool promiscuous;
+    const char *pid_path;
+    size_t ports_count;
+    uint16_t ports[CONFIG_PORTS_MAX];
+    bool mdns;
+    bool extended;
+    uint32_t sensor_id;
+    uint64_t rate; /* messages per second in file mode, 0 = as fast as possible */
+    const char *dump_bad_path;
+};
+
+/* Fills *config from the command line. Returns 0, or -1 with one line for the user. */
+int config_parse(struct config *config, int argc, char **argv, struct error *err);
+
+void config_print_help(FILE *out);
+void config_print_version(FILE *out);
+
+/* Whether DNS is expected to come from this UDP port. */
+static inline bool config_is_dns_port(const struct config *config, uint16_t port)
+{
+    size_t i;
+    for (i = 0; i < config->ports_count; i++)
+        if (config->ports[i] == port)
+            return true;
+    return config->mdns && port == MDNS_PORT;
+}
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "sensor/extract.h"
+
+static void note(struct counters *counters, enum drop_reason reason, uint64_t n)
+{
+    if (__builtin_expect(n > 0, 0))
+        counter_add(&counters->drops[reason], n);
+}
+
+/* Adds the record whose names have been written to the encoder. The client is who the response went to. */
+static enum drop_reason add_record(const struct dns_response *response, const struct udp_payload *udp, int64_t time_us,
+                                   unsigned set_flags, struct dnsflow_encoder *encoder, struct counters *counters)
+{
+    struct dnsflow_record record = {
+        .ip_vers = udp->ip_vers,
+        .set_flags = (uint16_t)(set_flags | (response->incomplete ? DNSFLOW_SET_INCOMPLETE : 0)),
+        .client = udp->dst,
+        .resolver = udp->src,
+        .names_count = response->names_count,
+        .ip4s = response->ip4,
+        .ip4s_count = response->ip4_count,
+        .ip6s = response->ip6,
+        .ip6s_count = response->ip6_count,
+        .time_us = time_us,
+        .min_ttl = response->min_ttl,
+        .qtype = response->qtype,
+        .client_port = udp->dst_port,
+    };
+    size_t lost = 0;
+    int sets = flow_encoder_commit(encoder, &record, &lost);
+    if (sets < 0)
+        return DROP_OVERSIZE;
+    counter_add(&counters->records, 1);
+    counter_add(&counters->drops[DROP_SETS], (uint64_t)sets);
+    note(counters, DROP_ADDRESSES_LOST, lost);
+    note(counters, DROP_CUT_RECORDS, response->incomplete);
+    return DROP_NONE;
+}
+
+static enum drop_reason extract_mdns(struct extract *scratch, const struct udp_payload *udp, int64_t time_us,
+                                     struct dnsflow_encoder *encoder, struct counters *counters)
+{
+    struct dns_owners *owners = &scratch->owners;
+    enum drop_reason why = dns_find_owners(udp->bytes, udp->len, udp->complete, owners);
+    enum drop_reason result = DROP_OVERSIZE;
+    unsigned i;
+    note(counters, DROP_ADDRESS_LENGTH, owners->bad_lengths);
+    if (why != DROP_NONE)
+        return why;
+    note(counters, DROP_NAMES_TRUNCATED, owners->truncated);
+    for (i = 0; i < owners->count; i++) {
+        struct writer *names = flow_encoder_names(encoder);
+        dns_owner_record(udp->bytes, udp->len, owners, i, names, &scratch->response);
+        if (add_record(&scratch->response, udp, time_us, DNSFLOW_SET_MDNS, encoder, counters) == DROP_NONE)
+            result = DROP_NONE;
+    }
+    return result;
+}
+
+enum drop_reason extract_message(struct extract *scratch, const struct udp_payload *udp, int64_t time_us, bool is_mdns,
+                                 struct dnsflow_encoder *encoder, struct counters *counters)
+{
+    struct dns_response *response = &scratch->response;
+    if (is_mdns)
+        return extract_mdns(scratch, udp, time_us, encoder, counters);
+    struct writer *names = flow_encoder_names(encoder);
+    enum drop_reason why = dns_parse_response(udp->bytes, udp->len, udp->complete, names, response);
+    note(counters, DROP_ADDRESS_LENGTH, response->bad_lengths);
+    if (why != DROP_NONE)
+        return why;
+    note(counters, DROP_NAMES_TRUNCATED, response->names_truncated);
+    return add_record(response, udp, time_us, 0, encoder, counters);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * From a DNS message to flow records: the one place that knows both. */
+#ifndef DNSFLOW_SENSOR_EXTRACT_H
+#define DNSFLOW_SENSOR_EXTRACT_H
+
+#include "base/counters.h"
+#include "dns/message.h"
+#include "flow/encoder.h"
+#include "net/packet.h"
+
+/* Working memory, used again for every message. */
+struct extract {
+    struct dns_response response;
+    struct dns_owners owners;
+};
+
+/* Parses the message in `udp`, captured at time_us, and adds its record (mDNS: its records) to the encoder. Returns
+ * DROP_NONE when there was one, else a LEDGER_MESSAGE reason. Notes are counted in *counters. */
+enum drop_reason extract_message(struct extract *scratch, const struct udp_payload *udp, int64_t time_us, bool is_mdns,
+                                 struct dnsflow_encoder *encoder, struct counters *counters);
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * dnsflow, the sensor. Exit status: 0 done or stopped by a signal, 1 the environment failed, 2 wrong usage. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "sensor/pid_file.h"
+#include "sensor/sensor.h"
+
+static volatile struct signals signals_seen;
+
+static void note_signal(int number)
+{
+    if (number == SIGHUP)
+        signals_seen.reload = 1;
+    else if (number == SIGUSR1)
+        signals_seen.report = 1;
+    else
+        signals_seen.stop = 1;
+}
+
+/* Without SA_RESTART, so that a waiting read returns. */
+static void catch_signals(void)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
+    struct sigaction action;
+    size_t i;
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = note_signal;
+    for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        sigaction(numbers[i], &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static int fail(const struct error *why, int status)
+{
+    fprintf(stderr, "dnsflow: %s\n", why->text);
+    return status;
+}
+
+/* Runs to the end of the input or a signal; returns the exit status. */
+static int run(const struct config *config)
+{
+    struct sensor sensor;
+    struct error why;
+    int result = sensor_open(&sensor, config, &signals_seen, &why);
+    if (result == 0) {
+        result = config->files_count > 0 ? sensor_run_files(&sensor) : sensor_run_live(&sensor, &why);
+        if (result != 0 && config->files_count == 0)
+            (void)fail(&why, 1);
+        if (sensor_report(&sensor) != 0)
+            result = -1;
+    } else {
+        (void)fail(&why, 1);
+    }
+    if (sensor_close(&sensor) != 0)
+        result = -1;
+    return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+    struct config config;
+    struct error why;
+    int pid_fd = -1;
+    if (config_parse(&config, argc, argv, &why) != 0)
+        return fail(&why, 2);
+    if (config.show_help || config.show_version) {
+        if (config.show_help)
+            config_print_help(stdout);
+        else
+            config_print_version(stdout);
+        return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    }
+    if (config.pid_path && (pid_fd = pid_file_lock(config.pid_path, &why)) < 0)
+        return fail(&why, 1);
+    catch_signals();
+    int status = run(&config);
+    if (pid_fd >= 0)
+        close(pid_fd);
+    return status;
+}

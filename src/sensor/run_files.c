@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * File mode. One worker runs in the reading thread; of several, each has a thread and gets the frames of its share of
+ * the address pairs, so that what belongs together stays together and in order. */
+#include "base/bytes.h"
+#include "base/log.h"
+#include "sensor/feed.h"
+#include "sensor/progress.h"
+#include "sensor/sensor.h"
+
+struct file_run {
+    struct sensor *sensor;
+    struct feed *feeds[CONFIG_WORKERS_MAX];
+    struct packet packets[CAPTURE_BATCH];
+};
+
+/* The same for both directions and all fragments of a datagram. */
+static uint32_t address_pair_hash(const struct packet *packet)
+{
+    struct udp_payload udp;
+    uint32_t hash = 0;
+    size_t i;
+    (void)net_decode(packet, &udp);
+    if (udp.ip_vers == 0)
+        return 0;
+    for (i = 0; i < (udp.ip_vers == 4 ? 4u : 16u); i += 4)
+        hash ^= load_be32(udp.src + i) ^ load_be32(udp.dst + i);
+    return (hash * 2654435761u) >> 16;
+}
+
+static void take_packets(struct file_run *run, int count)
+{
+    struct sensor *s = run->sensor;
+    int i;
+    for (i = 0; i < count; i++) {
+        const struct packet *packet = &run->packets[i];
+        if (s->workers_count == 1)
+            worker_packet(s->workers[0], packet);
+        else
+            feed_packet(run->feeds[address_pair_hash(packet) % s->workers_count], packet);
+    }
+}
+
+static bool check_signals(struct file_run *run)
+{
+    struct sensor *s = run->sensor;
+    unsigned i;
+    if (s->signals->reload) {
+        s->signals->reload = 0;
+        for (i = 0; i < s->workers_count; i++)
+            if (run->feeds[i])
+                feed_reopen(run->feeds[i]);
+            else
+                worker_reopen(s->workers[i]);
+    }
+    return sensor_check_signals(s);
+}
+
+static int read_file(struct file_run *run, const char *path)
+{
+    struct capture *capture;
+    struct progress progress;
+    struct error why;
+    int count = 0;
+    if (capture_open_file(path, &capture, &why) != 0) {
+        if (check_signals(run))
+            return 0;
+        log_line("error: %s", why.text);
+        return -1;
+    }
+    progress_start(&progress);
+    while (!check_signals(run) && (count = capture_borrow(capture, run->packets, CAPTURE_BATCH, &why)) >= 0) {
+        take_packets(run, count);
+        progress_add(&progress, count, capture);
+    }
+    progress_end(&progress);
+    capture_close(capture);
+    if (count == CAPTURE_FAILED)
+        log_line("error: %s; the records up to there are good", why.text);
+    return count == CAPTURE_FAILED ? -1 : 0;
+}
+
+static int start_feeds(struct file_run *run)
+{
+    struct sensor *s = run->sensor;
+    struct error why;
+    unsigned i;
+    for (i = 0; s->workers_count > 1 && i < s->workers_count; i++)
+        if (feed_start(s->workers[i], &run->feeds[i], &why) != 0) {
+            log_line("error: %s", why.text);
+            return -1;
+        }
+    return 0;
+}
+
+int sensor_run_files(struct sensor *sensor)
+{
+    struct file_run run = {.sensor = sensor};
+    size_t i;
+    int result = start_feeds(&run);
+    bool started = result == 0;
+    for (i = 0; started && i < sensor->config->files_count && !sensor->signals->stop; i++)
+        if (read_file(&run, sensor->config->files[i]) != 0)
+            result = -1;
+    if (sensor->workers_count == 1)
+        worker_finish(sensor->workers[0]);
+    for (i = 0; i < sensor->workers_count; i++)
+        feed_finish(run.feeds[i]);
+    return result;
+}

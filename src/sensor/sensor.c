@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "sensor/sensor.h"
+
+#include <string.h>
+
+#include "sensor/summary.h"
+
+int sensor_open(struct sensor *sensor, const struct config *config, volatile struct signals *signals, struct error *err)
+{
+    memset(sensor, 0, sizeof(*sensor));
+    sensor->config = config;
+    sensor->signals = signals;
+    if (config->dump_bad_path && bad_file_open(config->dump_bad_path, &sensor->bad, err) != 0)
+        return -1;
+    for (; sensor->workers_count < config->workers; sensor->workers_count++)
+        if (worker_create(config, sensor->workers_count, sensor->bad, &sensor->stop,
+                          &sensor->workers[sensor->workers_count], err) != 0)
+            return -1;
+    return 0;
+}
+
+static const struct capture_stats *kernel_stats(const struct sensor *sensor)
+{
+    return sensor->is_live ? &sensor->kernel : NULL;
+}
+
+bool sensor_check_signals(struct sensor *sensor)
+{
+    if (sensor->signals->report) {
+        sensor->signals->report = 0;
+        (void)summary_log(sensor->workers, sensor->workers_count, kernel_stats(sensor));
+    }
+    if (!sensor->signals->stop)
+        return false;
+    atomic_store_explicit(&sensor->stop, true, memory_order_relaxed);
+    return true;
+}
+
+int sensor_report(struct sensor *sensor)
+{
+    int result = summary_log(sensor->workers, sensor->workers_count, kernel_stats(sensor)) ? 0 : -1;
+    unsigned i;
+    for (i = 0; i < sensor->workers_count; i++)
+        if (worker_report(sensor->workers[i]) != 0)
+            result = -1;
+    return result;
+}
+
+int sensor_close(struct sensor *sensor)
+{
+    unsigned i;
+    for (i = 0; i < sensor->workers_count; i++)
+        worker_destroy(sensor->workers[i]);
+    sensor->workers_count = 0;
+    int result = bad_file_close(sensor->bad);
+    sensor->bad = NULL;
+    return result;
+}

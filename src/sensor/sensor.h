@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The running sensor: its workers and the two ways to feed them. */
+#ifndef DNSFLOW_SENSOR_SENSOR_H
+#define DNSFLOW_SENSOR_SENSOR_H
+
+#include <signal.h>
+#include <stdatomic.h>
+
+#include "capture/capture.h"
+#include "sensor/bad_file.h"
+#include "sensor/config.h"
+#include "sensor/worker.h"
+
+/* What signal handlers leave behind for the main thread. */
+struct signals {
+    sig_atomic_t stop;   /* SIGINT, SIGTERM */
+    sig_atomic_t reload; /* SIGHUP */
+    sig_atomic_t report; /* SIGUSR1 */
+};
+
+struct sensor {
+    const struct config *config;
+    volatile struct signals *signals;
+    atomic_bool stop; /* the same for workers */
+    struct bad_file *bad;
+    unsigned workers_count;
+    struct worker *workers[CONFIG_WORKERS_MAX];
+    bool is_live;
+    struct capture_stats kernel; /* live: as of the last look */
+};
+
+/* Opens the outputs and makes the workers. On failure what was made stays for sensor_close(). */
+int sensor_open(struct sensor *sensor, const struct config *config, volatile struct signals *signals,
+                struct error *err);
+
+/* Reads the files of the configuration to their end, or until a stop signal. Returns -1 if one was broken, which has
+ * been said. */
+int sensor_run_files(struct sensor *sensor);
+
+/* Captures until a stop signal. Returns -1 with the cause if the capture cannot be opened or breaks. */
+int sensor_run_live(struct sensor *sensor, struct error *err);
+
+/* Prints the counters if SIGUSR1 came. Returns true when it is time to stop. */
+bool sensor_check_signals(struct sensor *sensor);
+
+/* Prints the summary. Returns -1 if an output failed or the accounts do not balance. */
+int sensor_report(struct sensor *sensor);
+
+/* Returns -1 if an output failed while closing. */
+int sensor_close(struct sensor *sensor);
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "sensor/summary.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+
+struct totals {
+    uint64_t frames_seen, frames_delivered, messages_parsed, messages_with_record, records;
+    uint64_t drops[DROP_REASON_COUNT];
+};
+
+static void sum_up(struct worker *const *workers, unsigned count, struct totals *t)
+{
+    unsigned i, k;
+    memset(t, 0, sizeof(*t));
+    for (i = 0; i < count; i++) {
+        const struct counters *c = worker_counters(workers[i]);
+        t->frames_seen += counter_read(&c->frames_seen);
+        t->frames_delivered += counter_read(&c->frames_delivered);
+        t->messages_parsed += counter_read(&c->messages_parsed);
+        t->messages_with_record += counter_read(&c->messages_with_record);
+        t->records += counter_read(&c->records);
+        for (k = 0; k < DROP_REASON_COUNT; k++)
+            t->drops[k] += counter_read(&c->drops[k]);
+    }
+}
+
+/* "token 12, token 3" for every reason of the ledger that was met. Returns the sum. */
+static uint64_t list_reasons(const struct totals *t, enum drop_ledger ledger, char *text, size_t size)
+{
+    uint64_t sum = 0;
+    size_t used = 0;
+    int i;
+    text[0] = '\0';
+    for (i = 0; i < DROP_REASON_COUNT; i++) {
+        if (drop_table[i].ledger != ledger || t->drops[i] == 0)
+            continue;
+        sum += t->drops[i];
+        if (used < size)
+            used += (size_t)snprintf(text + used, size - used, "%s%s %" PRIu64, used ? ", " : "", drop_table[i].token,
+                                     t->drops[i]);
+    }
+    return sum;
+}
+
+bool summary_log(struct worker *const *workers, unsigned count, const struct capture_stats *kernel)
+{
+    struct totals t;
+    char frames[900], messages[900], notes[900];
+    sum_up(workers, count, &t);
+    uint64_t captured = t.frames_seen - t.drops[DROP_FILTERED];
+    uint64_t frame_drops = list_reasons(&t, LEDGER_FRAME, frames, sizeof(frames));
+    uint64_t message_drops = list_reasons(&t, LEDGER_MESSAGE, messages, sizeof(messages));
+    (void)list_reasons(&t, LEDGER_NOTE, notes, sizeof(notes));
+
+    log_line("%" PRIu64 " packets captured", captured);
+    log_line("%" PRIu64 " packets received by filter", kernel ? kernel->received : captured);
+    log_line("%" PRIu64 " packets dropped by kernel", kernel ? kernel->dropped : 0);
+    log_line("%" PRIu64 " packets dropped by interface", kernel ? kernel->if_dropped : 0);
+    log_line("frames: %" PRIu64 " seen = %" PRIu64 " delivered + %" PRIu64 " dropped (%s)", t.frames_seen,
+             t.frames_delivered, frame_drops, frames);
+    log_line("messages: %" PRIu64 " parsed = %" PRIu64 " with a record + %" PRIu64 " dropped (%s)", t.messages_parsed,
+             t.messages_with_record, message_drops, messages);
+    log_line("output: %" PRIu64 " records (%s)", t.records, notes);
+    if (t.frames_seen == t.frames_delivered + frame_drops && t.messages_parsed == t.messages_with_record + message_drops)
+        return true;
+    log_line("error: the accounts do not balance; this is a defect, please report it");
+    return false;
+}

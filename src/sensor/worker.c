@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "sensor/worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/clock.h"
+#include "capture/filter.h"
+#include "flow/encoder.h"
+#include "sensor/extract.h"
+
+enum { SINKS = 2, FLUSH_US = SECOND_US };
+
+struct worker {
+    const struct config *config;
+    const atomic_bool *stop;
+    struct bad_file *bad;
+    struct filter *filter;
+    struct dnsflow_encoder *encoder;
+    size_t sinks_count;
+    struct sink *sinks[SINKS];
+    size_t limit;      /* the encoder's */
+    bool started;      /* a packet has been seen */
+    int64_t now_us;    /* capture time of the last packet */
+    uint64_t random;
+    uint64_t paced;    /* messages since paced_since_us */
+    int64_t paced_since_us;
+    struct counters counters;
+    struct extract extract;
+};
+
+static void emit(void *context, const uint8_t *datagram, size_t len, int64_t time_us)
+{
+    struct worker *w = context;
+    size_t i;
+    counter_add(&w->counters.drops[DROP_DATAGRAMS], 1);
+    for (i = 0; i < w->sinks_count; i++)
+        sink_write(w->sinks[i], datagram, len, time_us);
+}
+
+static int open_sinks(struct worker *w, struct error *err)
+{
+    const struct config *c = w->config;
+    bool is_file_mode = c->files_count > 0;
+    if (c->targets_count > 0) {
+        if (sink_open_udp(c->targets, c->targets_count, is_file_mode, &w->counters, &w->sinks[w->sinks_count], err) != 0)
+            return -1;
+        w->sinks_count++;
+    }
+    if (c->write_path) {
+        if (sink_open_pcap_file(c->write_path, &w->counters, &w->sinks[w->sinks_count], err) != 0)
+            return -1;
+        w->sinks_count++;
+    }
+    return 0;
+}
+
+static int create_encoder(struct worker *w, unsigned index, struct error *err)
+{
+    struct dnsflow_encoder_options options = {
+        .size = sizeof(options),
+        .extended = w->config->extended,
+        .worker = (uint8_t)index,
+        .sensor_id = w->config->sensor_id,
+        .sample_rate = w->config->sample,
+        .emit = emit,
+        .context = w,
+    };
+    w->encoder = dnsflow_encoder_create(&options);
+    w->limit = DNSFLOW_LIMIT_IP4;
+    return w->encoder ? 0 : error_set(err, "out of memory");
+}
+
+int worker_create(const struct config *config, unsigned index, struct bad_file *bad, const atomic_bool *stop,
+                  struct worker **out, struct error *err)
+{
+    struct worker *w = calloc(1, sizeof(*w));
+    if (!w)
+        return error_set(err, "out of memory");
+    w->config = config;
+    w->bad = bad;
+    w->stop = stop;
+    w->random = 0x9e3779b97f4a7c15u + index; /* reproducible from files; must not be 0 */
+    if (config->files_count == 0 && getrandom(&w->random, sizeof(w->random), GRND_NONBLOCK) < 0)
+        w->random ^= (uint64_t)clock_monotonic_us();
+    w->random |= 1;
+    bool needs_filter = config->filter && config->files_count > 0;
+    if ((needs_filter && filter_create(config->filter, &w->filter, err) != 0) ||
+        create_encoder(w, index, err) != 0 || open_sinks(w, err) != 0) {
+        worker_destroy(w);
+        return -1;
+    }
+    *out = w;
+    return 0;
+}
+
+/* xorshift64* (Vigna 2016). */
+static uint32_t next_random(struct worker *w)
+{
+    w->random ^= w->random >> 12;
+    w->random ^= w->random << 25;
+    w->random ^= w->random >> 27;
+    return (uint32_t)((w->random * 0x2545f4914f6cdd1du) >> 32);
+}
+
+/* Whether the datagram belongs to another sensor's share. The arithmetic is the one other sensors on the same tap
+ * use, so that every datagram has one owner: IPv4 destination modulo N, IPv6 UDP checksum modulo N. Fragments are
+ * divided by address, as later ones have no checksum. */
+static bool is_other_share(const struct config *config, const struct udp_payload *udp)
+{
+    bool is_ip4 = udp->ip_vers == 4;
+    bool by_checksum = !udp->fragment && (!is_ip4 || (config->balance_checksum && udp->checksum != 0));
+    uint32_t value = by_checksum ? udp->checksum : load_be32(is_ip4 ? udp->dst : udp->dst + 12);
+    return value % config->shares != config->share;
+}
+
+static enum drop_reason select_payload(struct worker *w, const struct packet *packet, struct udp_payload *udp)
+{
+    const struct config *c = w->config;
+    if (w->filter && !filter_match(w->filter, packet))
+        return DROP_FILTERED;
+    enum drop_reason why = net_decode(packet, udp);
+    if (why != DROP_NONE)
+        return why;
+    if (!c->filter && !config_is_dns_port(c, udp->src_port))
+        return config_is_dns_port(c, udp->dst_port) ? DROP_QUERY_PORT : DROP_OTHER_PORT;
+    if (c->shares > 0 && is_other_share(c, udp))
+        return DROP_OTHER_SHARE;
+    return DROP_NONE;
+}
+
+/* --rate: waits until this message is due. What has been made leaves before, so that nobody waits for it. */
+static void pace(struct worker *w)
+{
+    uint64_t rate = w->config->rate, workers = w->config->workers;
+    if (w->paced++ == 0)
+        w->paced_since_us = clock_monotonic_us();
+    int64_t due = w->paced_since_us + (int64_t)(w->paced * workers * SECOND_US / rate);
+    while (!atomic_load_explicit(w->stop, memory_order_relaxed)) {
+        int64_t wait = due - clock_monotonic_us();
+        if (wait < 1000)
+            return;
+        size_t i;
+        for (i = 0; i < w->sinks_count; i++)
+            sink_flush(w->sinks[i]);
+        if (wait > SECOND_US / 10)
+            wait = SECOND_US / 10;
+        struct timespec pause = {.tv_nsec = wait * 1000};
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+static enum drop_reason take_message(struct worker *w, const struct packet *packet, const struct udp_payload *udp)
+{
+    counter_add(&w->counters.messages_parsed, 1);
+    if (w->config->rate)
+        pace(w);
+    if (w->config->sample && next_random(w) % w->config->sample != 0)
+        return DROP_SAMPLED;
+    enum drop_reason why = extract_message(&w->extract, udp, packet->time_us,
+                                           w->config->mdns && udp->src_port == MDNS_PORT, w->encoder, &w->counters);
+    if (why == DROP_NONE)
+        counter_add(&w->counters.messages_with_record, 1);
+    return why;
+}
+
+static void flush_if_old(struct worker *w, int64_t now_us)
+{
+    int64_t since;
+    if (flow_encoder_open_since(w->encoder, &since) && (now_us - since >= FLUSH_US || since - now_us >= FLUSH_US))
+        dnsflow_encoder_flush(w->encoder);
+}
+
+/* The first packet starts the clock; an output may have lowered the limit meanwhile. */
+static void adjust_encoder(struct worker *w, int64_t now_us)
+{
+    size_t i, limit = DNSFLOW_LIMIT_IP4;
+    for (i = 0; i < w->sinks_count; i++)
+        if (sink_limit(w->sinks[i]) < limit)
+            limit = sink_limit(w->sinks[i]);
+    if (limit != w->limit)
+        flow_encoder_set_limit(w->encoder, limit);
+    w->limit = limit;
+    if (!w->started)
+        flow_encoder_set_start(w->encoder, (uint32_t)(now_us / SECOND_US));
+    w->started = true;
+}
+
+void worker_packet(struct worker *worker, const struct packet *packet)
+{
+    struct udp_payload udp;
+    struct counters *counters = &worker->counters;
+    worker->now_us = packet->time_us;
+    flush_if_old(worker, packet->time_us);
+    counter_add(&counters->frames_seen, 1);
+    enum drop_reason why = select_payload(worker, packet, &udp);
+    if (why == DROP_NONE) {
+        adjust_encoder(worker, packet->time_us);
+        counter_add(&counters->frames_delivered, 1);
+        why = take_message(worker, packet, &udp);
+    }
+    if (why == DROP_NONE)
+        return;
+    counter_add(&counters->drops[why], 1);
+    if (worker->bad)
+        bad_file_add(worker->bad, why, packet);
+}
+
+void worker_tick(struct worker *worker, int64_t now_us)
+{
+    size_t i;
+    flush_if_old(worker, now_us);
+    for (i = 0; i < worker->sinks_count; i++)
+        sink_flush(worker->sinks[i]);
+}
+
+/* The trailer's counters, in the order of docs/WIRE.md. */
+static size_t trailer_counters(const struct worker *w, uint64_t *out)
+{
+    size_t count = 0, i;
+    out[count++] = counter_read(&w->counters.frames_seen);
+    out[count++] = counter_read(&w->counters.frames_delivered);
+    out[count++] = counter_read(&w->counters.messages_parsed);
+    out[count++] = counter_read(&w->counters.messages_with_record);
+    out[count++] = counter_read(&w->counters.records);
+    for (i = DROP_NONE + 1; i < DROP_REASON_COUNT; i++)
+        out[count++] = counter_read(&w->counters.drops[i]);
+    return count;
+}
+
+void worker_stats(struct worker *worker, const struct capture_stats *kernel, int64_t now_us)
+{
+    uint64_t counters[5 + DROP_REASON_COUNT];
+    size_t count = trailer_counters(worker, counters);
+    uint64_t captured = counter_read(&worker->counters.frames_seen) -
+                        counter_read(&worker->counters.drops[DROP_FILTERED]);
+    struct dnsflow_stats stats = {
+        .pkts_captured = (uint32_t)captured,
+        .pkts_received = (uint32_t)(kernel ? kernel->received : captured),
+        .pkts_dropped = (uint32_t)(kernel ? kernel->dropped : 0),
+        .pkts_ifdropped = (uint32_t)(kernel ? kernel->if_dropped : 0),
+        .sample_rate = worker->config->sample,
+    };
+    adjust_encoder(worker, now_us);
+    (void)dnsflow_encoder_stats(worker->encoder, &stats, now_us, counters, count);
+    worker_tick(worker, now_us);
+}
+
+void worker_finish(struct worker *worker)
+{
+    dnsflow_encoder_flush(worker->encoder);
+    if (worker->config->extended && worker->config->files_count > 0)
+        worker_stats(worker, NULL, worker->now_us);
+    worker_tick(worker, worker->now_us);
+}
+
+void worker_reopen(struct worker *worker)
+{
+    size_t i;
+    for (i = 0; i < worker->sinks_count; i++)
+        sink_reopen(worker->sinks[i]);
+}
+
+const struct counters *worker_counters(const struct worker *worker)
+{
+    return &worker->counters;
+}
+
+int worker_report(struct worker *worker)
+{
+    int result = 0;
+    size_t i;
+    for (i = 0; i < worker->sinks_count; i++)
+        if (sink_report(worker->sinks[i]) != 0)
+            result = -1;
+    return result;
+}
+
+void worker_destroy(struct worker *worker)
+{
+    size_t i;
+    if (!worker)
+        return;
+    for (i = 0; i < worker->sinks_count; i++)
+        sink_close(worker->sinks[i]);
+    dnsflow_encoder_destroy(worker->encoder);
+    filter_destroy(worker->filter);
+    free(worker);
+}

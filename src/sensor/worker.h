@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The path of a packet: frame -> UDP payload -> DNS message -> record -> datagram -> sinks. A worker shares nothing:
+ * its encoder, sequence numbers, sockets and counters are its own, and one thread at a time runs it. */
+#ifndef DNSFLOW_SENSOR_WORKER_H
+#define DNSFLOW_SENSOR_WORKER_H
+
+#include <stdatomic.h>
+
+#include "base/counters.h"
+#include "capture/capture.h"
+#include "net/packet.h"
+#include "sensor/bad_file.h"
+#include "sensor/config.h"
+
+struct worker;
+
+/* `stop` ends waits for --rate early. `bad` may be NULL. */
+int worker_create(const struct config *config, unsigned index, struct bad_file *bad, const atomic_bool *stop,
+                  struct worker **out, struct error *err);
+
+/* Takes the frame all the way. Datagrams older than a second, by capture time, leave first. */
+void worker_packet(struct worker *worker, const struct packet *packet);
+
+/* Lets time pass without a packet: sends a datagram that is a second old, and what the sinks hold back. */
+void worker_tick(struct worker *worker, int64_t now_us);
+
+/* Sends the statistics datagram. */
+void worker_stats(struct worker *worker, const struct capture_stats *kernel, int64_t now_us);
+
+/* Sends what is open and, in file mode with --extended, the statistics. */
+void worker_finish(struct worker *worker);
+
+/* Opens the outputs anew. From the worker's own thread. */
+void worker_reopen(struct worker *worker);
+
+const struct counters *worker_counters(const struct worker *worker);
+
+/* Logs a line for each output. Returns -1 if one failed for good. */
+int worker_report(struct worker *worker);
+
+/* NULL is fine. */
+void worker_destroy(struct worker *worker);
+
+#endif

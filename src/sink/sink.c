@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "sink/sink.h"
+
+#include <stdlib.h>
+
+struct sink {
+    const struct sink_ops *ops;
+    void *self;
+};
+
+int sink_create(const struct sink_ops *ops, void *self, struct sink **out, struct error *err)
+{
+    struct sink *sink = calloc(1, sizeof(*sink));
+    if (!sink) {
+        ops->close(self);
+        return error_errno(err, "cannot open the output");
+    }
+    sink->ops = ops;
+    sink->self = self;
+    *out = sink;
+    return 0;
+}
+
+void sink_write(struct sink *sink, const uint8_t *datagram, size_t len, int64_t time_us)
+{
+    sink->ops->write(sink->self, datagram, len, time_us);
+}
+
+void sink_flush(struct sink *sink)
+{
+    sink->ops->flush(sink->self);
+}
+
+void sink_reopen(struct sink *sink)
+{
+    sink->ops->reopen(sink->self);
+}
+
+size_t sink_limit(const struct sink *sink)
+{
+    return sink->ops->limit(sink->self);
+}
+
+int sink_report(struct sink *sink)
+{
+    return sink->ops->report(sink->self);
+}
+
+void sink_close(struct sink *sink)
+{
+    if (!sink)
+        return;
+    sink->ops->flush(sink->self);
+    sink->ops->close(sink->self);
+    free(sink);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Where datagrams go. A sink is one file: it fills a struct sink_ops and makes a struct sink. It belongs to one
+ * thread, copies what it is given, and counts every datagram as sent or lost. */
+#ifndef DNSFLOW_SINK_SINK_H
+#define DNSFLOW_SINK_SINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/counters.h"
+#include "base/error.h"
+
+enum { SINK_COLLECTORS_MAX = 10 };
+
+/* A collector as the command line names it. */
+struct sink_target {
+    char host[256];
+    char port[6];
+    char text[272]; /* both, for messages */
+};
+
+struct sink_ops {
+    void (*write)(void *self, const uint8_t *datagram, size_t len, int64_t time_us);
+    void (*flush)(void *self);
+    void (*reopen)(void *self);
+    size_t (*limit)(const void *self);
+    int (*report)(void *self);
+    void (*close)(void *self);
+};
+
+struct sink;
+
+/* Takes HOST, HOST:PORT, [IPv6] or [IPv6]:PORT; the port defaults to 5300. */
+int sink_parse_target(const char *text, struct sink_target *out, struct error *err);
+
+/* UDP to every target. Names that do not resolve are tried again every 10 s; datagrams lost until then are counted.
+ * `blocking` waits for room in the socket's buffer instead of losing what finds none. Retries are logged once. */
+int sink_open_udp(const struct sink_target *targets, size_t count, bool blocking, struct counters *counters,
+                  struct sink **out, struct error *err);
+
+/* A pcap file of the datagrams as UDP from 127.0.0.1:0 to 127.0.0.1:5300, "-" = standard output. */
+int sink_open_pcap_file(const char *path, struct counters *counters, struct sink **out, struct error *err);
+
+/* Takes one datagram; time_us goes into the capture file. */
+void sink_write(struct sink *sink, const uint8_t *datagram, size_t len, int64_t time_us);
+
+/* Sends or writes what is still held back. */
+void sink_flush(struct sink *sink);
+
+/* Opens the outputs anew: names are resolved again, the file is opened by its name. */
+void sink_reopen(struct sink *sink);
+
+/* Bytes of the largest datagram that all destinations take. May fall while running. */
+size_t sink_limit(const struct sink *sink);
+
+/* Logs a line about each destination: sent, lost and why. Returns -1 if an output failed for good. */
+int sink_report(struct sink *sink);
+
+/* Flushes and frees. NULL is fine. */
+void sink_close(struct sink *sink);
+
+/* For sinks: wraps `self`, which close() must free. On failure `self` is closed. */
+int sink_create(const struct sink_ops *ops, void *self, struct sink **out, struct error *err);
+
+#endif

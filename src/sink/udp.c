@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Datagrams are gathered and sent to every collector by one sendmmsg each. A collector has a socket of its own, so
+ * that its source port lasts as long as the sink: readers know a stream of sequence numbers by it. */
+#include <errno.h>
+#include <inttypes.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "dnsflow.h"
+#include "sink/sink.h"
+
+enum {
+    GATHER = 32,                 /* datagrams per sendmmsg */
+    SEND_BUFFER = 4 << 20,       /* bytes asked of the kernel */
+    RETRY_US = 10 * SECOND_US,   /* between attempts to resolve a name */
+    OVERHEAD_IP4 = 20 + 8,
+    OVERHEAD_IP6 = 40 + 8,
+};
+
+struct collector {
+    struct sink_target target;
+    int fd; /* -1: the name has not resolved yet */
+    int family;
+    int64_t retry_at_us; /* monotonic */
+    int last_errno;
+    uint64_t sent, refused, lost;
+    uint64_t lost_unresolved, lost_full, lost_size, lost_other;
+};
+
+struct udp_sink {
+    struct counters *counters;
+    bool blocking;
+    size_t limit;
+    size_t collectors_count;
+    struct collector collectors[SINK_COLLECTORS_MAX];
+    unsigned gathered;
+    struct mmsghdr messages[GATHER];
+    struct iovec slices[GATHER];
+    uint8_t datagrams[GATHER][DNSFLOW_LIMIT_IP4];
+};
+
+int sink_parse_target(const char *text, struct sink_target *out, struct error *err)
+{
+    const char *host = text, *colon = strrchr(text, ':'), *host_end = text + strlen(text);
+    char default_port[6];
+    const char *port = default_port;
+    snprintf(default_port, sizeof(default_port), "%d", DNSFLOW_PORT);
+    if (text[0] == '[') {
+        host = text + 1;
+        host_end = strchr(text, ']');
+        if (!host_end || (host_end[1] != '\0' && host_end[1] != ':'))
+            return error_set(err, "expected HOST, HOST:PORT, [IPv6] or [IPv6]:PORT");
+        if (host_end[1] == ':')
+            port = host_end + 2;
+    } else if (colon && strchr(text, ':') == colon) {
+        host_end = colon;
+        port = colon + 1;
+    }
+    char *port_end;
+    unsigned long number = strtoul(port, &port_end, 10);
+    if (*port < '0' || *port > '9' || *port_end || number < 1 || number > 65535)
+        return error_set(err, "expected a port from 1 to 65535 behind the colon");
+    size_t host_len = (size_t)(host_end - host);
+    if (host_len == 0 || host_len >= sizeof(out->host))
+        return error_set(err, "expected HOST, HOST:PORT, [IPv6] or [IPv6]:PORT");
+    memcpy(out->host, host, host_len);
+    out->host[host_len] = '\0';
+    snprintf(out->port, sizeof(out->port), "%lu", number);
+    bool is_ip6 = strchr(out->host, ':') != NULL;
+    snprintf(out->text, sizeof(out->text), "%s%s%s:%s", is_ip6 ? "[" : "", out->host, is_ip6 ? "]" : "", out->port);
+    return 0;
+}
+
+/* The kernel must not fragment: a datagram over the path's MTU comes back as EMSGSIZE instead. */
+static int make_socket(int family)
+{
+    int on = IP_PMTUDISC_DO, on6 = IPV6_PMTUDISC_DO, size = SEND_BUFFER;
+    int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    if (family == AF_INET)
+        (void)setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &on, sizeof(on));
+    else
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &on6, sizeof(on6));
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+    return fd;
+}
+
+/* Lowers the limit to what the route to this collector carries now. */
+static void learn_limit(struct udp_sink *sink, const struct collector *c)
+{
+    bool is_ip4 = c->family == AF_INET;
+    size_t overhead = is_ip4 ? OVERHEAD_IP4 : OVERHEAD_IP6;
+    size_t limit = is_ip4 ? DNSFLOW_LIMIT_IP4 : DNSFLOW_LIMIT_IP6;
+    int mtu = 0;
+    socklen_t len = sizeof(mtu);
+    int got = is_ip4 ? getsockopt(c->fd, IPPROTO_IP, IP_MTU, &mtu, &len)
+                     : getsockopt(c->fd, IPPROTO_IPV6, IPV6_MTU, &mtu, &len);
+    if (got == 0 && mtu > 0 && (size_t)mtu < limit + overhead)
+        limit = (size_t)mtu > overhead ? (size_t)mtu - overhead : 0;
+    if (limit < DNSFLOW_LIMIT_MIN)
+        limit = DNSFLOW_LIMIT_MIN;
+    if (limit < sink->limit)
+        sink->limit = limit;
+}
+
+/* Resolves the collector's name and connects to its first address, on the same socket as before if the family is
+ * still the same. Returns 0, or -1 with the cause. */
+static int connect_collector(struct udp_sink *sink, struct collector *c, struct error *err)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICSERV}, *found = NULL;
+    int result = getaddrinfo(c->target.host, c->target.port, &hints, &found);
+    if (result != 0)
+        return error_set(err, "collector %s: %s", c->target.text,
+                         result == EAI_SYSTEM ? strerror(errno) : gai_strerror(result));
+    int fd = c->fd >= 0 && c->family == found->ai_family ? c->fd : make_socket(found->ai_family);
+    if (fd < 0 || connect(fd, found->ai_addr, found->ai_addrlen) != 0) {
+        error_set(err, "collector %s: %s", c->target.text, strerror(errno));
+        if (fd >= 0 && fd != c->fd)
+            close(fd);
+        freeaddrinfo(found);
+        return -1;
+    }
+    if (c->fd >= 0 && c->fd != fd)
+        close(c->fd);
+    c->fd = fd;
+    c->family = found->ai_family;
+    freeaddrinfo(found);
+    learn_limit(sink, c);
+    return 0;
+}
+
+static void try_connect(struct udp_sink *sink, struct collector *c, bool is_first)
+{
+    struct error why;
+    if (connect_collector(sink, c, &why) == 0) {
+        if (!is_first)
+            log_line("collector %s: resolved", c->target.text);
+        return;
+    }
+    if (is_first)
+        log_line("warning: %s; trying again every %d s, datagrams until then are lost", why.text,
+                 RETRY_US / SECOND_US);
+    c->retry_at_us = clock_monotonic_us() + RETRY_US;
+}
+
+static void lose(struct udp_sink *sink, struct collector *c, uint64_t *reason, uint64_t count)
+{
+    *reason += count;
+    c->lost += count;
+    counter_add(&sink->counters->drops[DROP_SEND_LOST], count);
+}
+
+/* Deals with the error that stopped the sending at one datagram. Returns true when it should be tried again.
+ * ECONNREFUSED speaks of an earlier datagram, so that this one has not been sent yet; it gets one more try. */
+static bool retry_after(struct udp_sink *sink, struct collector *c, int cause, bool was_retried)
+{
+    if (cause == EINTR)
+        return true;
+    if (cause == ECONNREFUSED) {
+        c->refused++;
+        counter_add(&sink->counters->drops[DROP_SEND_REFUSED], 1);
+        if (!was_retried)
+            return true;
+    }
+    c->last_errno = cause;
+    if (cause == EAGAIN || cause == EWOULDBLOCK || cause == ENOBUFS) {
+        lose(sink, c, &c->lost_full, 1);
+    } else if (cause == EMSGSIZE) {
+        lose(sink, c, &c->lost_size, 1);
+        learn_limit(sink, c);
+    } else {
+        lose(sink, c, &c->lost_other, 1);
+    }
+    return false;
+}
+
+static void send_gathered(struct udp_sink *sink, struct collector *c)
+{
+    int flags = sink->blocking ? 0 : MSG_DONTWAIT;
+    unsigned at = 0;
+    bool was_retried = false;
+
+    if (c->fd < 0 && clock_monotonic_us() >= c->retry_at_us)
+        try_connect(sink, c, false);
+    if (c->fd < 0) {
+        lose(sink, c, &c->lost_unresolved, sink->gathered);
+        return;
+    }
+    while (at < sink->gathered) {
+        int sent = sendmmsg(c->fd, sink->messages + at, sink->gathered - at, flags);
+        if (sent > 0) {
+            at += (unsigned)sent;
+            c->sent += (uint64_t)sent;
+            counter_add(&sink->counters->drops[DROP_SENT], (uint64_t)sent);
+            was_retried = false;
+        } else if (retry_after(sink, c, errno, was_retried)) {
+            was_retried = true;
+        } else {
+            at++;
+            was_retried = false;
+        }
+    }
+}
+
+static void flush_udp(void *self)
+{
+    struct udp_sink *sink = self;
+    size_t i;
+    if (sink->gathered == 0)
+        return;
+    for (i = 0; i < sink->collectors_count; i++)
+        send_gathered(sink, &sink->collectors[i]);
+    sink->gathered = 0;
+}
+
+static void write_udp(void *self, const uint8_t *datagram, size_t len, int64_t time_us)
+{
+    struct udp_sink *sink = self;
+    (void)time_us;
+    memcpy(sink->datagrams[sink->gathered], datagram, len);
+    sink->slices[sink->gathered].iov_len = len;
+    if (++sink->gathered == GATHER)
+        flush_udp(sink);
+}
+
+static void reopen_udp(void *self)
+{
+    struct udp_sink *sink = self;
+    size_t i;
+    flush_udp(sink);
+    for (i = 0; i < sink->collectors_count; i++) {
+        struct error why;
+        if (connect_collector(sink, &sink->collectors[i], &why) != 0)
+            log_line("warning: %s; %s", why.text,
+                     sink->collectors[i].fd >= 0 ? "sending to its old address" : "trying again");
+    }
+}
+
+static size_t limit_udp(const void *self)
+{
+    const struct udp_sink *sink = self;
+    return sink->limit;
+}
+
+static int report_udp(void *self)
+{
+    const struct udp_sink *sink = self;
+    size_t i;
+    for (i = 0; i < sink->collectors_count; i++) {
+        const struct collector *c = &sink->collectors[i];
+        log_line("collector %s: %" PRIu64 " datagrams sent, %" PRIu64 " lost (name not resolved %" PRIu64
+                 ", buffer full %" PRIu64 ", too large %" PRIu64 ", other %" PRIu64 "), %" PRIu64
+                 " port-unreachable replies%s%s",
+                 c->target.text, c->sent, c->lost, c->lost_unresolved, c->lost_full, c->lost_size, c->lost_other,
+                 c->refused, c->last_errno ? "; last error: " : "", c->last_errno ? strerror(c->last_errno) : "");
+    }
+    return 0;
+}
+
+static void close_udp(void *self)
+{
+    struct udp_sink *sink = self;
+    size_t i;
+    for (i = 0; i < sink->collectors_count; i++)
+        if (sink->collectors[i].fd >= 0)
+            close(sink->collectors[i].fd);
+    free(sink);
+}
+
+int sink_open_udp(const struct sink_target *targets, size_t count, bool blocking, struct counters *counters,
+                  struct sink **out, struct error *err)
+{
+    static const struct sink_ops ops = {.write = write_udp,
+                                        .flush = flush_udp,
+                                        .reopen = reopen_udp,
+                                        .limit = limit_udp,
+                                        .report = report_udp,
+                                        .close = close_udp};
+    struct udp_sink *sink = calloc(1, sizeof(*sink));
+    size_t i;
+    if (!sink)
+        return error_errno(err, "cannot open the collectors");
+    sink->counters = counters;
+    sink->blocking = blocking;
+    sink->limit = DNSFLOW_LIMIT_IP4;
+    for (i = 0; i < GATHER; i++) {
+        sink->slices[i].iov_base = sink->datagrams[i];
+        sink->messages[i].msg_hdr.msg_iov = &sink->slices[i];
+        sink->messages[i].msg_hdr.msg_iovlen = 1;
+    }
+    for (; sink->collectors_count < count; sink->collectors_count++) {
+        struct collector *c = &sink->collectors[sink->collectors_count];
+        c->fd = -1;
+        c->target = targets[sink->collectors_count];
+        try_connect(sink, c, true);
+    }
+    return sink_create(&ops, sink, out, err);
+}

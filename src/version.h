@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef DNSFLOW_PROGRAM_VERSION_H
+#define DNSFLOW_PROGRAM_VERSION_H
+
+#define DNSFLOW_PROGRAM_VERSION "2.0.0"
+
+#endif
