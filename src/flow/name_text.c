@@ -4,7 +4,13 @@
 #include "base/bytes.h"
 #include "dnsflow.h"
 
-/* Appends one byte of a label; the text buffer keeps one byte for the NUL. */
+/* Letters, digits, '-' and '_' are nearly all there is: they never need a second look. */
+static bool is_plain(uint8_t c)
+{
+    return (uint8_t)((c | 0x20) - 'a') < 26 || (uint8_t)(c - '0') < 10 || c == '-' || c == '_';
+}
+
+/* Appends one other byte of a label. */
 static void write_escaped(struct writer *out, uint8_t c, const char *also)
 {
     char digits[4] = {'\\', (char)('0' + c / 100), (char)('0' + c / 10 % 10), (char)('0' + c % 10)};
@@ -31,8 +37,12 @@ int dnsflow_name_text(const uint8_t **at, const uint8_t *end, const char *also, 
             return -1;
         if (writer_len(&out) > 0)
             write_u8(&out, '.');
-        for (; len > 0; len--)
-            write_escaped(&out, *label++, also);
+        for (; len > 0; len--, label++) {
+            if (is_plain(*label) && out.at < out.end)
+                *out.at++ = *label;
+            else
+                write_escaped(&out, *label, also);
+        }
     }
     if (writer_len(&out) == 0)
         write_u8(&out, '.');

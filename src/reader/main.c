@@ -1,1 +1,90 @@
-int main(void){return 0;}
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * dnsflow_read, the reader. Exit status: 0 done, stopped by a signal or by a closed pipe, 1 the environment failed,
+ * 2 wrong usage. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "capture/capture.h"
+#include "reader/session.h"
+#include "version.h"
+
+static volatile sig_atomic_t stop;
+
+static void note_signal(int number)
+{
+    (void)number;
+    stop = 1;
+}
+
+static void catch_signals(void)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = note_signal;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static int fail(const struct error *why, int status)
+{
+    fprintf(stderr, "dnsflow_read: %s\n", why->text);
+    return status;
+}
+
+static int open_capture(const struct reader_config *config, struct capture **out, struct error *err)
+{
+    struct capture_live_options live = {
+        .interface = config->interface,
+        .filter = "udp dst port 5300 or (vlan and udp dst port 5300)",
+        .promiscuous = true,
+    };
+    return config->file ? capture_open_file(config->file, out, err) : capture_open_live(&live, out, err);
+}
+
+/* Prints until the input ends; returns the exit status. */
+static int run(const struct reader_config *config, struct capture *capture)
+{
+    struct session session;
+    struct packet packets[CAPTURE_BATCH];
+    struct error why;
+    int count = 0, i, status = EXIT_SUCCESS;
+    if (session_open(&session, config, &why) != 0)
+        return fail(&why, EXIT_FAILURE);
+    while (!stop && !session.out.failed && (count = capture_borrow(capture, packets, CAPTURE_BATCH, &why)) >= 0) {
+        for (i = 0; i < count; i++)
+            session_packet(&session, &packets[i]);
+        if (config->interface)
+            output_flush(&session.out);
+    }
+    if (count == CAPTURE_FAILED)
+        status = fail(&why, EXIT_FAILURE);
+    if (session_close(&session, &why) != 0)
+        status = fail(&why, EXIT_FAILURE);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct reader_config config;
+    struct capture *capture;
+    struct error why;
+    if (reader_config_parse(&config, argc, argv, &why) != 0)
+        return fail(&why, 2);
+    if (config.show_help || config.show_version) {
+        if (config.show_help)
+            reader_config_help(stdout);
+        else
+            printf("dnsflow_read %s\n", DNSFLOW_PROGRAM_VERSION);
+        return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    }
+    catch_signals();
+    if (open_capture(&config, &capture, &why) != 0)
+        return fail(&why, EXIT_FAILURE);
+    int status = run(&config, capture);
+    capture_close(capture);
+    return status;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * What the reader's command line says. */
+#ifndef DNSFLOW_READER_CONFIG_H
+#define DNSFLOW_READER_CONFIG_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "base/error.h"
+#include "reader/printer.h"
+
+struct reader_config {
+    bool show_help, show_version;
+    const char *file;      /* -r */
+    const char *interface; /* -i */
+    const struct printer *printer;
+    bool no_header;
+    bool stats_only;     /* -s */
+    bool show_summaries; /* -S */
+};
+
+/* Fills *config from the command line. Returns 0, or -1 with one line for the user. */
+int reader_config_parse(struct reader_config *config, int argc, char **argv, struct error *err);
+
+void reader_config_help(FILE *out);
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "reader/output.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+void output_init(struct output *out, FILE *file)
+{
+    out->file = file;
+    out->failed = false;
+    out->cause = 0;
+    out->used = 0;
+}
+
+void output_flush(struct output *out)
+{
+    if (!out->failed && (fwrite(out->buffer, 1, out->used, out->file) != out->used || fflush(out->file) != 0)) {
+        out->failed = true;
+        out->cause = errno;
+    }
+    out->used = 0;
+}
+
+/* Room for `len` more bytes, at most OUTPUT_PIECE. */
+static char *reserve(struct output *out, size_t len)
+{
+    if (OUTPUT_SIZE - out->used < len)
+        output_flush(out);
+    return out->buffer + out->used;
+}
+
+void output_bytes(struct output *out, const char *bytes, size_t len)
+{
+    memcpy(reserve(out, len), bytes, len);
+    out->used += len;
+}
+
+void output_text(struct output *out, const char *text)
+{
+    output_bytes(out, text, strlen(text));
+}
+
+void output_char(struct output *out, char c)
+{
+    *reserve(out, 1) = c;
+    out->used++;
+}
+
+void output_number(struct output *out, uint64_t n)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+    do
+        digits[--at] = (char)('0' + n % 10);
+    while ((n /= 10) > 0);
+    output_bytes(out, digits + at, sizeof(digits) - at);
+}
+
+static char *put_octet(char *at, uint8_t n)
+{
+    if (n >= 100)
+        *at++ = (char)('0' + n / 100);
+    if (n >= 10)
+        *at++ = (char)('0' + n / 10 % 10);
+    *at++ = (char)('0' + n % 10);
+    return at;
+}
+
+void output_address(struct output *out, uint8_t ip_vers, const uint8_t *address)
+{
+    char *start = reserve(out, INET6_ADDRSTRLEN), *at = start;
+    int i;
+    if (ip_vers == 6) {
+        (void)inet_ntop(AF_INET6, address, start, INET6_ADDRSTRLEN);
+        out->used += strlen(start);
+        return;
+    }
+    for (i = 0; i < 4; i++) {
+        at = put_octet(at, address[i]);
+        *at++ = '.';
+    }
+    out->used += (size_t)(at - start) - 1;
+}
+
+void output_time(struct output *out, int64_t time_us)
+{
+    int64_t of_day = time_us / SECOND_US % 86400;
+    unsigned s = (unsigned)(of_day < 0 ? of_day + 86400 : of_day);
+    char text[8] = {(char)('0' + s / 36000),     (char)('0' + s / 3600 % 10), ':', (char)('0' + s / 600 % 6),
+                    (char)('0' + s / 60 % 10), ':', (char)('0' + s % 60 / 10), (char)('0' + s % 10)};
+    output_bytes(out, text, sizeof(text));
+}
+
+void output_format(struct output *out, const char *format, ...)
+{
+    char text[OUTPUT_PIECE];
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    if (len > 0)
+        output_bytes(out, text, (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Buffered text on standard output, fast enough for millions of rows a second. */
+#ifndef DNSFLOW_READER_OUTPUT_H
+#define DNSFLOW_READER_OUTPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum { OUTPUT_SIZE = 1 << 16, OUTPUT_PIECE = 4096 };
+
+struct output {
+    FILE *file;
+    bool failed; /* nothing more can be written; errno told why */
+    int cause;
+    size_t used;
+    char buffer[OUTPUT_SIZE];
+};
+
+void output_init(struct output *out, FILE *file);
+
+/* Writes what is held back. */
+void output_flush(struct output *out);
+
+void output_bytes(struct output *out, const char *bytes, size_t len);
+void output_text(struct output *out, const char *text);
+void output_char(struct output *out, char c);
+void output_number(struct output *out, uint64_t n);
+
+/* 4 or 16 bytes; IPv6 as RFC 5952 has it. */
+void output_address(struct output *out, uint8_t ip_vers, const uint8_t *address);
+
+/* HH:MM:SS, UTC */
+void output_time(struct output *out, int64_t time_us);
+
+/* At most OUTPUT_PIECE bytes. */
+void output_format(struct output *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

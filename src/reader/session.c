@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "reader/session.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/log.h"
+
+enum { SUMMARY_EVERY = 100000, LINK_NULL = 0 };
+
+int session_open(struct session *session, const struct reader_config *config, struct error *err)
+{
+    memset(session, 0, offsetof(struct session, out));
+    session->config = config;
+    session->datagrams = session->malformed = session->other_sources = 0;
+    session->sources = sources_create();
+    if (!session->sources)
+        return error_set(err, "out of memory");
+    output_init(&session->out, stdout);
+    output_init(&session->side, config->printer->is_data_only ? stderr : stdout);
+    if (!config->no_header && !config->stats_only && config->printer->header)
+        config->printer->header(&session->out);
+    return 0;
+}
+
+/* Statistics and summaries share standard output with the rows, or have the other stream for themselves. */
+static struct output *side(struct session *session)
+{
+    return session->config->printer->is_data_only ? &session->side : &session->out;
+}
+
+/* A DLT_NULL frame with family 0 is a bare datagram: old sensors write files of these. */
+static bool is_bare_datagram(const struct packet *packet, struct udp_payload *udp)
+{
+    static const uint8_t family[4], nobody[4];
+    if (packet->link_type != LINK_NULL || packet->captured_len < sizeof(family) ||
+        memcmp(packet->bytes, family, sizeof(family)) != 0)
+        return false;
+    memset(udp, 0, sizeof(*udp));
+    udp->ip_vers = 4;
+    udp->src = nobody;
+    udp->bytes = packet->bytes + sizeof(family);
+    udp->len = packet->captured_len - sizeof(family);
+    return true;
+}
+
+static void refuse(struct session *session, struct source *source, int result)
+{
+    session->malformed++;
+    if (source && source->malformed++ > 0)
+        return;
+    struct output name;
+    output_init(&name, stderr);
+    if (source)
+        output_address(&name, source->ip_vers, source->address);
+    log_line("malformed datagram from %.*s: %s", (int)name.used, name.buffer, dnsflow_result_text(result));
+}
+
+static void print_datagram(struct session *session, struct received *from, struct source *source)
+{
+    const struct printer *printer = session->config->printer;
+    struct dnsflow_record record;
+    if (from->datagram.flags & DNSFLOW_FLAG_STATS) {
+        if (printer->stats)
+            printer->stats(&session->out, from);
+        if (session->config->stats_only && source)
+            source_print(source, side(session));
+        return;
+    }
+    if (session->config->stats_only)
+        return;
+    while (dnsflow_next_record(&from->datagram, &record))
+        printer->record(&session->out, from, &record);
+}
+
+void session_packet(struct session *session, const struct packet *packet)
+{
+    struct udp_payload udp;
+    if (!is_bare_datagram(packet, &udp) &&
+        (net_decode(packet, &udp) != DROP_NONE || udp.dst_port != DNSFLOW_PORT))
+        return;
+    struct received from = {
+        .ip_vers = udp.ip_vers, .address = udp.src, .port = udp.src_port, .time_us = packet->time_us};
+    struct source *source = sources_find(session->sources, udp.ip_vers, udp.src, udp.src_port);
+    session->other_sources += source == NULL;
+    int result = dnsflow_decode(udp.bytes, udp.len, &from.datagram);
+    if (result != DNSFLOW_OK) {
+        refuse(session, source, result);
+        return;
+    }
+    if (source)
+        source_count(source, &from.datagram, packet->time_us);
+    print_datagram(session, &from, source);
+    if (++session->datagrams % SUMMARY_EVERY == 0 && session->config->show_summaries) {
+        sources_print(session->sources, side(session));
+        output_text(side(session), "----------------------------------------\n");
+    }
+}
+
+int session_close(struct session *session, struct error *err)
+{
+    struct output *out = side(session);
+    int result = 0;
+    output_text(out, "\nSummary:\n");
+    sources_print(session->sources, out);
+    if (session->other_sources > 0)
+        output_format(out, "datagrams of more than %d sources: %" PRIu64 "\n", SOURCES_MAX, session->other_sources);
+    output_flush(&session->out);
+    output_flush(&session->side);
+    if (session->out.failed && session->out.cause != EPIPE)
+        result = error_set(err, "standard output: %s", strerror(session->out.cause));
+    sources_destroy(session->sources);
+    return result;
+}

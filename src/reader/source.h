@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * What is known of each sensor worker that sends: a source is an address and a port, with one sequence of numbers. */
+#ifndef DNSFLOW_READER_SOURCE_H
+#define DNSFLOW_READER_SOURCE_H
+
+#include "dnsflow.h"
+#include "reader/output.h"
+
+enum { SOURCES_MAX = 65536 };
+
+struct source {
+    uint8_t ip_vers; /* 0: the place is free */
+    uint8_t address[16];
+    uint16_t port;
+    int64_t first_time_us, last_time_us;
+    uint64_t data_datagrams, records, stats_datagrams, malformed;
+    struct dnsflow_stats first_stats, last_stats;
+    uint32_t start_time; /* of the trailer, 0 = not known */
+    uint32_t sequence;   /* highest so far */
+    uint64_t window;     /* bit i: sequence - i has been seen */
+    uint64_t total, lost, out_of_order;
+};
+
+struct sources;
+
+struct sources *sources_create(void);
+void sources_destroy(struct sources *sources);
+
+/* The source with this address (4 or 16 bytes) and port, new if need be. NULL once there are SOURCES_MAX. */
+struct source *sources_find(struct sources *sources, uint8_t ip_vers, const uint8_t *address, uint16_t port);
+
+/* Takes an accepted datagram, received at time_us, into the accounts. */
+void source_count(struct source *source, const struct dnsflow_datagram *datagram, int64_t time_us);
+
+/* The block of the summary. */
+void source_print(const struct source *source, struct output *out);
+
+/* All blocks, in the order in which the sources appeared. */
+void sources_print(const struct sources *sources, struct output *out);
+
+#endif
