@@ -68,31 +68,19 @@ static int fill(struct file_capture *file, struct error *err)
     return 1;
 }
 
-static enum record_kind next_record(struct file_capture *file, struct packet *out, uint64_t *used, struct error *err)
-{
-    const uint8_t *at = file->buffer + file->start;
-    size_t left = file->end - file->start;
-    return file->is_pcapng ? pcapng_record(&file->pcapng, at, left, out, used, err)
-                           : pcap_record(&file->pcap, at, left, out, used, err);
-}
-
 /* Lends what the buffer holds in whole. Returns the number, 0 when more bytes are needed, or CAPTURE_FAILED. */
 static int lend(struct file_capture *file, struct packet *packets, int max, struct error *err)
 {
-    int count = 0;
-    while (count < max) {
-        uint64_t used = 0;
-        enum record_kind kind = next_record(file, &packets[count], &used, err);
-        if (kind == RECORD_SHORT || (kind == RECORD_BROKEN && count > 0))
-            break;
-        if (kind == RECORD_BROKEN) {
-            file->at_end = true;
-            return fail_at(file, err);
-        }
-        take(file, used);
-        count += kind == RECORD_PACKET;
-    }
-    return count;
+    const uint8_t *at = file->buffer + file->start;
+    size_t left = file->end - file->start;
+    uint64_t used = 0;
+    int count = file->is_pcapng ? pcapng_lend(&file->pcapng, at, left, packets, max, &used, err)
+                                : pcap_lend(&file->pcap, at, left, packets, max, &used, err);
+    take(file, used);
+    if (count != LEND_BROKEN)
+        return count;
+    file->at_end = true;
+    return fail_at(file, err);
 }
 
 static int borrow(void *self, struct packet *packets, int max, struct error *err)

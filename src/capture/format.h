@@ -14,12 +14,11 @@ enum {
     BLOCK_MAX = 1024 * 1024,          /* bytes of a pcapng block that has to be read, not just passed over */
 };
 
-enum record_kind {
-    RECORD_PACKET, /* *out is filled, *used bytes are taken */
-    RECORD_OTHER,  /* *used bytes hold no packet; they may be more than are at hand */
-    RECORD_SHORT,  /* more bytes are needed */
-    RECORD_BROKEN  /* *err says what is wrong */
-};
+/* Both formats lend the same way: they fill packets[0..max) from the `left` bytes at hand and return their number.
+ * *used gets the bytes these took, blocks without a packet included; it may be more than are at hand when the last
+ * block is to be passed over. 0 means that more bytes are needed, LEND_BROKEN that the bytes at *used make no sense,
+ * which *err explains; what came before has been lent by earlier calls. */
+enum { LEND_BROKEN = -1 };
 
 struct pcap_format {
     bool swapped;           /* numbers are in the other byte order than this machine's */
@@ -32,8 +31,8 @@ struct pcap_format {
 /* Reads the 24 bytes of a file header. */
 int pcap_format_open(struct pcap_format *format, const uint8_t *head, struct error *err);
 
-enum record_kind pcap_record(struct pcap_format *format, const uint8_t *at, size_t left, struct packet *out,
-                             uint64_t *used, struct error *err);
+int pcap_lend(const struct pcap_format *format, const uint8_t *at, size_t left, struct packet *packets, int max,
+              uint64_t *used, struct error *err);
 
 struct pcapng_interface {
     uint16_t link_type;
@@ -49,8 +48,8 @@ struct pcapng_format {
     size_t interfaces_count, interfaces_size;
 };
 
-enum record_kind pcapng_record(struct pcapng_format *format, const uint8_t *at, size_t left, struct packet *out,
-                               uint64_t *used, struct error *err);
+int pcapng_lend(struct pcapng_format *format, const uint8_t *at, size_t left, struct packet *packets, int max,
+                uint64_t *used, struct error *err);
 void pcapng_format_close(struct pcapng_format *format);
 
 #endif

@@ -43,29 +43,36 @@ int pcap_format_open(struct pcap_format *format, const uint8_t *head, struct err
     return 0;
 }
 
-enum record_kind pcap_record(struct pcap_format *format, const uint8_t *at, size_t left, struct packet *out,
-                             uint64_t *used, struct error *err)
+int pcap_lend(const struct pcap_format *format, const uint8_t *at, size_t left, struct packet *packets, int max,
+              uint64_t *used, struct error *err)
 {
-    if (left < format->record_header)
-        return RECORD_SHORT;
-    uint32_t seconds = number32(format, at), fraction = number32(format, at + 4);
-    uint32_t captured = number32(format, at + 8), wire = number32(format, at + 12);
-    if (format->lengths_swapped) {
-        uint32_t swap = captured;
-        captured = wire;
-        wire = swap;
+    const uint8_t *start = at, *end = at + left;
+    int count;
+    for (count = 0; count < max && (size_t)(end - at) >= format->record_header; count++) {
+        struct packet *out = &packets[count];
+        uint32_t seconds = number32(format, at), fraction = number32(format, at + 4);
+        uint32_t captured = number32(format, at + 8), wire = number32(format, at + 12);
+        if (format->lengths_swapped) {
+            uint32_t swap = captured;
+            captured = wire;
+            wire = swap;
+        }
+        if (captured > RECORD_CAPTURED_MAX && count > 0)
+            break;
+        if (captured > RECORD_CAPTURED_MAX) {
+            error_set(err, "a record claims %u captured bytes, over %d", captured, RECORD_CAPTURED_MAX);
+            count = LEND_BROKEN;
+            break;
+        }
+        if ((size_t)(end - at) - format->record_header < captured)
+            break;
+        out->bytes = at + format->record_header;
+        out->captured_len = captured;
+        out->wire_len = wire;
+        out->time_us = (int64_t)seconds * SECOND_US + (format->nanoseconds ? fraction / 1000 : fraction);
+        out->link_type = format->link_type;
+        at = out->bytes + captured;
     }
-    if (captured > RECORD_CAPTURED_MAX) {
-        error_set(err, "a record claims %u captured bytes, over %d", captured, RECORD_CAPTURED_MAX);
-        return RECORD_BROKEN;
-    }
-    *used = (uint64_t)format->record_header + captured;
-    if (left < *used)
-        return RECORD_SHORT;
-    out->bytes = at + format->record_header;
-    out->captured_len = captured;
-    out->wire_len = wire;
-    out->time_us = (int64_t)seconds * SECOND_US + (format->nanoseconds ? fraction / 1000 : fraction);
-    out->link_type = format->link_type;
-    return RECORD_PACKET;
+    *used = (uint64_t)(at - start);
+    return count;
 }

@@ -23,6 +23,13 @@ enum {
 #define BLOCK_ENHANCED 6u
 #define SECTION_MAGIC 0x1a2b3c4du
 
+enum record_kind {
+    RECORD_PACKET, /* a packet is filled in, *used bytes are taken */
+    RECORD_OTHER,  /* *used bytes hold no packet; they may be more than are at hand */
+    RECORD_SHORT,  /* more bytes are needed */
+    RECORD_BROKEN  /* *err says what is wrong */
+};
+
 /* A block's body and what is known of its byte order. */
 struct block {
     struct pcapng_format *format;
@@ -193,8 +200,8 @@ static bool block_length(struct pcapng_format *format, const uint8_t *at, uint32
     return true;
 }
 
-enum record_kind pcapng_record(struct pcapng_format *format, const uint8_t *at, size_t left, struct packet *out,
-                               uint64_t *used, struct error *err)
+static enum record_kind read_block(struct pcapng_format *format, const uint8_t *at, size_t left, struct packet *out,
+                                   uint64_t *used, struct error *err)
 {
     uint32_t len;
     if (left < BLOCK_OVERHEAD)
@@ -223,6 +230,24 @@ enum record_kind pcapng_record(struct pcapng_format *format, const uint8_t *at, 
     default:
         return read_packet(&b, type);
     }
+}
+
+int pcapng_lend(struct pcapng_format *format, const uint8_t *at, size_t left, struct packet *packets, int max,
+                uint64_t *used, struct error *err)
+{
+    int count = 0;
+    *used = 0;
+    while (count < max && *used < left) {
+        uint64_t taken = 0;
+        enum record_kind kind = read_block(format, at + *used, left - (size_t)*used, &packets[count], &taken, err);
+        if (kind == RECORD_SHORT || (kind == RECORD_BROKEN && count > 0))
+            break;
+        if (kind == RECORD_BROKEN)
+            return LEND_BROKEN;
+        *used += taken;
+        count += kind == RECORD_PACKET;
+    }
+    return count;
 }
 
 void pcapng_format_close(struct pcapng_format *format)

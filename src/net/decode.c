@@ -4,7 +4,7 @@
 #include "net/layers.h"
 
 /* Headers a frame may have one inside the other. Real traffic needs fewer than ten. */
-enum { MAX_LAYERS = 24 };
+enum { MAX_LAYERS = 24, LINK_ETHERNET = 1 };
 
 static layer_decode *const layers[LAYER_COUNT] = {
     [LAYER_ETHERNET] = net_ethernet,
@@ -106,7 +106,49 @@ bool net_link_supported(uint16_t link_type)
     return net_link_layer(link_type) != LAYER_NONE;
 }
 
-enum drop_reason net_decode(const struct packet *packet, struct udp_payload *out)
+static bool fill_plain(const uint8_t *udp, size_t left, struct udp_payload *out)
+{
+    size_t len = load_be16(udp + 4);
+    if (len < 8 || len > left)
+        return false;
+    out->bytes = udp + 8;
+    out->len = len - 8;
+    out->complete = true;
+    out->fragment = false;
+    out->src_port = load_be16(udp);
+    out->dst_port = load_be16(udp + 2);
+    out->checksum = load_be16(udp + 6);
+    return true;
+}
+
+/* Nearly every frame: whole, Ethernet without tags, IPv4 without options or IPv6 without extension headers, no
+ * fragment, UDP. Says the same as the walk does or nothing; tests/prop holds the two against each other. */
+static bool decode_plain(const struct packet *packet, struct udp_payload *out)
+{
+    enum { ETHERNET = 14, IP4 = 20, IP6 = 40, UDP = 8, PROTO_UDP = 17 };
+    const uint8_t *ip = packet->bytes + ETHERNET;
+    if (packet->link_type != LINK_ETHERNET || packet->captured_len < ETHERNET + IP6 + UDP)
+        return false;
+    size_t left = packet->captured_len - ETHERNET;
+    uint16_t ethertype = load_be16(packet->bytes + 12);
+    if (ethertype == 0x0800 && ip[0] == 0x45 && ip[9] == PROTO_UDP && (load_be16(ip + 6) & 0x3fff) == 0) {
+        size_t total_len = load_be16(ip + 2);
+        out->ip_vers = 4;
+        out->src = ip + 12;
+        out->dst = ip + 16;
+        return total_len >= IP4 + UDP && total_len <= left && fill_plain(ip + IP4, total_len - IP4, out);
+    }
+    if (ethertype == 0x86dd && ip[0] >> 4 == 6 && ip[6] == PROTO_UDP) {
+        size_t payload_len = load_be16(ip + 4);
+        out->ip_vers = 6;
+        out->src = ip + 8;
+        out->dst = ip + 24;
+        return payload_len >= UDP && payload_len <= left - IP6 && fill_plain(ip + IP6, payload_len, out);
+    }
+    return false;
+}
+
+enum drop_reason net_walk(const struct packet *packet, struct udp_payload *out)
 {
     struct walk walk = {
         .in = reader_over(packet->bytes, packet->captured_len),
@@ -126,4 +168,9 @@ enum drop_reason net_decode(const struct packet *packet, struct udp_payload *out
             return why;
     }
     return DROP_IP_MALFORMED;
+}
+
+enum drop_reason net_decode(const struct packet *packet, struct udp_payload *out)
+{
+    return decode_plain(packet, out) ? DROP_NONE : net_walk(packet, out);
 }

@@ -51,6 +51,9 @@ struct walk {
 
 typedef enum drop_reason layer_decode(struct walk *walk);
 
+/* What net_decode() does for every frame that is not plain. */
+enum drop_reason net_walk(const struct packet *packet, struct udp_payload *out);
+
 /* The layer that frames of a link type begin with, LAYER_NONE when there is none. */
 enum layer net_link_layer(uint16_t link_type);
 

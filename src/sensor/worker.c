@@ -20,8 +20,7 @@ struct worker {
     struct dnsflow_encoder *encoder;
     size_t sinks_count;
     struct sink *sinks[SINKS];
-    size_t limit;      /* the encoder's */
-    bool started;      /* a packet has been seen */
+    bool is_stale;     /* the encoder's settings are to be looked at before the next record */
     int64_t now_us;    /* capture time of the last packet */
     uint64_t random;
     uint64_t paced;    /* messages since paced_since_us */
@@ -35,6 +34,7 @@ static void emit(void *context, const uint8_t *datagram, size_t len, int64_t tim
     struct worker *w = context;
     size_t i;
     counter_add(&w->counters.drops[DROP_DATAGRAMS], 1);
+    w->is_stale = true;
     for (i = 0; i < w->sinks_count; i++)
         sink_write(w->sinks[i], datagram, len, time_us);
 }
@@ -68,7 +68,7 @@ static int create_encoder(struct worker *w, unsigned index, struct error *err)
         .context = w,
     };
     w->encoder = dnsflow_encoder_create(&options);
-    w->limit = DNSFLOW_LIMIT_IP4;
+    w->is_stale = true;
     return w->encoder ? 0 : error_set(err, "out of memory");
 }
 
@@ -172,19 +172,19 @@ static void flush_if_old(struct worker *w, int64_t now_us)
         dnsflow_encoder_flush(w->encoder);
 }
 
-/* The first packet starts the clock; an output may have lowered the limit meanwhile. */
+/* An output may have lowered the limit since the last datagram. The first packet starts the clock. */
 static void adjust_encoder(struct worker *w, int64_t now_us)
 {
     size_t i, limit = DNSFLOW_LIMIT_IP4;
+    if (!w->is_stale)
+        return;
     for (i = 0; i < w->sinks_count; i++)
         if (sink_limit(w->sinks[i]) < limit)
             limit = sink_limit(w->sinks[i]);
-    if (limit != w->limit)
-        flow_encoder_set_limit(w->encoder, limit);
-    w->limit = limit;
-    if (!w->started)
+    flow_encoder_set_limit(w->encoder, limit);
+    if (flow_encoder_datagrams(w->encoder) == 0)
         flow_encoder_set_start(w->encoder, (uint32_t)(now_us / SECOND_US));
-    w->started = true;
+    w->is_stale = false;
 }
 
 void worker_packet(struct worker *worker, const struct packet *packet)
