@@ -4,16 +4,19 @@
  * length is tested once, right before its use. tests/prop holds it against a slow obvious twin. */
 #include "dns/name.h"
 
-enum { LABEL_MAX = 63, POINTER = 0xc0 };
+enum { LABEL_MAX = 63, POINTER = 0xc0, POINTER_TARGET = 0x3fff };
 
-/* A label with its length byte. Most are shorter than 16 bytes and have 16 bytes of message behind them, so that one
- * fixed-size move does; what it writes too much is overwritten by the next label or lies in the slack. */
-static inline void copy_label(uint8_t *to, const uint8_t *from, size_t size, size_t available)
+/* Labels that lie one behind the other, in moves of 16 bytes where the message has that many left; what they write too
+ * much is overwritten by what follows or lies in the slack. */
+static inline void copy_run(uint8_t *to, const uint8_t *from, size_t size, size_t available)
 {
-    if (__builtin_expect(size <= DNS_NAME_SLACK && available >= DNS_NAME_SLACK, 1))
-        memcpy(to, from, DNS_NAME_SLACK);
-    else
+    size_t i;
+    if (__builtin_expect(available < size + DNS_NAME_SLACK, 0)) {
         memcpy(to, from, size);
+        return;
+    }
+    for (i = 0; i < size; i += DNS_NAME_SLACK)
+        memcpy(to + i, from + i, DNS_NAME_SLACK);
 }
 
 enum name_status dns_name_copy(const uint8_t *msg, size_t len, size_t *at, struct writer *out)
@@ -24,32 +27,25 @@ enum name_status dns_name_copy(const uint8_t *msg, size_t len, size_t *at, struc
     if (out->failed || writer_room(out) < DNS_NAME_MAX + DNS_NAME_SLACK)
         return NAME_BROKEN;
     for (;;) {
-        if (pos >= len)
-            return NAME_CUT;
-        size_t n = msg[pos];
-        if (n - 1 < LABEL_MAX) {
-            size_t size = n + 1;
-            if (size > len - pos)
-                return NAME_CUT;
-            if (used + size >= DNS_NAME_MAX)
-                return NAME_BROKEN;
-            copy_label(to + used, msg + pos, size, len - pos);
-            used += size;
-            pos += size;
-        } else if (n == 0) {
+        size_t start = pos, too_long = start + DNS_NAME_MAX - used, stop = len < too_long ? len : too_long;
+        while (pos < stop && (size_t)msg[pos] - 1 < LABEL_MAX)
+            pos += (size_t)msg[pos] + 1;
+        if (pos >= stop)
+            return pos >= too_long && pos <= len ? NAME_BROKEN : NAME_CUT;
+        copy_run(to + used, msg + start, pos - start, len - start);
+        used += pos - start;
+        if (msg[pos] == 0)
             break;
-        } else if (n >= POINTER) {
-            if (len - pos < 2)
-                return NAME_CUT;
-            size_t target = (n & ~(size_t)POINTER) << 8 | msg[pos + 1];
-            if (target >= limit)
-                return NAME_BROKEN;
-            if (end == 0)
-                end = pos + 2;
-            limit = pos = target;
-        } else {
+        if (msg[pos] < POINTER)
             return NAME_BROKEN;
-        }
+        if (len - pos < 2)
+            return NAME_CUT;
+        size_t target = load_be16(msg + pos) & POINTER_TARGET;
+        if (target >= limit)
+            return NAME_BROKEN;
+        if (end == 0)
+            end = pos + 2;
+        limit = pos = target;
     }
     to[used] = 0;
     out->at = to + used + 1;

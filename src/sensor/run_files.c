@@ -34,10 +34,6 @@ static void take_packets(struct file_run *run, int count)
     int i;
     for (i = 0; i < count; i++) {
         const struct packet *packet = &run->packets[i];
-        if (i + 2 < count) {
-            __builtin_prefetch(packet[2].bytes);
-            __builtin_prefetch(packet[2].bytes + 64);
-        }
         if (s->workers_count == 1)
             worker_packet(s->workers[0], packet);
         else

@@ -20,6 +20,8 @@ struct worker {
     struct dnsflow_encoder *encoder;
     size_t sinks_count;
     struct sink *sinks[SINKS];
+    int64_t open_from_us; /* the open datagram may stay open for capture times from here ... */
+    uint64_t open_for_us; /* ... to this much later */
     bool is_stale;     /* the encoder's settings are to be looked at before the next record */
     int64_t now_us;    /* capture time of the last packet */
     uint64_t random;
@@ -28,6 +30,15 @@ struct worker {
     struct counters counters;
     struct extract extract;
 };
+
+/* A datagram leaves when its first set is a second old, or a second ahead of a clock that has gone back. */
+static void set_open_window(struct worker *w)
+{
+    int64_t since;
+    bool is_open = flow_encoder_open_since(w->encoder, &since);
+    w->open_from_us = is_open ? since - FLUSH_US + 1 : INT64_MIN;
+    w->open_for_us = is_open ? 2 * FLUSH_US - 2 : UINT64_MAX;
+}
 
 static void emit(void *context, const uint8_t *datagram, size_t len, int64_t time_us)
 {
@@ -69,6 +80,8 @@ static int create_encoder(struct worker *w, unsigned index, struct error *err)
     };
     w->encoder = dnsflow_encoder_create(&options);
     w->is_stale = true;
+    if (w->encoder)
+        set_open_window(w);
     return w->encoder ? 0 : error_set(err, "out of memory");
 }
 
@@ -160,16 +173,18 @@ static enum drop_reason take_message(struct worker *w, const struct packet *pack
         return DROP_SAMPLED;
     enum drop_reason why = extract_message(&w->extract, udp, packet->time_us,
                                            w->config->mdns && udp->src_port == MDNS_PORT, w->encoder, &w->counters);
+    set_open_window(w);
     if (why == DROP_NONE)
         counter_add(&w->counters.messages_with_record, 1);
     return why;
 }
 
-static void flush_if_old(struct worker *w, int64_t now_us)
+static inline void flush_if_old(struct worker *w, int64_t now_us)
 {
-    int64_t since;
-    if (flow_encoder_open_since(w->encoder, &since) && (now_us - since >= FLUSH_US || since - now_us >= FLUSH_US))
-        dnsflow_encoder_flush(w->encoder);
+    if (__builtin_expect((uint64_t)now_us - (uint64_t)w->open_from_us <= w->open_for_us, 1))
+        return;
+    dnsflow_encoder_flush(w->encoder);
+    set_open_window(w);
 }
 
 /* An output may have lowered the limit since the last datagram. The first packet starts the clock. */
@@ -244,12 +259,14 @@ void worker_stats(struct worker *worker, const struct capture_stats *kernel, int
     };
     adjust_encoder(worker, now_us);
     (void)dnsflow_encoder_stats(worker->encoder, &stats, now_us, counters, count);
+    set_open_window(worker);
     worker_tick(worker, now_us);
 }
 
 void worker_finish(struct worker *worker)
 {
     dnsflow_encoder_flush(worker->encoder);
+    set_open_window(worker);
     if (worker->config->extended && worker->config->files_count > 0)
         worker_stats(worker, NULL, worker->now_us);
     worker_tick(worker, worker->now_us);

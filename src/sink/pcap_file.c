@@ -57,19 +57,21 @@ static void write_file_header(struct writer *out)
     write_host32(out, 0); /* LINKTYPE_NULL */
 }
 
-/* Sum of 16-bit words, in memory order, an odd byte padded with zero (RFC 1071). */
-static uint64_t sum_words(const uint8_t *bytes, size_t len)
+/* Sum of 16-bit words, in memory order, an odd byte padded with zero (RFC 1071). Adding 8 bytes at a time with the
+ * carry brought around gives the same sum once it is folded. */
+static uint64_t sum_words(uint64_t sum, const uint8_t *bytes, size_t len)
 {
-    uint64_t sum = 0;
-    uint32_t word;
-    for (; len >= 4; len -= 4, bytes += 4) {
-        memcpy(&word, bytes, 4);
-        sum += word;
+    uint64_t word;
+    for (; len >= sizeof(word); len -= sizeof(word), bytes += sizeof(word)) {
+        memcpy(&word, bytes, sizeof(word));
+        bool carry = __builtin_add_overflow(sum, word, &sum);
+        sum += carry;
     }
     if (len > 0) {
         word = 0;
         memcpy(&word, bytes, len);
-        sum += word;
+        bool carry = __builtin_add_overflow(sum, word, &sum);
+        sum += carry;
     }
     return sum;
 }
@@ -97,7 +99,7 @@ static void write_headers(struct writer *out, const uint8_t *datagram, size_t le
     write_u8(out, 17);
     write_be16(out, 0);
     write_bytes(out, loopback, sizeof(loopback));
-    store_be16(ip + 10, fold_checksum(sum_words(ip, IP_HEADER)));
+    store_be16(ip + 10, fold_checksum(sum_words(0, ip, IP_HEADER)));
 
     uint8_t *udp = out->at;
     write_be16(out, 0);
@@ -107,8 +109,8 @@ static void write_headers(struct writer *out, const uint8_t *datagram, size_t le
     memcpy(pseudo, loopback, sizeof(loopback));
     store_be16(pseudo + 8, 17);
     store_be16(pseudo + 10, (uint16_t)(UDP_HEADER + len));
-    uint16_t checksum = fold_checksum(sum_words(pseudo, sizeof(pseudo)) + sum_words(udp, UDP_HEADER) +
-                                      sum_words(datagram, len));
+    uint64_t sum = sum_words(sum_words(0, pseudo, sizeof(pseudo)), udp, UDP_HEADER);
+    uint16_t checksum = fold_checksum(sum_words(sum, datagram, len));
     store_be16(udp + 6, checksum ? checksum : 0xffff); /* RFC 768: 0 would mean that there is none */
 }
 
