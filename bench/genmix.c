@@ -162,12 +162,13 @@ static void choose_answer(struct txn *t)
     t->ncname = t->naddr = 0;
     if (t->outcome != ANSWER || (t->qtype != T_A && t->qtype != T_AAAA))
         return;
-    t->ncname = below(100) < 45 ? 1 + below(MAX_CNAME) : 0;
+    static const uint8_t chains[] = {1, 1, 1, 2, 2, 3, 4}, counts[] = {1, 1, 1, 2, 2, 2, 4, 4, 6, 8};
+    t->ncname = below(100) < 45 ? chains[below(sizeof chains)] : 0;
     for (unsigned i = 0; i < t->ncname; i++) {
         const char *zone = i == 0 && (k & 1) ? t->name->zone : cdn[(k + i / 2) % 4];
         snprintf(t->cname[i], NAME_MAX_TEXT, "e%u-%u.%s", k, i, zone);
     }
-    t->naddr = 1 + below(MAX_ADDR);
+    t->naddr = counts[below(sizeof counts)];
     for (unsigned i = 0; i < t->naddr; i++) {
         uint32_t h = (k * 8 + (i + t->id) % 8) * 2654435761U % (223U << 24) + (1U << 24);
         uint8_t *a = t->addr[i] + (t->qtype == T_A ? 0 : 12);

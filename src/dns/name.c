@@ -4,7 +4,7 @@
  * length is tested once, right before its use. tests/prop holds it against a slow obvious twin. */
 #include "dns/name.h"
 
-enum { LABEL_MAX = 63, POINTER = 0xc0, POINTER_TARGET = 0x3fff };
+enum { LABEL_MAX = 63, POINTER_TARGET = 0x3fff };
 
 /* Labels that lie one behind the other, in moves of 16 bytes where the message has that many left; what they write too
  * much is overwritten by what follows or lies in the slack. */
@@ -36,7 +36,7 @@ enum name_status dns_name_copy(const uint8_t *msg, size_t len, size_t *at, struc
         used += pos - start;
         if (msg[pos] == 0)
             break;
-        if (msg[pos] < POINTER)
+        if (msg[pos] < DNS_POINTER)
             return NAME_BROKEN;
         if (len - pos < 2)
             return NAME_CUT;
@@ -60,7 +60,7 @@ enum name_status dns_name_skip(const uint8_t *msg, size_t len, size_t *at)
         if (pos >= len)
             return NAME_CUT;
         size_t n = msg[pos];
-        if (n >= POINTER) {
+        if (n >= DNS_POINTER) {
             if (len - pos < 2)
                 return NAME_CUT;
             *at = pos + 2;

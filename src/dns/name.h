@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 
 enum {
+    DNS_POINTER = 0xc0, /* the least first byte of a compression pointer */
     DNS_NAME_MAX = 255, /* octets of a name, root label included (RFC 1035 section 2.3.4) */
     DNS_NAME_SLACK = 16 /* dns_name_copy may scribble this many bytes behind what it appends */
 };

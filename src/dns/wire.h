@@ -31,13 +31,18 @@ struct dns_rr {
     size_t rdata_at;
 };
 
-/* Reads the answer at msg[*at], whose rdata is inside the message when this returns NAME_OK, and moves *at behind it. */
+/* Reads the answer at msg[*at], whose rdata is inside the message when this returns NAME_OK, and moves *at behind it.
+ * Most owner names are a pointer, which needs no look at where it leads. */
 static inline enum name_status dns_rr_read(const uint8_t *msg, size_t len, size_t *at, struct dns_rr *rr)
 {
     size_t pos = *at;
-    enum name_status status = dns_name_skip(msg, len, &pos);
-    if (status != NAME_OK)
-        return status;
+    if (__builtin_expect(len - pos >= 2 && msg[pos] >= DNS_POINTER, 1)) {
+        pos += 2;
+    } else {
+        enum name_status status = dns_name_skip(msg, len, &pos);
+        if (status != NAME_OK)
+            return status;
+    }
     if (len - pos < 10)
         return NAME_CUT;
     rr->type = load_be16(msg + pos);

@@ -151,15 +151,19 @@ static bool fits_whole(const struct dnsflow_encoder *e, const struct pending *p)
 static void put_set_header(uint8_t *head, const struct pending *p, size_t ip4s, size_t ip6s)
 {
     const struct dnsflow_record *r = p->record;
-    size_t address_len = r->ip_vers == 4 ? 4 : 16;
     memset(head, 0, WIRE_SET_HEADER);
     head[0] = r->ip_vers;
     head[1] = (uint8_t)r->names_count;
     head[2] = (uint8_t)ip4s;
     head[3] = (uint8_t)ip6s;
     store_be16(head + 4, (uint16_t)p->names_len);
-    memcpy(head + 8, r->client, address_len);
-    memcpy(head + 24, r->resolver, address_len);
+    if (r->ip_vers == 4) {
+        memcpy(head + 8, r->client, 4);
+        memcpy(head + 24, r->resolver, 4);
+    } else {
+        memcpy(head + 8, r->client, 16);
+        memcpy(head + 24, r->resolver, 16);
+    }
 }
 
 static void put_set_trailer(struct dnsflow_encoder *e, const struct pending *p)

@@ -106,7 +106,7 @@ bool net_link_supported(uint16_t link_type)
     return net_link_layer(link_type) != LAYER_NONE;
 }
 
-static bool fill_plain(const uint8_t *udp, size_t left, struct udp_payload *out)
+static inline bool fill_plain(const uint8_t *udp, size_t left, struct udp_payload *out)
 {
     size_t len = load_be16(udp + 4);
     if (len < 8 || len > left)

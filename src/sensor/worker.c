@@ -173,9 +173,10 @@ static enum drop_reason take_message(struct worker *w, const struct packet *pack
         return DROP_SAMPLED;
     enum drop_reason why = extract_message(&w->extract, udp, packet->time_us,
                                            w->config->mdns && udp->src_port == MDNS_PORT, w->encoder, &w->counters);
-    set_open_window(w);
     if (why == DROP_NONE)
         counter_add(&w->counters.messages_with_record, 1);
+    if (why == DROP_NONE || why == DROP_OVERSIZE) /* the encoder has been at work */
+        set_open_window(w);
     return why;
 }
 
