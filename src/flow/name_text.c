@@ -5,15 +5,18 @@
 #include "dnsflow.h"
 
 /* Letters, digits, '-' and '_' are nearly all there is: they never need a second look. */
-static bool is_plain(uint8_t c)
-{
-    return (uint8_t)((c | 0x20) - 'a') < 26 || (uint8_t)(c - '0') < 10 || c == '-' || c == '_';
-}
+static const uint8_t plain[256] = {
+    ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1, ['-'] = 1, ['_'] = 1,
+};
 
 /* Appends one other byte of a label. */
 static void write_escaped(struct writer *out, uint8_t c, const char *also)
 {
     char digits[4] = {'\\', (char)('0' + c / 100), (char)('0' + c / 10 % 10), (char)('0' + c % 10)};
+    if (plain[c]) {
+        write_u8(out, c);
+        return;
+    }
     if (c < 0x21 || c > 0x7e || (also && strchr(also, c))) {
         write_bytes(out, digits, sizeof(digits));
         return;
@@ -21,6 +24,18 @@ static void write_escaped(struct writer *out, uint8_t c, const char *also)
     if (strchr(".\\\"();@$", c))
         write_u8(out, '\\');
     write_u8(out, c);
+}
+
+static void write_label(struct writer *out, const uint8_t *label, size_t len, const char *also)
+{
+    size_t i = 0;
+    uint8_t *to = out->at;
+    if (writer_room(out) >= len)
+        while (i < len && plain[label[i]])
+            *to++ = label[i++];
+    out->at = to;
+    for (; i < len; i++)
+        write_escaped(out, label[i], also);
 }
 
 int dnsflow_name_text(const uint8_t **at, const uint8_t *end, const char *also, char *text, size_t size)
@@ -37,12 +52,7 @@ int dnsflow_name_text(const uint8_t **at, const uint8_t *end, const char *also, 
             return -1;
         if (writer_len(&out) > 0)
             write_u8(&out, '.');
-        for (; len > 0; len--, label++) {
-            if (is_plain(*label) && out.at < out.end)
-                *out.at++ = *label;
-            else
-                write_escaped(&out, *label, also);
-        }
+        write_label(&out, label, len, also);
     }
     if (writer_len(&out) == 0)
         write_u8(&out, '.');

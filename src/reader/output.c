@@ -70,13 +70,58 @@ static char *put_octet(char *at, uint8_t n)
     return at;
 }
 
+static char *put_hex(char *at, unsigned n)
+{
+    static const char digits[] = "0123456789abcdef";
+    if (n >= 0x1000)
+        *at++ = digits[n >> 12];
+    if (n >= 0x100)
+        *at++ = digits[n >> 8 & 15];
+    if (n >= 0x10)
+        *at++ = digits[n >> 4 & 15];
+    *at++ = digits[n & 15];
+    return at;
+}
+
+/* RFC 5952: hexadecimal groups, the first of the longest runs of two or more zero groups as "::". What holds an IPv4
+ * address is left to inet_ntop, which is slower; a test holds the two against each other. */
+static char *put_ip6(char *at, const uint8_t *address)
+{
+    static const uint8_t zero[10];
+    unsigned group[8], i, run = 0, best_at = 8, best = 1;
+    if (memcmp(address, zero, sizeof(zero)) == 0) {
+        (void)inet_ntop(AF_INET6, address, at, INET6_ADDRSTRLEN);
+        return at + strlen(at);
+    }
+    for (i = 0; i < 8; i++) {
+        group[i] = (unsigned)address[2 * i] << 8 | address[2 * i + 1];
+        run = group[i] ? 0 : run + 1;
+        if (run > best) {
+            best = run;
+            best_at = i + 1 - run;
+        }
+    }
+    for (i = 0; i < 8; i++) {
+        if (i == best_at) {
+            *at++ = ':';
+            i += best - 1;
+            if (i == 7)
+                *at++ = ':';
+            continue;
+        }
+        if (i > 0)
+            *at++ = ':';
+        at = put_hex(at, group[i]);
+    }
+    return at;
+}
+
 void output_address(struct output *out, uint8_t ip_vers, const uint8_t *address)
 {
     char *start = reserve(out, INET6_ADDRSTRLEN), *at = start;
     int i;
     if (ip_vers == 6) {
-        (void)inet_ntop(AF_INET6, address, start, INET6_ADDRSTRLEN);
-        out->used += strlen(start);
+        out->used += (size_t)(put_ip6(at, address) - start);
         return;
     }
     for (i = 0; i < 4; i++) {
