@@ -47,7 +47,8 @@ int main(int argc, char **argv)
     struct mmsghdr messages[BATCH];
     struct iovec slices[BATCH];
     struct counts counts = {0};
-    int i, n, fd = argc == 3 ? open_socket((unsigned short)atol(argv[1])) : -1;
+    int idle_ms = argc == 3 ? (int)strtoul(argv[2], NULL, 10) : 0;
+    int i, n, fd = argc == 3 ? open_socket((unsigned short)strtoul(argv[1], NULL, 10)) : -1;
     if (fd < 0) {
         fprintf(stderr, "usage: receiver PORT IDLE_MS, with a free port\n");
         return 1;
@@ -61,7 +62,7 @@ int main(int argc, char **argv)
     printf("%s\n", argv[1]);
     fflush(stdout);
     struct pollfd ready = {.fd = fd, .events = POLLIN};
-    while (poll(&ready, 1, (int)atol(argv[2])) > 0 && (n = recvmmsg(fd, messages, BATCH, MSG_DONTWAIT, NULL)) > 0)
+    while (poll(&ready, 1, idle_ms) > 0 && (n = recvmmsg(fd, messages, BATCH, MSG_DONTWAIT, NULL)) > 0)
         for (i = 0; i < n; i++)
             take(&counts, bytes[i], messages[i].msg_len);
     printf("%lu %lu %lu\n", counts.datagrams, counts.records, counts.highest - counts.datagrams);

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/version.h"
 #include "capture/capture.h"
 #include "reader/session.h"
-#include "version.h"
 
 static volatile sig_atomic_t stop;
 

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "base/options.h"
+#include "base/version.h"
 #include "capture/filter.h"
-#include "version.h"
 
 static int take_interface(void *config, const char *value, struct error *err)
 {

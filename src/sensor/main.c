@@ -11,16 +11,16 @@
 #include "sensor/pid_file.h"
 #include "sensor/sensor.h"
 
-static volatile struct signals signals_seen;
+static volatile sig_atomic_t stop, reload, report;
 
 static void note_signal(int number)
 {
     if (number == SIGHUP)
-        signals_seen.reload = 1;
+        reload = 1;
     else if (number == SIGUSR1)
-        signals_seen.report = 1;
+        report = 1;
     else
-        signals_seen.stop = 1;
+        stop = 1;
 }
 
 /* Without SA_RESTART, so that a waiting read returns. */
@@ -45,9 +45,10 @@ static int fail(const struct error *why, int status)
 /* Runs to the end of the input or a signal; returns the exit status. */
 static int run(const struct config *config)
 {
+    const struct signals signals = {&stop, &reload, &report};
     struct sensor sensor;
     struct error why;
-    int result = sensor_open(&sensor, config, &signals_seen, &why);
+    int result = sensor_open(&sensor, config, &signals, &why);
     if (result == 0) {
         result = config->files_count > 0 ? sensor_run_files(&sensor) : sensor_run_live(&sensor, &why);
         if (result != 0 && config->files_count == 0)

@@ -45,8 +45,8 @@ static bool check_signals(struct file_run *run)
 {
     struct sensor *s = run->sensor;
     unsigned i;
-    if (s->signals->reload) {
-        s->signals->reload = 0;
+    if (*s->signals->reload) {
+        *s->signals->reload = 0;
         for (i = 0; i < s->workers_count; i++)
             if (run->feeds[i])
                 feed_reopen(run->feeds[i]);
@@ -99,7 +99,7 @@ int sensor_run_files(struct sensor *sensor)
     size_t i;
     int result = start_feeds(&run);
     bool started = result == 0;
-    for (i = 0; started && i < sensor->config->files_count && !sensor->signals->stop; i++)
+    for (i = 0; started && i < sensor->config->files_count && !*sensor->signals->stop; i++)
         if (read_file(&run, sensor->config->files[i]) != 0)
             result = -1;
     if (sensor->workers_count == 1)

@@ -54,8 +54,8 @@ static void pass_time(struct sensor *sensor, struct capture *capture, int64_t no
         *next_stats = now + STATS_US;
         worker_stats(sensor->workers[0], &sensor->kernel, clock_unix_us());
     }
-    if (sensor->signals->reload) {
-        sensor->signals->reload = 0;
+    if (*sensor->signals->reload) {
+        *sensor->signals->reload = 0;
         worker_reopen(sensor->workers[0]);
     }
 }

@@ -2,12 +2,17 @@
 #include "sensor/sensor.h"
 
 #include <string.h>
+#include <unistd.h>
 
+#include "base/log.h"
 #include "sensor/summary.h"
 
-int sensor_open(struct sensor *sensor, const struct config *config, volatile struct signals *signals, struct error *err)
+int sensor_open(struct sensor *sensor, const struct config *config, const struct signals *signals, struct error *err)
 {
     memset(sensor, 0, sizeof(*sensor));
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    if (cpus > 0 && config->workers > (unsigned long)cpus)
+        log_line("warning: %u workers on %ld CPUs", config->workers, cpus);
     sensor->config = config;
     sensor->signals = signals;
     if (config->dump_bad_path && bad_file_open(config->dump_bad_path, &sensor->bad, err) != 0)
@@ -26,11 +31,11 @@ static const struct capture_stats *kernel_stats(const struct sensor *sensor)
 
 bool sensor_check_signals(struct sensor *sensor)
 {
-    if (sensor->signals->report) {
-        sensor->signals->report = 0;
+    if (*sensor->signals->report) {
+        *sensor->signals->report = 0;
         (void)summary_log(sensor->workers, sensor->workers_count, kernel_stats(sensor));
     }
-    if (!sensor->signals->stop)
+    if (!*sensor->signals->stop)
         return false;
     atomic_store_explicit(&sensor->stop, true, memory_order_relaxed);
     return true;

@@ -14,14 +14,14 @@
 
 /* What signal handlers leave behind for the main thread. */
 struct signals {
-    sig_atomic_t stop;   /* SIGINT, SIGTERM */
-    sig_atomic_t reload; /* SIGHUP */
-    sig_atomic_t report; /* SIGUSR1 */
+    volatile sig_atomic_t *stop;   /* SIGINT, SIGTERM */
+    volatile sig_atomic_t *reload; /* SIGHUP */
+    volatile sig_atomic_t *report; /* SIGUSR1 */
 };
 
 struct sensor {
     const struct config *config;
-    volatile struct signals *signals;
+    const struct signals *signals;
     atomic_bool stop; /* the same for workers */
     struct bad_file *bad;
     unsigned workers_count;
@@ -31,7 +31,7 @@ struct sensor {
 };
 
 /* Opens the outputs and makes the workers. On failure what was made stays for sensor_close(). */
-int sensor_open(struct sensor *sensor, const struct config *config, volatile struct signals *signals,
+int sensor_open(struct sensor *sensor, const struct config *config, const struct signals *signals,
                 struct error *err);
 
 /* Reads the files of the configuration to their end, or until a stop signal. Returns -1 if one was broken, which has
