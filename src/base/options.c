@@ -44,22 +44,35 @@ static const struct option_row *find_row(const struct option_row *rows, int valu
     return NULL;
 }
 
+/* "-m/--share" or "--rate" */
+static void option_label(const struct option_row *row, char *text, size_t size)
+{
+    if (row->letter)
+        snprintf(text, size, "-%c/--%s", row->letter, row->name);
+    else
+        snprintf(text, size, "--%s", row->name);
+}
+
 static int refuse(const struct option_row *rows, int found, char **argv, struct error *err)
 {
-    const char *given = argv[optind - 1];
-    char letter[3] = {'-', (char)optopt, 0};
     const struct option_row *row = optopt ? find_row(rows, optopt) : NULL;
-    if (found == ':' && row)
-        return error_set(err, "option --%s: expected an argument: %s", row->name, row->arg);
-    if (optopt > 0 && optopt < LONG_ONLY && !row)
-        given = letter;
-    return error_set(err, "option %s: not known here; --help lists the options", given);
+    char label[64];
+    if (row)
+        option_label(row, label, sizeof(label));
+    if (row && found == ':')
+        return error_set(err, "option %s: expected an argument: %s", label, row->arg);
+    if (row)
+        return error_set(err, "option %s: expected no argument", label);
+    if (optopt > 0 && optopt < LONG_ONLY)
+        return error_set(err, "option -%c: not known here; --help lists the options", optopt);
+    return error_set(err, "option %s: not known here; --help lists the options", argv[optind - 1]);
 }
 
 int options_parse(const struct option_row *rows, int argc, char **argv, void *config, struct error *err)
 {
     struct getopt_shape shape;
     struct error why;
+    char label[64];
     int found;
 
     shape_table(rows, &shape);
@@ -71,9 +84,8 @@ int options_parse(const struct option_row *rows, int argc, char **argv, void *co
         const struct option_row *row = find_row(rows, found);
         if (row->take(config, optarg, &why) == 0)
             continue;
-        if (!row->arg)
-            return error_set(err, "option --%s: %s", row->name, why.text);
-        return error_set(err, "option --%s %s: %s", row->name, optarg, why.text);
+        option_label(row, label, sizeof(label));
+        return error_set(err, "option %s%s%s: %s", label, row->arg ? " " : "", row->arg ? optarg : "", why.text);
     }
     if (optind < argc)
         return error_set(err, "argument %s: not expected; every input is given by an option, see --help",

@@ -228,6 +228,7 @@ static bool is_same_file(const char *a, const char *b)
            S_ISREG(a_info.st_mode) && a_info.st_dev == b_info.st_dev && a_info.st_ino == b_info.st_ino;
 }
 
+/* Inputs that are not there and outputs that would destroy one are found before any output is opened. */
 static int check_paths(const struct config *config, struct error *err)
 {
     const char *outputs[] = {config->write_path, config->dump_bad_path};
@@ -235,8 +236,8 @@ static int check_paths(const struct config *config, struct error *err)
     for (k = 0; k < 2; k++)
         for (i = 0; i < config->files_count; i++)
             if (outputs[k] && is_same_file(outputs[k], config->files[i]))
-                return error_set(err, "option --%s %s: expected a file other than the one that --read reads",
-                                 k == 0 ? "write" : "dump-bad", outputs[k]);
+                return error_set(err, "option %s %s: expected a file other than the one that is read",
+                                 k == 0 ? "-w/--write" : "--dump-bad", outputs[k]);
     if (outputs[0] && outputs[1] && strcmp(outputs[0], outputs[1]) == 0)
         return error_set(err, "option --dump-bad %s: expected a file other than that of --write", outputs[1]);
     return 0;
@@ -245,16 +246,16 @@ static int check_paths(const struct config *config, struct error *err)
 static int check(struct config *config, struct error *err)
 {
     if (config->files_count > 0 && config->interface)
-        return error_set(err, "options --interface and --read: expected only one of them");
+        return error_set(err, "options -i/--interface and -r/--read: expected only one of them");
     if (config->targets_count == 0 && !config->write_path)
-        return error_set(err, "no output: expected --udp HOST, --write FILE or both");
+        return error_set(err, "no output: expected -u/--udp HOST, -w/--write FILE or both");
     if (config->write_path && config->workers > 1)
-        return error_set(err, "option --write %s: expected one worker (--workers 1), the file has one sequence",
+        return error_set(err, "option -w/--write %s: expected one worker (-M 1), as the file has one sequence",
                          config->write_path);
     if (config->rate && config->files_count == 0)
-        return error_set(err, "option --rate: expected --read; live traffic cannot be slowed down");
+        return error_set(err, "option --rate: expected -r/--read with it; live traffic cannot be slowed down");
     if (config->files_count == 0 && config->workers > 1)
-        return error_set(err, "option --workers: expected 1 for live capture, or --read");
+        return error_set(err, "option -M/--workers %u: expected 1 for live capture", config->workers);
     if (config->ports_count == 0)
         config->ports[config->ports_count++] = DNS_PORT;
     return check_paths(config, err);

@@ -49,14 +49,12 @@ static int run(const struct config *config)
     struct sensor sensor;
     struct error why;
     int result = sensor_open(&sensor, config, &signals, &why);
-    if (result == 0) {
-        result = config->files_count > 0 ? sensor_run_files(&sensor) : sensor_run_live(&sensor, &why);
-        if (result != 0 && config->files_count == 0)
-            (void)fail(&why, 1);
+    if (result != 0) {
+        (void)fail(&why, 1);
+    } else {
+        result = config->files_count > 0 ? sensor_run_files(&sensor) : sensor_run_live(&sensor);
         if (sensor_report(&sensor) != 0)
             result = -1;
-    } else {
-        (void)fail(&why, 1);
     }
     if (sensor_close(&sensor) != 0)
         result = -1;

@@ -24,7 +24,7 @@ static void build_filter(const struct config *config, char *text, size_t size)
     snprintf(text, size, "(%s) or (vlan and ((%s) or (vlan and (%s))))", ports, ports, ports);
 }
 
-static int open_capture(struct sensor *sensor, struct capture **out, struct error *err)
+int sensor_open_live(struct sensor *sensor, struct error *err)
 {
     const struct config *c = sensor->config;
     char interface[IF_NAMESIZE], filter[FILTER_SIZE];
@@ -39,16 +39,16 @@ static int open_capture(struct sensor *sensor, struct capture **out, struct erro
         build_filter(c, filter, sizeof(filter));
         options.filter = filter;
     }
-    if (capture_open_live(&options, out, err) != 0)
+    if (capture_open_live(&options, &sensor->capture, err) != 0)
         return -1;
     log_line("capturing on %s", options.interface);
     return 0;
 }
 
 /* Once every tick: what time alone brings about. */
-static void pass_time(struct sensor *sensor, struct capture *capture, int64_t now, int64_t *next_stats)
+static void pass_time(struct sensor *sensor, int64_t now, int64_t *next_stats)
 {
-    capture_stats(capture, &sensor->kernel);
+    capture_stats(sensor->capture, &sensor->kernel);
     worker_tick(sensor->workers[0], clock_unix_us());
     if (now >= *next_stats) {
         *next_stats = now + STATS_US;
@@ -60,28 +60,26 @@ static void pass_time(struct sensor *sensor, struct capture *capture, int64_t no
     }
 }
 
-int sensor_run_live(struct sensor *sensor, struct error *err)
+int sensor_run_live(struct sensor *sensor)
 {
     struct packet packets[CAPTURE_BATCH];
-    struct capture *capture;
+    struct error why;
     int count = 0, i;
-    if (open_capture(sensor, &capture, err) != 0)
-        return -1;
-    sensor->is_live = true;
     int64_t next_tick = 0, next_stats = clock_monotonic_us() + STATS_US;
     while (!sensor_check_signals(sensor) &&
-           (count = capture_borrow(capture, packets, CAPTURE_BATCH, err)) != CAPTURE_FAILED) {
+           (count = capture_borrow(sensor->capture, packets, CAPTURE_BATCH, &why)) != CAPTURE_FAILED) {
         for (i = 0; i < count; i++)
             worker_packet(sensor->workers[0], &packets[i]);
         int64_t now = clock_monotonic_us();
         if (now >= next_tick || count == 0) {
             next_tick = now + TICK_US;
-            pass_time(sensor, capture, now, &next_stats);
+            pass_time(sensor, now, &next_stats);
         }
     }
-    capture_stats(capture, &sensor->kernel);
+    if (count == CAPTURE_FAILED)
+        log_line("error: %s", why.text);
+    capture_stats(sensor->capture, &sensor->kernel);
     worker_finish(sensor->workers[0]);
     worker_stats(sensor->workers[0], &sensor->kernel, clock_unix_us());
-    capture_close(capture);
     return count == CAPTURE_FAILED ? -1 : 0;
 }

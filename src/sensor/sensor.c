@@ -7,6 +7,15 @@
 #include "base/log.h"
 #include "sensor/summary.h"
 
+static int find_files(const struct config *config, struct error *err)
+{
+    size_t i;
+    for (i = 0; i < config->files_count; i++)
+        if (strcmp(config->files[i], "-") != 0 && access(config->files[i], R_OK) != 0)
+            return error_errno(err, "%s", config->files[i]);
+    return 0;
+}
+
 int sensor_open(struct sensor *sensor, const struct config *config, const struct signals *signals, struct error *err)
 {
     memset(sensor, 0, sizeof(*sensor));
@@ -15,6 +24,8 @@ int sensor_open(struct sensor *sensor, const struct config *config, const struct
         log_line("warning: %u workers on %ld CPUs", config->workers, cpus);
     sensor->config = config;
     sensor->signals = signals;
+    if ((config->files_count > 0 ? find_files(config, err) : sensor_open_live(sensor, err)) != 0)
+        return -1;
     if (config->dump_bad_path && bad_file_open(config->dump_bad_path, &sensor->bad, err) != 0)
         return -1;
     for (; sensor->workers_count < config->workers; sensor->workers_count++)
@@ -26,7 +37,7 @@ int sensor_open(struct sensor *sensor, const struct config *config, const struct
 
 static const struct capture_stats *kernel_stats(const struct sensor *sensor)
 {
-    return sensor->is_live ? &sensor->kernel : NULL;
+    return sensor->capture ? &sensor->kernel : NULL;
 }
 
 bool sensor_check_signals(struct sensor *sensor)
@@ -57,6 +68,7 @@ int sensor_close(struct sensor *sensor)
     for (i = 0; i < sensor->workers_count; i++)
         worker_destroy(sensor->workers[i]);
     sensor->workers_count = 0;
+    capture_close(sensor->capture);
     int result = bad_file_close(sensor->bad);
     sensor->bad = NULL;
     return result;

@@ -26,11 +26,12 @@ struct sensor {
     struct bad_file *bad;
     unsigned workers_count;
     struct worker *workers[CONFIG_WORKERS_MAX];
-    bool is_live;
+    struct capture *capture;     /* live only */
     struct capture_stats kernel; /* live: as of the last look */
 };
 
-/* Opens the outputs and makes the workers. On failure what was made stays for sensor_close(). */
+/* Opens the live capture or looks for the files, then opens the outputs and makes the workers: what cannot start does
+ * not touch an output. On failure what was made stays for sensor_close(). */
 int sensor_open(struct sensor *sensor, const struct config *config, const struct signals *signals,
                 struct error *err);
 
@@ -38,8 +39,11 @@ int sensor_open(struct sensor *sensor, const struct config *config, const struct
  * been said. */
 int sensor_run_files(struct sensor *sensor);
 
-/* Captures until a stop signal. Returns -1 with the cause if the capture cannot be opened or breaks. */
-int sensor_run_live(struct sensor *sensor, struct error *err);
+/* Opens the interface of the configuration. Returns -1 with the cause. */
+int sensor_open_live(struct sensor *sensor, struct error *err);
+
+/* Captures until a stop signal. Returns -1 if the capture broke, which has been said. */
+int sensor_run_live(struct sensor *sensor);
 
 /* Prints the counters if SIGUSR1 came. Returns true when it is time to stop. */
 bool sensor_check_signals(struct sensor *sensor);

@@ -28,7 +28,7 @@ static void sum_up(struct worker *const *workers, unsigned count, struct totals 
     }
 }
 
-/* "token 12, token 3" for every reason of the ledger that was met. Returns the sum. */
+/* " (token 12, token 3)" for every reason of the ledger that was met, nothing if none was. Returns the sum. */
 static uint64_t list_reasons(const struct totals *t, enum drop_ledger ledger, char *text, size_t size)
 {
     uint64_t sum = 0;
@@ -40,9 +40,11 @@ static uint64_t list_reasons(const struct totals *t, enum drop_ledger ledger, ch
             continue;
         sum += t->drops[i];
         if (used < size)
-            used += (size_t)snprintf(text + used, size - used, "%s%s %" PRIu64, used ? ", " : "", drop_table[i].token,
+            used += (size_t)snprintf(text + used, size - used, "%s%s %" PRIu64, used ? ", " : " (", drop_table[i].token,
                                      t->drops[i]);
     }
+    if (used > 0 && used < size)
+        snprintf(text + used, size - used, ")");
     return sum;
 }
 
@@ -60,11 +62,11 @@ bool summary_log(struct worker *const *workers, unsigned count, const struct cap
     log_line("%" PRIu64 " packets received by filter", kernel ? kernel->received : captured);
     log_line("%" PRIu64 " packets dropped by kernel", kernel ? kernel->dropped : 0);
     log_line("%" PRIu64 " packets dropped by interface", kernel ? kernel->if_dropped : 0);
-    log_line("frames: %" PRIu64 " seen = %" PRIu64 " delivered + %" PRIu64 " dropped (%s)", t.frames_seen,
+    log_line("frames: %" PRIu64 " seen = %" PRIu64 " delivered + %" PRIu64 " dropped%s", t.frames_seen,
              t.frames_delivered, frame_drops, frames);
-    log_line("messages: %" PRIu64 " parsed = %" PRIu64 " with a record + %" PRIu64 " dropped (%s)", t.messages_parsed,
+    log_line("messages: %" PRIu64 " parsed = %" PRIu64 " with a record + %" PRIu64 " dropped%s", t.messages_parsed,
              t.messages_with_record, message_drops, messages);
-    log_line("output: %" PRIu64 " records (%s)", t.records, notes);
+    log_line("output: %" PRIu64 " records%s", t.records, notes);
     if (t.frames_seen == t.frames_delivered + frame_drops && t.messages_parsed == t.messages_with_record + message_drops)
         return true;
     log_line("error: the accounts do not balance; this is a defect, please report it");

@@ -251,17 +251,42 @@ static size_t limit_udp(const void *self)
     return sink->limit;
 }
 
+/* " (name not resolved 3, other 1; Network is unreachable)" when something was lost */
+static void describe_loss(const struct collector *c, char *text, size_t size)
+{
+    const struct {
+        const char *name;
+        uint64_t count;
+    } reasons[] = {{"name not resolved", c->lost_unresolved},
+                   {"buffer full", c->lost_full},
+                   {"too large", c->lost_size},
+                   {"other", c->lost_other}};
+    size_t used = 0, i;
+    text[0] = '\0';
+    if (c->lost == 0)
+        return;
+    for (i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+        if (reasons[i].count > 0 && used < size)
+            used += (size_t)snprintf(text + used, size - used, "%s%s %" PRIu64, used ? ", " : " (", reasons[i].name,
+                                     reasons[i].count);
+    if (used < size)
+        snprintf(text + used, size - used, "%s%s)", c->last_errno ? "; " : "",
+                 c->last_errno ? strerror(c->last_errno) : "");
+}
+
 static int report_udp(void *self)
 {
     const struct udp_sink *sink = self;
+    char loss[256];
     size_t i;
     for (i = 0; i < sink->collectors_count; i++) {
         const struct collector *c = &sink->collectors[i];
-        log_line("collector %s: %" PRIu64 " datagrams sent, %" PRIu64 " lost (name not resolved %" PRIu64
-                 ", buffer full %" PRIu64 ", too large %" PRIu64 ", other %" PRIu64 "), %" PRIu64
-                 " port-unreachable replies%s%s",
-                 c->target.text, c->sent, c->lost, c->lost_unresolved, c->lost_full, c->lost_size, c->lost_other,
-                 c->refused, c->last_errno ? "; last error: " : "", c->last_errno ? strerror(c->last_errno) : "");
+        describe_loss(c, loss, sizeof(loss));
+        log_line("collector %s: %" PRIu64 " datagrams sent, %" PRIu64 " lost%s", c->target.text, c->sent, c->lost,
+                 loss);
+        if (c->refused > 0)
+            log_line("collector %s: answered %" PRIu64 " times that nobody listens on this port", c->target.text,
+                     c->refused);
     }
     return 0;
 }
