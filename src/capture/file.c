@@ -21,6 +21,7 @@ struct file_capture {
     char *name; /* for messages */
     bool is_pcapng;
     bool at_end;
+    bool has_header; /* the first bytes have been read; a signal can put that off */
     struct pcap_format pcap;
     struct pcapng_format pcapng;
     uint64_t offset; /* of buffer[start], counted after decompression */
@@ -32,7 +33,7 @@ struct file_capture {
 static int fail_at(const struct file_capture *file, struct error *err)
 {
     struct error why = *err;
-    error_set(err, "%s: at byte %" PRIu64 ": %s", file->name, file->offset, why.text);
+    error_set(err, "%s: at byte %" PRIu64 ": %s; what came before it is good", file->name, file->offset, why.text);
     return CAPTURE_FAILED;
 }
 
@@ -83,9 +84,50 @@ static int lend(struct file_capture *file, struct packet *packets, int max, stru
     return fail_at(file, err);
 }
 
+/* Knows the format from the first bytes. Returns 1, CAPTURE_IDLE when a signal came first, or CAPTURE_FAILED. */
+static int read_header(struct file_capture *file, struct error *err)
+{
+    static const uint8_t section[4] = {0x0a, 0x0d, 0x0d, 0x0a};
+    while (file->end < FILE_HEADER && !file->at_end) {
+        ssize_t n = stream_read(file->stream, file->buffer + file->end, READ_SIZE, err);
+        if (n < 0)
+            return n == STREAM_INTERRUPTED ? CAPTURE_IDLE : CAPTURE_FAILED;
+        file->at_end = n == 0;
+        file->end += (size_t)n;
+    }
+    file->has_header = true;
+    if (file->end >= sizeof(section) && memcmp(file->buffer, section, sizeof(section)) == 0) {
+        file->is_pcapng = true;
+        return 1;
+    }
+    const char *text = file->end == 0 ? "the file is empty; expected pcap or pcapng"
+                                      : "not a capture: shorter than a pcap header";
+    if (file->end < FILE_HEADER) {
+        error_set(err, "%s", text);
+        return CAPTURE_FAILED;
+    }
+    if (pcap_format_open(&file->pcap, file->buffer, err) != 0)
+        return CAPTURE_FAILED;
+    take(file, FILE_HEADER);
+    return 1;
+}
+
+/* The same with the file's name before the cause. */
+static int open_header(struct file_capture *file, struct error *err)
+{
+    struct error why;
+    int result = file->has_header ? 1 : read_header(file, &why);
+    if (result == CAPTURE_FAILED)
+        error_set(err, "%s: %s", file->name, why.text);
+    return result;
+}
+
 static int borrow(void *self, struct packet *packets, int max, struct error *err)
 {
     struct file_capture *file = self;
+    int opened = open_header(file, err);
+    if (opened != 1)
+        return opened;
     for (;;) {
         int count = file->skip == 0 ? lend(file, packets, max, err) : 0;
         if (count != 0)
@@ -122,31 +164,6 @@ static void close_file(void *self)
     free(file);
 }
 
-/* Reads the file header and decides on the format. */
-static int read_header(struct file_capture *file, struct error *err)
-{
-    static const uint8_t section[4] = {0x0a, 0x0d, 0x0d, 0x0a};
-    while (file->end < FILE_HEADER && !file->at_end) {
-        ssize_t n = stream_read(file->stream, file->buffer + file->end, READ_SIZE, err);
-        if (n < 0)
-            return n == STREAM_INTERRUPTED ? error_set(err, "interrupted") : -1;
-        file->at_end = n == 0;
-        file->end += (size_t)n;
-    }
-    if (file->end >= sizeof(section) && memcmp(file->buffer, section, sizeof(section)) == 0) {
-        file->is_pcapng = true;
-        return 0;
-    }
-    if (file->end == 0)
-        return error_set(err, "the file is empty; expected pcap or pcapng");
-    if (file->end < FILE_HEADER)
-        return error_set(err, "not a capture: shorter than a pcap header");
-    if (pcap_format_open(&file->pcap, file->buffer, err) != 0)
-        return -1;
-    take(file, FILE_HEADER);
-    return 0;
-}
-
 int capture_open_file(const char *path, struct capture **out, struct error *err)
 {
     static const struct capture_ops ops = {.borrow = borrow, .progress = progress, .close = close_file};
@@ -158,8 +175,12 @@ int capture_open_file(const char *path, struct capture **out, struct error *err)
         close_file(file);
         return error_set(err, "%s: out of memory", name);
     }
-    if (stream_open(path, &file->stream, &why) != 0 || read_header(file, &why) != 0) {
+    if (stream_open(path, &file->stream, &why) != 0) {
         error_set(err, "%s: %s", name, why.text);
+        close_file(file);
+        return -1;
+    }
+    if (open_header(file, err) == CAPTURE_FAILED) {
         close_file(file);
         return -1;
     }

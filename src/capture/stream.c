@@ -8,6 +8,7 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,6 +21,7 @@ struct stream {
     uint64_t done, total;
     uint8_t head[HEAD]; /* read to know the format, and given out first */
     size_t head_len, head_at;
+    bool is_known;           /* the head has been read and the format decided */
     struct archive *archive; /* NULL = plain */
     uint8_t *block;          /* what libarchive reads into */
 };
@@ -83,13 +85,13 @@ static int open_archive(struct stream *stream, size_t filter, struct error *err)
     return 0;
 }
 
-/* A short first read from a pipe is completed, so that the magic is whole. */
+/* A short first read from a pipe is completed, so that the magic is whole. Returns 1, STREAM_INTERRUPTED or -1. */
 static int read_head(struct stream *stream, struct error *err)
 {
     while (stream->head_len < HEAD) {
         ssize_t n = read(stream->fd, stream->head + stream->head_len, HEAD - stream->head_len);
         if (n < 0 && errno == EINTR)
-            return error_set(err, "interrupted");
+            return STREAM_INTERRUPTED;
         if (n < 0)
             return error_set(err, "%s", strerror(errno));
         if (n == 0)
@@ -97,18 +99,21 @@ static int read_head(struct stream *stream, struct error *err)
         stream->head_len += (size_t)n;
     }
     stream->done = stream->head_len;
-    return 0;
+    return 1;
 }
 
-static int open_format(struct stream *stream, struct error *err)
+/* Finds out how the bytes are stored, at the first read. Returns as read_head() does. */
+static int find_format(struct stream *stream, struct error *err)
 {
     size_t i;
-    if (read_head(stream, err) != 0)
-        return -1;
+    int result = read_head(stream, err);
+    if (result != 1)
+        return result;
+    stream->is_known = true;
     for (i = 0; i < sizeof(filters) / sizeof(filters[0]); i++)
         if (stream->head_len >= filters[i].len && memcmp(stream->head, filters[i].magic, filters[i].len) == 0)
-            return open_archive(stream, i, err);
-    return 0;
+            return open_archive(stream, i, err) == 0 ? 1 : -1;
+    return 1;
 }
 
 int stream_open(const char *path, struct stream **out, struct error *err)
@@ -125,10 +130,6 @@ int stream_open(const char *path, struct stream **out, struct error *err)
     }
     if (fstat(stream->fd, &info) == 0 && S_ISREG(info.st_mode))
         stream->total = (uint64_t)info.st_size;
-    if (open_format(stream, err) != 0) {
-        stream_close(stream);
-        return -1;
-    }
     *out = stream;
     return 0;
 }
@@ -136,6 +137,9 @@ int stream_open(const char *path, struct stream **out, struct error *err)
 ssize_t stream_read(struct stream *stream, uint8_t *buffer, size_t len, struct error *err)
 {
     ssize_t n;
+    int known = stream->is_known ? 1 : find_format(stream, err);
+    if (known != 1)
+        return known;
     if (stream->archive) {
         n = archive_read_data(stream->archive, buffer, len);
         if (n < 0)

@@ -87,7 +87,11 @@ int reader_config_parse(struct reader_config *config, int argc, char **argv, str
     config->printer = &printer_text;
     if (options_parse(rows, argc, argv, config, err) != 0)
         return -1;
-    if (!config->show_help && !config->show_version && !config->file == !config->interface)
-        return error_set(err, "expected an input: --read FILE or --interface IF");
-    return 0;
+    if (config->show_help || config->show_version)
+        return 0;
+    if (config->file && config->interface)
+        return error_set(err, "options -r/--read and -i/--interface: expected only one of them");
+    return config->file || config->interface
+               ? 0
+               : error_set(err, "no input: expected -r/--read FILE or -i/--interface IF");
 }

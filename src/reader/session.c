@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "reader/session.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -47,14 +48,13 @@ static bool is_bare_datagram(const struct packet *packet, struct udp_payload *ud
 
 static void refuse(struct session *session, struct source *source, int result)
 {
+    char name[INET6_ADDRSTRLEN];
     session->malformed++;
-    if (source && source->malformed++ > 0)
+    if (!source || source->malformed++ > 0)
         return;
-    struct output name;
-    output_init(&name, stderr);
-    if (source)
-        output_address(&name, source->ip_vers, source->address);
-    log_line("malformed datagram from %.*s: %s", (int)name.used, name.buffer, dnsflow_result_text(result));
+    (void)inet_ntop(source->ip_vers == 6 ? AF_INET6 : AF_INET, source->address, name, sizeof(name));
+    log_line("malformed datagram from %s port %u: %s; more of this source are only counted", name, source->port,
+             dnsflow_result_text(result));
 }
 
 static void print_datagram(struct session *session, struct received *from, struct source *source)
@@ -104,6 +104,8 @@ int session_close(struct session *session, struct error *err)
     int result = 0;
     output_text(out, "\nSummary:\n");
     sources_print(session->sources, out);
+    if (session->malformed > 0)
+        output_format(out, "malformed datagrams: %" PRIu64 "\n", session->malformed);
     if (session->other_sources > 0)
         output_format(out, "datagrams of more than %d sources: %" PRIu64 "\n", SOURCES_MAX, session->other_sources);
     output_flush(&session->out);

@@ -63,8 +63,6 @@ static int read_file(struct file_run *run, const char *path)
     struct error why;
     int count = 0;
     if (capture_open_file(path, &capture, &why) != 0) {
-        if (check_signals(run))
-            return 0;
         log_line("error: %s", why.text);
         return -1;
     }
@@ -76,7 +74,7 @@ static int read_file(struct file_run *run, const char *path)
     progress_end(&progress);
     capture_close(capture);
     if (count == CAPTURE_FAILED)
-        log_line("error: %s; the records up to there are good", why.text);
+        log_line("error: %s", why.text);
     return count == CAPTURE_FAILED ? -1 : 0;
 }
 

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -165,7 +166,14 @@ static int open_path(const char *path, struct error *err)
     return fd;
 }
 
-/* After a rotation the name leads to a new file; on failure the old one stays. */
+static bool is_still_at(const struct pcap_file_sink *sink)
+{
+    struct stat named, open_now;
+    return stat(sink->path, &named) == 0 && fstat(sink->fd, &open_now) == 0 && named.st_dev == open_now.st_dev &&
+           named.st_ino == open_now.st_ino;
+}
+
+/* After a rotation the name leads to a new file; on failure, or if nobody has moved it, the old one stays. */
 static void reopen_file(void *self)
 {
     struct pcap_file_sink *sink = self;
@@ -174,6 +182,8 @@ static void reopen_file(void *self)
     if (sink->fd == STDOUT_FILENO)
         return;
     flush_file(sink);
+    if (is_still_at(sink))
+        return;
     if ((fd = open_path(sink->path, &why)) < 0) {
         log_line("warning: %s; writing on to the old file", why.text);
         return;
