@@ -36,7 +36,12 @@ CFLAGS   := -O1 -g -fsanitize=thread
 HARDEN   := -fPIE
 endif
 
-CPPFLAGS_ALL := -D_GNU_SOURCE -Isrc -Iinclude -MMD -MP $(shell pkg-config --cflags $(PACKAGES))
+ifeq ($(BUILD),fuzz)
+CFLAGS   := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+HARDEN   := -fPIE
+endif
+
+CPPFLAGS_ALL := -D_GNU_SOURCE -Isrc -Iinclude -I. -MMD -MP $(shell pkg-config --cflags $(PACKAGES))
 CFLAGS_ALL   := -std=c11 $(WARNINGS) $(HARDEN) -pthread $(CFLAGS)
 LIBS         := $(shell pkg-config --libs $(PACKAGES))
 $(if $(LIBS),,$(error libpcap or libarchive not found; run scripts/install-deps build))
@@ -49,12 +54,13 @@ SHARED   := $(filter-out $(O)/obj/src/sensor/% $(O)/obj/src/reader/%,$(OBJECTS))
 SENSOR   := $(filter $(O)/obj/src/sensor/%,$(OBJECTS))
 READER   := $(filter $(O)/obj/src/reader/%,$(OBJECTS))
 TESTS    := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c tests/prop/test_*.c))
+FUZZERS  := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES  := $(patsubst %.c,$(O)/%,$(wildcard bench/*.c))
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1)  $(2)")
 
-.PHONY: all programs tests check check-asan check-tsan bench fuzz lint fmt clean install uninstall
+.PHONY: all programs tests check check-asan check-tsan bench fuzz fuzz-smoke lint fmt clean install uninstall
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -92,13 +98,28 @@ $(O)/bench/%: $(O)/obj/bench/%.o $(filter-out $(MAINS),$(OBJECTS))
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LINK) $^ -o $@ $(LIBS)
 
-tests: programs $(TESTS) $(BENCHES)
+# A fuzz target is one file too; without a fuzzer it replays the corpus.
+$(O)/tests/fuzz/fuzz_%: $(O)/obj/tests/fuzz/fuzz_%.o $(filter-out $(MAINS),$(OBJECTS)) \
+    $(if $(filter fuzz,$(BUILD)),,$(O)/obj/tests/fuzz/replay.o)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LINK) $(if $(filter fuzz,$(BUILD)),-fsanitize=fuzzer) $^ -o $@ $(LIBS)
+
+tests: programs $(TESTS) $(BENCHES) $(FUZZERS)
 
 check: tests $(if $(filter release,$(BUILD)),all)
-	$(Q)scripts/run-tests $(O) $(TESTS)
+	$(Q)scripts/run-tests $(O) $(TESTS) $(FUZZERS)
 
 check-asan check-tsan: check-%:
 	$(Q)$(MAKE) BUILD=$* check
+
+# make fuzz T=frame|message|datagram|capture|reader S=seconds
+fuzz:
+	$(Q)$(MAKE) BUILD=fuzz CC=clang build/fuzz/tests/fuzz/fuzz_$(T)
+	$(Q)scripts/fuzz build/fuzz/tests/fuzz/fuzz_$(T) $(or $(S),60)
+
+fuzz-smoke:
+	$(Q)for t in $(FUZZERS:$(O)/tests/fuzz/fuzz_%=%); do $(MAKE) fuzz T=$$t S=5 || exit 1; done
 
 bench: all $(BENCHES)
 	$(Q)bench/run $(O)

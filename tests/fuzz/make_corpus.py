@@ -1,0 +1,61 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Writes the seeds in tests/fuzz/corpus from the captures in tests/captures.
+
+usage: tests/fuzz/make_corpus.py BUILD_DIR      needs dnsflow there, for datagrams
+"""
+import glob, hashlib, os, struct, subprocess, sys, tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CAPTURES = os.path.join(HERE, "..", "captures")
+PER_CAPTURE = 3
+
+
+def put(target, data):
+    folder = os.path.join(HERE, "corpus", target)
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, hashlib.sha1(data).hexdigest()[:16]), "wb") as f:
+        f.write(data)
+
+
+def frames(path):
+    """(link type, frame) of a little-endian or big-endian pcap of the common kind."""
+    with open(path, "rb") as f:
+        data = f.read()
+    order = {b"\xd4\xc3\xb2\xa1": "<", b"\xa1\xb2\xc3\xd4": ">"}.get(data[:4])
+    if not order:
+        return
+    link, at = struct.unpack(order + "I", data[20:24])[0] & 0xFFFF, 24
+    while at + 16 <= len(data):
+        size = struct.unpack(order + "I", data[at + 8:at + 12])[0]
+        yield link, data[at + 16:at + 16 + size]
+        at += 16 + size
+
+
+def dns_message(frame):
+    """Whatever follows a UDP header from port 53."""
+    at = frame.find(b"\x00\x35")
+    return frame[at + 8:] if 0 <= at and len(frame) > at + 20 else None
+
+
+def main():
+    build = sys.argv[1]
+    for path in sorted(glob.glob(os.path.join(CAPTURES, "*.pcap*"))):
+        if os.path.getsize(path) < 3000:
+            with open(path, "rb") as f:
+                put("capture", f.read())
+        for link, frame in list(frames(path))[:PER_CAPTURE]:
+            put("frame", struct.pack("!H", link) + frame)
+            message = dns_message(frame)
+            if message:
+                put("message", message)
+        with tempfile.TemporaryDirectory() as work:
+            out = os.path.join(work, "out.pcap")
+            subprocess.run([os.path.join(build, "dnsflow"), "-x", "-r", path, "-w", out], check=True, timeout=20,
+                           stderr=subprocess.DEVNULL)
+            for link, frame in list(frames(out))[-2:]:
+                put("datagram", frame[32:])
+                put("reader", struct.pack("!H", link) + frame)
+
+
+main()
