@@ -157,9 +157,9 @@ int dnsflow_decode(const uint8_t *bytes, size_t len, struct dnsflow_datagram *ou
 int dnsflow_next_record(struct dnsflow_datagram *datagram, struct dnsflow_record *out);
 
 /* Presentation form (RFC 1035 section 5.1) of the wire-format name at *at, which is moved behind it: no trailing dot,
- * the root is ".", the bytes . \ " ( ) ; @ $ behind a backslash, bytes outside 0x21-0x7e and those in `also` (may be
- * NULL; only punctuation) as \DDD. Writes at most `size` bytes, the NUL included; 1024 is always enough. Returns the length of the text,
- * or -1 when the name does not end before `end` or the text does not fit. */
+ * the root is ".", the bytes . \ " ( ) ; @ $ behind a backslash, bytes outside 0x21-0x7e and the punctuation in `also`
+ * (may be NULL) as \DDD. Writes at most `size` bytes, the NUL included; 1024 is always enough. Returns the length of
+ * the text, or -1 when the name does not end before `end` or the text does not fit. */
 int dnsflow_name_text(const uint8_t **at, const uint8_t *end, const char *also, char *text, size_t size);
 
 #ifdef __cplusplus

@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
+
+static void hide_controls(char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            *text = '?';
+}
 
 void log_line(const char *format, ...)
 {
@@ -12,5 +20,23 @@ void log_line(const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    hide_controls(text);
     fprintf(stderr, "[%d]: %s\n", (int)getpid(), text);
+}
+
+void log_open_standard_files(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
+void log_failure(const char *program, const struct error *why)
+{
+    struct error shown = *why;
+    hide_controls(shown.text);
+    fprintf(stderr, "%s: %s\n", program, shown.text);
 }

@@ -77,14 +77,14 @@ int options_parse(const struct option_row *rows, int argc, char **argv, void *co
 
     shape_table(rows, &shape);
     opterr = 0;
-    optind = 1;
+    optind = 0; /* GNU getopt: forget what an earlier call has left */
     while ((found = getopt_long(argc, argv, shape.letters, shape.longs, NULL)) != -1) {
         if (found == '?' || found == ':')
             return refuse(rows, found, argv, err);
         const struct option_row *row = find_row(rows, found);
+        option_label(row, label, sizeof(label));
         if (row->take(config, optarg, &why) == 0)
             continue;
-        option_label(row, label, sizeof(label));
         return error_set(err, "option %s%s%s: %s", label, row->arg ? " " : "", row->arg ? optarg : "", why.text);
     }
     if (optind < argc)
@@ -123,6 +123,14 @@ void options_help(const struct option_row *rows, const char *program, const char
             fprintf(out, "\n%*s", COLUMN, "");
         print_indented(rows->help, COLUMN, out);
     }
+}
+
+int parse_path(const char *text, const char **out, struct error *err)
+{
+    if (!*text)
+        return error_set(err, "expected a file name");
+    *out = text;
+    return 0;
 }
 
 int parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *out, struct error *err)

@@ -28,6 +28,9 @@ int options_parse(const struct option_row *rows, int argc, char **argv, void *co
 /* Prints "usage: PROGRAM [options]" and a line for each row. */
 void options_help(const struct option_row *rows, const char *program, const char *purpose, FILE *out);
 
+/* Takes a file name, which must not be empty. Returns 0, or -1 with "expected ...". */
+int parse_path(const char *text, const char **out, struct error *err);
+
 /* The whole of `text` as a decimal number in min..max. Returns 0, or -1 with "expected ...". */
 int parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *out, struct error *err);
 

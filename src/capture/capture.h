@@ -6,6 +6,7 @@
 #ifndef DNSFLOW_CAPTURE_CAPTURE_H
 #define DNSFLOW_CAPTURE_CAPTURE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,8 +39,8 @@ struct capture_ops {
 struct capture;
 
 /* Opens the capture file `path`, "-" = standard input: pcap or pcapng, plain or compressed (gzip, bzip2, xz, zstd,
- * lz4), known by its first bytes. */
-int capture_open_file(const char *path, struct capture **out, struct error *err);
+ * lz4), known by its first bytes. Setting *stop ends a wait for input: the file then ends or fails where it is. */
+int capture_open_file(const char *path, const atomic_bool *stop, struct capture **out, struct error *err);
 
 struct capture_live_options {
     const char *interface;

@@ -164,7 +164,7 @@ static void close_file(void *self)
     free(file);
 }
 
-int capture_open_file(const char *path, struct capture **out, struct error *err)
+int capture_open_file(const char *path, const atomic_bool *stop, struct capture **out, struct error *err)
 {
     static const struct capture_ops ops = {.borrow = borrow, .progress = progress, .close = close_file};
     const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
@@ -175,7 +175,7 @@ int capture_open_file(const char *path, struct capture **out, struct error *err)
         close_file(file);
         return error_set(err, "%s: out of memory", name);
     }
-    if (stream_open(path, &file->stream, &why) != 0) {
+    if (stream_open(path, stop, &file->stream, &why) != 0) {
         error_set(err, "%s: %s", name, why.text);
         close_file(file);
         return -1;

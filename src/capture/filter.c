@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
+
 enum { PROGRAMS = 16, SNAP_LEN = 262144, LINK_ETHERNET = 1, LINK_RAW = 101 };
 
 struct program {
@@ -61,7 +63,11 @@ static struct program *add_program(struct filter *filter, uint16_t link_type)
     if (filter->count == PROGRAMS)
         return NULL;
     p->link_type = link_type;
-    p->valid = compile(filter->expression, link_type, &p->code, NULL) == 0;
+    struct error why;
+    p->valid = compile(filter->expression, link_type, &p->code, &why) == 0;
+    if (!p->valid)
+        log_line("warning: filter on frames of link type %u (%s), which it refuses: %s", link_type,
+                 net_link_name(link_type), why.text);
     filter->count++;
     return p;
 }

@@ -38,7 +38,7 @@ int pcap_format_open(struct pcap_format *format, const uint8_t *head, struct err
     unsigned major = number16(format, head + 4), minor = number16(format, head + 6);
     if (major != 2)
         return error_set(err, "pcap version %u.%u is not known; 2.x is", major, minor);
-    format->lengths_swapped = minor < 3;
+    format->minor = (uint16_t)minor;
     format->link_type = (uint16_t)number32(format, head + 20);
     return 0;
 }
@@ -52,7 +52,7 @@ int pcap_lend(const struct pcap_format *format, const uint8_t *at, size_t left, 
         struct packet *out = &packets[count];
         uint32_t seconds = number32(format, at), fraction = number32(format, at + 4);
         uint32_t captured = number32(format, at + 8), wire = number32(format, at + 12);
-        if (format->lengths_swapped) {
+        if (format->minor < 3 || (format->minor == 3 && captured > wire)) {
             uint32_t swap = captured;
             captured = wire;
             wire = swap;

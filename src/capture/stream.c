@@ -8,17 +8,19 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { HEAD = 8, ARCHIVE_BLOCK = 1 << 16 };
+enum { HEAD = 8, ARCHIVE_BLOCK = 1 << 16, WAIT_MS = 100 };
 
 struct stream {
     int fd;
-    uint64_t done, total;
+    const atomic_bool *stop;
+    uint64_t done, total; /* total 0: no regular file */
     uint8_t head[HEAD]; /* read to know the format, and given out first */
     size_t head_len, head_at;
     bool is_known;           /* the head has been read and the format decided */
@@ -39,6 +41,26 @@ static const struct {
     {4, {0x04, 0x22, 0x4d, 0x18}, archive_read_support_filter_lz4, "lz4"},
 };
 
+/* Waits for a pipe or a terminal. False: a signal came, or nothing for a while; *stop may have been set. */
+static bool wait_readable(const struct stream *stream)
+{
+    struct pollfd ready = {.fd = stream->fd, .events = POLLIN};
+    return stream->total > 0 || poll(&ready, 1, WAIT_MS) > 0;
+}
+
+/* Returns what read() does; a wait that ends without bytes is EINTR. */
+static ssize_t read_fd(struct stream *stream, uint8_t *buffer, size_t len)
+{
+    if (!wait_readable(stream)) {
+        errno = EINTR;
+        return -1;
+    }
+    ssize_t n = read(stream->fd, buffer, len);
+    if (n < 0 && errno == EAGAIN)
+        errno = EINTR;
+    return n;
+}
+
 static ssize_t read_stored(struct stream *stream, uint8_t *buffer, size_t len)
 {
     size_t ahead = stream->head_len - stream->head_at;
@@ -49,7 +71,7 @@ static ssize_t read_stored(struct stream *stream, uint8_t *buffer, size_t len)
         stream->head_at += len;
         return (ssize_t)len;
     }
-    ssize_t n = read(stream->fd, buffer, len);
+    ssize_t n = read_fd(stream, buffer, len);
     if (n > 0)
         stream->done += (uint64_t)n;
     return n;
@@ -61,11 +83,17 @@ static la_ssize_t archive_block(struct archive *archive, void *context, const vo
     ssize_t n;
     do
         n = read_stored(stream, stream->block, ARCHIVE_BLOCK);
-    while (n < 0 && errno == EINTR);
+    while (n < 0 && errno == EINTR && !atomic_load(stream->stop));
     if (n < 0)
         archive_set_error(archive, errno, "%s", strerror(errno));
     *block = stream->block;
     return n;
+}
+
+static const char *archive_text(struct archive *archive)
+{
+    const char *text = archive_error_string(archive);
+    return text ? text : "it ends too early";
 }
 
 /* One raw entry behind one filter. A filter that libarchive would hand to a program (ARCHIVE_WARN) is refused. */
@@ -81,7 +109,7 @@ static int open_archive(struct stream *stream, size_t filter, struct error *err)
     archive_read_support_format_raw(stream->archive);
     if (archive_read_open(stream->archive, stream, NULL, archive_block, NULL) != ARCHIVE_OK ||
         archive_read_next_header(stream->archive, &entry) != ARCHIVE_OK)
-        return error_set(err, "broken %s data: %s", filters[filter].name, archive_error_string(stream->archive));
+        return error_set(err, "broken %s data: %s", filters[filter].name, archive_text(stream->archive));
     return 0;
 }
 
@@ -89,7 +117,7 @@ static int open_archive(struct stream *stream, size_t filter, struct error *err)
 static int read_head(struct stream *stream, struct error *err)
 {
     while (stream->head_len < HEAD) {
-        ssize_t n = read(stream->fd, stream->head + stream->head_len, HEAD - stream->head_len);
+        ssize_t n = read_fd(stream, stream->head + stream->head_len, HEAD - stream->head_len);
         if (n < 0 && errno == EINTR)
             return STREAM_INTERRUPTED;
         if (n < 0)
@@ -116,13 +144,14 @@ static int find_format(struct stream *stream, struct error *err)
     return 1;
 }
 
-int stream_open(const char *path, struct stream **out, struct error *err)
+int stream_open(const char *path, const atomic_bool *stop, struct stream **out, struct error *err)
 {
     struct stream *stream = calloc(1, sizeof(*stream));
     struct stat info;
     if (!stream)
         return error_errno(err, "cannot open");
-    stream->fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    stream->fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    stream->stop = stop;
     if (stream->fd < 0) {
         error_set(err, "%s", strerror(errno));
         stream_close(stream);
@@ -143,7 +172,8 @@ ssize_t stream_read(struct stream *stream, uint8_t *buffer, size_t len, struct e
     if (stream->archive) {
         n = archive_read_data(stream->archive, buffer, len);
         if (n < 0)
-            return error_set(err, "broken compressed data: %s", archive_error_string(stream->archive));
+            return error_set(err, "broken compressed data: %s; up to 64 KiB in front of the damage cannot be unpacked",
+                             archive_text(stream->archive));
         return n;
     }
     n = read_stored(stream, buffer, len);

@@ -4,6 +4,7 @@
 #ifndef DNSFLOW_CAPTURE_STREAM_H
 #define DNSFLOW_CAPTURE_STREAM_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -12,10 +13,11 @@
 
 struct stream;
 
-/* Opens `path`, "-" = standard input. */
-int stream_open(const char *path, struct stream **out, struct error *err);
+/* Opens `path`, "-" = standard input. *stop ends a wait inside compressed data, which cannot be gone on with. */
+int stream_open(const char *path, const atomic_bool *stop, struct stream **out, struct error *err);
 
-/* Up to `len` bytes. Returns their number, 0 at the end, -1 on an error, STREAM_INTERRUPTED when a signal came first. */
+/* Up to `len` bytes. Returns their number, 0 at the end, -1 on an error, STREAM_INTERRUPTED when a signal came first or
+ * a pipe has had nothing for 100 ms. */
 enum { STREAM_INTERRUPTED = -2 };
 ssize_t stream_read(struct stream *stream, uint8_t *buffer, size_t len, struct error *err);
 

@@ -179,7 +179,7 @@ static void put_set_trailer(struct dnsflow_encoder *e, const struct pending *p)
     write_be16(&out, 0);
 }
 
-/* Writes one set around the names that lie in place, with as many addresses as there is room for, IPv4 first.
+/* Writes one set around the names that lie in place, with as many addresses as there is room for, IPv6 after the last IPv4.
  * Returns false when there is no room for a single one. */
 static bool put_set(struct dnsflow_encoder *e, struct pending *p)
 {
@@ -191,6 +191,8 @@ static bool put_set(struct dnsflow_encoder *e, struct pending *p)
     size_t ip6s = p->ip6s_count < room / 16 ? p->ip6s_count : room / 16;
     if (ip6s > WIRE_ADDRESSES_MAX)
         ip6s = WIRE_ADDRESSES_MAX;
+    if (ip4s < p->ip4s_count)
+        ip6s = 0;
     if (ip4s + ip6s == 0)
         return false;
 
@@ -226,8 +228,9 @@ static size_t pad_names(struct writer *names)
 
 static bool offset_fits(const struct dnsflow_encoder *e, int64_t time_us)
 {
-    int64_t offset = time_us - e->first_time_us;
-    return !e->options.extended || (offset >= INT32_MIN && offset <= INT32_MAX);
+    int64_t offset;
+    return !e->options.extended || (!__builtin_sub_overflow(time_us, e->first_time_us, &offset) &&
+                                    offset >= INT32_MIN && offset <= INT32_MAX);
 }
 
 /* One set after the other until every address has its place. The names are copied to the next set's place before the

@@ -49,7 +49,7 @@ enum drop_reason net_ipv4(struct walk *walk)
         total_len = 20 + reader_left(&walk->in);
     if (total_len < header_len)
         return DROP_IP_MALFORMED;
-    reader_clamp(&walk->in, total_len - 20);
+    walk->cut = !reader_clamp(&walk->in, total_len - 20);
     read_skip(&walk->in, header_len - 20);
     if (walk->in.failed)
         return DROP_IP_SHORT;
@@ -77,7 +77,7 @@ enum drop_reason net_ipv6(struct walk *walk)
     size_t payload_len = load_be16(head + 4);
     if (payload_len == 0) /* jumbogram or segmentation offload */
         payload_len = reader_left(&walk->in);
-    reader_clamp(&walk->in, payload_len);
+    walk->cut = !reader_clamp(&walk->in, payload_len);
     walk->protocol = head[6];
     walk->next = LAYER_UPPER;
     return DROP_NONE;
@@ -156,11 +156,10 @@ enum drop_reason net_udp(struct walk *walk)
     if (!head)
         return DROP_IP_SHORT;
     size_t len = load_be16(head + 4);
-    if (len == 0) /* jumbogram (RFC 2675) or segmentation offload */
-        len = 8 + reader_left(&walk->in);
-    if (len < 8)
+    if (len != 0 && len < 8)
         return DROP_UDP_MALFORMED;
-    out->complete = reader_clamp(&walk->in, len - 8);
+    /* 0: a jumbogram (RFC 2675) or segmentation offload, all that the IP packet holds */
+    out->complete = len == 0 ? !walk->cut : reader_clamp(&walk->in, len - 8);
     out->src_port = load_be16(head);
     out->dst_port = load_be16(head + 2);
     out->checksum = load_be16(head + 6);

@@ -44,6 +44,7 @@ struct walk {
     struct reader in;
     enum layer next;
     uint16_t ethertype;
+    bool cut;         /* the captured bytes end before the innermost IP packet does */
     uint8_t protocol; /* IP protocol number or IPv6 next header */
     bool wifi_padded; /* radiotap: the 802.11 header is padded to 4 bytes */
     struct udp_payload *out;

@@ -64,6 +64,8 @@ enum drop_reason net_llc(struct walk *walk)
         return DROP_NONE;
     if (saps == 0xfefe) {
         uint8_t nlpid = read_u8(&walk->in);
+        if (walk->in.failed)
+            return DROP_LINK_SHORT;
         return nlpid == 0xcc || nlpid == 0x8e ? DROP_NONE : DROP_NOT_IP;
     }
     if (saps != 0xaaaa)

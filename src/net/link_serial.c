@@ -128,8 +128,10 @@ enum drop_reason net_atm(struct walk *walk)
         return DROP_NONE;
     }
     walk->next = LAYER_LLC;
-    if (reader_left(&walk->in) < 10 || memcmp(walk->in.at, bridged, sizeof(bridged)) != 0)
+    if (reader_left(&walk->in) < sizeof(bridged) || memcmp(walk->in.at, bridged, sizeof(bridged)) != 0)
         return DROP_NONE;
+    if (reader_left(&walk->in) < 10)
+        return DROP_LINK_SHORT;
     uint16_t kind = load_be16(walk->in.at + 6);
     read_skip(&walk->in, 10);
     walk->next = LAYER_ETHERNET;

@@ -10,8 +10,7 @@ static int take_file(void *config, const char *value, struct error *err)
     struct reader_config *c = config;
     if (c->file)
         return error_set(err, "expected one file, there is %s already", c->file);
-    c->file = value;
-    return 0;
+    return parse_path(value, &c->file, err);
 }
 
 static int take_interface(void *config, const char *value, struct error *err)

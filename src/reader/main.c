@@ -3,20 +3,22 @@
  * dnsflow_read, the reader. Exit status: 0 done, stopped by a signal or by a closed pipe, 1 the environment failed,
  * 2 wrong usage. */
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/version.h"
 #include "capture/capture.h"
 #include "reader/session.h"
 
-static volatile sig_atomic_t stop;
+static atomic_bool stop;
 
 static void note_signal(int number)
 {
     (void)number;
-    stop = 1;
+    atomic_store(&stop, true);
 }
 
 static void catch_signals(void)
@@ -31,7 +33,7 @@ static void catch_signals(void)
 
 static int fail(const struct error *why, int status)
 {
-    fprintf(stderr, "dnsflow_read: %s\n", why->text);
+    log_failure("dnsflow_read", why);
     return status;
 }
 
@@ -42,7 +44,7 @@ static int open_capture(const struct reader_config *config, struct capture **out
         .filter = "udp dst port 5300 or (vlan and udp dst port 5300)",
         .promiscuous = true,
     };
-    return config->file ? capture_open_file(config->file, out, err) : capture_open_live(&live, out, err);
+    return config->file ? capture_open_file(config->file, &stop, out, err) : capture_open_live(&live, out, err);
 }
 
 /* Prints until the input ends; returns the exit status. */
@@ -54,7 +56,7 @@ static int run(const struct reader_config *config, struct capture *capture)
     int count = 0, i, status = EXIT_SUCCESS;
     if (session_open(&session, config, &why) != 0)
         return fail(&why, EXIT_FAILURE);
-    while (!stop && !session.out.failed && (count = capture_borrow(capture, packets, CAPTURE_BATCH, &why)) >= 0) {
+    while (!atomic_load(&stop) && !session.out.failed && (count = capture_borrow(capture, packets, CAPTURE_BATCH, &why)) >= 0) {
         for (i = 0; i < count; i++)
             session_packet(&session, &packets[i]);
         if (config->interface)
@@ -72,6 +74,7 @@ int main(int argc, char **argv)
     struct reader_config config;
     struct capture *capture;
     struct error why;
+    log_open_standard_files();
     if (reader_config_parse(&config, argc, argv, &why) != 0)
         return fail(&why, 2);
     if (config.show_help || config.show_version) {

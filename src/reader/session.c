@@ -64,6 +64,8 @@ static void print_datagram(struct session *session, struct received *from, struc
     if (from->datagram.flags & DNSFLOW_FLAG_STATS) {
         if (printer->stats)
             printer->stats(&session->out, from);
+        else
+            printer_text.stats(side(session), from);
         if (session->config->stats_only && source)
             source_print(source, side(session));
         return;

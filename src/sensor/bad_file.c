@@ -49,8 +49,8 @@ int bad_file_open(const char *path, struct bad_file **out, struct error *err)
 
 void bad_file_add(struct bad_file *bad, enum drop_reason why, const struct packet *packet)
 {
-    uint32_t head[4] = {(uint32_t)(packet->time_us / SECOND_US), (uint32_t)(packet->time_us % SECOND_US),
-                        packet->captured_len, packet->wire_len};
+    uint32_t head[4] = {0, 0, packet->captured_len, packet->wire_len};
+    clock_split(packet->time_us, &head[0], &head[1]);
     if (atomic_load_explicit(&bad->count[why], memory_order_relaxed) >= BAD_FRAMES_PER_REASON)
         return;
     pthread_mutex_lock(&bad->lock);

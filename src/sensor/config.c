@@ -2,6 +2,7 @@
 #include "sensor/config.h"
 
 #include <archive.h>
+#include <limits.h>
 #include <pcap/pcap.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,9 @@ static int take_file(void *config, const char *value, struct error *err)
     struct config *c = config;
     if (c->files_count == CONFIG_FILES_MAX)
         return error_set(err, "expected at most %d files", CONFIG_FILES_MAX);
-    c->files[c->files_count++] = value;
+    if (parse_path(value, &c->files[c->files_count], err) != 0)
+        return -1;
+    c->files_count++;
     return 0;
 }
 
@@ -54,9 +57,7 @@ static int take_udp(void *config, const char *value, struct error *err)
 
 static int take_write(void *config, const char *value, struct error *err)
 {
-    (void)err;
-    ((struct config *)config)->write_path = value;
-    return 0;
+    return parse_path(value, &((struct config *)config)->write_path, err);
 }
 
 static int take_workers(void *config, const char *value, struct error *err)
@@ -117,9 +118,7 @@ static int take_no_promiscuous(void *config, const char *value, struct error *er
 
 static int take_pid_file(void *config, const char *value, struct error *err)
 {
-    (void)err;
-    ((struct config *)config)->pid_path = value;
-    return 0;
+    return parse_path(value, &((struct config *)config)->pid_path, err);
 }
 
 static int take_port(void *config, const char *value, struct error *err)
@@ -164,9 +163,7 @@ static int take_rate(void *config, const char *value, struct error *err)
 
 static int take_dump_bad(void *config, const char *value, struct error *err)
 {
-    (void)err;
-    ((struct config *)config)->dump_bad_path = value;
-    return 0;
+    return parse_path(value, &((struct config *)config)->dump_bad_path, err);
 }
 
 static int take_version(void *config, const char *value, struct error *err)
@@ -221,25 +218,58 @@ void config_print_version(FILE *out)
     fprintf(out, "dnsflow %s\n%s\n%s\n", DNSFLOW_PROGRAM_VERSION, pcap_lib_version(), archive_version_details());
 }
 
-static bool is_same_file(const char *a, const char *b)
+static bool is_input(const char *path, const char *input)
 {
-    struct stat a_info, b_info;
-    return strcmp(a, "-") != 0 && strcmp(b, "-") != 0 && stat(a, &a_info) == 0 && stat(b, &b_info) == 0 &&
-           S_ISREG(a_info.st_mode) && a_info.st_dev == b_info.st_dev && a_info.st_ino == b_info.st_ino;
+    struct stat a, b;
+    if (strcmp(path, "-") == 0 || stat(path, &a) != 0)
+        return false;
+    int found = strcmp(input, "-") == 0 ? fstat(STDIN_FILENO, &b) : stat(input, &b);
+    return found == 0 && S_ISREG(a.st_mode) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-/* Inputs that are not there and outputs that would destroy one are found before any output is opened. */
+/* The path without links and detours, also when there is no such file yet. */
+static void plain_path(const char *path, char *out)
+{
+    char folder[PATH_MAX], target[PATH_MAX];
+    ssize_t len = readlink(path, target, sizeof(target) - 1);
+    const char *slash = strrchr(path, '/');
+    if (realpath(path, out))
+        return;
+    snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+    if (!realpath(folder, out))
+        snprintf(out, PATH_MAX, "%s", folder);
+    target[len > 0 ? len : 0] = '\0';
+    size_t used = target[0] == '/' ? 0 : strlen(out);
+    snprintf(out + used, PATH_MAX - used, "%s%s", used ? "/" : "", len > 0 ? target : slash ? slash + 1 : path);
+}
+
+static bool is_same_output(const char *a, const char *b)
+{
+    char a_plain[PATH_MAX], b_plain[PATH_MAX];
+    plain_path(a, a_plain);
+    plain_path(b, b_plain);
+    return strcmp(a_plain, b_plain) == 0;
+}
+
+/* No output may destroy an input or another output. */
 static int check_paths(const struct config *config, struct error *err)
 {
-    const char *outputs[] = {config->write_path, config->dump_bad_path};
+    const struct {
+        const char *option, *path;
+    } outputs[] = {{"-w/--write", config->write_path},
+                   {"--dump-bad", config->dump_bad_path},
+                   {"-P/--pidfile", config->pid_path}};
     size_t i, k;
-    for (k = 0; k < 2; k++)
-        for (i = 0; i < config->files_count; i++)
-            if (outputs[k] && is_same_file(outputs[k], config->files[i]))
+    for (k = 0; k < 3; k++) {
+        for (i = 0; outputs[k].path && i < config->files_count; i++)
+            if (is_input(outputs[k].path, config->files[i]))
                 return error_set(err, "option %s %s: expected a file other than the one that is read",
-                                 k == 0 ? "-w/--write" : "--dump-bad", outputs[k]);
-    if (outputs[0] && outputs[1] && strcmp(outputs[0], outputs[1]) == 0)
-        return error_set(err, "option --dump-bad %s: expected a file other than that of --write", outputs[1]);
+                                 outputs[k].option, outputs[k].path);
+        for (i = 0; outputs[k].path && i < k; i++)
+            if (outputs[i].path && is_same_output(outputs[i].path, outputs[k].path))
+                return error_set(err, "option %s %s: expected a file other than that of %s", outputs[k].option,
+                                 outputs[k].path, outputs[i].option);
+    }
     return 0;
 }
 

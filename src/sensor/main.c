@@ -11,16 +11,16 @@
 #include "sensor/pid_file.h"
 #include "sensor/sensor.h"
 
-static volatile sig_atomic_t stop, reload, report;
+static atomic_bool stop, reload, report;
 
 static void note_signal(int number)
 {
     if (number == SIGHUP)
-        reload = 1;
+        atomic_store(&reload, true);
     else if (number == SIGUSR1)
-        report = 1;
+        atomic_store(&report, true);
     else
-        stop = 1;
+        atomic_store(&stop, true);
 }
 
 /* Without SA_RESTART, so that a waiting read returns. */
@@ -34,11 +34,12 @@ static void catch_signals(void)
     for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         sigaction(numbers[i], &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* the write fails instead, and is counted */
 }
 
 static int fail(const struct error *why, int status)
 {
-    fprintf(stderr, "dnsflow: %s\n", why->text);
+    log_failure("dnsflow", why);
     return status;
 }
 
@@ -66,6 +67,7 @@ int main(int argc, char **argv)
     struct config config;
     struct error why;
     int pid_fd = -1;
+    log_open_standard_files();
     if (config_parse(&config, argc, argv, &why) != 0)
         return fail(&why, 2);
     if (config.show_help || config.show_version) {

@@ -45,8 +45,7 @@ static bool check_signals(struct file_run *run)
 {
     struct sensor *s = run->sensor;
     unsigned i;
-    if (*s->signals->reload) {
-        *s->signals->reload = 0;
+    if (atomic_exchange(s->signals->reload, false)) {
         for (i = 0; i < s->workers_count; i++)
             if (run->feeds[i])
                 feed_reopen(run->feeds[i]);
@@ -62,7 +61,9 @@ static int read_file(struct file_run *run, const char *path)
     struct progress progress;
     struct error why;
     int count = 0;
-    if (capture_open_file(path, &capture, &why) != 0) {
+    if (capture_open_file(path, run->sensor->signals->stop, &capture, &why) != 0) {
+        if (check_signals(run))
+            return 0;
         log_line("error: %s", why.text);
         return -1;
     }
@@ -73,9 +74,10 @@ static int read_file(struct file_run *run, const char *path)
     }
     progress_end(&progress);
     capture_close(capture);
-    if (count == CAPTURE_FAILED)
-        log_line("error: %s", why.text);
-    return count == CAPTURE_FAILED ? -1 : 0;
+    if (count != CAPTURE_FAILED || atomic_load(run->sensor->signals->stop))
+        return 0;
+    log_line("error: %s", why.text);
+    return -1;
 }
 
 static int start_feeds(struct file_run *run)
@@ -97,7 +99,7 @@ int sensor_run_files(struct sensor *sensor)
     size_t i;
     int result = start_feeds(&run);
     bool started = result == 0;
-    for (i = 0; started && i < sensor->config->files_count && !*sensor->signals->stop; i++)
+    for (i = 0; started && i < sensor->config->files_count && !atomic_load(sensor->signals->stop); i++)
         if (read_file(&run, sensor->config->files[i]) != 0)
             result = -1;
     if (sensor->workers_count == 1)

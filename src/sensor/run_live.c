@@ -54,10 +54,8 @@ static void pass_time(struct sensor *sensor, int64_t now, int64_t *next_stats)
         *next_stats = now + STATS_US;
         worker_stats(sensor->workers[0], &sensor->kernel, clock_unix_us());
     }
-    if (*sensor->signals->reload) {
-        *sensor->signals->reload = 0;
+    if (atomic_exchange(sensor->signals->reload, false))
         worker_reopen(sensor->workers[0]);
-    }
 }
 
 int sensor_run_live(struct sensor *sensor)

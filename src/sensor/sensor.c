@@ -29,7 +29,7 @@ int sensor_open(struct sensor *sensor, const struct config *config, const struct
     if (config->dump_bad_path && bad_file_open(config->dump_bad_path, &sensor->bad, err) != 0)
         return -1;
     for (; sensor->workers_count < config->workers; sensor->workers_count++)
-        if (worker_create(config, sensor->workers_count, sensor->bad, &sensor->stop,
+        if (worker_create(config, sensor->workers_count, sensor->bad, signals->stop,
                           &sensor->workers[sensor->workers_count], err) != 0)
             return -1;
     return 0;
@@ -42,14 +42,9 @@ static const struct capture_stats *kernel_stats(const struct sensor *sensor)
 
 bool sensor_check_signals(struct sensor *sensor)
 {
-    if (*sensor->signals->report) {
-        *sensor->signals->report = 0;
+    if (atomic_exchange(sensor->signals->report, false))
         (void)summary_log(sensor->workers, sensor->workers_count, kernel_stats(sensor));
-    }
-    if (!*sensor->signals->stop)
-        return false;
-    atomic_store_explicit(&sensor->stop, true, memory_order_relaxed);
-    return true;
+    return atomic_load(sensor->signals->stop);
 }
 
 int sensor_report(struct sensor *sensor)

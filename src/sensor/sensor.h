@@ -4,7 +4,6 @@
 #ifndef DNSFLOW_SENSOR_SENSOR_H
 #define DNSFLOW_SENSOR_SENSOR_H
 
-#include <signal.h>
 #include <stdatomic.h>
 
 #include "capture/capture.h"
@@ -12,17 +11,16 @@
 #include "sensor/config.h"
 #include "sensor/worker.h"
 
-/* What signal handlers leave behind for the main thread. */
+/* What signal handlers leave behind. */
 struct signals {
-    volatile sig_atomic_t *stop;   /* SIGINT, SIGTERM */
-    volatile sig_atomic_t *reload; /* SIGHUP */
-    volatile sig_atomic_t *report; /* SIGUSR1 */
+    atomic_bool *stop;   /* SIGINT, SIGTERM */
+    atomic_bool *reload; /* SIGHUP */
+    atomic_bool *report; /* SIGUSR1 */
 };
 
 struct sensor {
     const struct config *config;
     const struct signals *signals;
-    atomic_bool stop; /* the same for workers */
     struct bad_file *bad;
     unsigned workers_count;
     struct worker *workers[CONFIG_WORKERS_MAX];

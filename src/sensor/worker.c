@@ -20,7 +20,7 @@ struct worker {
     struct dnsflow_encoder *encoder;
     size_t sinks_count;
     struct sink *sinks[SINKS];
-    int64_t open_from_us; /* the open datagram may stay open for capture times from here ... */
+    int64_t open_from_us; /* the open datagram may stay open for capture times from here (modulo 2^64) ... */
     uint64_t open_for_us; /* ... to this much later */
     bool is_stale;     /* the encoder's settings are to be looked at before the next record */
     int64_t now_us;    /* capture time of the last packet */
@@ -36,7 +36,7 @@ static void set_open_window(struct worker *w)
 {
     int64_t since;
     bool is_open = flow_encoder_open_since(w->encoder, &since);
-    w->open_from_us = is_open ? since - FLUSH_US + 1 : INT64_MIN;
+    w->open_from_us = is_open ? (int64_t)((uint64_t)since - FLUSH_US + 1) : INT64_MIN;
     w->open_for_us = is_open ? 2 * FLUSH_US - 2 : UINT64_MAX;
 }
 

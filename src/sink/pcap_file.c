@@ -145,11 +145,12 @@ static void flush_file(void *self)
 static void write_file(void *self, const uint8_t *datagram, size_t len, int64_t time_us)
 {
     struct pcap_file_sink *sink = self;
-    uint32_t captured = (uint32_t)(NULL_HEADER + IP_HEADER + UDP_HEADER + len);
+    uint32_t captured = (uint32_t)(NULL_HEADER + IP_HEADER + UDP_HEADER + len), seconds, microseconds;
     if (writer_room(&sink->out) < OVERHEAD + len)
         flush_file(sink);
-    write_host32(&sink->out, (uint32_t)(time_us / SECOND_US));
-    write_host32(&sink->out, (uint32_t)(time_us % SECOND_US));
+    clock_split(time_us, &seconds, &microseconds);
+    write_host32(&sink->out, seconds);
+    write_host32(&sink->out, microseconds);
     write_host32(&sink->out, captured);
     write_host32(&sink->out, captured);
     write_host32(&sink->out, 2); /* AF_INET */

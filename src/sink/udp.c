@@ -159,6 +159,12 @@ static void lose(struct udp_sink *sink, struct collector *c, uint64_t *reason, u
     counter_add(&sink->counters->drops[DROP_SEND_LOST], count);
 }
 
+static void count_refused(struct udp_sink *sink, struct collector *c)
+{
+    c->refused++;
+    counter_add(&sink->counters->drops[DROP_SEND_REFUSED], 1);
+}
+
 /* Deals with the error that stopped the sending at one datagram. Returns true when it should be tried again.
  * ECONNREFUSED speaks of an earlier datagram, so that this one has not been sent yet; it gets one more try. */
 static bool retry_after(struct udp_sink *sink, struct collector *c, int cause, bool was_retried)
@@ -166,8 +172,7 @@ static bool retry_after(struct udp_sink *sink, struct collector *c, int cause, b
     if (cause == EINTR)
         return true;
     if (cause == ECONNREFUSED) {
-        c->refused++;
-        counter_add(&sink->counters->drops[DROP_SEND_REFUSED], 1);
+        count_refused(sink, c);
         if (!was_retried)
             return true;
     }
@@ -183,11 +188,13 @@ static bool retry_after(struct udp_sink *sink, struct collector *c, int cause, b
     return false;
 }
 
+/* sendmmsg that stops midway keeps the reason to itself. A datagram that goes out at the second try was held up by the
+ * port-unreachable reply to an earlier one; any other reason shows at that try. */
 static void send_gathered(struct udp_sink *sink, struct collector *c)
 {
     int flags = sink->blocking ? 0 : MSG_DONTWAIT;
     unsigned at = 0;
-    bool was_retried = false;
+    bool was_retried = false, was_short = false;
 
     if (c->fd < 0 && clock_monotonic_us() >= c->retry_at_us)
         try_connect(sink, c, false);
@@ -198,16 +205,18 @@ static void send_gathered(struct udp_sink *sink, struct collector *c)
     while (at < sink->gathered) {
         int sent = sendmmsg(c->fd, sink->messages + at, sink->gathered - at, flags);
         if (sent > 0) {
+            if (was_short)
+                count_refused(sink, c);
             at += (unsigned)sent;
+            was_short = at < sink->gathered;
             c->sent += (uint64_t)sent;
             counter_add(&sink->counters->drops[DROP_SENT], (uint64_t)sent);
             was_retried = false;
-        } else if (retry_after(sink, c, errno, was_retried)) {
-            was_retried = true;
-        } else {
-            at++;
-            was_retried = false;
+            continue;
         }
+        was_short = false;
+        was_retried = retry_after(sink, c, errno, was_retried);
+        at += !was_retried;
     }
 }
 

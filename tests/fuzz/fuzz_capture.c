@@ -11,6 +11,7 @@ enum { PACKETS_MAX = 100000 }; /* a small compressed input can hold many */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static const atomic_bool never;
     static struct packet packets[CAPTURE_BATCH];
     struct capture *capture;
     struct error why;
@@ -19,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     volatile uint8_t sum = 0;
     require(fd >= 0 && write(fd, data, size) == (ssize_t)size);
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    if (capture_open_file(path, &capture, &why) == 0) {
+    if (capture_open_file(path, &never, &capture, &why) == 0) {
         while (total < PACKETS_MAX && (count = capture_borrow(capture, packets, CAPTURE_BATCH, &why)) > 0)
             for (int i = 0; i < count; i++, total++)
                 if (packets[i].captured_len > 0)

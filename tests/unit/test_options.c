@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "testing.h"
+
+#include "base/options.h"
+
+struct settings {
+    uint64_t number;
+    unsigned quiet, words, odd;
+    const char *word;
+};
+
+static int take_number(void *config, const char *value, struct error *err)
+{
+    return parse_number(value, 3, 70000, &((struct settings *)config)->number, err);
+}
+
+static int take_word(void *config, const char *value, struct error *err)
+{
+    struct settings *s = config;
+    if (strlen(value) > 5)
+        return error_set(err, "expected a short word");
+    s->word = value;
+    s->words++;
+    return 0;
+}
+
+static int take_quiet(void *config, const char *value, struct error *err)
+{
+    struct settings *s = config;
+    assert_null(value);
+    return ++s->quiet > 2 ? error_set(err, "expected no more than twice") : 0;
+}
+
+static int take_odd(void *config, const char *value, struct error *err)
+{
+    (void)value, (void)err;
+    ((struct settings *)config)->odd++;
+    return 0;
+}
+
+static const struct option_row rows[] = {
+    {'n', "number", "N", take_number, "a number"},
+    {'q', "quiet", NULL, take_quiet, "say less\nthan before"},
+    {0, "word", "WORD", take_word, "a word"},
+    {0, "a-name-that-is-longer-than-the-column", "ARGUMENT", take_odd, "long"},
+    {0, NULL, NULL, NULL, NULL},
+};
+
+static struct settings settings;
+static struct error err;
+
+#define PARSE(...) parse((const char *[]){"program", __VA_ARGS__, NULL})
+
+static int parse(const char **argv)
+{
+    char *copies[16];
+    int argc = 0;
+    for (; argv[argc]; argc++)
+        copies[argc] = strdup(argv[argc]);
+    copies[argc] = NULL;
+    memset(&settings, 0, sizeof(settings));
+    memset(&err, 0, sizeof(err));
+    int result = options_parse(rows, argc, copies, &settings, &err);
+    settings.word = settings.word ? "set" : NULL; /* it led into the copies */
+    while (argc > 0)
+        free(copies[--argc]);
+    return result;
+}
+
+static void numbers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t min, max;
+        bool valid;
+        uint64_t value;
+    } table[] = {
+        {"0", 0, 0, true, 0},
+        {"1", 0, 0, false, 0},
+        {"3", 3, 5, true, 3},
+        {"5", 3, 5, true, 5},
+        {"2", 3, 5, false, 0},
+        {"6", 3, 5, false, 0},
+        {"007", 0, 9, true, 7},
+        {"18446744073709551615", 0, UINT64_MAX, true, UINT64_MAX},
+        {"18446744073709551616", 0, UINT64_MAX, false, 0},
+        {"99999999999999999999999", 0, UINT64_MAX, false, 0},
+        {"", 0, 9, false, 0},
+        {" 1", 0, 9, false, 0},
+        {"1 ", 0, 9, false, 0},
+        {"+1", 0, 9, false, 0},
+        {"-1", 0, UINT64_MAX, false, 0},
+        {"0x1", 0, 9, false, 0},
+        {"1e1", 0, 99, false, 0},
+        {"1.", 0, 9, false, 0},
+        {"\xd9\xa1", 0, 9, false, 0},
+    };
+    for (size_t i = 0; i < LEN(table); i++) {
+        uint64_t value = 77;
+        char *text = (char *)exact_copy((const uint8_t *)table[i].text, strlen(table[i].text) + 1);
+        int result = parse_number(text, table[i].min, table[i].max, &value, &err);
+        if ((result == 0) != table[i].valid)
+            fail_msg("\"%s\"", table[i].text);
+        assert_true(value == (table[i].valid ? table[i].value : 77));
+        free(text);
+    }
+    assert_int_equal(parse_number("x", 3, 5, &(uint64_t){0}, &err), -1);
+    assert_string_equal(err.text, "expected a number from 3 to 5");
+    assert_int_equal(parse_number("x", 3, 5, &(uint64_t){0}, NULL), -1);
+}
+
+static void every_form(void **state)
+{
+    (void)state;
+    assert_int_equal(PARSE("-n", "5", "-q"), 0);
+    assert_true(settings.number == 5 && settings.quiet == 1);
+    assert_int_equal(PARSE("-qqn7"), 0);
+    assert_true(settings.number == 7 && settings.quiet == 2);
+    assert_int_equal(PARSE("--number=8", "--word", "a", "--word=b", "--quiet"), 0);
+    assert_true(settings.number == 8 && settings.words == 2 && settings.quiet == 1);
+    assert_int_equal(PARSE("--word", "-q"), 0); /* an argument may look like an option */
+    assert_true(settings.words == 1 && settings.quiet == 0);
+    assert_int_equal(PARSE("--word="), 0);
+    assert_int_equal(PARSE("-q", "--"), 0);
+    assert_int_equal(parse((const char *[]){"program", NULL}), 0);
+}
+
+/* One line that names the option, the value and what is expected. */
+static void refusals(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *a, *b;
+        const char *parts[3];
+    } table[] = {
+        {"-n", "2", {"--number", "2", "expected a number from 3 to 70000"}},
+        {"-n", "70001", {"--number", "70001", "expected a number from 3 to 70000"}},
+        {"--number=five", NULL, {"--number", "five", "expected a number"}},
+        {"--word", "longer", {"--word", "longer", "expected a short word"}},
+        {"-n", NULL, {"--number", "expected an argument", "N"}},
+        {"--word", NULL, {"--word", "expected an argument", "WORD"}},
+        {"-z", NULL, {"-z", "", ""}},
+        {"-qz", NULL, {"-z", "", ""}},
+        {"--nothing", NULL, {"--nothing", "", ""}},
+        {"--nothing=1", NULL, {"--nothing", "", ""}},
+        {"-qqq", NULL, {"--quiet", "expected no more than twice", ""}},
+        {"file", NULL, {"file", "", ""}},
+        {"-q", "file", {"file", "", ""}},
+        {"--", "-q", {"-q", "", ""}},
+        {"--quiet=1", NULL, {"--quiet", "argument", ""}},
+        {"-\xff", NULL, {"\xff", "", ""}},
+        {"-", NULL, {"-", "", ""}},
+    };
+    for (size_t i = 0; i < LEN(table); i++) {
+        int result = table[i].b ? PARSE(table[i].a, table[i].b) : PARSE(table[i].a);
+        assert_int_equal(result, -1);
+        for (size_t k = 0; k < 3; k++)
+            if (!strstr(err.text, table[i].parts[k]))
+                fail_msg("%s %s: \"%s\" lacks \"%s\"", table[i].a, table[i].b ? table[i].b : "", err.text,
+                         table[i].parts[k]);
+        assert_null(strchr(err.text, '\n'));
+    }
+}
+
+static void a_value_without_end_is_cut(void **state)
+{
+    (void)state;
+    char value[3000];
+    memset(value, 'x', sizeof(value));
+    value[sizeof(value) - 1] = '\0';
+    assert_int_equal(PARSE("--word", value), -1);
+    assert_in_range(strlen(err.text), 100, sizeof(err.text) - 1);
+    assert_int_equal(PARSE(value), -1);
+}
+
+static void help(void **state)
+{
+    (void)state;
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    options_help(rows, "program", "Does things.", out);
+    fclose(out);
+    assert_non_null(strstr(text, "usage: program [options]\nDoes things.\n"));
+    assert_non_null(strstr(text, "  -n, --number N"));
+    assert_non_null(strstr(text, "  -q, --quiet "));
+    assert_non_null(strstr(text, "      --word WORD"));
+    const char *first = strstr(text, "say less\n"), *second = strstr(text, "than before\n");
+    assert_true(first && second);
+    const char *line = first;
+    while (line[-1] != '\n')
+        line--;
+    assert_int_equal(second - (first + 9), first - line); /* the second line stands below the first */
+    assert_non_null(strstr(text, "--a-name-that-is-longer-than-the-column ARGUMENT\n"));
+    free(text);
+}
+
+static void errors_with_a_cause(void **state)
+{
+    (void)state;
+    char name[600];
+    memset(name, 'x', sizeof(name));
+    name[sizeof(name) - 1] = '\0';
+    FILE *none = fopen("/nonexistent/file", "re");
+    assert_null(none);
+    assert_int_equal(error_errno(&err, "cannot open %s", "it"), -1);
+    assert_string_equal(err.text, "cannot open it: No such file or directory");
+    assert_int_equal(error_errno(&err, "%s", name), -1);
+    assert_int_equal(strlen(err.text), sizeof(err.text) - 1);
+    assert_int_equal(error_errno(NULL, "%s", name), -1);
+    assert_int_equal(error_set(NULL, "%s", name), -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers),  cmocka_unit_test(every_form),
+        cmocka_unit_test(refusals), cmocka_unit_test(a_value_without_end_is_cut),
+        cmocka_unit_test(help),     cmocka_unit_test(errors_with_a_cause),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
