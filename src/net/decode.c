@@ -158,6 +158,7 @@ enum drop_reason net_walk(const struct packet *packet, struct udp_payload *out)
     int depth;
 
     out->ip_vers = 0;
+    out->fragment = false;
     for (depth = 0; depth < MAX_LAYERS; depth++) {
         if (walk.next == LAYER_END)
             return DROP_NONE;

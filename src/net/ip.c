@@ -32,6 +32,24 @@ enum drop_reason net_ip(struct walk *walk)
     return DROP_NONE;
 }
 
+/* walk->in is at what the fragment carries, walk->protocol says what the whole packet does. */
+static enum drop_reason note_fragment(struct walk *walk, uint32_t id, size_t offset, bool more)
+{
+    struct udp_payload *out = walk->out;
+    out->fragment = true;
+    out->part = (struct ip_fragment){.ip_vers = out->ip_vers,
+                                     .protocol = walk->protocol,
+                                     .more = more,
+                                     .whole = !walk->cut,
+                                     .src = out->src,
+                                     .dst = out->dst,
+                                     .id = id,
+                                     .offset = offset,
+                                     .bytes = walk->in.at,
+                                     .len = reader_left(&walk->in)};
+    return offset > 0 ? DROP_FRAGMENT : DROP_NONE;
+}
+
 /*  0 version, header length | 1 TOS | 2 total length | 4 id | 6 flags, fragment offset | 8 TTL | 9 protocol |
  * 10 checksum | 12 source | 16 destination | 20 options */
 enum drop_reason net_ipv4(struct walk *walk)
@@ -54,11 +72,11 @@ enum drop_reason net_ipv4(struct walk *walk)
     if (walk->in.failed)
         return DROP_IP_SHORT;
     uint16_t fragment = load_be16(head + 6);
-    walk->out->fragment = (fragment & 0x2000) != 0;
-    if (fragment & 0x1fff)
-        return DROP_FRAGMENT;
+    walk->out->fragment = false;
     walk->protocol = head[9];
     walk->next = LAYER_UPPER;
+    if (fragment & 0x3fff)
+        return note_fragment(walk, load_be16(head + 4), (size_t)(fragment & 0x1fff) * 8, (fragment & 0x2000) != 0);
     return DROP_NONE;
 }
 
@@ -90,8 +108,11 @@ static enum drop_reason skip_fragment_header(struct walk *walk)
     if (!head)
         return DROP_IP_SHORT;
     walk->protocol = head[0];
-    walk->out->fragment = (load_be16(head + 2) & 1) != 0;
-    return load_be16(head + 2) & 0xfff8 ? DROP_FRAGMENT : DROP_NONE;
+    size_t offset = load_be16(head + 2) & 0xfff8;
+    bool more = load_be16(head + 2) & 1;
+    if (offset == 0 && !more) /* an atomic fragment (RFC 6946): a whole packet */
+        return DROP_NONE;
+    return note_fragment(walk, load_be32(head + 4), offset, more);
 }
 
 /* next header 1 | length 1 | ... `fixed` units are not counted by the length field. */

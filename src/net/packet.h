@@ -21,22 +21,37 @@ struct packet {
     uint16_t link_type; /* LINKTYPE_ number of the pcap formats */
 };
 
+/* A fragment of an IP packet, first or later, and the payload it carries. */
+struct ip_fragment {
+    uint8_t ip_vers;
+    uint8_t protocol; /* of the whole packet's payload */
+    bool more;        /* another one follows it */
+    bool whole;       /* all of it was captured */
+    const uint8_t *src;
+    const uint8_t *dst;
+    uint32_t id;
+    size_t offset; /* bytes, in the whole packet's payload */
+    const uint8_t *bytes;
+    size_t len;
+};
+
 /* A UDP datagram. Addresses are 4 or 16 bytes in network order, by ip_vers. */
 struct udp_payload {
     const uint8_t *bytes;
     size_t len;    /* captured bytes of the payload */
     bool complete; /* false: cut by the snap length or a missing fragment */
-    bool fragment; /* carried by a first fragment */
+    bool fragment; /* carried by a first fragment; part says more */
     uint8_t ip_vers;
     const uint8_t *src;
     const uint8_t *dst;
     uint16_t src_port;
     uint16_t dst_port;
     uint16_t checksum; /* as sent, 0 = none */
+    struct ip_fragment part;
 };
 
 /* Returns DROP_NONE with all of *out set, or why there is no UDP datagram; then only ip_vers (0 = no IP header
- * reached), src and dst say something. */
+ * reached), src, dst and fragment say something. With `fragment`, `part` is set too, whatever is returned. */
 enum drop_reason net_decode(const struct packet *packet, struct udp_payload *out);
 
 /* Name of a link type that is known to exist, decoded or not; "link type" without a name otherwise. */

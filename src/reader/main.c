@@ -41,7 +41,8 @@ static int open_capture(const struct reader_config *config, struct capture **out
 {
     struct capture_live_options live = {
         .interface = config->interface,
-        .filter = "udp dst port 5300 or (vlan and udp dst port 5300)",
+        .filter = "udp dst port 5300 or ip[6:2] & 0x1fff != 0 or "
+                  "(vlan and (udp dst port 5300 or ip[6:2] & 0x1fff != 0))",
         .promiscuous = true,
     };
     return config->file ? capture_open_file(config->file, &stop, out, err) : capture_open_live(&live, out, err);

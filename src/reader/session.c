@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 
-enum { SUMMARY_EVERY = 100000, LINK_NULL = 0 };
+enum { SUMMARY_EVERY = 100000, LINK_NULL = 0, FRAGMENTED_MAX = 256 };
 
 int session_open(struct session *session, const struct reader_config *config, struct error *err)
 {
@@ -16,7 +16,8 @@ int session_open(struct session *session, const struct reader_config *config, st
     session->config = config;
     session->datagrams = session->malformed = session->other_sources = 0;
     session->sources = sources_create();
-    if (!session->sources)
+    session->reassembly = reassembly_create(FRAGMENTED_MAX, FRAGMENTED_MAX * 2);
+    if (!session->sources || !session->reassembly)
         return error_set(err, "out of memory");
     output_init(&session->out, stdout);
     output_init(&session->side, config->printer->is_data_only ? stderr : stdout);
@@ -76,11 +77,26 @@ static void print_datagram(struct session *session, struct received *from, struc
         printer->record(&session->out, from, &record);
 }
 
+/* The UDP datagram in the frame, or that which the frame completes; *whole is room for it. */
+static bool find_datagram(struct session *session, const struct packet *packet, struct packet *whole,
+                          struct udp_payload *udp)
+{
+    if (is_bare_datagram(packet, udp))
+        return true;
+    enum drop_reason why = net_decode(packet, udp);
+    if (udp->fragment) {
+        if (!reassembly_add(session->reassembly, &udp->part, packet->time_us, whole))
+            return false;
+        why = net_decode(whole, udp);
+    }
+    return why == DROP_NONE && udp->dst_port == DNSFLOW_PORT;
+}
+
 void session_packet(struct session *session, const struct packet *packet)
 {
     struct udp_payload udp;
-    if (!is_bare_datagram(packet, &udp) &&
-        (net_decode(packet, &udp) != DROP_NONE || udp.dst_port != DNSFLOW_PORT))
+    struct packet whole;
+    if (!find_datagram(session, packet, &whole, &udp))
         return;
     struct received from = {
         .ip_vers = udp.ip_vers, .address = udp.src, .port = udp.src_port, .time_us = packet->time_us};
@@ -115,5 +131,6 @@ int session_close(struct session *session, struct error *err)
     if (session->out.failed && session->out.cause != EPIPE)
         result = error_set(err, "standard output: %s", strerror(session->out.cause));
     sources_destroy(session->sources);
+    reassembly_destroy(session->reassembly);
     return result;
 }

@@ -5,12 +5,14 @@
 #define DNSFLOW_READER_SESSION_H
 
 #include "net/packet.h"
+#include "net/reassembly.h"
 #include "reader/config.h"
 #include "reader/source.h"
 
 struct session {
     const struct reader_config *config;
     struct sources *sources;
+    struct reassembly *reassembly; /* old sensors send datagrams that do not fit a packet */
     struct output out;  /* standard output */
     struct output side; /* where statistics and summaries go, if not there */
     uint64_t datagrams;

@@ -181,7 +181,7 @@ static size_t twin_ip6(const uint8_t *packet, size_t len, bool *fragment, enum d
             *why = DROP_FRAGMENT;
             if (field / 8 != 0)
                 return 0;
-            *fragment = field % 2;
+            *fragment = *fragment || field % 2;
         }
         protocol = packet[at];
         at += size;

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "net/reassembly.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "testing.h"
+
+enum { PAYLOAD = 4000, PIECES = 500 };
+
+static uint8_t payload[65536];
+
+static struct ip_fragment piece(uint8_t ip_vers, uint32_t id, size_t offset, size_t len, bool more)
+{
+    static const uint8_t src[16] = {192, 0, 2, 53}, dst[16] = {198, 51, 100, 7};
+    struct ip_fragment f = {.ip_vers = ip_vers,
+                            .protocol = 17,
+                            .more = more,
+                            .whole = true,
+                            .src = src,
+                            .dst = dst,
+                            .id = id,
+                            .offset = offset,
+                            .bytes = payload + offset,
+                            .len = len};
+    return f;
+}
+
+static int fill(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(payload); i++)
+        payload[i] = (uint8_t)(i * 131 >> 3);
+    return 0;
+}
+
+static void check_whole(const struct packet *whole, uint8_t ip_vers, size_t len)
+{
+    size_t header = ip_vers == 4 ? 20 : 40;
+    assert_int_equal(whole->captured_len, header + len);
+    assert_memory_equal(whole->bytes + header, payload, len);
+    assert_int_equal(whole->bytes[0] >> 4, ip_vers);
+}
+
+/* Every order of pieces of random sizes, with duplicates, gives the payload once. */
+static void any_order_gives_the_payload(void **state)
+{
+    (void)state;
+    srand(7);
+    for (int round = 0; round < 300; round++) {
+        struct reassembly *r = reassembly_create(8, 64);
+        struct ip_fragment pieces[PIECES];
+        struct packet whole;
+        uint8_t ip_vers = round % 2 ? 4 : 6;
+        size_t count = 0, at = 0, done = 0;
+        while (at < PAYLOAD) {
+            size_t len = 8 * (size_t)(1 + rand() % (round % 5 ? 180 : 2));
+            len = len < PAYLOAD - at ? len : PAYLOAD - at;
+            pieces[count++] = piece(ip_vers, 9, at, len, at + len < PAYLOAD);
+            at += len;
+        }
+        for (size_t i = count - 1; i > 0; i--) {
+            size_t k = (size_t)rand() % (i + 1);
+            struct ip_fragment swap = pieces[i];
+            pieces[i] = pieces[k];
+            pieces[k] = swap;
+        }
+        for (size_t i = 0; i < count; i++) {
+            bool is_last = i == count - 1;
+            assert_int_equal(reassembly_add(r, &pieces[i], 0, &whole), is_last);
+            done += is_last;
+            if (!is_last && i % 3 == 0)
+                assert_false(reassembly_add(r, &pieces[i], 0, &whole));
+        }
+        assert_int_equal(done, 1);
+        check_whole(&whole, ip_vers, PAYLOAD);
+        reassembly_destroy(r);
+    }
+}
+
+static void contradictions_end_the_datagram(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        size_t offset, len;
+        bool more, whole;
+    } rows[] = {
+        {"overlap at the end", 792, 64, true, true},
+        {"overlap at the start of what came", 0, 808, true, true},
+        {"length no multiple of 8", 1600, 100, true, true},
+        {"not all captured", 1600, 80, true, false},
+        {"beyond 65535", 65528, 16, false, true},
+        {"a last one before what came", 0, 400, false, true},
+        {"empty", 1600, 0, true, true},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct reassembly *r = reassembly_create(8, 64);
+        struct packet whole;
+        struct ip_fragment first = piece(4, 1, 800, 800, true), bad = piece(4, 1, 0, 0, rows[i].more);
+        bad.offset = rows[i].offset;
+        bad.len = rows[i].len;
+        bad.whole = rows[i].whole;
+        assert_false(reassembly_add(r, &first, 0, &whole));
+        assert_false(reassembly_add(r, &bad, 0, &whole));
+        if (reassembly_counts(r)->refused != 1)
+            fail_msg("%s: not refused", rows[i].what);
+        reassembly_destroy(r);
+    }
+}
+
+static void different_datagrams_stay_apart(void **state)
+{
+    (void)state;
+    struct reassembly *r = reassembly_create(64, 64);
+    struct packet whole;
+    struct ip_fragment a = piece(4, 1, 0, 800, true), b = piece(4, 2, 800, 200, false),
+                       c = piece(4, 1, 800, 200, false);
+    assert_false(reassembly_add(r, &a, 0, &whole));
+    assert_false(reassembly_add(r, &b, 0, &whole));
+    assert_true(reassembly_add(r, &c, 0, &whole));
+    check_whole(&whole, 4, 1000);
+    reassembly_destroy(r);
+}
+
+static void old_ones_expire(void **state)
+{
+    (void)state;
+    struct reassembly *r = reassembly_create(8, 64);
+    struct packet whole;
+    struct ip_fragment a = piece(4, 1, 0, 800, true), b = piece(4, 1, 800, 200, false);
+    assert_false(reassembly_add(r, &a, 0, &whole));
+    assert_false(reassembly_add(r, &b, (int64_t)(REASSEMBLY_SECONDS + 1) * SECOND_US, &whole));
+    assert_int_equal(reassembly_counts(r)->expired, 1);
+    assert_true(reassembly_add(r, &a, (int64_t)REASSEMBLY_SECONDS * SECOND_US, &whole));
+    reassembly_destroy(r);
+}
+
+/* A flood of halves neither grows memory nor keeps a whole datagram out. */
+static void a_flood_is_bounded(void **state)
+{
+    (void)state;
+    struct reassembly *r = reassembly_create(64, 48);
+    struct packet whole;
+    for (uint32_t id = 10; id < 20000; id++) {
+        struct ip_fragment half = piece(id % 2 ? 4 : 6, id, 8 * (size_t)(id % 4000), 1400, true);
+        assert_false(reassembly_add(r, &half, id, &whole));
+    }
+    struct ip_fragment a = piece(4, 1, 0, 800, true), b = piece(4, 1, 800, 200, false);
+    assert_false(reassembly_add(r, &a, 20000, &whole));
+    assert_true(reassembly_add(r, &b, 20000, &whole));
+    check_whole(&whole, 4, 1000);
+    assert_true(reassembly_counts(r)->evicted > 19000);
+    reassembly_destroy(r);
+}
+
+static void the_largest_packet(void **state)
+{
+    (void)state;
+    struct reassembly *r = reassembly_create(8, 32);
+    struct packet whole;
+    size_t at, total = 65515;
+    for (at = 0; at + 1480 < total; at += 1480) {
+        struct ip_fragment f = piece(4, 1, at, 1480, true);
+        assert_false(reassembly_add(r, &f, 0, &whole));
+    }
+    struct ip_fragment last = piece(4, 1, at, total - at, false);
+    assert_true(reassembly_add(r, &last, 0, &whole));
+    check_whole(&whole, 4, total);
+    reassembly_destroy(r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_order_gives_the_payload),
+        cmocka_unit_test(contradictions_end_the_datagram),
+        cmocka_unit_test(different_datagrams_stay_apart),
+        cmocka_unit_test(old_ones_expire),
+        cmocka_unit_test(a_flood_is_bounded),
+        cmocka_unit_test(the_largest_packet),
+    };
+    return cmocka_run_group_tests(tests, fill, NULL);
+}
