@@ -50,6 +50,8 @@ SOURCES  := $(wildcard src/*/*.c)
 OBJECTS  := $(SOURCES:%.c=$(O)/obj/%.o)
 MAINS    := $(O)/obj/src/sensor/main.o $(O)/obj/src/reader/main.o
 LIBRARY  := $(O)/libdnsflow.a
+SO_NAME  := libdnsflow.so.1
+VERSION  := $(shell sed -n 's/.*DNSFLOW_PROGRAM_VERSION "\(.*\)"/\1/p' src/base/version.h)
 SHARED   := $(filter-out $(O)/obj/src/sensor/% $(O)/obj/src/reader/%,$(OBJECTS))
 SENSOR   := $(filter $(O)/obj/src/sensor/%,$(OBJECTS))
 READER   := $(filter $(O)/obj/src/reader/%,$(OBJECTS))
@@ -80,6 +82,16 @@ $(O)/obj/%.o: %.c
 $(LIBRARY): $(filter $(O)/obj/src/flow/%,$(OBJECTS))
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(O)/pic/%.o: %.c
+	$(call say,CC,$< (PIC))
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(filter-out -fPIE,$(CFLAGS_ALL)) -fPIC -c $< -o $@
+
+$(O)/$(SO_NAME): $(patsubst %.c,$(O)/pic/%.o,$(wildcard src/flow/*.c)) src/flow/libdnsflow.map
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -shared -Wl,-soname,$(SO_NAME) -Wl,--version-script=src/flow/libdnsflow.map \
+	    -Wl,-z,relro,-z,now,-z,noexecstack $(filter %.o,$^) -o $@
 
 $(O)/dnsflow: $(SENSOR) $(SHARED)
 $(O)/dnsflow_read: $(READER) $(SHARED)
@@ -130,20 +142,24 @@ lint: all
 fmt:
 	$(Q)clang-format -i $(shell git ls-files 'src/**/*.[ch]' 'include/*.h' 'tests/**/*.[ch]' 'bench/*.[ch]')
 
-install: all $(LIBRARY)
-	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include \
-	    $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/man/man1
+INSTALLED := sbin/dnsflow bin/dnsflow_read bin/dnsflow_read.py lib/libdnsflow.a lib/$(SO_NAME) lib/libdnsflow.so \
+             lib/pkgconfig/libdnsflow.pc include/dnsflow.h share/man/man8/dnsflow.8 share/man/man1/dnsflow_read.1
+
+install: all $(LIBRARY) $(O)/$(SO_NAME)
+	install -d $(sort $(dir $(addprefix $(DESTDIR)$(PREFIX)/,$(INSTALLED))))
 	install -m 755 dnsflow $(DESTDIR)$(PREFIX)/sbin/dnsflow
 	install -m 755 dnsflow_read dnsflow_read.py $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/libdnsflow.a
+	install -m 644 $(O)/$(SO_NAME) $(DESTDIR)$(PREFIX)/lib/$(SO_NAME)
+	ln -sf $(SO_NAME) $(DESTDIR)$(PREFIX)/lib/libdnsflow.so
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' packaging/libdnsflow.pc.in \
+	    >$(DESTDIR)$(PREFIX)/lib/pkgconfig/libdnsflow.pc
 	install -m 644 include/dnsflow.h $(DESTDIR)$(PREFIX)/include/dnsflow.h
 	install -m 644 docs/man/dnsflow.8 $(DESTDIR)$(PREFIX)/share/man/man8/dnsflow.8
 	install -m 644 docs/man/dnsflow_read.1 $(DESTDIR)$(PREFIX)/share/man/man1/dnsflow_read.1
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/sbin/dnsflow $(DESTDIR)$(PREFIX)/bin/dnsflow_read $(DESTDIR)$(PREFIX)/bin/dnsflow_read.py \
-	    $(DESTDIR)$(PREFIX)/lib/libdnsflow.a $(DESTDIR)$(PREFIX)/include/dnsflow.h \
-	    $(DESTDIR)$(PREFIX)/share/man/man8/dnsflow.8 $(DESTDIR)$(PREFIX)/share/man/man1/dnsflow_read.1
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,$(INSTALLED))
 
 clean:
 	rm -rf build dnsflow dnsflow_read
