@@ -3,6 +3,7 @@
 #   make                 release build: ./dnsflow and ./dnsflow_read      make V=1        with the commands
 #   make check           all tests                                       make check-asan, check-tsan
 #   make bench           measured figures                                make fuzz T=message S=60
+#   make check-msan      uninitialized memory, without libpcap           make check-cross, check-abi
 #   make lint fmt clean  make install uninstall DESTDIR= PREFIX=
 #
 # Variables: CC, CFLAGS, LDFLAGS, WERROR=1 (warnings are errors), BUILD (directory below build/).
@@ -12,8 +13,15 @@ PREFIX   ?= /usr/local
 O        := build/$(BUILD)
 PYTHON   ?= /usr/bin/python3
 PACKAGES := libpcap libarchive
+FOLDERS  := *
 ifeq ($(origin CC),default)
 CC       := gcc
+endif
+
+# These builds have no libpcap and no libarchive of their own kind: the folders that need neither, and their tests.
+ifneq ($(filter msan cross-%,$(BUILD)),)
+PACKAGES :=
+FOLDERS  := base net dns flow
 endif
 
 # What the programs are made of. Release builds are hardened; scripts/lint/hardening looks at the result.
@@ -36,17 +44,22 @@ CFLAGS   := -O1 -g -fsanitize=thread
 HARDEN   := -fPIE
 endif
 
+ifeq ($(BUILD),msan)
+CFLAGS   := -O1 -g -fsanitize=memory -fsanitize-memory-track-origins -fno-sanitize-recover=all -fno-omit-frame-pointer
+HARDEN   := -fPIE
+endif
+
 ifeq ($(BUILD),fuzz)
 CFLAGS   := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 HARDEN   := -fPIE
 endif
 
-CPPFLAGS_ALL := -D_GNU_SOURCE -Isrc -Iinclude -I. -MMD -MP $(shell pkg-config --cflags $(PACKAGES))
+CPPFLAGS_ALL := -D_GNU_SOURCE -Isrc -Iinclude -I. -MMD -MP $(if $(PACKAGES),$(shell pkg-config --cflags $(PACKAGES)))
 CFLAGS_ALL   := -std=c11 $(WARNINGS) $(HARDEN) -pthread $(CFLAGS)
-LIBS         := $(shell pkg-config --libs $(PACKAGES))
+LIBS         := $(if $(PACKAGES),$(shell pkg-config --libs $(PACKAGES)),-lcmocka)
 $(if $(LIBS),,$(error libpcap or libarchive not found; run scripts/install-deps build))
 
-SOURCES  := $(wildcard src/*/*.c)
+SOURCES  := $(wildcard $(FOLDERS:%=src/%/*.c))
 OBJECTS  := $(SOURCES:%.c=$(O)/obj/%.o)
 MAINS    := $(O)/obj/src/sensor/main.o $(O)/obj/src/reader/main.o
 LIBRARY  := $(O)/libdnsflow.a
@@ -57,12 +70,17 @@ SENSOR   := $(filter $(O)/obj/src/sensor/%,$(OBJECTS))
 READER   := $(filter $(O)/obj/src/reader/%,$(OBJECTS))
 TESTS    := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c tests/prop/test_*.c))
 FUZZERS  := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
+# Of these, what includes no other folder.
+CORE     := $(if $(PACKAGES),,$(shell for test in tests/unit/test_*.c tests/prop/test_*.c tests/fuzz/fuzz_*.c; do \
+              $(CC) -MM -MG -Isrc -Iinclude -I. $$test | grep -qE 'src/(capture|sink|sensor|reader)/' || echo $$test; done))
+CORE     := $(CORE:%.c=$(O)/%)
 BENCHES  := $(patsubst %.c,$(O)/%,$(wildcard bench/*.c))
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1)  $(2)")
 
-.PHONY: all programs tests check check-asan check-tsan bench fuzz fuzz-smoke lint fmt clean install uninstall
+.PHONY: all programs tests check check-asan check-tsan bench fuzz fuzz-smoke lint fmt clean install uninstall \
+        core check-msan check-cross check-abi
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -124,6 +142,23 @@ check: tests $(if $(filter release,$(BUILD)),all)
 
 check-asan check-tsan: check-%:
 	$(Q)$(MAKE) BUILD=$* check
+
+core: $(CORE)
+
+# The C library of the tests is not instrumented, cmocka neither; all of CORE works with that all the same.
+check-msan:
+	$(Q)$(MAKE) BUILD=msan CC=clang check-core
+
+check-core: core
+	$(Q)echo "left out: $(notdir $(filter-out $(CORE),$(TESTS) $(FUZZERS)))"
+	$(Q)PYTHON=true scripts/run-tests $(O) $(CORE)
+
+# s390x is big-endian, i386 has 32 bits
+check-cross:
+	$(Q)scripts/check-cross s390x i386
+
+check-abi: $(O)/$(SO_NAME)
+	$(Q)scripts/check-abi $<
 
 # make fuzz T=frame|message|datagram|capture|reader S=seconds
 fuzz:

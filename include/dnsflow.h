@@ -15,38 +15,38 @@
 extern "C" {
 #endif
 
-#define DNSFLOW_PORT 5300      /* UDP destination port of datagrams */
-#define DNSFLOW_VERSION 4      /* the version that is written; 0 to 4 are read */
+#define DNSFLOW_PORT      5300 /* UDP destination port of datagrams */
+#define DNSFLOW_VERSION   4    /* the version that is written; 0 to 4 are read */
 #define DNSFLOW_LIMIT_IP4 1472 /* bytes of a datagram that fit an Ethernet frame over IPv4 */
 #define DNSFLOW_LIMIT_IP6 1452 /* the same over IPv6 */
 #define DNSFLOW_LIMIT_MIN 1232 /* what every IPv6 path carries */
-#define DNSFLOW_SETS_MAX 255   /* data sets in a datagram */
+#define DNSFLOW_SETS_MAX  255  /* data sets in a datagram */
 
 /* Bits of the header's flags. */
-#define DNSFLOW_FLAG_STATS 1    /* statistics instead of data */
+#define DNSFLOW_FLAG_STATS    1 /* statistics instead of data */
 #define DNSFLOW_FLAG_EXTENDED 2 /* an extension trailer follows the sets or the statistics */
 
 /* Bits of dnsflow_record.set_flags. */
-#define DNSFLOW_SET_CONTINUES 1   /* belongs to the record of the set before it */
+#define DNSFLOW_SET_CONTINUES  1  /* belongs to the record of the set before it */
 #define DNSFLOW_SET_INCOMPLETE 2  /* the response was cut: names or addresses may lack */
-#define DNSFLOW_SET_TCP 4         /* the response came over TCP */
-#define DNSFLOW_SET_DNSTAP 8      /* the response came by dnstap */
-#define DNSFLOW_SET_MDNS 16       /* the response was multicast DNS */
+#define DNSFLOW_SET_TCP        4  /* the response came over TCP */
+#define DNSFLOW_SET_DNSTAP     8  /* the response came by dnstap */
+#define DNSFLOW_SET_MDNS       16 /* the response was multicast DNS */
 
 /* Results: 0 or a count when all went well, else one of these. */
 enum dnsflow_result {
     DNSFLOW_OK = 0,
-    DNSFLOW_OVERSIZE = -1,       /* encoder: the names leave no room for one address */
-    DNSFLOW_INVALID = -2,        /* encoder: the record contradicts itself */
-    DNSFLOW_SHORT_HEADER = -3,   /* datagram shorter than 8 bytes */
-    DNSFLOW_BAD_VERSION = -4,    /* version above 4 */
-    DNSFLOW_SHORT_SET = -5,      /* a set's header runs past the end */
-    DNSFLOW_BAD_FAMILY = -6,     /* ip_vers is neither 4 nor 6 */
-    DNSFLOW_SHORT_NAMES = -7,    /* names run past the end */
-    DNSFLOW_BAD_NAME = -8,       /* names_count names do not fit names_len, or a label is invalid */
+    DNSFLOW_OVERSIZE = -1,        /* encoder: the names leave no room for one address */
+    DNSFLOW_INVALID = -2,         /* encoder: the record contradicts itself */
+    DNSFLOW_SHORT_HEADER = -3,    /* datagram shorter than 8 bytes */
+    DNSFLOW_BAD_VERSION = -4,     /* version above 4 */
+    DNSFLOW_SHORT_SET = -5,       /* a set's header runs past the end */
+    DNSFLOW_BAD_FAMILY = -6,      /* ip_vers is neither 4 nor 6 */
+    DNSFLOW_SHORT_NAMES = -7,     /* names run past the end */
+    DNSFLOW_BAD_NAME = -8,        /* names_count names do not fit names_len, or a label is invalid */
     DNSFLOW_SHORT_ADDRESSES = -9, /* addresses run past the end */
-    DNSFLOW_SHORT_STATS = -10,   /* statistics run past the end */
-    DNSFLOW_SHORT_TRAILER = -11, /* the extension trailer runs past the end or contradicts itself */
+    DNSFLOW_SHORT_STATS = -10,    /* statistics run past the end */
+    DNSFLOW_SHORT_TRAILER = -11,  /* the extension trailer runs past the end or contradicts itself */
 };
 
 /* One line for a result. Never NULL. */
@@ -55,18 +55,18 @@ const char *dnsflow_result_text(int result);
 /* One observation: who asked whom for what, and what came back. Pointers are borrowed: the encoder copies what they
  * lead to before it returns; those a decoder gives lead into the datagram. */
 struct dnsflow_record {
-    uint8_t ip_vers;      /* 4 or 6: family of client and resolver */
-    uint8_t names_text;   /* 1: names are NUL-terminated text (version 0); else wire format. Decoder only */
-    uint16_t set_flags;   /* DNSFLOW_SET_ bits; needs the trailer */
+    uint8_t ip_vers;         /* 4 or 6: family of client and resolver */
+    uint8_t names_text;      /* 1: names are NUL-terminated text (version 0); else wire format. Decoder only */
+    uint16_t set_flags;      /* DNSFLOW_SET_ bits; needs the trailer */
     const uint8_t *client;   /* 4 or 16 bytes */
     const uint8_t *resolver; /* 4 or 16 bytes; NULL below version 4 */
-    const uint8_t *names; /* names_count names: length-prefixed labels, root label 0, uncompressed, one behind the
-                           * other; the question name first, then the CNAME targets */
-    size_t names_len;     /* bytes of names; the encoder pads, a decoder leaves the padding in */
-    size_t names_count;   /* 1 to 255 */
-    const uint8_t *ip4s;  /* ip4s_count x 4 bytes */
+    const uint8_t *names;    /* names_count names: length-prefixed labels, root label 0, uncompressed, one behind the
+                              * other; the question name first, then the CNAME targets */
+    size_t names_len;        /* bytes of names; the encoder pads, a decoder leaves the padding in */
+    size_t names_count;      /* 1 to 255 */
+    const uint8_t *ip4s;     /* ip4s_count x 4 bytes */
     size_t ip4s_count;
-    const uint8_t *ip6s;  /* ip6s_count x 16 bytes */
+    const uint8_t *ip6s; /* ip6s_count x 16 bytes */
     size_t ip6s_count;
     /* From here on only with the extension trailer; else 0. */
     int64_t time_us;      /* capture time of the response */
@@ -89,11 +89,11 @@ struct dnsflow_stats {
 struct dnsflow_encoder;
 
 struct dnsflow_encoder_options {
-    size_t size;        /* sizeof(struct dnsflow_encoder_options), for later versions of this struct */
-    size_t limit;       /* bytes of the largest datagram; 0 = DNSFLOW_LIMIT_IP4, never below DNSFLOW_LIMIT_MIN */
-    int extended;       /* 1 = with the extension trailer */
-    uint8_t worker;     /* trailer: number of this encoder within the sensor */
-    uint32_t sensor_id; /* trailer */
+    size_t size;          /* sizeof(struct dnsflow_encoder_options), for later versions of this struct */
+    size_t limit;         /* bytes of the largest datagram; 0 = DNSFLOW_LIMIT_IP4, never below DNSFLOW_LIMIT_MIN */
+    int extended;         /* 1 = with the extension trailer */
+    uint8_t worker;       /* trailer: number of this encoder within the sensor */
+    uint32_t sensor_id;   /* trailer */
     uint32_t start_time;  /* trailer: Unix seconds, start of this sequence space */
     uint32_t sample_rate; /* trailer: 1 message in this many is kept, 0 = all */
     /* Called with each finished datagram; the bytes are good until it returns. time_us is that of its last record.
@@ -136,10 +136,10 @@ struct dnsflow_datagram {
     uint8_t sets_count;
     uint16_t flags;
     uint32_t sequence;
-    struct dnsflow_stats stats;     /* when flags has DNSFLOW_FLAG_STATS */
-    int has_trailer;                /* trailer and the extended fields of records are filled */
+    struct dnsflow_stats stats; /* when flags has DNSFLOW_FLAG_STATS */
+    int has_trailer;            /* trailer and the extended fields of records are filled */
     struct dnsflow_trailer trailer;
-    const uint8_t *counters;        /* trailer of statistics: counters_count x 8 bytes, big-endian */
+    const uint8_t *counters; /* trailer of statistics: counters_count x 8 bytes, big-endian */
     size_t counters_count;
     /* ---- */
     const uint8_t *bytes_;

@@ -88,8 +88,7 @@ int options_parse(const struct option_row *rows, int argc, char **argv, void *co
         return error_set(err, "option %s%s%s: %s", label, row->arg ? " " : "", row->arg ? optarg : "", why.text);
     }
     if (optind < argc)
-        return error_set(err, "argument %s: not expected; every input is given by an option, see --help",
-                         argv[optind]);
+        return error_set(err, "argument %s: not expected; every input is given by an option, see --help", argv[optind]);
     return 0;
 }
 

@@ -31,8 +31,8 @@ struct capture_stats {
 
 struct capture_ops {
     int (*borrow)(void *self, struct packet *packets, int max, struct error *err);
-    void (*stats)(void *self, struct capture_stats *out);                   /* NULL: a source that loses nothing */
-    void (*progress)(void *self, uint64_t *done, uint64_t *total);          /* NULL: no end to measure against */
+    void (*stats)(void *self, struct capture_stats *out);          /* NULL: a source that loses nothing */
+    void (*progress)(void *self, uint64_t *done, uint64_t *total); /* NULL: no end to measure against */
     void (*close)(void *self);
 };
 

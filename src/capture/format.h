@@ -21,10 +21,10 @@ enum {
 enum { LEND_BROKEN = -1 };
 
 struct pcap_format {
-    bool swapped;           /* numbers are in the other byte order than this machine's */
-    uint16_t minor;         /* before version 2.3 the two lengths stood the other way round, in 2.3 either way */
+    bool swapped;   /* numbers are in the other byte order than this machine's */
+    uint16_t minor; /* before version 2.3 the two lengths stood the other way round, in 2.3 either way */
     bool nanoseconds;
-    uint8_t record_header;  /* bytes: 16, or 24 in the modified format */
+    uint8_t record_header; /* bytes: 16, or 24 in the modified format */
     uint16_t link_type;
 };
 

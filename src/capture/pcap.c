@@ -2,7 +2,8 @@
  *
  * The pcap format (https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap).
  *   file:   magic 4 | major 2 | minor 2 | 0 4 | 0 4 | snap length 4 | FCS 4 bits, 0 12, link type 16
- *   record: seconds 4 | fraction 4 | captured length 4 | wire length 4 [| modified: interface 4 | protocol 2 | type 1 | 0 1] */
+ *   record: seconds 4 | fraction 4 | captured length 4 | wire length 4 [| modified: interface 4 | protocol 2 | type 1 |
+ * 0 1] */
 #include <string.h>
 
 #include "base/clock.h"

@@ -16,12 +16,12 @@ enum {
     OPTION_TSOFFSET = 14,
 };
 
-#define BLOCK_SECTION 0x0a0d0d0au
+#define BLOCK_SECTION   0x0a0d0d0au
 #define BLOCK_INTERFACE 1u
-#define BLOCK_PACKET 2u /* obsolete */
-#define BLOCK_SIMPLE 3u
-#define BLOCK_ENHANCED 6u
-#define SECTION_MAGIC 0x1a2b3c4du
+#define BLOCK_PACKET    2u /* obsolete */
+#define BLOCK_SIMPLE    3u
+#define BLOCK_ENHANCED  6u
+#define SECTION_MAGIC   0x1a2b3c4du
 
 enum record_kind {
     RECORD_PACKET, /* a packet is filled in, *used bytes are taken */
@@ -94,9 +94,8 @@ static void read_interface_options(struct block *b, size_t at, struct pcapng_int
             interface->resolution = b->body[at];
         if (code == OPTION_TSOFFSET && len >= 8) {
             uint64_t low = number32(b->format, b->body + at), high = number32(b->format, b->body + at + 4);
-            uint64_t seconds = b->format->swapped == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
-                                   ? low << 32 | high
-                                   : high << 32 | low;
+            uint64_t seconds =
+                b->format->swapped == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) ? low << 32 | high : high << 32 | low;
             interface->offset_us = (int64_t)(seconds * SECOND_US);
         }
         at += (len + 3) & ~(size_t)3;

@@ -21,7 +21,7 @@ struct stream {
     int fd;
     const atomic_bool *stop;
     uint64_t done, total; /* total 0: no regular file */
-    uint8_t head[HEAD]; /* read to know the format, and given out first */
+    uint8_t head[HEAD];   /* read to know the format, and given out first */
     size_t head_len, head_at;
     bool is_known;           /* the head has been read and the format decided */
     struct archive *archive; /* NULL = plain */

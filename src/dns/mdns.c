@@ -92,8 +92,8 @@ static enum name_status note_owners(const uint8_t *msg, size_t len, struct dns_o
         enum name_status status = dns_rr_read(msg, len, &at, &rr);
         if (status != NAME_OK)
             return status;
-        bool is_address = (rr.type == DNS_TYPE_A && rr.rdata_len == 4) ||
-                          (rr.type == DNS_TYPE_AAAA && rr.rdata_len == 16);
+        bool is_address =
+            (rr.type == DNS_TYPE_A && rr.rdata_len == 4) || (rr.type == DNS_TYPE_AAAA && rr.rdata_len == 16);
         if (!is_address && (rr.type == DNS_TYPE_A || rr.type == DNS_TYPE_AAAA))
             owners->bad_lengths++;
         if (is_address && owner_index(msg, len, name_at, owners, &index) != NAME_OK)

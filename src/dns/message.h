@@ -10,21 +10,21 @@
 
 enum {
     DNS_MESSAGE_MAX = 65535,
-    DNS_NAMES_MAX = 255,                  /* names a record can hold */
-    DNS_IP4_MAX = DNS_MESSAGE_MAX / 15,   /* an A answer takes 15 bytes at least: 1 + 10 + 4 */
-    DNS_IP6_MAX = DNS_MESSAGE_MAX / 27,   /* an AAAA answer 27: 1 + 10 + 16 */
+    DNS_NAMES_MAX = 255,                /* names a record can hold */
+    DNS_IP4_MAX = DNS_MESSAGE_MAX / 15, /* an A answer takes 15 bytes at least: 1 + 10 + 4 */
+    DNS_IP6_MAX = DNS_MESSAGE_MAX / 27, /* an AAAA answer 27: 1 + 10 + 16 */
     DNS_RECORDS_MAX = DNS_IP4_MAX,
-    DNS_OWNERS_MAX = 32,                  /* records of one mDNS message */
+    DNS_OWNERS_MAX = 32, /* records of one mDNS message */
 };
 
 /* One record's worth. Made once and used again for every message: 57 KiB, of which a message touches what it fills. */
 struct dns_response {
-    uint16_t qtype;        /* 0 = no question */
-    unsigned names_count;  /* names appended to the caller's writer */
-    bool names_truncated;  /* there were more CNAME targets than DNS_NAMES_MAX - 1 */
-    bool incomplete;       /* the answer section was cut: more may have followed */
-    unsigned bad_lengths;  /* A and AAAA answers of a wrong length, skipped */
-    uint32_t min_ttl;      /* seconds, over CNAME, A and AAAA; RFC 2181 section 8: top bit set counts as 0 */
+    uint16_t qtype;       /* 0 = no question */
+    unsigned names_count; /* names appended to the caller's writer */
+    bool names_truncated; /* there were more CNAME targets than DNS_NAMES_MAX - 1 */
+    bool incomplete;      /* the answer section was cut: more may have followed */
+    unsigned bad_lengths; /* A and AAAA answers of a wrong length, skipped */
+    uint32_t min_ttl;     /* seconds, over CNAME, A and AAAA; RFC 2181 section 8: top bit set counts as 0 */
     size_t ip4_count;
     size_t ip6_count;
     uint8_t ip4[DNS_IP4_MAX * 4];

@@ -15,13 +15,13 @@ enum {
 
 struct dnsflow_encoder {
     struct dnsflow_encoder_options options;
-    struct writer names;     /* of the set being made */
-    size_t used;             /* bytes of the open datagram; WIRE_HEADER = nothing in it */
-    size_t sets;             /* sets in it */
-    uint32_t sequence;       /* of the open datagram */
+    struct writer names; /* of the set being made */
+    size_t used;         /* bytes of the open datagram; WIRE_HEADER = nothing in it */
+    size_t sets;         /* sets in it */
+    uint32_t sequence;   /* of the open datagram */
     uint64_t datagrams;
-    int64_t first_time_us;   /* of the open datagram's first set */
-    int64_t last_time_us;    /* of its last */
+    int64_t first_time_us; /* of the open datagram's first set */
+    int64_t last_time_us;  /* of its last */
     uint8_t buffer[BUFFER];
     uint8_t set_trailers[DNSFLOW_SETS_MAX * WIRE_SET_TRAILER];
     uint8_t moved_names[NAMES_ROOM]; /* on their way to the next datagram */
@@ -179,8 +179,8 @@ static void put_set_trailer(struct dnsflow_encoder *e, const struct pending *p)
     write_be16(&out, 0);
 }
 
-/* Writes one set around the names that lie in place, with as many addresses as there is room for, IPv6 after the last IPv4.
- * Returns false when there is no room for a single one. */
+/* Writes one set around the names that lie in place, with as many addresses as there is room for, IPv6 after the last
+ * IPv4. Returns false when there is no room for a single one. */
 static bool put_set(struct dnsflow_encoder *e, struct pending *p)
 {
     size_t room = address_room(e, p);
@@ -229,8 +229,8 @@ static size_t pad_names(struct writer *names)
 static bool offset_fits(const struct dnsflow_encoder *e, int64_t time_us)
 {
     int64_t offset;
-    return !e->options.extended || (!__builtin_sub_overflow(time_us, e->first_time_us, &offset) &&
-                                    offset >= INT32_MIN && offset <= INT32_MAX);
+    return !e->options.extended ||
+           (!__builtin_sub_overflow(time_us, e->first_time_us, &offset) && offset >= INT32_MIN && offset <= INT32_MAX);
 }
 
 /* One set after the other until every address has its place. The names are copied to the next set's place before the
@@ -274,8 +274,7 @@ int dnsflow_encoder_add(struct dnsflow_encoder *encoder, const struct dnsflow_re
 {
     size_t lost, used;
     struct writer *names = flow_encoder_names(encoder);
-    if (!wire_names_valid(record->names, record->names_len, record->names_count, &used) ||
-        used != record->names_len)
+    if (!wire_names_valid(record->names, record->names_len, record->names_count, &used) || used != record->names_len)
         return DNSFLOW_INVALID;
     write_bytes(names, record->names, record->names_len);
     return flow_encoder_commit(encoder, record, &lost);

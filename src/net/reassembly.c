@@ -27,9 +27,9 @@ struct place {
     uint8_t addresses[32]; /* source, destination */
     uint32_t id;
     int64_t started_us;
-    size_t total;    /* bytes of the payload, 0 = the last fragment has not come */
-    size_t units;    /* how many have come */
-    size_t highest;  /* end of the payload seen so far, in bytes */
+    size_t total;                 /* bytes of the payload, 0 = the last fragment has not come */
+    size_t units;                 /* how many have come */
+    size_t highest;               /* end of the payload seen so far, in bytes */
     uint32_t blocks[BLOCKS_EACH]; /* index in the pool + 1, 0 = none */
     uint64_t have[UNITS / 64];
 };

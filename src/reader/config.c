@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/options.h"
+#include "capture/filter.h"
 
 static int take_file(void *config, const char *value, struct error *err)
 {
@@ -20,11 +21,36 @@ static int take_interface(void *config, const char *value, struct error *err)
     return 0;
 }
 
+static int set_filter(struct reader_config *c, const char *value, bool is_whole, struct error *err)
+{
+    struct filter *probe;
+    if (c->filter)
+        return error_set(err, "expected only one of -f and -F, once");
+    if (filter_create(value, &probe, err) != 0)
+        return -1;
+    filter_destroy(probe);
+    c->filter = value;
+    c->is_whole_filter = is_whole;
+    return 0;
+}
+
+static int take_filter(void *config, const char *value, struct error *err)
+{
+    return set_filter(config, value, false, err);
+}
+
+static int take_whole_filter(void *config, const char *value, struct error *err)
+{
+    return set_filter(config, value, true, err);
+}
+
 static int take_format(void *config, const char *value, struct error *err)
 {
     struct reader_config *c = config;
+    char names[64];
+    printer_names(names, sizeof(names));
     c->printer = printer_find(value);
-    return c->printer ? 0 : error_set(err, "expected one of: %s", printer_names());
+    return c->printer ? 0 : error_set(err, "expected one of: %s", names);
 }
 
 static int take_no_header(void *config, const char *value, struct error *err)
@@ -66,7 +92,9 @@ static const struct option_row rows[] = {
     {'r', "read", "FILE", take_file,
      "read datagrams from a capture file: pcap or pcapng, plain or\ncompressed, - = standard input"},
     {'i', "interface", "IF", take_interface, "capture datagrams to UDP port 5300 on this interface"},
-    {0, "format", "NAME", take_format, "text (the default) or tsv"},
+    {'f', "filter", "EXPR", take_filter, "only what this pcap expression accepts too"},
+    {'F', "whole-filter", "EXPR", take_whole_filter, "what this pcap expression accepts, instead of UDP to port 5300"},
+    {0, "format", "NAME", take_format, "text (the default), json, csv or tsv"},
     {0, "no-header", NULL, take_no_header, "do not print the line with the column names"},
     {'s', "stats", NULL, take_stats_only, "only statistics: a line and the source's summary for each"},
     {'S', "summaries", NULL, take_summaries, "the summary of every source after each 100000 datagrams"},
@@ -90,7 +118,6 @@ int reader_config_parse(struct reader_config *config, int argc, char **argv, str
         return 0;
     if (config->file && config->interface)
         return error_set(err, "options -r/--read and -i/--interface: expected only one of them");
-    return config->file || config->interface
-               ? 0
-               : error_set(err, "no input: expected -r/--read FILE or -i/--interface IF");
+    return config->file || config->interface ? 0
+                                             : error_set(err, "no input: expected -r/--read FILE or -i/--interface IF");
 }

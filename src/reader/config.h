@@ -14,6 +14,8 @@ struct reader_config {
     bool show_help, show_version;
     const char *file;      /* -r */
     const char *interface; /* -i */
+    const char *filter;    /* -f or -F, NULL = none */
+    bool is_whole_filter;  /* -F: datagrams to any port */
     const struct printer *printer;
     bool no_header;
     bool stats_only;     /* -s */

@@ -13,6 +13,8 @@
 #include "capture/capture.h"
 #include "reader/session.h"
 
+enum { FILTER_SIZE = 4096 };
+
 static atomic_bool stop;
 
 static void note_signal(int number)
@@ -37,15 +39,28 @@ static int fail(const struct error *why, int status)
     return status;
 }
 
+/* libpcap's `vlan` moves all that stands behind it by one tag, so that the expression is written twice. Fragments have
+ * a port only in the first. */
+static int open_live(const struct reader_config *config, struct capture **out, struct error *err)
+{
+    static const char datagrams[] = "udp dst port 5300 or ip[6:2] & 0x1fff != 0";
+    char filter[FILTER_SIZE];
+    struct capture_live_options live = {.interface = config->interface, .filter = filter, .promiscuous = true};
+    if (config->is_whole_filter) {
+        live.filter = config->filter;
+        return capture_open_live(&live, out, err);
+    }
+    const char *also = config->filter && *config->filter ? config->filter : "len >= 0";
+    int len = snprintf(filter, sizeof(filter), "((%s) and (%s)) or (vlan and (%s) and (%s))", datagrams, also,
+                       datagrams, also);
+    if (len >= (int)sizeof(filter))
+        return error_set(err, "option -f/--filter: expected at most %d characters", FILTER_SIZE / 2 - 100);
+    return capture_open_live(&live, out, err);
+}
+
 static int open_capture(const struct reader_config *config, struct capture **out, struct error *err)
 {
-    struct capture_live_options live = {
-        .interface = config->interface,
-        .filter = "udp dst port 5300 or ip[6:2] & 0x1fff != 0 or "
-                  "(vlan and (udp dst port 5300 or ip[6:2] & 0x1fff != 0))",
-        .promiscuous = true,
-    };
-    return config->file ? capture_open_file(config->file, &stop, out, err) : capture_open_live(&live, out, err);
+    return config->file ? capture_open_file(config->file, &stop, out, err) : open_live(config, out, err);
 }
 
 /* Prints until the input ends; returns the exit status. */
@@ -57,7 +72,8 @@ static int run(const struct reader_config *config, struct capture *capture)
     int count = 0, i, status = EXIT_SUCCESS;
     if (session_open(&session, config, &why) != 0)
         return fail(&why, EXIT_FAILURE);
-    while (!atomic_load(&stop) && !session.out.failed && (count = capture_borrow(capture, packets, CAPTURE_BATCH, &why)) >= 0) {
+    while (!atomic_load(&stop) && !session.out.failed &&
+           (count = capture_borrow(capture, packets, CAPTURE_BATCH, &why)) >= 0) {
         for (i = 0; i < count; i++)
             session_packet(&session, &packets[i]);
         if (config->interface)

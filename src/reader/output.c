@@ -131,13 +131,41 @@ void output_address(struct output *out, uint8_t ip_vers, const uint8_t *address)
     out->used += (size_t)(at - start) - 1;
 }
 
+static void put_digits(char *at, int count, uint32_t n)
+{
+    for (; count > 0; n /= 10)
+        at[--count] = (char)('0' + n % 10);
+}
+
 void output_time(struct output *out, int64_t time_us)
 {
     int64_t of_day = time_us / SECOND_US % 86400;
     unsigned s = (unsigned)(of_day < 0 ? of_day + 86400 : of_day);
-    char text[8] = {(char)('0' + s / 36000),     (char)('0' + s / 3600 % 10), ':', (char)('0' + s / 600 % 6),
-                    (char)('0' + s / 60 % 10), ':', (char)('0' + s % 60 / 10), (char)('0' + s % 10)};
+    char text[8] = {(char)('0' + s / 36000),   (char)('0' + s / 3600 % 10), ':',
+                    (char)('0' + s / 600 % 6), (char)('0' + s / 60 % 10),   ':',
+                    (char)('0' + s % 60 / 10), (char)('0' + s % 10)};
     output_bytes(out, text, sizeof(text));
+}
+
+/* Days to a date: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days. */
+void output_iso_time(struct output *out, int64_t time_us)
+{
+    uint32_t seconds, us;
+    clock_split(time_us, &seconds, &us);
+    uint32_t days = seconds / 86400 + 719468;
+    uint32_t era = days / 146097, of_era = days % 146097;
+    uint32_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    uint32_t of_year = of_era - (365 * year + year / 4 - year / 100), shifted = (5 * of_year + 2) / 153;
+    uint32_t day = of_year - (153 * shifted + 2) / 5 + 1, month = shifted < 10 ? shifted + 3 : shifted - 9;
+    char text[] = "0000-00-00T00:00:00.000000Z";
+    put_digits(text, 4, year + era * 400 + (month <= 2));
+    put_digits(text + 5, 2, month);
+    put_digits(text + 8, 2, day);
+    put_digits(text + 11, 2, seconds / 3600 % 24);
+    put_digits(text + 14, 2, seconds / 60 % 60);
+    put_digits(text + 17, 2, seconds % 60);
+    put_digits(text + 20, 6, us);
+    output_bytes(out, text, sizeof(text) - 1);
 }
 
 void output_format(struct output *out, const char *format, ...)

@@ -35,6 +35,9 @@ void output_address(struct output *out, uint8_t ip_vers, const uint8_t *address)
 /* HH:MM:SS, UTC */
 void output_time(struct output *out, int64_t time_us);
 
+/* 2026-01-31T23:59:59.123456Z */
+void output_iso_time(struct output *out, int64_t time_us);
+
 /* At most OUTPUT_PIECE bytes. */
 void output_format(struct output *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -27,16 +27,34 @@ struct printer {
 /* NULL when there is no such format. */
 const struct printer *printer_find(const char *name);
 
-/* "text, tsv" for messages. */
-const char *printer_names(void);
+/* "text, json, ..." in `text`, for messages. */
+void printer_names(char *text, size_t size);
 
 /* Formats. */
-extern const struct printer printer_text, printer_tsv;
+extern const struct printer printer_text, printer_json, printer_csv, printer_tsv;
 
-/* For formats: names, or addresses of one family, separated by commas. In names, ',' and '|' are escaped, so that no
- * name can forge a column. */
-void print_names(struct output *out, const struct dnsflow_record *record);
-void print_addresses(struct output *out, uint8_t ip_vers, const uint8_t *addresses, size_t count);
+/* How the names of a list are written. */
+struct list_style {
+    const char *quote;  /* put before and after each name, "" = none */
+    const char *escape; /* put before the bytes of `special` inside a name */
+    const char *special;
+    const char *also; /* punctuation written as \DDD, as it would end a name or a column */
+};
+
+extern const struct list_style list_plain;
+
+/* For formats: the names, or addresses of one family, separated by commas. */
+void print_names(struct output *out, const struct dnsflow_record *record, const struct list_style *style);
+void print_addresses(struct output *out, uint8_t ip_vers, const uint8_t *addresses, size_t count, const char *quote);
+
+/* The resolver, 0.0.0.0 if the datagram's version has none. */
+void print_resolver(struct output *out, const struct dnsflow_record *record);
+
+/* server, resolver, client, time, each with `separator` behind it */
+void print_first_columns(struct output *out, char separator, const struct received *from,
+                         const struct dnsflow_record *record);
+
+/* A whole row of lists without quotes. */
 void print_row(struct output *out, char separator, const struct received *from, const struct dnsflow_record *record);
 
 #endif

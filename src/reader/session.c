@@ -19,6 +19,8 @@ int session_open(struct session *session, const struct reader_config *config, st
     session->reassembly = reassembly_create(FRAGMENTED_MAX, FRAGMENTED_MAX * 2);
     if (!session->sources || !session->reassembly)
         return error_set(err, "out of memory");
+    if (config->filter && config->file && filter_create(config->filter, &session->filter, err) != 0)
+        return -1;
     output_init(&session->out, stdout);
     output_init(&session->side, config->printer->is_data_only ? stderr : stdout);
     if (!config->no_header && !config->stats_only && config->printer->header)
@@ -89,13 +91,15 @@ static bool find_datagram(struct session *session, const struct packet *packet, 
             return false;
         why = net_decode(whole, udp);
     }
-    return why == DROP_NONE && udp->dst_port == DNSFLOW_PORT;
+    return why == DROP_NONE && (session->config->is_whole_filter || udp->dst_port == DNSFLOW_PORT);
 }
 
 void session_packet(struct session *session, const struct packet *packet)
 {
     struct udp_payload udp;
     struct packet whole;
+    if (session->filter && !filter_match(session->filter, packet))
+        return;
     if (!find_datagram(session, packet, &whole, &udp))
         return;
     struct received from = {
@@ -132,5 +136,6 @@ int session_close(struct session *session, struct error *err)
         result = error_set(err, "standard output: %s", strerror(session->out.cause));
     sources_destroy(session->sources);
     reassembly_destroy(session->reassembly);
+    filter_destroy(session->filter);
     return result;
 }

@@ -4,6 +4,7 @@
 #ifndef DNSFLOW_READER_SESSION_H
 #define DNSFLOW_READER_SESSION_H
 
+#include "capture/filter.h"
 #include "net/packet.h"
 #include "net/reassembly.h"
 #include "reader/config.h"
@@ -12,9 +13,10 @@
 struct session {
     const struct reader_config *config;
     struct sources *sources;
+    struct filter *filter;         /* NULL = none; live, the kernel has it */
     struct reassembly *reassembly; /* old sensors send datagrams that do not fit a packet */
-    struct output out;  /* standard output */
-    struct output side; /* where statistics and summaries go, if not there */
+    struct output out;             /* standard output */
+    struct output side;            /* where statistics and summaries go, if not there */
     uint64_t datagrams;
     uint64_t malformed, other_sources;
 };

@@ -158,10 +158,9 @@ void source_print(const struct source *source, struct output *out)
     double seconds = (double)(source->last_time_us - source->first_time_us) / SECOND_US;
     uint64_t data[] = {source->data_datagrams, source->records, source->stats_datagrams};
     /* Differences of counters modulo 2^32 are right across a wrap. */
-    uint64_t stats[] = {(uint32_t)(last->pkts_captured - first->pkts_captured),
-                        (uint32_t)(last->pkts_received - first->pkts_received),
-                        (uint32_t)(last->pkts_dropped - first->pkts_dropped),
-                        (uint32_t)(last->pkts_ifdropped - first->pkts_ifdropped)};
+    uint64_t stats[] = {
+        (uint32_t)(last->pkts_captured - first->pkts_captured), (uint32_t)(last->pkts_received - first->pkts_received),
+        (uint32_t)(last->pkts_dropped - first->pkts_dropped), (uint32_t)(last->pkts_ifdropped - first->pkts_ifdropped)};
     if (source->ip_vers == 6)
         output_char(out, '[');
     output_address(out, source->ip_vers, source->address);

@@ -184,7 +184,8 @@ static const struct option_row rows[] = {
     {'i', "interface", "IF", take_interface,
      "capture live on this interface; without -i and -r: the first\none that is up and not loopback"},
     {'r', "read", "FILE", take_file,
-     "read a capture file: pcap or pcapng, plain or compressed\n(gzip, bzip2, xz, zstd, lz4), - = standard input; repeatable"},
+     "read a capture file: pcap or pcapng, plain or compressed\n(gzip, bzip2, xz, zstd, lz4), - = standard input; "
+     "repeatable"},
     {'f', "filter", "EXPR", take_filter, "pcap expression instead of the built-in filter; ports are\nnot checked then"},
     {'u', "udp", "HOST[:PORT]", take_udp, "send to this collector; port 5300 by default; up to 10"},
     {'w', "write", "FILE", take_write, "write the datagrams to a pcap file, - = standard output"},
@@ -209,8 +210,8 @@ static const struct option_row rows[] = {
 
 void config_print_help(FILE *out)
 {
-    options_help(rows, "dnsflow",
-                 "Watches DNS responses and sends who asked, what, and the answers to collectors.", out);
+    options_help(rows, "dnsflow", "Watches DNS responses and sends who asked, what, and the answers to collectors.",
+                 out);
 }
 
 void config_print_version(FILE *out)
@@ -256,9 +257,8 @@ static int check_paths(const struct config *config, struct error *err)
 {
     const struct {
         const char *option, *path;
-    } outputs[] = {{"-w/--write", config->write_path},
-                   {"--dump-bad", config->dump_bad_path},
-                   {"-P/--pidfile", config->pid_path}};
+    } outputs[] = {
+        {"-w/--write", config->write_path}, {"--dump-bad", config->dump_bad_path}, {"-P/--pidfile", config->pid_path}};
     size_t i, k;
     for (k = 0; k < 3; k++) {
         for (i = 0; outputs[k].path && i < config->files_count; i++)

@@ -30,8 +30,7 @@ struct sensor {
 
 /* Opens the live capture or looks for the files, then opens the outputs and makes the workers: what cannot start does
  * not touch an output. On failure what was made stays for sensor_close(). */
-int sensor_open(struct sensor *sensor, const struct config *config, const struct signals *signals,
-                struct error *err);
+int sensor_open(struct sensor *sensor, const struct config *config, const struct signals *signals, struct error *err);
 
 /* Reads the files of the configuration to their end, or until a stop signal. Returns -1 if one was broken, which has
  * been said. */

@@ -67,7 +67,8 @@ bool summary_log(struct worker *const *workers, unsigned count, const struct cap
     log_line("messages: %" PRIu64 " parsed = %" PRIu64 " with a record + %" PRIu64 " dropped%s", t.messages_parsed,
              t.messages_with_record, message_drops, messages);
     log_line("output: %" PRIu64 " records%s", t.records, notes);
-    if (t.frames_seen == t.frames_delivered + frame_drops && t.messages_parsed == t.messages_with_record + message_drops)
+    if (t.frames_seen == t.frames_delivered + frame_drops &&
+        t.messages_parsed == t.messages_with_record + message_drops)
         return true;
     log_line("error: the accounts do not balance; this is a defect, please report it");
     return false;

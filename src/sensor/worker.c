@@ -22,10 +22,10 @@ struct worker {
     struct sink *sinks[SINKS];
     int64_t open_from_us; /* the open datagram may stay open for capture times from here (modulo 2^64) ... */
     uint64_t open_for_us; /* ... to this much later */
-    bool is_stale;     /* the encoder's settings are to be looked at before the next record */
-    int64_t now_us;    /* capture time of the last packet */
+    bool is_stale;        /* the encoder's settings are to be looked at before the next record */
+    int64_t now_us;       /* capture time of the last packet */
     uint64_t random;
-    uint64_t paced;    /* messages since paced_since_us */
+    uint64_t paced; /* messages since paced_since_us */
     int64_t paced_since_us;
     struct counters counters;
     struct extract extract;
@@ -55,7 +55,8 @@ static int open_sinks(struct worker *w, struct error *err)
     const struct config *c = w->config;
     bool is_file_mode = c->files_count > 0;
     if (c->targets_count > 0) {
-        if (sink_open_udp(c->targets, c->targets_count, is_file_mode, &w->counters, &w->sinks[w->sinks_count], err) != 0)
+        if (sink_open_udp(c->targets, c->targets_count, is_file_mode, &w->counters, &w->sinks[w->sinks_count], err) !=
+            0)
             return -1;
         w->sinks_count++;
     }
@@ -99,8 +100,8 @@ int worker_create(const struct config *config, unsigned index, struct bad_file *
         w->random ^= (uint64_t)clock_monotonic_us();
     w->random |= 1;
     bool needs_filter = config->filter && config->files_count > 0;
-    if ((needs_filter && filter_create(config->filter, &w->filter, err) != 0) ||
-        create_encoder(w, index, err) != 0 || open_sinks(w, err) != 0) {
+    if ((needs_filter && filter_create(config->filter, &w->filter, err) != 0) || create_encoder(w, index, err) != 0 ||
+        open_sinks(w, err) != 0) {
         worker_destroy(w);
         return -1;
     }
@@ -249,8 +250,8 @@ void worker_stats(struct worker *worker, const struct capture_stats *kernel, int
 {
     uint64_t counters[5 + DROP_REASON_COUNT];
     size_t count = trailer_counters(worker, counters);
-    uint64_t captured = counter_read(&worker->counters.frames_seen) -
-                        counter_read(&worker->counters.drops[DROP_FILTERED]);
+    uint64_t captured =
+        counter_read(&worker->counters.frames_seen) - counter_read(&worker->counters.drops[DROP_FILTERED]);
     struct dnsflow_stats stats = {
         .pkts_captured = (uint32_t)captured,
         .pkts_received = (uint32_t)(kernel ? kernel->received : captured),

@@ -18,9 +18,9 @@
 #include "sink/sink.h"
 
 enum {
-    GATHER = 32,                 /* datagrams per sendmmsg */
-    SEND_BUFFER = 4 << 20,       /* bytes asked of the kernel */
-    RETRY_US = 10 * SECOND_US,   /* between attempts to resolve a name */
+    GATHER = 32,               /* datagrams per sendmmsg */
+    SEND_BUFFER = 4 << 20,     /* bytes asked of the kernel */
+    RETRY_US = 10 * SECOND_US, /* between attempts to resolve a name */
     OVERHEAD_IP4 = 20 + 8,
     OVERHEAD_IP6 = 40 + 8,
 };
@@ -147,8 +147,7 @@ static void try_connect(struct udp_sink *sink, struct collector *c, bool is_firs
         return;
     }
     if (is_first)
-        log_line("warning: %s; trying again every %d s, datagrams until then are lost", why.text,
-                 RETRY_US / SECOND_US);
+        log_line("warning: %s; trying again every %d s, datagrams until then are lost", why.text, RETRY_US / SECOND_US);
     c->retry_at_us = clock_monotonic_us() + RETRY_US;
 }
 
