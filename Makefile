@@ -54,7 +54,7 @@ CFLAGS   := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-rec
 HARDEN   := -fPIE
 endif
 
-CPPFLAGS_ALL := -D_GNU_SOURCE -Isrc -Iinclude -I. -MMD -MP $(if $(PACKAGES),$(shell pkg-config --cflags $(PACKAGES)))
+CPPFLAGS_ALL := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Isrc -Iinclude -I. -MMD -MP $(if $(PACKAGES),$(shell pkg-config --cflags $(PACKAGES)))
 CFLAGS_ALL   := -std=c11 $(WARNINGS) $(HARDEN) -pthread $(CFLAGS)
 LIBS         := $(if $(PACKAGES),$(shell pkg-config --libs $(PACKAGES)),-lcmocka)
 $(if $(LIBS),,$(error libpcap or libarchive not found; run scripts/install-deps build))

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "base/log.h"
 
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -22,16 +21,6 @@ void log_line(const char *format, ...)
     va_end(args);
     hide_controls(text);
     fprintf(stderr, "[%d]: %s\n", (int)getpid(), text);
-}
-
-void log_open_standard_files(void)
-{
-    int fd;
-    do
-        fd = open("/dev/null", O_RDWR);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd > STDERR_FILENO)
-        close(fd);
 }
 
 void log_failure(const char *program, const struct error *why)

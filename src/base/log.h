@@ -9,9 +9,6 @@
 /* Control characters in a line, as a file name may hold, are shown as '?'. */
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Opens /dev/null in place of standard files that are closed, so that no output is opened in their place. */
-void log_open_standard_files(void);
-
 /* "PROGRAM: text", for what is said before a program runs or after it failed. */
 void log_failure(const char *program, const struct error *why);
 

@@ -9,11 +9,12 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/process.h"
 #include "base/version.h"
 #include "capture/capture.h"
 #include "reader/session.h"
 
-enum { FILTER_SIZE = 4096 };
+enum { FILTER_SIZE = 4096, MEMORY_MIB = 256 };
 
 static atomic_bool stop;
 
@@ -91,7 +92,8 @@ int main(int argc, char **argv)
     struct reader_config config;
     struct capture *capture;
     struct error why;
-    log_open_standard_files();
+    process_open_standard_files();
+    process_limit_memory((size_t)MEMORY_MIB << 20);
     if (reader_config_parse(&config, argc, argv, &why) != 0)
         return fail(&why, 2);
     if (config.show_help || config.show_version) {

@@ -8,8 +8,12 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/process.h"
 #include "sensor/pid_file.h"
 #include "sensor/sensor.h"
+
+/* Far above what is used (6 MiB for a file, 2.5 MiB more for each worker), as decompressors may need much. */
+enum { MEMORY_MIB = 256, MEMORY_WORKER_MIB = 32 };
 
 static atomic_bool stop, reload, report;
 
@@ -67,7 +71,7 @@ int main(int argc, char **argv)
     struct config config;
     struct error why;
     int pid_fd = -1;
-    log_open_standard_files();
+    process_open_standard_files();
     if (config_parse(&config, argc, argv, &why) != 0)
         return fail(&why, 2);
     if (config.show_help || config.show_version) {
@@ -80,6 +84,7 @@ int main(int argc, char **argv)
     if (config.pid_path && (pid_fd = pid_file_lock(config.pid_path, &why)) < 0)
         return fail(&why, 1);
     catch_signals();
+    process_limit_memory((MEMORY_MIB + config.workers * (size_t)MEMORY_WORKER_MIB) << 20);
     int status = run(&config);
     if (pid_fd >= 0)
         close(pid_fd);

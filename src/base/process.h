@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * What a program does to itself before it opens anything. */
+#ifndef DNSFLOW_BASE_PROCESS_H
+#define DNSFLOW_BASE_PROCESS_H
+
+#include <stddef.h>
+
+/* Opens /dev/null in place of standard files that are closed, so that no output is opened in their place. */
+void process_open_standard_files(void);
+
+/* Sets a ceiling on the memory the process may ask for (RLIMIT_DATA), in bytes. All tables have a fixed size, so that
+ * it is never met unless there is a defect; then an allocation fails instead of the machine. No effect in builds with a
+ * sanitizer, which maps far more. */
+void process_limit_memory(size_t bytes);
+
+#endif
