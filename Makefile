@@ -80,7 +80,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1)  $(2)")
 
 .PHONY: all programs tests check check-asan check-tsan bench fuzz fuzz-smoke lint fmt clean install uninstall \
-        core check-msan check-cross check-abi
+        core check-core check-msan check-cross check-abi
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -145,12 +145,13 @@ check-asan check-tsan: check-%:
 
 core: $(CORE)
 
-# The C library of the tests is not instrumented, cmocka neither; all of CORE works with that all the same.
+# Left out, as libpcap and libarchive are not instrumented and what they write would count as never written: the tests
+# of capture, sink, sensor and reader, fuzz_capture, fuzz_reader. cmocka is not instrumented either; it does no harm.
 check-msan:
 	$(Q)$(MAKE) BUILD=msan CC=clang check-core
 
 check-core: core
-	$(Q)echo "left out: $(notdir $(filter-out $(CORE),$(TESTS) $(FUZZERS)))"
+	@echo "left out: $(notdir $(filter-out $(CORE),$(TESTS) $(FUZZERS)))"
 	$(Q)PYTHON=true scripts/run-tests $(O) $(CORE)
 
 # s390x is big-endian, i386 has 32 bits
@@ -199,4 +200,5 @@ uninstall:
 clean:
 	rm -rf build dnsflow dnsflow_read
 
--include $(OBJECTS:.o=.d) $(patsubst %,$(O)/obj/%.d,$(basename $(wildcard tests/*/*.c bench/*.c)))
+-include $(OBJECTS:.o=.d) $(patsubst %.c,$(O)/pic/%.d,$(wildcard src/flow/*.c)) \
+    $(patsubst %,$(O)/obj/%.d,$(basename $(wildcard tests/*/*.c bench/*.c)))

@@ -25,29 +25,15 @@ void output_flush(struct output *out)
     out->used = 0;
 }
 
-/* Room for `len` more bytes, at most OUTPUT_PIECE. */
-static char *reserve(struct output *out, size_t len)
-{
-    if (OUTPUT_SIZE - out->used < len)
-        output_flush(out);
-    return out->buffer + out->used;
-}
-
 void output_bytes(struct output *out, const char *bytes, size_t len)
 {
-    memcpy(reserve(out, len), bytes, len);
+    memcpy(output_reserve(out, len), bytes, len);
     out->used += len;
 }
 
 void output_text(struct output *out, const char *text)
 {
     output_bytes(out, text, strlen(text));
-}
-
-void output_char(struct output *out, char c)
-{
-    *reserve(out, 1) = c;
-    out->used++;
 }
 
 void output_number(struct output *out, uint64_t n)
@@ -118,7 +104,7 @@ static char *put_ip6(char *at, const uint8_t *address)
 
 void output_address(struct output *out, uint8_t ip_vers, const uint8_t *address)
 {
-    char *start = reserve(out, INET6_ADDRSTRLEN), *at = start;
+    char *start = output_reserve(out, INET6_ADDRSTRLEN), *at = start;
     int i;
     if (ip_vers == 6) {
         out->used += (size_t)(put_ip6(at, address) - start);

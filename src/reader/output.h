@@ -24,9 +24,22 @@ void output_init(struct output *out, FILE *file);
 /* Writes what is held back. */
 void output_flush(struct output *out);
 
+/* Room for `len` more bytes, at most OUTPUT_PIECE; what the caller writes there it adds to out->used. */
+static inline char *output_reserve(struct output *out, size_t len)
+{
+    if (OUTPUT_SIZE - out->used < len)
+        output_flush(out);
+    return out->buffer + out->used;
+}
+
+static inline void output_char(struct output *out, char c)
+{
+    *output_reserve(out, 1) = c;
+    out->used++;
+}
+
 void output_bytes(struct output *out, const char *bytes, size_t len);
 void output_text(struct output *out, const char *text);
-void output_char(struct output *out, char c);
 void output_number(struct output *out, uint64_t n);
 
 /* 4 or 16 bytes; IPv6 as RFC 5952 has it. */

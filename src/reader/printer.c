@@ -5,7 +5,7 @@
 
 static const struct printer *const printers[] = {&printer_text, &printer_json, &printer_csv, &printer_tsv};
 
-enum { PRINTERS = sizeof(printers) / sizeof(printers[0]) };
+enum { PRINTERS = sizeof(printers) / sizeof(printers[0]), NAME_TEXT = 1024 };
 
 const struct list_style list_plain = {.quote = "", .escape = "", .special = "", .also = ",|"};
 
@@ -42,18 +42,21 @@ static size_t escape_text_name(const uint8_t **at, const uint8_t *end, const cha
     return used;
 }
 
+/* A name without quotes goes straight into the output's buffer. */
+static void print_plain_name(struct output *out, const uint8_t **at, const uint8_t *end, const char *also)
+{
+    int len = dnsflow_name_text(at, end, also, output_reserve(out, NAME_TEXT), NAME_TEXT);
+    out->used += len > 0 ? (size_t)len : 0;
+}
+
 static void print_part(struct output *out, const char *text, size_t len, const struct list_style *style)
 {
     size_t i;
     output_text(out, style->quote);
-    if (!*style->special) {
-        output_bytes(out, text, len);
-    } else {
-        for (i = 0; i < len; i++) {
-            if (strchr(style->special, text[i]))
-                output_text(out, style->escape);
-            output_char(out, text[i]);
-        }
+    for (i = 0; i < len; i++) {
+        if (strchr(style->special, text[i]))
+            output_text(out, style->escape);
+        output_char(out, text[i]);
     }
     output_text(out, style->quote);
 }
@@ -61,13 +64,18 @@ static void print_part(struct output *out, const char *text, size_t len, const s
 void print_names(struct output *out, const struct dnsflow_record *record, const struct list_style *style)
 {
     const uint8_t *at = record->names, *end = at + record->names_len;
-    char text[1024];
+    char text[NAME_TEXT];
+    bool is_plain = !record->names_text && !*style->quote && !*style->special;
     size_t i;
     for (i = 0; i < record->names_count; i++) {
-        int len = record->names_text ? (int)escape_text_name(&at, end, style->also, text, sizeof(text))
-                                     : dnsflow_name_text(&at, end, style->also, text, sizeof(text));
         if (i > 0)
             output_char(out, ',');
+        if (is_plain) {
+            print_plain_name(out, &at, end, style->also);
+            continue;
+        }
+        int len = record->names_text ? (int)escape_text_name(&at, end, style->also, text, sizeof(text))
+                                     : dnsflow_name_text(&at, end, style->also, text, sizeof(text));
         print_part(out, text, len > 0 ? (size_t)len : 0, style);
     }
 }
@@ -78,9 +86,11 @@ void print_addresses(struct output *out, uint8_t ip_vers, const uint8_t *address
     for (i = 0; i < count; i++) {
         if (i > 0)
             output_char(out, ',');
-        output_text(out, quote);
+        if (*quote)
+            output_char(out, *quote);
         output_address(out, ip_vers, addresses + i * size);
-        output_text(out, quote);
+        if (*quote)
+            output_char(out, *quote);
     }
 }
 

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The parser of responses against ldns, a resolver library that reads whole messages. Both must accept or refuse the
+ * same messages and find the same names and addresses. Where they differ, a slow walk over the message, which asks
+ * ldns about one record at a time, must name the reason; each reason is tested, counted and bounded. */
+#include "random_message.h"
+
+#include <dirent.h>
+#include <ldns/ldns.h>
+#include <sys/stat.h>
+
+#include "capture/capture.h"
+#include "dns/message.h"
+
+enum { RANDOM_MESSAGES = 20000, MUTATIONS = 50000, LENGTHS_KNOWN = 64, POOL_MAX = 8192 };
+
+/* ---- what is found in a message ---- */
+
+struct found {
+    bool accepted;
+    size_t names_count, names_len, ip4_len, ip6_len;
+    uint8_t names[DNS_NAMES_MAX * 255 + 64];
+    uint8_t ip4[DNS_IP4_MAX * 4], ip6[DNS_IP6_MAX * 16];
+};
+
+static void found_reset(struct found *f)
+{
+    f->accepted = false;
+    f->names_count = f->names_len = f->ip4_len = f->ip6_len = 0;
+}
+
+static void found_name(struct found *f, const uint8_t *name, size_t len)
+{
+    if (f->names_count == DNS_NAMES_MAX)
+        return;
+    memcpy(f->names + f->names_len, name, len);
+    f->names_len += len;
+    f->names_count++;
+}
+
+static void found_address(struct found *f, uint16_t type, const uint8_t *bytes, size_t len)
+{
+    if (type == TYPE_A && len == 4) {
+        memcpy(f->ip4 + f->ip4_len, bytes, 4);
+        f->ip4_len += 4;
+    } else if (type == TYPE_AAAA && len == 16) {
+        memcpy(f->ip6 + f->ip6_len, bytes, 16);
+        f->ip6_len += 16;
+    }
+}
+
+static bool is_wanted(uint16_t qtype)
+{
+    return qtype == TYPE_A || qtype == TYPE_AAAA || qtype == TYPE_ANY;
+}
+
+static bool same(const struct found *a, const struct found *b)
+{
+    if (!a->accepted || !b->accepted)
+        return a->accepted == b->accepted;
+    return a->names_count == b->names_count && a->names_len == b->names_len && a->ip4_len == b->ip4_len &&
+           a->ip6_len == b->ip6_len && memcmp(a->names, b->names, a->names_len) == 0 &&
+           memcmp(a->ip4, b->ip4, a->ip4_len) == 0 && memcmp(a->ip6, b->ip6, a->ip6_len) == 0;
+}
+
+static void find_ours(const uint8_t *msg, size_t len, struct found *f)
+{
+    static struct dns_response response;
+    struct writer out = writer_over(f->names, sizeof(f->names));
+    found_reset(f);
+    f->accepted = dns_parse_response(msg, len, true, &out, &response) == DROP_NONE;
+    if (!f->accepted)
+        return;
+    f->names_count = response.names_count;
+    f->names_len = writer_len(&out);
+    f->ip4_len = 4 * response.ip4_count;
+    f->ip6_len = 16 * response.ip6_count;
+    memcpy(f->ip4, response.ip4, f->ip4_len);
+    memcpy(f->ip6, response.ip6, f->ip6_len);
+}
+
+static void take_from_packet(const ldns_pkt *packet, struct found *f)
+{
+    if (!ldns_pkt_qr(packet) || !ldns_pkt_rd(packet) || !ldns_pkt_ra(packet) ||
+        ldns_pkt_get_rcode(packet) != LDNS_RCODE_NOERROR || ldns_pkt_qdcount(packet) != 1)
+        return;
+    const ldns_rr *question = ldns_rr_list_rr(ldns_pkt_question(packet), 0);
+    const ldns_rdf *name = ldns_rr_owner(question);
+    const ldns_rr_list *answers = ldns_pkt_answer(packet);
+    if (!is_wanted((uint16_t)ldns_rr_get_type(question)))
+        return;
+    found_name(f, ldns_rdf_data(name), ldns_rdf_size(name));
+    for (size_t i = 0; i < ldns_rr_list_rr_count(answers); i++) {
+        const ldns_rr *rr = ldns_rr_list_rr(answers, i);
+        const ldns_rdf *first = ldns_rr_rd_count(rr) > 0 ? ldns_rr_rdf(rr, 0) : NULL;
+        if (first && ldns_rr_get_type(rr) == LDNS_RR_TYPE_CNAME)
+            found_name(f, ldns_rdf_data(first), ldns_rdf_size(first));
+        else if (first)
+            found_address(f, (uint16_t)ldns_rr_get_type(rr), ldns_rdf_data(first), ldns_rdf_size(first));
+    }
+    f->accepted = f->ip4_len + f->ip6_len > 0;
+}
+
+static void find_ldns(const uint8_t *msg, size_t len, struct found *f)
+{
+    ldns_pkt *packet = NULL;
+    found_reset(f);
+    if (ldns_wire2pkt(&packet, msg, len) == LDNS_STATUS_OK) {
+        take_from_packet(packet, f);
+        ldns_pkt_free(packet);
+    }
+}
+
+/* ---- the slow walk ---- */
+
+enum kind {
+    SAME_ACCEPTED,
+    SAME_REFUSED,
+    BEHIND_ANSWERS,   /* ldns refuses what stands behind the answer section */
+    NOT_FOLLOWED,     /* ldns refuses a name that is not followed here: an owner, a CNAME target too many */
+    RDATA_REFUSED,    /* ldns refuses the rdata of a type not looked into, or of an address of a wrong length */
+    OUT_OF_STEP,      /* rdata longer than the type takes: ldns reads the next record from inside of it */
+    POINTER_AHEAD,    /* a pointer that does not lead backwards is refused here */
+    POINTER_TO_START, /* ldns refuses a pointer to offset 0 */
+    TARGET_LENGTH,    /* a CNAME target that does not end where its rdata does is refused here */
+    KINDS
+};
+
+static const char *const kind_names[KINDS] = {
+    "same, accepted",  "same, refused",  "behind the answers", "name not followed", "rdata refused by ldns",
+    "ldns out of step", "pointer ahead", "pointer to offset 0", "CNAME target length"};
+
+struct walk {
+    struct found want; /* what our rules make of the message */
+    enum kind event;   /* the first thing that ldns sees in another way; SAME_ACCEPTED = none */
+    uint16_t type;     /* of the record where that was */
+    size_t answers_end;
+    size_t length_at[LENGTHS_KNOWN]; /* of rdata */
+    size_t lengths;
+};
+
+static void note(struct walk *w, enum kind event, uint16_t type)
+{
+    if (w->event != SAME_ACCEPTED)
+        return;
+    w->event = event;
+    w->type = type;
+}
+
+struct traced {
+    bool whole;
+    bool ahead;    /* a pointer leads to where its part began, or behind that */
+    bool to_start; /* a pointer leads to offset 0 */
+    size_t end;    /* behind the name where it stands */
+    size_t len;
+    uint8_t bytes[256];
+};
+
+/* Follows pointers wherever they lead. */
+static struct traced trace_name(const uint8_t *msg, size_t len, size_t at)
+{
+    struct traced t = {0};
+    size_t part = at, pointers = 0;
+    while (at < len && pointers <= len) {
+        size_t n = msg[at];
+        if (n == 0) {
+            t.bytes[t.len++] = 0;
+            t.end = t.end ? t.end : at + 1;
+            t.whole = true;
+            break;
+        }
+        if (n >= 0xc0) {
+            if (at + 2 > len)
+                break;
+            t.end = t.end ? t.end : at + 2;
+            at = (n - 0xc0) << 8 | msg[at + 1];
+            t.ahead = t.ahead || at >= part;
+            t.to_start = t.to_start || at == 0;
+            part = at;
+            pointers++;
+            continue;
+        }
+        if (n > 63 || at + 1 + n > len || t.len + 1 + n > 254)
+            break;
+        memcpy(t.bytes + t.len, msg + at, n + 1);
+        t.len += n + 1;
+        at += n + 1;
+    }
+    return t;
+}
+
+/* A name by the walk and by ldns alone. */
+static struct traced read_name(const uint8_t *msg, size_t len, size_t at)
+{
+    struct traced t = trace_name(msg, len, at);
+    ldns_rdf *name = NULL;
+    size_t pos = at;
+    ldns_status status = ldns_wire2dname(&name, msg, len, &pos);
+    assert_int_equal(status == LDNS_STATUS_OK, t.whole && !t.to_start);
+    if (status != LDNS_STATUS_OK)
+        return t;
+    assert_int_equal(pos, t.end);
+    assert_int_equal(ldns_rdf_size(name), t.len);
+    assert_memory_equal(ldns_rdf_data(name), t.bytes, t.len);
+    ldns_rdf_deep_free(name);
+    return t;
+}
+
+/* Behind the name at `at`, 0 if there is none. */
+static size_t skip_name(const uint8_t *msg, size_t len, size_t at)
+{
+    for (size_t used = 0; at < len;) {
+        size_t n = msg[at];
+        if (n >= 0xc0)
+            return at + 2 <= len ? at + 2 : 0;
+        if (n > 63 || used + n + 1 > 255)
+            return 0;
+        used += n + 1;
+        at += n + 1;
+        if (n == 0)
+            return at;
+    }
+    return 0;
+}
+
+static bool note_pointers(struct walk *w, const struct traced *t, uint16_t type)
+{
+    if (t->whole && t->ahead)
+        note(w, POINTER_AHEAD, type);
+    if (t->whole && t->to_start)
+        note(w, POINTER_TO_START, type);
+    return t->whole && !t->ahead;
+}
+
+/* The CNAME target in msg[at..end); false if it costs the message. */
+static bool walk_target(const uint8_t *msg, size_t len, size_t at, size_t end, struct walk *w)
+{
+    if (w->want.names_count == DNS_NAMES_MAX) {
+        if (!trace_name(msg, len, at).whole)
+            note(w, NOT_FOLLOWED, TYPE_CNAME);
+        if (skip_name(msg, end, at) == end)
+            return true;
+        note(w, TARGET_LENGTH, TYPE_CNAME);
+        return false;
+    }
+    struct traced inside = trace_name(msg, end, at);
+    if (at < end) {
+        struct traced t = read_name(msg, len, at);
+        if (!note_pointers(w, &t, TYPE_CNAME) && !t.whole)
+            return false;
+        if (t.ahead)
+            return false;
+    }
+    if (!inside.whole || inside.end != end) {
+        note(w, TARGET_LENGTH, TYPE_CNAME);
+        return false;
+    }
+    found_name(&w->want, inside.bytes, inside.len);
+    return true;
+}
+
+/* What ldns says about the record at `at` alone, after the names in it were looked at. */
+static void note_record(const uint8_t *msg, size_t len, size_t at, size_t end, uint16_t type, struct walk *w)
+{
+    ldns_rr *rr = NULL;
+    bool named = w->event != SAME_ACCEPTED;
+    ldns_status status = ldns_wire2rr(&rr, msg, len, &at, LDNS_SECTION_ANSWER);
+    if (status != LDNS_STATUS_OK) {
+        note(w, RDATA_REFUSED, type);
+        return;
+    }
+    ldns_rr_free(rr);
+    if (!named && at != end)
+        note(w, OUT_OF_STEP, type);
+}
+
+/* Moves *at behind the answer; false if it costs the message. */
+static bool walk_answer(const uint8_t *msg, size_t len, size_t *at, struct walk *w)
+{
+    size_t start = *at, pos = skip_name(msg, len, start);
+    if (pos == 0 || pos + 10 > len)
+        return false;
+    uint16_t type = load_be16(msg + pos);
+    size_t rdata_at = pos + 10, rdata_len = load_be16(msg + pos + 8);
+    if (w->lengths < LENGTHS_KNOWN)
+        w->length_at[w->lengths++] = pos + 8;
+    if (rdata_at + rdata_len > len)
+        return false;
+    struct traced owner = read_name(msg, len, start);
+    if (!owner.whole)
+        note(w, NOT_FOLLOWED, type);
+    else if (owner.to_start)
+        note(w, POINTER_TO_START, type);
+    if (type == TYPE_CNAME && !walk_target(msg, len, rdata_at, rdata_at + rdata_len, w))
+        return false;
+    found_address(&w->want, type, msg + rdata_at, rdata_len);
+    *at = rdata_at + rdata_len;
+    note_record(msg, len, start, *at, type, w);
+    return true;
+}
+
+static void walk_message(const uint8_t *msg, size_t len, struct walk *w)
+{
+    found_reset(&w->want);
+    w->event = SAME_ACCEPTED;
+    w->lengths = 0;
+    if (len < 12 || (msg[2] & 0x81) != 0x81 || (msg[3] & 0x8f) != 0x80 || load_be16(msg + 4) != 1)
+        return;
+    struct traced question = read_name(msg, len, 12);
+    size_t at = question.end;
+    if (!note_pointers(w, &question, 0) || at + 4 > len || !is_wanted(load_be16(msg + at)))
+        return;
+    found_name(&w->want, question.bytes, question.len);
+    at += 4;
+    for (size_t left = load_be16(msg + 6); left > 0; left--)
+        if (!walk_answer(msg, len, &at, w))
+            return;
+    w->answers_end = at;
+    w->want.accepted = w->want.ip4_len + w->want.ip6_len > 0;
+}
+
+/* ---- judgement ---- */
+
+static struct found ours, theirs;
+static struct walk walk;
+static size_t refused_types[65536], out_of_step_types[65536];
+
+static void fail_with(const uint8_t *msg, size_t len, const char *what)
+{
+    for (size_t i = 0; i < len; i++)
+        printf("%02x", msg[i]);
+    printf("\n");
+    fail_msg("%s: %s here, %s by ldns, %s by the walk (%s)", what, ours.accepted ? "accepted" : "refused",
+             theirs.accepted ? "accepted" : "refused", walk.want.accepted ? "accepted" : "refused",
+             kind_names[walk.event]);
+}
+
+/* ldns agrees once the message ends behind its answers. */
+static bool agrees_without_rest(const uint8_t *msg, size_t len)
+{
+    static struct found cut;
+    assert_in_range(walk.answers_end, 12, len);
+    uint8_t *copy = exact_copy(msg, walk.answers_end);
+    memset(copy + 8, 0, 4);
+    find_ldns(copy, walk.answers_end, &cut);
+    free(copy);
+    return same(&ours, &cut);
+}
+
+static bool is_explained(const uint8_t *msg, size_t len, enum kind kind)
+{
+    switch (kind) {
+    case BEHIND_ANSWERS:
+        return ours.accepted && !theirs.accepted && agrees_without_rest(msg, len);
+    case NOT_FOLLOWED:
+    case RDATA_REFUSED:
+    case POINTER_TO_START:
+        return ours.accepted && !theirs.accepted;
+    case POINTER_AHEAD:
+    case TARGET_LENGTH:
+        return !ours.accepted && theirs.accepted;
+    default:
+        return kind == OUT_OF_STEP;
+    }
+}
+
+static enum kind judge(const uint8_t *bytes, size_t len)
+{
+    uint8_t *msg = exact_copy(bytes, len);
+    find_ours(msg, len, &ours);
+    find_ldns(msg, len, &theirs);
+    walk_message(msg, len, &walk);
+    if (!same(&ours, &walk.want))
+        fail_with(msg, len, "not what the rules say");
+    enum kind kind = SAME_REFUSED;
+    if (!same(&ours, &theirs)) {
+        kind = walk.event == SAME_ACCEPTED ? BEHIND_ANSWERS : walk.event;
+        if (!is_explained(msg, len, kind))
+            fail_with(msg, len, "not explained");
+        refused_types[walk.type] += kind == RDATA_REFUSED;
+        out_of_step_types[walk.type] += kind == OUT_OF_STEP;
+    } else if (ours.accepted) {
+        kind = SAME_ACCEPTED;
+    }
+    free(msg);
+    return kind;
+}
