@@ -29,8 +29,14 @@ static inline void random_label(struct chance *c, struct writer *out, size_t len
         write_u8(out, odd ? chance_below(c, 256) : (uint8_t)plain[chance_below(c, sizeof(plain) - 1)]);
 }
 
-/* Labels and then the root or a pointer to a name before; now and then long, or with a pointer that leads ahead, to
- * itself, to the header or far away. */
+/* Of a pointer at about `at`: ahead, to itself, to the header, to its first byte. */
+static inline size_t random_target(struct chance *c, size_t at)
+{
+    size_t kind = chance_below(c, 4);
+    return kind == 0 ? 0 : kind == 1 ? chance_below(c, 12) : (at + chance_below(c, 40)) % POINTER_REACH;
+}
+
+/* Labels and then the root or a pointer to a name before; now and then long, or with an odd pointer. */
 static inline void random_name(struct chance *c, struct random_message *r)
 {
     struct writer *out = &r->m.out;
@@ -41,8 +47,8 @@ static inline void random_name(struct chance *c, struct random_message *r)
         random_label(c, out, kind == 0 ? 30 + chance_below(c, 34) : 1 + chance_below(c, 12));
     if (r->names > 0 && kind < 24)
         write_be16(out, 0xc000 | r->name_at[chance_below(c, r->names)]);
-    else if (one_in(c, 80))
-        write_be16(out, 0xc000 | (one_in(c, 4) ? chance_below(c, 12) : (at + chance_below(c, 24)) % POINTER_REACH));
+    else if (one_in(c, 20))
+        write_be16(out, 0xc000 | random_target(c, at));
     else
         write_u8(out, 0);
     if (r->names < KNOWN_NAMES && at < POINTER_REACH)
@@ -66,6 +72,7 @@ static inline void random_rdata(struct chance *c, struct random_message *r, uint
     static const struct rdata_shape shapes[] = {
         {1, 4, 0, 0},  {28, 16, 0, 0}, {5, 0, 1, 0},  {2, 0, 1, 0},  {12, 0, 1, 0}, {15, 2, 1, 0},
         {6, 0, 2, 20}, {33, 6, 1, 0},  {39, 0, 1, 0}, {46, 18, 1, 9}, {47, 0, 1, 0},
+        {64, 2, 1, 0}, {65, 2, 1, 0},
     };
     struct writer *out = &r->m.out;
     if (type == 16) {
@@ -82,7 +89,7 @@ static inline void random_rdata(struct chance *c, struct random_message *r, uint
         random_bytes(c, out, shapes[i].behind);
         return;
     }
-    random_bytes(c, out, chance_below(c, 20)); /* OPT, HTTPS and those nobody knows */
+    random_bytes(c, out, chance_below(c, 20)); /* OPT and those nobody knows */
 }
 
 static inline void random_record(struct chance *c, struct random_message *r, uint16_t type)

@@ -263,14 +263,13 @@ static bool walk_target(const uint8_t *msg, size_t len, size_t at, size_t end, s
 static void note_record(const uint8_t *msg, size_t len, size_t at, size_t end, uint16_t type, struct walk *w)
 {
     ldns_rr *rr = NULL;
-    bool named = w->event != SAME_ACCEPTED;
     ldns_status status = ldns_wire2rr(&rr, msg, len, &at, LDNS_SECTION_ANSWER);
     if (status != LDNS_STATUS_OK) {
         note(w, RDATA_REFUSED, type);
         return;
     }
     ldns_rr_free(rr);
-    if (!named && at != end)
+    if (at != end)
         note(w, OUT_OF_STEP, type);
 }
 
@@ -335,23 +334,25 @@ static void fail_with(const uint8_t *msg, size_t len, const char *what)
              kind_names[walk.event]);
 }
 
-/* ldns agrees once the message ends behind its answers. */
-static bool agrees_without_rest(const uint8_t *msg, size_t len)
+/* ldns, which took every answer, refuses one of the records behind them. */
+static bool is_rest_refused(const uint8_t *msg, size_t len)
 {
-    static struct found cut;
-    assert_in_range(walk.answers_end, 12, len);
-    uint8_t *copy = exact_copy(msg, walk.answers_end);
-    memset(copy + 8, 0, 4);
-    find_ldns(copy, walk.answers_end, &cut);
-    free(copy);
-    return same(&ours, &cut);
+    size_t pos = walk.answers_end;
+    assert_in_range(pos, 12, len);
+    for (size_t left = (size_t)load_be16(msg + 8) + load_be16(msg + 10); left > 0; left--) {
+        ldns_rr *rr = NULL;
+        if (ldns_wire2rr(&rr, msg, len, &pos, LDNS_SECTION_ADDITIONAL) != LDNS_STATUS_OK)
+            return true;
+        ldns_rr_free(rr);
+    }
+    return false;
 }
 
 static bool is_explained(const uint8_t *msg, size_t len, enum kind kind)
 {
     switch (kind) {
     case BEHIND_ANSWERS:
-        return ours.accepted && !theirs.accepted && agrees_without_rest(msg, len);
+        return ours.accepted && !theirs.accepted && is_rest_refused(msg, len);
     case NOT_FOLLOWED:
     case RDATA_REFUSED:
     case POINTER_TO_START:
@@ -384,4 +385,174 @@ static enum kind judge(const uint8_t *bytes, size_t len)
     }
     free(msg);
     return kind;
+}
+
+/* ---- messages ---- */
+
+/* What there may be of each kind, in thousandths of the messages; -1 = at least so many. */
+struct shares {
+    const char *name;
+    size_t accepted_min;
+    size_t max[KINDS];
+};
+
+static const struct shares real_shares = {"real messages", 50, {[SAME_ACCEPTED] = 1000, [SAME_REFUSED] = 1000, 50, 50, 50, 50, 50, 50, 50}};
+static const struct shares made_shares = {"made messages", 50, {[SAME_ACCEPTED] = 1000, [SAME_REFUSED] = 1000, 50, 50, 50, 50, 50, 50, 50}};
+static const struct shares damaged_shares = {"damaged messages", 50, {[SAME_ACCEPTED] = 1000, [SAME_REFUSED] = 1000, 50, 50, 50, 50, 50, 50, 50}};
+
+static void print_types(const char *what, const size_t *counts)
+{
+    printf("  %s, by type:", what);
+    for (size_t type = 0; type < 65536; type++)
+        if (counts[type] > 0)
+            printf(" %zu: %zu", type, counts[type]);
+    printf("\n");
+}
+
+static void check_shares(const struct shares *shares, const size_t counts[KINDS])
+{
+    size_t all = 0;
+    for (size_t kind = 0; kind < KINDS; kind++)
+        all += counts[kind];
+    printf("%s: %zu\n", shares->name, all);
+    for (size_t kind = 0; kind < KINDS; kind++)
+        printf("  %s: %zu\n", kind_names[kind], counts[kind]);
+    print_types(kind_names[RDATA_REFUSED], refused_types);
+    print_types(kind_names[OUT_OF_STEP], out_of_step_types);
+    memset(refused_types, 0, sizeof(refused_types));
+    memset(out_of_step_types, 0, sizeof(out_of_step_types));
+    assert_true(counts[SAME_ACCEPTED] * 1000 >= all * shares->accepted_min);
+    for (size_t kind = 0; kind < KINDS; kind++)
+        if (counts[kind] * 1000 > all * shares->max[kind])
+            fail_msg("%s: %zu of %zu are \"%s\"", shares->name, counts[kind], all, kind_names[kind]);
+}
+
+/* Messages that are damaged afterwards: the accepted ones and some of the others. */
+static struct pool {
+    size_t offered, count;
+    size_t len[POOL_MAX];
+    uint8_t *bytes[POOL_MAX];
+} pool;
+
+static void keep(const uint8_t *msg, size_t len)
+{
+    if (pool.count == POOL_MAX || (!ours.accepted && pool.offered++ % 8 > 0))
+        return;
+    pool.bytes[pool.count] = exact_copy(msg, len);
+    pool.len[pool.count++] = len;
+}
+
+static void judge_file(const char *path, size_t counts[KINDS])
+{
+    size_t len;
+    uint8_t *bytes = read_whole(path, &len);
+    if (len <= DNS_MESSAGE_MAX) {
+        counts[judge(bytes, len)]++;
+        keep(bytes, len);
+    }
+    free(bytes);
+}
+
+static void judge_capture(const char *path, size_t counts[KINDS])
+{
+    static const atomic_bool never;
+    struct capture *capture;
+    struct packet batch[CAPTURE_BATCH];
+    struct error err;
+    int count;
+    if (capture_open_file(path, &never, &capture, &err) != 0)
+        return;
+    while ((count = capture_borrow(capture, batch, CAPTURE_BATCH, &err)) > 0) {
+        for (int i = 0; i < count; i++) {
+            struct udp_payload udp;
+            if (net_decode(&batch[i], &udp) != DROP_NONE || udp.len > DNS_MESSAGE_MAX)
+                continue;
+            counts[judge(udp.bytes, udp.len)]++;
+            keep(udp.bytes, udp.len);
+        }
+    }
+    capture_close(capture);
+}
+
+/* Gives every file of the folder to `use`; false: there is none. */
+static bool each_file(const char *folder, void (*use)(const char *path, size_t counts[KINDS]), size_t counts[KINDS])
+{
+    DIR *dir = opendir(folder);
+    bool any = false;
+    if (!dir)
+        return false;
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        char path[4096 + 256];
+        struct stat info;
+        snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+        if (stat(path, &info) != 0 || !S_ISREG(info.st_mode))
+            continue;
+        use(path, counts);
+        any = true;
+    }
+    closedir(dir);
+    return any;
+}
+
+static void real_messages(void **state)
+{
+    (void)state;
+    size_t counts[KINDS] = {0};
+    char folder[4096];
+    const char *given = getenv("DNSFLOW_DNSMSG"), *top = getenv("DNSFLOW_TOP");
+    if (!top)
+        top = ".";
+    snprintf(folder, sizeof(folder), "%s%s", given ? given : top, given ? "" : "/../shared/dnsmsg");
+    if (!each_file(folder, judge_file, counts))
+        printf("no folder of DNS messages; DNSFLOW_DNSMSG names one\n");
+    snprintf(folder, sizeof(folder), "%s/tests/fuzz/corpus/message", top);
+    assert_true(each_file(folder, judge_file, counts));
+    snprintf(folder, sizeof(folder), "%s/tests/captures", top);
+    assert_true(each_file(folder, judge_capture, counts));
+    check_shares(&real_shares, counts);
+}
+
+static void made_messages(void **state)
+{
+    (void)state;
+    static struct random_message r;
+    size_t counts[KINDS] = {0};
+    struct chance c = {1};
+    for (int round = 0; round < RANDOM_MESSAGES; round++) {
+        size_t len = random_message(&c, &r);
+        counts[judge(r.m.bytes, len)]++;
+        if (round % 5 == 0)
+            keep(r.m.bytes, len);
+    }
+    check_shares(&made_shares, counts);
+}
+
+static void damaged_messages(void **state)
+{
+    (void)state;
+    static uint8_t bytes[DNS_MESSAGE_MAX];
+    size_t counts[KINDS] = {0};
+    struct chance c = {2};
+    assert_true(pool.count > 0);
+    for (int round = 0; round < MUTATIONS; round++) {
+        size_t from = chance_below(&c, pool.count), len = pool.len[from];
+        if (len)
+            memcpy(bytes, pool.bytes[from], len);
+        walk_message(bytes, len, &walk);
+        len = damage_message(&c, bytes, len, walk.length_at, walk.lengths);
+        counts[judge(bytes, len)]++;
+    }
+    check_shares(&damaged_shares, counts);
+    for (; pool.count > 0; pool.count--)
+        free(pool.bytes[pool.count - 1]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(real_messages),
+        cmocka_unit_test(made_messages),
+        cmocka_unit_test(damaged_messages),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
