@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "capture/dns_filter.h"
 #include "net/packet.h"
 
 enum { CAPTURE_BATCH = 256 }; /* packets that are worth borrowing at a time */
@@ -50,6 +51,26 @@ struct capture_live_options {
 
 /* Opens an interface through libpcap. A borrow waits 100 ms at the most. */
 int capture_open_live(const struct capture_live_options *options, struct capture **out, struct error *err);
+
+enum { CAPTURE_GROUP_MAX = 64 };
+
+/* How packets are divided among the rings of an interface. */
+enum capture_fanout { CAPTURE_FANOUT_CLIENT, CAPTURE_FANOUT_CHECKSUM, CAPTURE_FANOUT_QUEUE, CAPTURE_FANOUT_CPU };
+
+struct capture_ring_options {
+    const char *interface;
+    struct dns_filter filter; /* is_raw_ip is found out */
+    unsigned workers;         /* rings, 1 to CAPTURE_GROUP_MAX */
+    enum capture_fanout fanout;
+    unsigned group_id;  /* of the fanout group: no two interfaces of one network namespace may have the same */
+    size_t ring_bytes;  /* of each ring, 1 MiB at least */
+    bool promiscuous;
+};
+
+/* Opens an interface through AF_PACKET rings, one capture for each worker, in out[0..workers). No packet comes to two
+ * of them, none before the filter is in place. A borrow waits 100 ms at the most. An interface that goes down or away
+ * is waited for; each change is logged once. */
+int capture_open_rings(const struct capture_ring_options *options, struct capture **out, struct error *err);
 
 /* Name of the first interface that is up and not loopback, in `name`. */
 int capture_default_interface(char *name, size_t size, struct error *err);

@@ -16,9 +16,11 @@
 static int take_interface(void *config, const char *value, struct error *err)
 {
     struct config *c = config;
-    if (c->interface)
-        return error_set(err, "expected one interface, there is %s already", c->interface);
-    c->interface = value;
+    if (c->interfaces_count == CONFIG_INTERFACES_MAX)
+        return error_set(err, "expected at most %d interfaces", CONFIG_INTERFACES_MAX);
+    if (!*value)
+        return error_set(err, "expected the name of an interface");
+    c->interfaces[c->interfaces_count++] = value;
     return 0;
 }
 
@@ -71,7 +73,36 @@ static int take_workers(void *config, const char *value, struct error *err)
         n = cpus >= 2 ? (uint64_t)cpus / 2 : 1;
     }
     c->workers = n < CONFIG_WORKERS_MAX ? (unsigned)n : CONFIG_WORKERS_MAX;
-    c->workers_given = true;
+    return 0;
+}
+
+static int take_ring_size(void *config, const char *value, struct error *err)
+{
+    uint64_t mib;
+    if (parse_number(value, 1, 4096, &mib, err) != 0)
+        return -1;
+    ((struct config *)config)->ring_bytes = (size_t)mib << 20;
+    return 0;
+}
+
+static int take_fanout(void *config, const char *value, struct error *err)
+{
+    static const char *const names[] = {"client", "checksum", "queue", "cpu"};
+    struct config *c = config;
+    size_t i;
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(value, names[i]) == 0) {
+            c->fanout = (enum capture_fanout)i;
+            c->fanout_given = true;
+            return 0;
+        }
+    return error_set(err, "expected client, checksum, queue or cpu");
+}
+
+static int take_pin(void *config, const char *value, struct error *err)
+{
+    (void)value, (void)err;
+    ((struct config *)config)->pin = true;
     return 0;
 }
 
@@ -182,14 +213,18 @@ static int take_help(void *config, const char *value, struct error *err)
 
 static const struct option_row rows[] = {
     {'i', "interface", "IF", take_interface,
-     "capture live on this interface; without -i and -r: the first\none that is up and not loopback"},
+     "capture live on this interface, repeatable; without -i and\n-r: the first one that is up and not loopback"},
     {'r', "read", "FILE", take_file,
      "read a capture file: pcap or pcapng, plain or compressed\n(gzip, bzip2, xz, zstd, lz4), - = standard input; "
      "repeatable"},
     {'f', "filter", "EXPR", take_filter, "pcap expression instead of the built-in filter; ports are\nnot checked then"},
     {'u', "udp", "HOST[:PORT]", take_udp, "send to this collector; port 5300 by default; up to 10"},
     {'w', "write", "FILE", take_write, "write the datagrams to a pcap file, - = standard output"},
-    {'M', "workers", "N", take_workers, "N workers, 1 by default; 0 = half the CPUs"},
+    {'M', "workers", "N", take_workers, "N workers for each interface, 1 by default; 0 = half the CPUs"},
+    {0, "fanout", "MODE", take_fanout,
+     "how live workers share packets: client (address, the\ndefault), checksum (with -c), queue, cpu"},
+    {0, "ring-size", "MIB", take_ring_size, "memory of each live worker's ring, 64 by default"},
+    {0, "pin", NULL, take_pin, "keep each live worker on a CPU of its own"},
     {'m', "share", "I/N", take_share,
      "only share I of N of the traffic: IPv4 by client address,\nIPv6 by UDP checksum"},
     {'c', "balance-checksum", NULL, take_balance, "share IPv4 by UDP checksum too"},
@@ -275,7 +310,7 @@ static int check_paths(const struct config *config, struct error *err)
 
 static int check(struct config *config, struct error *err)
 {
-    if (config->files_count > 0 && config->interface)
+    if (config->files_count > 0 && config->interfaces_count > 0)
         return error_set(err, "options -i/--interface and -r/--read: expected only one of them");
     if (config->targets_count == 0 && !config->write_path)
         return error_set(err, "no output: expected -u/--udp HOST, -w/--write FILE or both");
@@ -284,8 +319,16 @@ static int check(struct config *config, struct error *err)
                          config->write_path);
     if (config->rate && config->files_count == 0)
         return error_set(err, "option --rate: expected -r/--read with it; live traffic cannot be slowed down");
-    if (config->files_count == 0 && config->workers > 1)
-        return error_set(err, "option -M/--workers %u: expected 1 for live capture", config->workers);
+    if (config->write_path && config->interfaces_count > 1)
+        return error_set(err, "option -w/--write %s: expected one interface, as the file has one sequence",
+                         config->write_path);
+    if (config->interfaces_count * config->workers > CONFIG_WORKERS_MAX)
+        return error_set(err, "option -M/--workers %u: expected at most %d over all interfaces", config->workers,
+                         CONFIG_WORKERS_MAX);
+    if (config->files_count == 0 && config->filter && config->workers > 1)
+        return error_set(err, "option -f/--filter: expected one worker (-M 1) with it on live traffic");
+    if (config->balance_checksum && !config->fanout_given)
+        config->fanout = CAPTURE_FANOUT_CHECKSUM;
     if (config->ports_count == 0)
         config->ports[config->ports_count++] = DNS_PORT;
     return check_paths(config, err);
@@ -295,6 +338,7 @@ int config_parse(struct config *config, int argc, char **argv, struct error *err
 {
     memset(config, 0, sizeof(*config));
     config->workers = 1;
+    config->ring_bytes = (size_t)CONFIG_RING_MIB << 20;
     config->promiscuous = true;
     if (options_parse(rows, argc, argv, config, err) != 0)
         return -1;

@@ -10,27 +10,34 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "capture/capture.h"
 #include "sink/sink.h"
 
 enum {
     CONFIG_PORTS_MAX = 10,
     CONFIG_FILES_MAX = 1024,
-    CONFIG_WORKERS_MAX = 64,
+    CONFIG_INTERFACES_MAX = 16,
+    CONFIG_WORKERS_MAX = CAPTURE_GROUP_MAX, /* over all interfaces */
+    CONFIG_RING_MIB = 64,
     DNS_PORT = 53,
     MDNS_PORT = 5353,
 };
 
 struct config {
     bool show_help, show_version;
-    const char *interface; /* -i, or chosen; NULL in file mode */
+    size_t interfaces_count; /* 0 in file mode */
+    const char *interfaces[CONFIG_INTERFACES_MAX];
     size_t files_count;
     const char *files[CONFIG_FILES_MAX];
     const char *filter;
     size_t targets_count;
     struct sink_target targets[SINK_COLLECTORS_MAX];
     const char *write_path;
-    unsigned workers;
-    bool workers_given;
+    unsigned workers; /* for each interface */
+    size_t ring_bytes; /* of each worker, live */
+    enum capture_fanout fanout;
+    bool fanout_given;
+    bool pin; /* each worker to a CPU */
     uint32_t share, shares; /* -m I/N: share is I-1; shares 0 = all */
     bool balance_checksum;
     uint32_t sample; /* keep 1 in this many; 0 = all */

@@ -1,83 +1,242 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Live mode: one worker on one interface. */
+ * Live mode: a thread for each worker, with a capture of its own. The main thread handles signals and prints; it takes
+ * no part in the packets. */
 #include <net/if.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "sensor/sensor.h"
+#include "sensor/summary.h"
 
-enum { STATS_US = 10 * SECOND_US, TICK_US = SECOND_US / 10, FILTER_SIZE = 1024 };
+enum {
+    STATS_US = 10 * SECOND_US,
+    TICK_US = SECOND_US / 10,
+    SUMMARY_US = 60 * SECOND_US,
+};
 
-/* UDP from one of the ports; fragments have a port only in the first. libpcap's `vlan` moves all that stands behind it
- * by one tag, so that the same test is written once for each depth. */
-static void build_filter(const struct config *config, char *text, size_t size)
+struct live_thread {
+    struct sensor *sensor;
+    struct worker *worker;
+    struct capture *capture;
+    unsigned index;
+    pthread_t thread;
+    bool has_started;
+    atomic_bool reopen;               /* SIGHUP came */
+    atomic_bool failed;               /* the capture broke */
+    counter received, dropped, if_dropped; /* of the kernel, as of the last tick */
+    int64_t next_tick_us, next_stats_us;
+};
+
+static unsigned add_ports(const struct config *c, uint16_t ports[CONFIG_PORTS_MAX + 1])
 {
-    char ports[FILTER_SIZE / 4] = "";
-    size_t used = 0, i;
-    for (i = 0; i < config->ports_count; i++)
-        used += (size_t)snprintf(ports + used, sizeof(ports) - used, "%sudp src port %u", i ? " or " : "",
-                                 config->ports[i]);
-    if (config->mdns)
-        snprintf(ports + used, sizeof(ports) - used, " or udp src port %d", MDNS_PORT);
-    snprintf(text, size, "(%s) or (vlan and ((%s) or (vlan and (%s))))", ports, ports, ports);
+    unsigned count = 0;
+    for (; count < c->ports_count; count++)
+        ports[count] = c->ports[count];
+    if (c->mdns)
+        ports[count++] = MDNS_PORT;
+    return count;
+}
+
+/* What AF_PACKET does not serve, or a filter that only libpcap can compile, goes through libpcap. */
+static int open_by_libpcap(struct sensor *sensor, const char *interface, struct error *err)
+{
+    const struct config *c = sensor->config;
+    struct capture_live_options options = {
+        .interface = interface, .filter = c->filter, .promiscuous = c->promiscuous};
+    if (c->workers > 1)
+        return error_set(err, "%s: only libpcap captures here, with one worker (-M 1)", interface);
+    return capture_open_live(&options, &sensor->captures[sensor->workers_wanted], err);
+}
+
+static int open_interface(struct sensor *sensor, unsigned number, struct error *err)
+{
+    const struct config *c = sensor->config;
+    const char *interface = c->interfaces_count > 0 ? c->interfaces[number] : sensor->default_interface;
+    uint16_t ports[CONFIG_PORTS_MAX + 1];
+    struct capture_ring_options options = {
+        .interface = interface,
+        .filter = {.ports = ports,
+                   .ports_count = add_ports(c, ports),
+                   .share = c->share,
+                   .shares = c->shares,
+                   .balance_checksum = c->balance_checksum},
+        .workers = c->workers,
+        .fanout = c->fanout,
+        .group_id = (unsigned)getpid() * 16 + number,
+        .ring_bytes = c->ring_bytes,
+        .promiscuous = c->promiscuous,
+    };
+    int result = c->filter || if_nametoindex(interface) == 0
+                     ? open_by_libpcap(sensor, interface, err)
+                     : capture_open_rings(&options, sensor->captures + sensor->workers_wanted, err);
+    if (result != 0)
+        return -1;
+    sensor->workers_wanted += c->workers;
+    log_line("capturing on %s with %u worker%s", interface, c->workers, c->workers > 1 ? "s" : "");
+    return 0;
 }
 
 int sensor_open_live(struct sensor *sensor, struct error *err)
 {
-    const struct config *c = sensor->config;
-    char interface[IF_NAMESIZE], filter[FILTER_SIZE];
-    struct capture_live_options options = {
-        .interface = c->interface, .filter = c->filter, .promiscuous = c->promiscuous};
-    if (!c->interface) {
-        if (capture_default_interface(interface, sizeof(interface), err) != 0)
-            return -1;
-        options.interface = interface;
-    }
-    if (!c->filter) {
-        build_filter(c, filter, sizeof(filter));
-        options.filter = filter;
-    }
-    if (capture_open_live(&options, &sensor->capture, err) != 0)
+    size_t i, count = sensor->config->interfaces_count;
+    if (count == 0 &&
+        capture_default_interface(sensor->default_interface, sizeof(sensor->default_interface), err) != 0)
         return -1;
-    log_line("capturing on %s", options.interface);
+    sensor->is_live = true;
+    sensor->workers_wanted = 0;
+    for (i = 0; i < (count ? count : 1); i++)
+        if (open_interface(sensor, (unsigned)i, err) != 0)
+            return -1;
     return 0;
 }
 
-/* Once every tick: what time alone brings about. */
-static void pass_time(struct sensor *sensor, int64_t now, int64_t *next_stats)
+/* What time alone brings about. Statistics of several workers do not leave together. */
+static void pass_time(struct live_thread *t, int64_t now)
 {
-    capture_stats(sensor->capture, &sensor->kernel);
-    worker_tick(sensor->workers[0], clock_unix_us());
-    if (now >= *next_stats) {
-        *next_stats = now + STATS_US;
-        worker_stats(sensor->workers[0], &sensor->kernel, clock_unix_us());
+    struct capture_stats kernel;
+    capture_stats(t->capture, &kernel);
+    atomic_store(&t->received, kernel.received);
+    atomic_store(&t->dropped, kernel.dropped);
+    atomic_store(&t->if_dropped, kernel.if_dropped);
+    t->next_tick_us = now + TICK_US;
+    worker_tick(t->worker, clock_unix_us());
+    if (now >= t->next_stats_us) {
+        t->next_stats_us = now + STATS_US - STATS_US / 20 + now % (STATS_US / 10);
+        worker_stats(t->worker, &kernel, clock_unix_us());
     }
-    if (atomic_exchange(sensor->signals->reload, false))
-        worker_reopen(sensor->workers[0]);
+    if (atomic_exchange(&t->reopen, false))
+        worker_reopen(t->worker);
+}
+
+/* After a stop the ring is drained: what the kernel has handed over by then is still taken, within a second. */
+static bool goes_on(const struct live_thread *t, int count, int64_t *stop_at)
+{
+    if (!atomic_load_explicit(t->sensor->signals->stop, memory_order_relaxed))
+        return true;
+    if (*stop_at == 0)
+        *stop_at = clock_monotonic_us() + SECOND_US;
+    return count > 0 && clock_monotonic_us() < *stop_at;
+}
+
+static void *run(void *context)
+{
+    struct live_thread *t = context;
+    struct packet packets[CAPTURE_BATCH];
+    struct capture_stats kernel;
+    struct error why;
+    int count = 1, i;
+    int64_t stop_at = 0;
+    t->next_stats_us = clock_monotonic_us() + STATS_US;
+    while (goes_on(t, count, &stop_at)) {
+        count = capture_borrow(t->capture, packets, CAPTURE_BATCH, &why);
+        if (count == CAPTURE_FAILED)
+            break;
+        for (i = 0; i < count; i++)
+            worker_packet(t->worker, &packets[i]);
+        int64_t now = clock_monotonic_us();
+        if (now >= t->next_tick_us)
+            pass_time(t, now);
+    }
+    if (count == CAPTURE_FAILED) {
+        log_line("error: %s", why.text);
+        atomic_store(&t->failed, true);
+    }
+    capture_stats(t->capture, &kernel);
+    pass_time(t, clock_monotonic_us());
+    worker_finish(t->worker);
+    worker_stats(t->worker, &kernel, clock_unix_us());
+    return NULL;
+}
+
+static void pin_thread(struct live_thread *t)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(t->index % (unsigned long)(cpus > 0 ? cpus : 1), &set);
+    if (pthread_setaffinity_np(t->thread, sizeof(set), &set) != 0)
+        log_line("warning: worker %u could not be kept on a CPU of its own", t->index);
+}
+
+/* Signals are for the main thread. */
+static int start_threads(struct sensor *sensor, struct live_thread *threads)
+{
+    sigset_t all, before;
+    unsigned i;
+    int result = 0;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (i = 0; i < sensor->workers_count && result == 0; i++) {
+        struct live_thread *t = &threads[i];
+        t->sensor = sensor;
+        t->worker = sensor->workers[i];
+        t->capture = sensor->captures[i];
+        t->index = i;
+        result = pthread_create(&t->thread, NULL, run, t);
+        t->has_started = result == 0;
+        if (t->has_started && sensor->config->pin)
+            pin_thread(t);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (result != 0)
+        log_line("error: cannot start a worker thread: %s; lower --workers", strerror(result));
+    return result == 0 ? 0 : -1;
+}
+
+/* Sums up what the threads have last seen. Returns true when one of them has failed. */
+static bool look_at_threads(struct sensor *sensor, const struct live_thread *threads)
+{
+    bool failed = false;
+    unsigned i;
+    memset(&sensor->kernel, 0, sizeof(sensor->kernel));
+    for (i = 0; i < sensor->workers_count; i++) {
+        sensor->kernel.received += counter_read(&threads[i].received);
+        sensor->kernel.dropped += counter_read(&threads[i].dropped);
+        sensor->kernel.if_dropped += counter_read(&threads[i].if_dropped);
+        failed |= atomic_load((atomic_bool *)(uintptr_t)&threads[i].failed);
+    }
+    return failed;
+}
+
+static bool watch(struct sensor *sensor, struct live_thread *threads)
+{
+    struct timespec tick = {.tv_nsec = TICK_US * 1000L};
+    int64_t next_summary = clock_monotonic_us() + SUMMARY_US;
+    bool failed = false;
+    unsigned i;
+    while (!sensor_check_signals(sensor) && !failed) {
+        (void)nanosleep(&tick, NULL); /* a signal ends it */
+        failed = look_at_threads(sensor, threads);
+        for (i = 0; i < sensor->workers_count && atomic_load(sensor->signals->reload); i++)
+            atomic_store(&threads[i].reopen, true);
+        atomic_store(sensor->signals->reload, false);
+        if (clock_monotonic_us() >= next_summary) {
+            next_summary += SUMMARY_US;
+            summary_log(sensor->workers, sensor->workers_count, &sensor->kernel);
+        }
+    }
+    return failed;
 }
 
 int sensor_run_live(struct sensor *sensor)
 {
-    struct packet packets[CAPTURE_BATCH];
-    struct error why;
-    int count = 0, i;
-    int64_t next_tick = 0, next_stats = clock_monotonic_us() + STATS_US;
-    while (!sensor_check_signals(sensor) &&
-           (count = capture_borrow(sensor->capture, packets, CAPTURE_BATCH, &why)) != CAPTURE_FAILED) {
-        for (i = 0; i < count; i++)
-            worker_packet(sensor->workers[0], &packets[i]);
-        int64_t now = clock_monotonic_us();
-        if (now >= next_tick || count == 0) {
-            next_tick = now + TICK_US;
-            pass_time(sensor, now, &next_stats);
-        }
-    }
-    if (count == CAPTURE_FAILED)
-        log_line("error: %s", why.text);
-    capture_stats(sensor->capture, &sensor->kernel);
-    worker_finish(sensor->workers[0]);
-    worker_stats(sensor->workers[0], &sensor->kernel, clock_unix_us());
-    return count == CAPTURE_FAILED ? -1 : 0;
+    struct live_thread threads[CONFIG_WORKERS_MAX];
+    unsigned i;
+    memset(threads, 0, sizeof(threads));
+    bool failed = start_threads(sensor, threads) != 0;
+    if (!failed)
+        failed = watch(sensor, threads);
+    atomic_store(sensor->signals->stop, true);
+    for (i = 0; i < sensor->workers_count; i++)
+        if (threads[i].has_started)
+            pthread_join(threads[i].thread, NULL);
+    (void)look_at_threads(sensor, threads);
+    return failed ? -1 : 0;
 }

@@ -20,15 +20,16 @@ int sensor_open(struct sensor *sensor, const struct config *config, const struct
 {
     memset(sensor, 0, sizeof(*sensor));
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    if (cpus > 0 && config->workers > (unsigned long)cpus)
-        log_line("warning: %u workers on %ld CPUs", config->workers, cpus);
+    sensor->workers_wanted = config->workers;
     sensor->config = config;
     sensor->signals = signals;
     if ((config->files_count > 0 ? find_files(config, err) : sensor_open_live(sensor, err)) != 0)
         return -1;
+    if (cpus > 0 && sensor->workers_wanted > (unsigned long)cpus)
+        log_line("warning: %u workers on %ld CPUs", sensor->workers_wanted, cpus);
     if (config->dump_bad_path && bad_file_open(config->dump_bad_path, &sensor->bad, err) != 0)
         return -1;
-    for (; sensor->workers_count < config->workers; sensor->workers_count++)
+    for (; sensor->workers_count < sensor->workers_wanted; sensor->workers_count++)
         if (worker_create(config, sensor->workers_count, sensor->bad, signals->stop,
                           &sensor->workers[sensor->workers_count], err) != 0)
             return -1;
@@ -37,20 +38,21 @@ int sensor_open(struct sensor *sensor, const struct config *config, const struct
 
 static const struct capture_stats *kernel_stats(const struct sensor *sensor)
 {
-    return sensor->capture ? &sensor->kernel : NULL;
+    return sensor->is_live ? &sensor->kernel : NULL;
 }
 
 bool sensor_check_signals(struct sensor *sensor)
 {
     if (atomic_exchange(sensor->signals->report, false))
-        (void)summary_log(sensor->workers, sensor->workers_count, kernel_stats(sensor));
+        summary_log(sensor->workers, sensor->workers_count, kernel_stats(sensor));
     return atomic_load(sensor->signals->stop);
 }
 
 int sensor_report(struct sensor *sensor)
 {
-    int result = summary_log(sensor->workers, sensor->workers_count, kernel_stats(sensor)) ? 0 : -1;
     unsigned i;
+    summary_log(sensor->workers, sensor->workers_count, kernel_stats(sensor));
+    int result = summary_check(sensor->workers, sensor->workers_count) ? 0 : -1;
     for (i = 0; i < sensor->workers_count; i++)
         if (worker_report(sensor->workers[i]) != 0)
             result = -1;
@@ -63,7 +65,8 @@ int sensor_close(struct sensor *sensor)
     for (i = 0; i < sensor->workers_count; i++)
         worker_destroy(sensor->workers[i]);
     sensor->workers_count = 0;
-    capture_close(sensor->capture);
+    for (i = 0; i < CONFIG_WORKERS_MAX; i++)
+        capture_close(sensor->captures[i]);
     int result = bad_file_close(sensor->bad);
     sensor->bad = NULL;
     return result;

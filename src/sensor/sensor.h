@@ -4,6 +4,7 @@
 #ifndef DNSFLOW_SENSOR_SENSOR_H
 #define DNSFLOW_SENSOR_SENSOR_H
 
+#include <net/if.h>
 #include <stdatomic.h>
 
 #include "capture/capture.h"
@@ -22,10 +23,12 @@ struct sensor {
     const struct config *config;
     const struct signals *signals;
     struct bad_file *bad;
-    unsigned workers_count;
+    unsigned workers_wanted, workers_count;
     struct worker *workers[CONFIG_WORKERS_MAX];
-    struct capture *capture;     /* live only */
-    struct capture_stats kernel; /* live: as of the last look */
+    bool is_live;
+    char default_interface[IF_NAMESIZE]; /* the one that was chosen for want of -i */
+    struct capture *captures[CONFIG_WORKERS_MAX]; /* live: one for each worker */
+    struct capture_stats kernel;                  /* live: sum over the captures, as of the last look */
 };
 
 /* Opens the live capture or looks for the files, then opens the outputs and makes the workers: what cannot start does
@@ -36,10 +39,10 @@ int sensor_open(struct sensor *sensor, const struct config *config, const struct
  * been said. */
 int sensor_run_files(struct sensor *sensor);
 
-/* Opens the interface of the configuration. Returns -1 with the cause. */
+/* Opens the interfaces of the configuration and sets how many workers they need. Returns -1 with the cause. */
 int sensor_open_live(struct sensor *sensor, struct error *err);
 
-/* Captures until a stop signal. Returns -1 if the capture broke, which has been said. */
+/* Captures until a stop signal, each worker in a thread. Returns -1 if a capture broke, which has been said. */
 int sensor_run_live(struct sensor *sensor);
 
 /* Prints the counters if SIGUSR1 came. Returns true when it is time to stop. */

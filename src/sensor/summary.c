@@ -48,7 +48,7 @@ static uint64_t list_reasons(const struct totals *t, enum drop_ledger ledger, ch
     return sum;
 }
 
-bool summary_log(struct worker *const *workers, unsigned count, const struct capture_stats *kernel)
+void summary_log(struct worker *const *workers, unsigned count, const struct capture_stats *kernel)
 {
     struct totals t;
     char frames[900], messages[900], notes[900];
@@ -67,8 +67,21 @@ bool summary_log(struct worker *const *workers, unsigned count, const struct cap
     log_line("messages: %" PRIu64 " parsed = %" PRIu64 " with a record + %" PRIu64 " dropped%s", t.messages_parsed,
              t.messages_with_record, message_drops, messages);
     log_line("output: %" PRIu64 " records%s", t.records, notes);
-    if (t.frames_seen == t.frames_delivered + frame_drops &&
-        t.messages_parsed == t.messages_with_record + message_drops)
+}
+
+bool summary_check(struct worker *const *workers, unsigned count)
+{
+    struct totals t;
+    uint64_t frame_drops = 0, message_drops = 0;
+    int i;
+    sum_up(workers, count, &t);
+    for (i = 0; i < DROP_REASON_COUNT; i++) {
+        if (drop_table[i].ledger == LEDGER_FRAME)
+            frame_drops += t.drops[i];
+        if (drop_table[i].ledger == LEDGER_MESSAGE)
+            message_drops += t.drops[i];
+    }
+    if (t.frames_seen == t.frames_delivered + frame_drops && t.messages_parsed == t.messages_with_record + message_drops)
         return true;
     log_line("error: the accounts do not balance; this is a defect, please report it");
     return false;

@@ -75,7 +75,6 @@ WRONG = [
     (["-u", "[]:5300"], "--udp []:5300"),
     (["-u", "x" * 2000 + ":1"], "--udp"),
     (["-i", "lo"], "--interface --read"),
-    (["-i", "lo", "-i", "eth0"], "--interface eth0"),
     (["-r"], "--read FILE"),
     (["-d"], "--dns-port PORT"),
     (["--udp"], "--udp HOST[:PORT]"),
@@ -105,7 +104,7 @@ def test_wrong_usage(options, words, tmp_path):
     (["-r", FILE], "--udp --write"),
     (["-r", FILE, "-M", "2", "-w", "x"], "--write x -M"),
     (["-i", "lo", "-w", "x", "--rate", "5"], "--rate --read"),
-    (["-i", "lo", "-u", "127.0.0.1", "-M", "2"], "--workers"),
+    (["-i", "lo", "-u", "127.0.0.1", "-M", "2", "-f", "udp"], "--filter"),
     ([], "--udp --write"),
 ], ids=lambda o: " ".join(o)[:40] if isinstance(o, list) else "")
 def test_options_that_do_not_fit(options, words, tmp_path):

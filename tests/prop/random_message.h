@@ -70,9 +70,8 @@ struct rdata_shape {
 static inline void random_rdata(struct chance *c, struct random_message *r, uint16_t type)
 {
     static const struct rdata_shape shapes[] = {
-        {1, 4, 0, 0},  {28, 16, 0, 0}, {5, 0, 1, 0},  {2, 0, 1, 0},  {12, 0, 1, 0}, {15, 2, 1, 0},
-        {6, 0, 2, 20}, {33, 6, 1, 0},  {39, 0, 1, 0}, {46, 18, 1, 9}, {47, 0, 1, 0},
-        {64, 2, 1, 0}, {65, 2, 1, 0},
+        {1, 4, 0, 0},  {28, 16, 0, 0}, {5, 0, 1, 0},   {2, 0, 1, 0},  {12, 0, 1, 0}, {15, 2, 1, 0}, {6, 0, 2, 20},
+        {33, 6, 1, 0}, {39, 0, 1, 0},  {46, 18, 1, 9}, {47, 0, 1, 0}, {64, 2, 1, 0}, {65, 2, 1, 0},
     };
     struct writer *out = &r->m.out;
     if (type == 16) {
@@ -159,8 +158,7 @@ static inline size_t random_message(struct chance *c, struct random_message *r)
 }
 
 /* Bits, a count, a length (where one is known), or the end. Returns the new length. */
-static inline size_t damage_message(struct chance *c, uint8_t *msg, size_t len, const size_t *length_at,
-                                    size_t lengths)
+static inline size_t damage_message(struct chance *c, uint8_t *msg, size_t len, const size_t *length_at, size_t lengths)
 {
     if (len == 0)
         return 0;
