@@ -81,7 +81,7 @@ BENCHES  := $(patsubst %.c,$(O)/%,$(wildcard bench/*.c))
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1)  $(2)")
 
-.PHONY: all programs tests check check-asan check-tsan bench fuzz fuzz-smoke lint fmt clean install uninstall \
+.PHONY: bench-live all programs tests check check-asan check-tsan bench fuzz fuzz-smoke lint fmt clean install uninstall \
         core check-core check-msan check-cross check-abi
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -177,6 +177,9 @@ fuzz:
 
 fuzz-smoke:
 	$(Q)for t in $(FUZZERS:$(O)/tests/fuzz/fuzz_%=%); do $(MAKE) fuzz T=$$t S=5 || exit 1; done
+
+bench-live: all $(BENCHES)
+	$(Q)bench/live $(O)
 
 bench: all $(BENCHES)
 	$(Q)bench/run $(O)

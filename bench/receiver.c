@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * receiver PORT IDLE_MS: takes DNSFlow datagrams on 127.0.0.1:PORT until none has come for IDLE_MS. Prints
+ * receiver PORT IDLE_MS [ADDRESS]: takes DNSFlow datagrams on ADDRESS:PORT, 127.0.0.1 by default, until none has come for IDLE_MS. Prints
  * "PORT" when it is ready, then "datagrams records lost", lost by gaps in the sequence. One source at a time. */
 #include <arpa/inet.h>
 #include <poll.h>
@@ -19,11 +19,12 @@ struct counts {
     uint32_t highest;
 };
 
-static int open_socket(unsigned short port)
+static int open_socket(unsigned short port, const char *where)
 {
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), size = BUFFER;
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+    if (inet_pton(AF_INET, where, &address.sin_addr) != 1)
+        return -1;
     if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) != 0)
         (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
     return bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 ? fd : -1;
@@ -47,10 +48,11 @@ int main(int argc, char **argv)
     struct mmsghdr messages[BATCH];
     struct iovec slices[BATCH];
     struct counts counts = {0};
-    int idle_ms = argc == 3 ? (int)strtoul(argv[2], NULL, 10) : 0;
-    int i, n, fd = argc == 3 ? open_socket((unsigned short)strtoul(argv[1], NULL, 10)) : -1;
+    int idle_ms = argc >= 3 ? (int)strtoul(argv[2], NULL, 10) : 0;
+    const char *where = argc == 4 ? argv[3] : "127.0.0.1";
+    int i, n, fd = argc >= 3 ? open_socket((unsigned short)strtoul(argv[1], NULL, 10), where) : -1;
     if (fd < 0) {
-        fprintf(stderr, "usage: receiver PORT IDLE_MS, with a free port\n");
+        fprintf(stderr, "usage: receiver PORT IDLE_MS [ADDRESS], with a free port\n");
         return 1;
     }
     memset(messages, 0, sizeof(messages));

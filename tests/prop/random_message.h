@@ -130,7 +130,26 @@ static inline void random_section(struct chance *c, struct random_message *r, si
         random_record(c, r, random_type(c, count_at == 6));
 }
 
-/* Returns the length. One in 400 has more CNAMEs than a record takes. */
+/* About as many CNAMEs as a record takes, and an address. The last target may be odd. */
+static inline void random_chain(struct chance *c, struct random_message *r)
+{
+    struct writer *out = &r->m.out;
+    size_t count = 250 + chance_below(c, 10);
+    store_be16(r->m.bytes + 6, (uint16_t)(count + 2));
+    random_record(c, r, TYPE_A);
+    for (; count > 0; count--) {
+        write_be16(out, 0xc00c);
+        write_be16(out, TYPE_CNAME);
+        write_be16(out, 1);
+        write_be32(out, 300);
+        write_be16(out, 4);
+        random_label(c, out, 2);
+        write_u8(out, 0);
+    }
+    random_record(c, r, TYPE_CNAME);
+}
+
+/* Returns the length. One in 200 has about as many CNAMEs as a record takes. */
 static inline size_t random_message(struct chance *c, struct random_message *r)
 {
     static const uint16_t qtypes[] = {TYPE_A, TYPE_A, TYPE_AAAA, TYPE_AAAA, TYPE_ANY};
@@ -144,11 +163,8 @@ static inline size_t random_message(struct chance *c, struct random_message *r)
         write_be16(&r->m.out, one_in(c, 20) ? chance_below(c, 300) : qtypes[chance_below(c, LEN(qtypes))]);
         write_be16(&r->m.out, 1);
     }
-    if (one_in(c, 400)) {
-        size_t count = 250 + chance_below(c, 20);
-        store_be16(r->m.bytes + 6, (uint16_t)count);
-        for (; count > 0; count--)
-            random_record(c, r, count % 50 ? TYPE_CNAME : TYPE_A);
+    if (one_in(c, 200)) {
+        random_chain(c, r);
     } else {
         random_section(c, r, 6, chance_below(c, 9));
     }

@@ -134,7 +134,8 @@ static bool note_pointers(struct walk *w, const struct traced *t, uint16_t type)
 static bool walk_target(const uint8_t *msg, size_t len, size_t at, size_t end, struct walk *w)
 {
     if (w->want.names_count == DNS_NAMES_MAX) {
-        if (!trace_name(msg, len, at).whole)
+        struct traced t = trace_name(msg, len, at);
+        if (!t.whole || t.to_start)
             note(w, NOT_FOLLOWED, TYPE_CNAME);
         if (skip_name(msg, end, at) == end)
             return true;
