@@ -58,7 +58,9 @@ enum drop_ledger { LEDGER_NONE, LEDGER_FRAME, LEDGER_MESSAGE, LEDGER_NOTE };
     X(SEND_REFUSED, "send_refused", NOTE, "port-unreachable replies from collectors") \
     X(SEND_LOST, "send_lost", NOTE, "datagrams that no retry could send, over all collectors") \
     X(WRITTEN, "written", NOTE, "datagrams written to the capture file") \
-    X(WRITE_LOST, "write_lost", NOTE, "datagrams that could not be written to the capture file")
+    X(WRITE_LOST, "write_lost", NOTE, "datagrams that could not be written to the capture file") \
+    X(SUPERPACKET, "superpacket", NOTE, "frames over the MTU: several datagrams in one, only the first is read") \
+    X(BACKLOG, "backlog", NOTE, "packets the kernel dropped before any capture, on the whole machine")
 /* clang-format on */
 
 enum drop_reason {

@@ -29,10 +29,10 @@
 #endif
 
 enum {
-    BLOCK = 1 << 20,   /* holds the largest frame several times; cost hardly changes from 64 KiB to 4 MiB */
-    FRAME = 2048,      /* only has to divide the block */
+    BLOCK = 1 << 20, /* holds the largest frame several times; cost hardly changes from 64 KiB to 4 MiB */
+    FRAME = 2048,    /* only has to divide the block */
     FROM_AT = (sizeof(struct tpacket3_hdr) + TPACKET_ALIGNMENT - 1) / TPACKET_ALIGNMENT * TPACKET_ALIGNMENT,
-    RETIRE_MS = 10,    /* a block that is not full is handed over after this */
+    RETIRE_MS = 10, /* a block that is not full is handed over after this */
     WAIT_MS = 100,
     LINK_ETHERNET = 1,
     LINK_RAW = 101,
@@ -55,7 +55,7 @@ struct afpacket {
     unsigned index; /* which of the group */
     uint16_t link_type;
     bool is_loopback, is_down;
-    uint32_t mtu;
+    uint32_t largest_frame; /* the MTU and its header with two tags */
     int64_t reopen_at_us;
     unsigned generation; /* of the fanout group: a new one for each opening */
     struct ring ring;
@@ -189,7 +189,7 @@ static int read_interface(struct afpacket *a, int fd, struct error *err)
     unsigned type = request.ifr_hwaddr.sa_family;
     a->is_loopback = type == ARPHRD_LOOPBACK;
     a->link_type = type == ARPHRD_ETHER || type == ARPHRD_LOOPBACK ? LINK_ETHERNET : LINK_RAW;
-    a->mtu = ioctl(fd, SIOCGIFMTU, &request) == 0 ? (uint32_t)request.ifr_mtu : 0;
+    a->largest_frame = ioctl(fd, SIOCGIFMTU, &request) == 0 ? (uint32_t)request.ifr_mtu + ETH_HLEN + 8 : UINT32_MAX;
     return 0;
 }
 
@@ -205,9 +205,10 @@ static int open_ring(struct afpacket *a, struct error *err)
         return -1;
     a->ring.fd = socket(AF_PACKET, (a->link_type == LINK_RAW ? SOCK_DGRAM : SOCK_RAW) | SOCK_CLOEXEC, 0);
     if (a->ring.fd < 0)
-        return errno == EPERM ? error_set(err, "%s: no permission to capture; run as root or give the program CAP_NET_RAW",
-                                          a->name)
-                              : fail(a, "cannot capture", err);
+        return errno == EPERM
+                   ? error_set(err, "%s: no permission to capture; run as root or give the program CAP_NET_RAW",
+                               a->name)
+                   : fail(a, "cannot capture", err);
     a->generation++;
     ignore_outgoing(a);
     if (refuse_all(a, a->ring.fd, err) != 0 || make_ring(a, err) != 0 || bind_to_interface(a, if_index, err) != 0 ||
@@ -281,6 +282,7 @@ static bool take_packet(struct afpacket *a, struct packet *out)
     __builtin_prefetch(out->bytes);
     __builtin_prefetch(out->bytes + 64);
     __builtin_prefetch(out->bytes + 128);
+    a->stats.super += head->tp_len > a->largest_frame;
     r->left--;
     r->at += head->tp_next_offset;
     if (head->tp_next_offset == 0)

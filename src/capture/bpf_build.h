@@ -15,7 +15,7 @@ struct bpf_build {
     struct sock_filter code[BPF_PROGRAM_MAX];
     unsigned short count;
     unsigned short labels_count;
-    unsigned short place[BPF_LABELS_MAX];  /* of each label, 0xffff = not placed */
+    unsigned short place[BPF_LABELS_MAX];   /* of each label, 0xffff = not placed */
     unsigned short target[BPF_PROGRAM_MAX]; /* label of each `ja`, 0xffff = none */
     bool failed;                            /* too long, or a label was never placed */
 };

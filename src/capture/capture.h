@@ -28,6 +28,7 @@ struct capture_stats {
     uint64_t received;   /* frames behind the kernel's filter, dropped ones included */
     uint64_t dropped;    /* of these, lost for want of room */
     uint64_t if_dropped; /* lost by the interface */
+    uint64_t super;      /* frames larger than the interface's MTU allows (segmentation offload) */
 };
 
 struct capture_ops {
@@ -62,8 +63,8 @@ struct capture_ring_options {
     struct dns_filter filter; /* is_raw_ip is found out */
     unsigned workers;         /* rings, 1 to CAPTURE_GROUP_MAX */
     enum capture_fanout fanout;
-    unsigned group_id;  /* of the fanout group: no two interfaces of one network namespace may have the same */
-    size_t ring_bytes;  /* of each ring, 1 MiB at least */
+    unsigned group_id; /* of the fanout group: no two interfaces of one network namespace may have the same */
+    size_t ring_bytes; /* of each ring, 1 MiB at least */
     bool promiscuous;
 };
 

@@ -223,7 +223,7 @@ void dns_fanout_build(bool by_checksum, struct bpf_build *out)
     if (by_checksum) {
         load(out, BPF_H, BPF_ABS, net + 6);
         bpf_jump_if(out, BPF_JSET, 0x3fff, ip4_address); /* fragments */
-        load(out, BPF_H, BPF_ABS, net + 26); /* options would shift it; any fixed place will do */
+        load(out, BPF_H, BPF_ABS, net + 26);             /* options would shift it; any fixed place will do */
         bpf_jump_if(out, BPF_JEQ, 0, ip4_address);
         return_hash(out);
     }

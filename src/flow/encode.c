@@ -321,6 +321,12 @@ void flow_encoder_set_start(struct dnsflow_encoder *encoder, uint32_t start_time
     encoder->options.start_time = start_time;
 }
 
+void flow_encoder_set_sample_rate(struct dnsflow_encoder *encoder, uint32_t sample_rate)
+{
+    dnsflow_encoder_flush(encoder);
+    encoder->options.sample_rate = sample_rate;
+}
+
 bool flow_encoder_open_since(const struct dnsflow_encoder *encoder, int64_t *time_us)
 {
     *time_us = encoder->first_time_us;

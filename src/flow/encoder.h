@@ -22,6 +22,10 @@ void flow_encoder_set_limit(struct dnsflow_encoder *encoder, size_t limit);
 /* Trailer: start of the sequence space. For a sensor that learns it from its first packet. */
 void flow_encoder_set_start(struct dnsflow_encoder *encoder, uint32_t start_time);
 
+/* Trailer: 1 message in this many is kept from now on, 0 = all. An open datagram leaves with the rate it was made at.
+ */
+void flow_encoder_set_sample_rate(struct dnsflow_encoder *encoder, uint32_t sample_rate);
+
 /* Capture time of the open datagram's first set. False: no datagram is open. */
 bool flow_encoder_open_since(const struct dnsflow_encoder *encoder, int64_t *time_us);
 

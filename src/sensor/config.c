@@ -140,6 +140,15 @@ static int take_sample(void *config, const char *value, struct error *err)
     return 0;
 }
 
+static int take_adaptive(void *config, const char *value, struct error *err)
+{
+    uint64_t n;
+    if (parse_number(value, 2, 65536, &n, err) != 0)
+        return -1;
+    ((struct config *)config)->adaptive_max = (uint32_t)n;
+    return 0;
+}
+
 static int take_no_promiscuous(void *config, const char *value, struct error *err)
 {
     (void)value, (void)err;
@@ -229,6 +238,8 @@ static const struct option_row rows[] = {
      "only share I of N of the traffic: IPv4 by client address,\nIPv6 by UDP checksum"},
     {'c', "balance-checksum", NULL, take_balance, "share IPv4 by UDP checksum too"},
     {'s', "sample", "N", take_sample, "keep 1 DNS message in N at random"},
+    {0, "adaptive-sample", "MAX", take_adaptive,
+     "live: while packets are lost keep 1 DNS message in 2, in 4,\nup to 1 in MAX"},
     {'p', "no-promiscuous", NULL, take_no_promiscuous, "do not put the interface into promiscuous mode"},
     {'P', "pidfile", "FILE", take_pid_file, "write the process id to this file and keep it locked"},
     {'d', "dns-port", "PORT", take_port, "UDP source port of DNS responses instead of 53; up to 10"},
@@ -317,6 +328,11 @@ static int check(struct config *config, struct error *err)
     if (config->write_path && config->workers > 1)
         return error_set(err, "option -w/--write %s: expected one worker (-M 1), as the file has one sequence",
                          config->write_path);
+    if (config->adaptive_max && config->files_count > 0)
+        return error_set(err, "option --adaptive-sample: expected -i/--interface; a file is never lost");
+    if (config->adaptive_max && config->sample > UINT32_MAX / config->adaptive_max)
+        return error_set(err, "option --adaptive-sample %u: expected at most %u with this --sample",
+                         config->adaptive_max, UINT32_MAX / config->sample);
     if (config->rate && config->files_count == 0)
         return error_set(err, "option --rate: expected -r/--read with it; live traffic cannot be slowed down");
     if (config->write_path && config->interfaces_count > 1)

@@ -33,14 +33,15 @@ struct config {
     size_t targets_count;
     struct sink_target targets[SINK_COLLECTORS_MAX];
     const char *write_path;
-    unsigned workers; /* for each interface */
+    unsigned workers;  /* for each interface */
     size_t ring_bytes; /* of each worker, live */
     enum capture_fanout fanout;
     bool fanout_given;
-    bool pin; /* each worker to a CPU */
+    bool pin;               /* each worker to a CPU */
     uint32_t share, shares; /* -m I/N: share is I-1; shares 0 = all */
     bool balance_checksum;
-    uint32_t sample; /* keep 1 in this many; 0 = all */
+    uint32_t sample;       /* keep 1 in this many; 0 = all */
+    uint32_t adaptive_max; /* under loss, up to 1 in this many of these; 0 = never */
     bool promiscuous;
     const char *pid_path;
     size_t ports_count;

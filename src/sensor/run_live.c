@@ -19,6 +19,7 @@ enum {
     STATS_US = 10 * SECOND_US,
     TICK_US = SECOND_US / 10,
     SUMMARY_US = 60 * SECOND_US,
+    CALM_US = 10 * SECOND_US, /* without loss until sampling is halved again */
 };
 
 struct live_thread {
@@ -28,10 +29,14 @@ struct live_thread {
     unsigned index;
     pthread_t thread;
     bool has_started;
-    atomic_bool reopen;               /* SIGHUP came */
-    atomic_bool failed;               /* the capture broke */
+    atomic_bool reopen;                    /* SIGHUP came */
+    atomic_bool failed;                    /* the capture broke */
     counter received, dropped, if_dropped; /* of the kernel, as of the last tick */
     int64_t next_tick_us, next_stats_us;
+    uint64_t backlog;          /* as of the last tick */
+    uint32_t sampling;         /* of --adaptive-sample, 1 = all */
+    int64_t calm_since_us;     /* no packet has been lost since */
+    struct capture_stats last; /* as of the last tick */
 };
 
 static unsigned add_ports(const struct config *c, uint16_t ports[CONFIG_PORTS_MAX + 1])
@@ -48,8 +53,7 @@ static unsigned add_ports(const struct config *c, uint16_t ports[CONFIG_PORTS_MA
 static int open_by_libpcap(struct sensor *sensor, const char *interface, struct error *err)
 {
     const struct config *c = sensor->config;
-    struct capture_live_options options = {
-        .interface = interface, .filter = c->filter, .promiscuous = c->promiscuous};
+    struct capture_live_options options = {.interface = interface, .filter = c->filter, .promiscuous = c->promiscuous};
     if (c->workers > 1)
         return error_set(err, "%s: only libpcap captures here, with one worker (-M 1)", interface);
     return capture_open_live(&options, &sensor->captures[sensor->workers_wanted], err);
@@ -86,8 +90,7 @@ static int open_interface(struct sensor *sensor, unsigned number, struct error *
 int sensor_open_live(struct sensor *sensor, struct error *err)
 {
     size_t i, count = sensor->config->interfaces_count;
-    if (count == 0 &&
-        capture_default_interface(sensor->default_interface, sizeof(sensor->default_interface), err) != 0)
+    if (count == 0 && capture_default_interface(sensor->default_interface, sizeof(sensor->default_interface), err) != 0)
         return -1;
     sensor->is_live = true;
     sensor->workers_wanted = 0;
@@ -95,6 +98,49 @@ int sensor_open_live(struct sensor *sensor, struct error *err)
         if (open_interface(sensor, (unsigned)i, err) != 0)
             return -1;
     return 0;
+}
+
+/* Packets that the kernel dropped on their way from the network card, before any capture saw them: the second column of
+ * softnet_stat, summed over the processors. The first worker counts them for all. */
+static uint64_t backlog_drops(void)
+{
+    FILE *file = fopen("/proc/net/softnet_stat", "re");
+    unsigned dropped;
+    uint64_t sum = 0;
+    while (file && fscanf(file, "%*x %x %*[^\n]", &dropped) == 1)
+        sum += dropped;
+    if (file)
+        fclose(file);
+    return sum;
+}
+
+static void note_backlog(struct live_thread *t)
+{
+    if (t->index > 0)
+        return;
+    uint64_t now = backlog_drops();
+    worker_note(t->worker, DROP_BACKLOG, now - t->backlog);
+    t->backlog = now;
+}
+
+/* --adaptive-sample: twice as sparse at each tick that saw a loss, half as sparse after 10 s without. */
+static void adapt_sampling(struct live_thread *t, const struct capture_stats *kernel, int64_t now)
+{
+    uint32_t max = t->sensor->config->adaptive_max, before = t->sampling;
+    if (max == 0)
+        return;
+    if (kernel->dropped > t->last.dropped) {
+        t->calm_since_us = now;
+        t->sampling = t->sampling > max / 2 ? max : t->sampling * 2;
+    } else if (t->sampling > 1 && now - t->calm_since_us >= CALM_US) {
+        t->calm_since_us = now;
+        t->sampling /= 2;
+    }
+    if (t->sampling == before)
+        return;
+    log_line("worker %u: keeps 1 DNS message in %u, %s", t->index, t->sampling,
+             t->sampling > before ? "as packets are lost" : "as none is lost any more");
+    worker_set_sampling(t->worker, t->sampling, kernel, clock_unix_us());
 }
 
 /* What time alone brings about. Statistics of several workers do not leave together. */
@@ -106,6 +152,10 @@ static void pass_time(struct live_thread *t, int64_t now)
     atomic_store(&t->dropped, kernel.dropped);
     atomic_store(&t->if_dropped, kernel.if_dropped);
     t->next_tick_us = now + TICK_US;
+    adapt_sampling(t, &kernel, now);
+    worker_note(t->worker, DROP_SUPERPACKET, kernel.super - t->last.super);
+    note_backlog(t);
+    t->last = kernel;
     worker_tick(t->worker, clock_unix_us());
     if (now >= t->next_stats_us) {
         t->next_stats_us = now + STATS_US - STATS_US / 20 + now % (STATS_US / 10);
@@ -134,6 +184,8 @@ static void *run(void *context)
     int count = 1, i;
     int64_t stop_at = 0;
     t->next_stats_us = clock_monotonic_us() + STATS_US;
+    t->sampling = 1;
+    t->backlog = backlog_drops();
     while (goes_on(t, count, &stop_at)) {
         count = capture_borrow(t->capture, packets, CAPTURE_BATCH, &why);
         if (count == CAPTURE_FAILED)

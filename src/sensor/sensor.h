@@ -26,7 +26,7 @@ struct sensor {
     unsigned workers_wanted, workers_count;
     struct worker *workers[CONFIG_WORKERS_MAX];
     bool is_live;
-    char default_interface[IF_NAMESIZE]; /* the one that was chosen for want of -i */
+    char default_interface[IF_NAMESIZE];          /* the one that was chosen for want of -i */
     struct capture *captures[CONFIG_WORKERS_MAX]; /* live: one for each worker */
     struct capture_stats kernel;                  /* live: sum over the captures, as of the last look */
 };

@@ -81,7 +81,8 @@ bool summary_check(struct worker *const *workers, unsigned count)
         if (drop_table[i].ledger == LEDGER_MESSAGE)
             message_drops += t.drops[i];
     }
-    if (t.frames_seen == t.frames_delivered + frame_drops && t.messages_parsed == t.messages_with_record + message_drops)
+    if (t.frames_seen == t.frames_delivered + frame_drops &&
+        t.messages_parsed == t.messages_with_record + message_drops)
         return true;
     log_line("error: the accounts do not balance; this is a defect, please report it");
     return false;

@@ -25,7 +25,8 @@ struct worker {
     bool is_stale;        /* the encoder's settings are to be looked at before the next record */
     int64_t now_us;       /* capture time of the last packet */
     uint64_t random;
-    uint64_t paced; /* messages since paced_since_us */
+    uint32_t sample; /* 1 message in this many is kept, 0 = all */
+    uint64_t paced;  /* messages since paced_since_us */
     int64_t paced_since_us;
     struct counters counters;
     struct extract extract;
@@ -95,6 +96,7 @@ int worker_create(const struct config *config, unsigned index, struct bad_file *
     w->config = config;
     w->bad = bad;
     w->stop = stop;
+    w->sample = config->sample;
     w->random = 0x9e3779b97f4a7c15u + index; /* reproducible from files; must not be 0 */
     if (config->files_count == 0 && getrandom(&w->random, sizeof(w->random), GRND_NONBLOCK) < 0)
         w->random ^= (uint64_t)clock_monotonic_us();
@@ -170,7 +172,7 @@ static enum drop_reason take_message(struct worker *w, const struct packet *pack
     counter_add(&w->counters.messages_parsed, 1);
     if (w->config->rate)
         pace(w);
-    if (w->config->sample && next_random(w) % w->config->sample != 0)
+    if (w->sample && next_random(w) % w->sample != 0)
         return DROP_SAMPLED;
     enum drop_reason why = extract_message(&w->extract, udp, packet->time_us,
                                            w->config->mdns && udp->src_port == MDNS_PORT, w->encoder, &w->counters);
@@ -257,12 +259,25 @@ void worker_stats(struct worker *worker, const struct capture_stats *kernel, int
         .pkts_received = (uint32_t)(kernel ? kernel->received : captured),
         .pkts_dropped = (uint32_t)(kernel ? kernel->dropped : 0),
         .pkts_ifdropped = (uint32_t)(kernel ? kernel->if_dropped : 0),
-        .sample_rate = worker->config->sample,
+        .sample_rate = worker->sample,
     };
     adjust_encoder(worker, now_us);
     (void)dnsflow_encoder_stats(worker->encoder, &stats, now_us, counters, count);
     set_open_window(worker);
     worker_tick(worker, now_us);
+}
+
+void worker_set_sampling(struct worker *worker, uint32_t rate, const struct capture_stats *kernel, int64_t now_us)
+{
+    uint32_t fixed = worker->config->sample ? worker->config->sample : 1;
+    worker->sample = rate * fixed > 1 ? rate * fixed : 0;
+    flow_encoder_set_sample_rate(worker->encoder, worker->sample);
+    worker_stats(worker, kernel, now_us);
+}
+
+void worker_note(struct worker *worker, enum drop_reason reason, uint64_t n)
+{
+    counter_add(&worker->counters.drops[reason], n);
 }
 
 void worker_finish(struct worker *worker)

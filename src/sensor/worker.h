@@ -28,6 +28,12 @@ void worker_tick(struct worker *worker, int64_t now_us);
 /* Sends the statistics datagram. */
 void worker_stats(struct worker *worker, const struct capture_stats *kernel, int64_t now_us);
 
+/* Keeps 1 message in `rate` from now on, on top of --sample; a statistics datagram says so. */
+void worker_set_sampling(struct worker *worker, uint32_t rate, const struct capture_stats *kernel, int64_t now_us);
+
+/* Counts `n` things that a LEDGER_NOTE reason stands for. From the worker's own thread. */
+void worker_note(struct worker *worker, enum drop_reason reason, uint64_t n);
+
 /* Sends what is open and, in file mode with --extended, the statistics. */
 void worker_finish(struct worker *worker);
 
