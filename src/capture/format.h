@@ -5,6 +5,7 @@
 #define DNSFLOW_CAPTURE_FORMAT_H
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "net/packet.h"
@@ -13,6 +14,21 @@ enum {
     RECORD_CAPTURED_MAX = 256 * 1024, /* bytes of a frame; libpcap's limit too */
     BLOCK_MAX = 1024 * 1024,          /* bytes of a pcapng block that has to be read, not just passed over */
 };
+
+/* A number in the byte order of the file; `swapped` when that is not this machine's. */
+static inline uint32_t file_u32(bool swapped, const uint8_t *p)
+{
+    uint32_t v;
+    memcpy(&v, p, sizeof(v));
+    return swapped ? __builtin_bswap32(v) : v;
+}
+
+static inline uint16_t file_u16(bool swapped, const uint8_t *p)
+{
+    uint16_t v;
+    memcpy(&v, p, sizeof(v));
+    return swapped ? __builtin_bswap16(v) : v;
+}
 
 /* Both formats lend the same way: they fill packets[0..max) from the `left` bytes at hand and return their number.
  * *used gets the bytes these took, blocks without a packet included; it may be more than are at hand when the last

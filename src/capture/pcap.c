@@ -9,20 +9,6 @@
 #include "base/clock.h"
 #include "capture/format.h"
 
-static uint32_t number32(const struct pcap_format *format, const uint8_t *p)
-{
-    uint32_t v;
-    memcpy(&v, p, sizeof(v));
-    return format->swapped ? __builtin_bswap32(v) : v;
-}
-
-static uint16_t number16(const struct pcap_format *format, const uint8_t *p)
-{
-    uint16_t v;
-    memcpy(&v, p, sizeof(v));
-    return format->swapped ? __builtin_bswap16(v) : v;
-}
-
 int pcap_format_open(struct pcap_format *format, const uint8_t *head, struct error *err)
 {
     uint32_t magic;
@@ -36,11 +22,11 @@ int pcap_format_open(struct pcap_format *format, const uint8_t *head, struct err
         return error_set(err, "not a capture: neither pcap nor pcapng, plain or compressed");
     format->nanoseconds = magic == 0xa1b23c4d;
     format->record_header = magic == 0xa1b2cd34 ? 24 : 16;
-    unsigned major = number16(format, head + 4), minor = number16(format, head + 6);
+    unsigned major = file_u16(format->swapped, head + 4), minor = file_u16(format->swapped, head + 6);
     if (major != 2)
         return error_set(err, "pcap version %u.%u is not known; 2.x is", major, minor);
     format->minor = (uint16_t)minor;
-    format->link_type = (uint16_t)number32(format, head + 20);
+    format->link_type = (uint16_t)file_u32(format->swapped, head + 20);
     return 0;
 }
 
@@ -51,8 +37,8 @@ int pcap_lend(const struct pcap_format *format, const uint8_t *at, size_t left, 
     int count;
     for (count = 0; count < max && (size_t)(end - at) >= format->record_header; count++) {
         struct packet *out = &packets[count];
-        uint32_t seconds = number32(format, at), fraction = number32(format, at + 4);
-        uint32_t captured = number32(format, at + 8), wire = number32(format, at + 12);
+        uint32_t seconds = file_u32(format->swapped, at), fraction = file_u32(format->swapped, at + 4);
+        uint32_t captured = file_u32(format->swapped, at + 8), wire = file_u32(format->swapped, at + 12);
         if (format->minor < 3 || (format->minor == 3 && captured > wire)) {
             uint32_t swap = captured;
             captured = wire;

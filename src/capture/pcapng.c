@@ -39,20 +39,6 @@ struct block {
     struct error *err;
 };
 
-static uint32_t number32(const struct pcapng_format *format, const uint8_t *p)
-{
-    uint32_t v;
-    memcpy(&v, p, sizeof(v));
-    return format->swapped ? __builtin_bswap32(v) : v;
-}
-
-static uint16_t number16(const struct pcapng_format *format, const uint8_t *p)
-{
-    uint16_t v;
-    memcpy(&v, p, sizeof(v));
-    return format->swapped ? __builtin_bswap16(v) : v;
-}
-
 static enum record_kind broken(struct error *err, const char *text)
 {
     error_set(err, "%s", text);
@@ -85,15 +71,16 @@ static int64_t to_us(uint64_t units, const struct pcapng_interface *interface)
 static void read_interface_options(struct block *b, size_t at, struct pcapng_interface *interface)
 {
     while (at + 4 <= b->body_len) {
-        unsigned code = number16(b->format, b->body + at);
-        size_t len = number16(b->format, b->body + at + 2);
+        unsigned code = file_u16(b->format->swapped, b->body + at);
+        size_t len = file_u16(b->format->swapped, b->body + at + 2);
         at += 4;
         if (code == 0 || len > b->body_len - at)
             return;
         if (code == OPTION_TSRESOL && len >= 1)
             interface->resolution = b->body[at];
         if (code == OPTION_TSOFFSET && len >= 8) {
-            uint64_t low = number32(b->format, b->body + at), high = number32(b->format, b->body + at + 4);
+            uint64_t low = file_u32(b->format->swapped, b->body + at),
+                     high = file_u32(b->format->swapped, b->body + at + 4);
             uint64_t seconds =
                 b->format->swapped == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) ? low << 32 | high : high << 32 | low;
             interface->offset_us = (int64_t)(seconds * SECOND_US);
@@ -118,8 +105,8 @@ static enum record_kind read_interface(struct block *b)
     }
     struct pcapng_interface *interface = &f->interfaces[f->interfaces_count++];
     memset(interface, 0, sizeof(*interface));
-    interface->link_type = number16(f, b->body);
-    interface->snap_len = number32(f, b->body + 4);
+    interface->link_type = file_u16(f->swapped, b->body);
+    interface->snap_len = file_u32(f->swapped, b->body + 4);
     interface->resolution = 6;
     read_interface_options(b, 8, interface);
     return RECORD_OTHER;
@@ -135,7 +122,7 @@ static enum record_kind fill_packet(struct block *b, size_t interface, const uin
         return broken(b->err, "a packet claims more captured bytes than its block holds");
     const struct pcapng_interface *in = &f->interfaces[interface];
     if (time)
-        f->last_time_us = to_us((uint64_t)number32(f, time) << 32 | number32(f, time + 4), in);
+        f->last_time_us = to_us((uint64_t)file_u32(f->swapped, time) << 32 | file_u32(f->swapped, time + 4), in);
     b->out->bytes = b->body + data_at;
     b->out->captured_len = captured;
     b->out->wire_len = wire;
@@ -151,8 +138,9 @@ static enum record_kind read_packet(struct block *b, uint32_t type)
     const struct pcapng_format *f = b->format;
     if (b->body_len < 20)
         return broken(b->err, "a packet block is too short");
-    size_t interface = type == BLOCK_PACKET ? number16(f, b->body) : number32(f, b->body);
-    return fill_packet(b, interface, b->body + 4, number32(f, b->body + 12), number32(f, b->body + 16), 20);
+    size_t interface = type == BLOCK_PACKET ? file_u16(f->swapped, b->body) : file_u32(f->swapped, b->body);
+    return fill_packet(b, interface, b->body + 4, file_u32(f->swapped, b->body + 12),
+                       file_u32(f->swapped, b->body + 16), 20);
 }
 
 /* wire length 4 | data; from interface 0, cut at its snap length */
@@ -160,7 +148,7 @@ static enum record_kind read_simple_packet(struct block *b)
 {
     if (b->body_len < 4)
         return broken(b->err, "a packet block is too short");
-    uint32_t wire = number32(b->format, b->body), captured = wire;
+    uint32_t wire = file_u32(b->format->swapped, b->body), captured = wire;
     if (b->format->interfaces_count > 0) {
         uint32_t snap_len = b->format->interfaces[0].snap_len;
         if (snap_len > 0 && captured > snap_len)
@@ -174,7 +162,7 @@ static enum record_kind read_section(struct block *b)
 {
     if (b->body_len < 16)
         return broken(b->err, "a section header is too short");
-    if (number16(b->format, b->body + 4) != 1)
+    if (file_u16(b->format->swapped, b->body + 4) != 1)
         return broken(b->err, "pcapng of a version other than 1.x");
     b->format->interfaces_count = 0;
     return RECORD_OTHER;
@@ -192,7 +180,7 @@ static bool block_length(struct pcapng_format *format, const uint8_t *at, uint32
             return false;
         format->swapped = magic != SECTION_MAGIC;
     }
-    *len = number32(format, at + 4);
+    *len = file_u32(format->swapped, at + 4);
     if (*len < BLOCK_OVERHEAD || *len > UINT32_MAX - 3)
         return false;
     *len = (*len + 3) & ~3u;
@@ -207,7 +195,7 @@ static enum record_kind read_block(struct pcapng_format *format, const uint8_t *
         return RECORD_SHORT;
     if (!block_length(format, at, &len))
         return broken(err, "a block header is damaged");
-    uint32_t type = number32(format, at);
+    uint32_t type = file_u32(format->swapped, at);
     *used = len;
     if (type != BLOCK_SECTION && type != BLOCK_INTERFACE && type != BLOCK_PACKET && type != BLOCK_SIMPLE &&
         type != BLOCK_ENHANCED)
@@ -216,7 +204,7 @@ static enum record_kind read_block(struct pcapng_format *format, const uint8_t *
         return broken(err, "a block claims more than 1 MiB");
     if (left < len)
         return RECORD_SHORT;
-    if (((number32(format, at + len - 4) + 3) & ~3u) != len)
+    if (((file_u32(format->swapped, at + len - 4) + 3) & ~3u) != len)
         return broken(err, "the two lengths of a block differ");
     struct block b = {format, at + BLOCK_HEADER, len - BLOCK_OVERHEAD, out, err};
     switch (type) {
