@@ -11,11 +11,11 @@
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -23,41 +23,41 @@
 #include "base/log.h"
 #include "capture/capture.h"
 #include "capture/dns_filter.h"
+#include "capture/interface.h"
+#include "capture/ring.h"
 
 #ifndef PACKET_FANOUT_FLAG_IGNORE_OUTGOING
 #define PACKET_FANOUT_FLAG_IGNORE_OUTGOING 0x4000
 #endif
 
 enum {
-    BLOCK = 1 << 20, /* holds the largest frame several times; cost hardly changes from 64 KiB to 4 MiB */
-    FRAME = 2048,    /* only has to divide the block */
-    FROM_AT = (sizeof(struct tpacket3_hdr) + TPACKET_ALIGNMENT - 1) / TPACKET_ALIGNMENT * TPACKET_ALIGNMENT,
-    RETIRE_MS = 10, /* a block that is not full is handed over after this */
     WAIT_MS = 100,
     LINK_ETHERNET = 1,
     LINK_RAW = 101,
     REOPEN_US = SECOND_US, /* between attempts to find an interface again */
 };
 
-struct ring {
-    int fd; /* -1: the interface is gone */
-    uint8_t *map;
-    size_t map_size;
-    unsigned blocks, block; /* how many, and the one being lent */
-    uint8_t *at;            /* the next packet in it, NULL = none has been taken from it yet */
-    unsigned left;          /* packets in it that have not been lent */
-    bool holds_block;
+/* What the sockets of one interface share. They are reopened by their own threads, after an interface has come back. */
+struct group {
+    pthread_mutex_t lock; /* over everything below */
+    unsigned users;       /* captures that have it */
+    unsigned if_index;    /* that the fanout group below is for; a new interface gets a new one */
+    unsigned fanout_id;   /* given by the kernel, as process ids repeat from container to container */
+    unsigned joined;
 };
 
 struct afpacket {
     struct capture_ring_options options;
+    uint16_t ports[CAPTURE_PORTS_MAX]; /* of options.filter, which is needed again when the interface comes back */
+    struct group *group;
     char name[IF_NAMESIZE];
     unsigned index; /* which of the group */
     uint16_t link_type;
     bool is_loopback, is_down;
     uint32_t largest_frame; /* the MTU and its header with two tags */
     int64_t reopen_at_us;
-    unsigned generation; /* of the fanout group: a new one for each opening */
+    unsigned joined_index; /* interface whose fanout group it is in, 0 = none */
+    bool has_started;      /* the real filter is in place */
     struct ring ring;
     struct capture_stats stats;
     uint64_t if_dropped_at_start;
@@ -88,25 +88,8 @@ static int refuse_all(const struct afpacket *a, int fd, struct error *err)
 
 static int make_ring(struct afpacket *a, struct error *err)
 {
-    struct ring *r = &a->ring;
-    int version = TPACKET_V3;
-    r->blocks = (unsigned)(a->options.ring_bytes / BLOCK);
-    struct tpacket_req3 request = {.tp_block_size = BLOCK,
-                                   .tp_block_nr = r->blocks,
-                                   .tp_frame_size = FRAME,
-                                   .tp_frame_nr = BLOCK / FRAME * r->blocks,
-                                   .tp_retire_blk_tov = RETIRE_MS};
-    r->map_size = (size_t)BLOCK * r->blocks;
-    if (setsockopt(r->fd, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)) != 0)
-        return fail(a, "this kernel has no TPACKET_V3", err);
-    if (setsockopt(r->fd, SOL_PACKET, PACKET_RX_RING, &request, sizeof(request)) != 0)
-        return fail(a, "cannot make a ring; lower --ring-size", err);
-    r->map = mmap(NULL, r->map_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, r->fd, 0);
-    if (r->map == MAP_FAILED) {
-        r->map = NULL;
-        return fail(a, "cannot map the ring; lower --ring-size", err);
-    }
-    return 0;
+    const char *what = ring_make(&a->ring, a->options.ring_bytes);
+    return what ? fail(a, what, err) : 0;
 }
 
 /* Binding to an interface that is down succeeds, and leaves the error in SO_ERROR: it will come up. */
@@ -118,10 +101,7 @@ static int bind_to_interface(struct afpacket *a, unsigned if_index, struct error
     socklen_t len = sizeof(cause);
     if (bind(a->ring.fd, (struct sockaddr *)&address, sizeof(address)) != 0)
         return fail(a, "cannot bind", err);
-    if (getsockopt(a->ring.fd, SOL_SOCKET, SO_ERROR, &cause, &len) == 0 && cause == ENETDOWN && !a->is_down) {
-        a->is_down = true;
-        log_line("interface %s: down; waiting for it to come up", a->name);
-    }
+    a->is_down = getsockopt(a->ring.fd, SOL_SOCKET, SO_ERROR, &cause, &len) == 0 && cause == ENETDOWN;
     return 0;
 }
 
@@ -134,28 +114,81 @@ static void ignore_outgoing(const struct afpacket *a)
         (void)setsockopt(a->ring.fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on));
 }
 
-static int join_group(struct afpacket *a, struct error *err)
+static int set_fanout(struct afpacket *a, unsigned id, unsigned flags)
 {
-    static const int modes[] = {[CAPTURE_FANOUT_CLIENT] = PACKET_FANOUT_CBPF,
-                                [CAPTURE_FANOUT_CHECKSUM] = PACKET_FANOUT_CBPF,
-                                [CAPTURE_FANOUT_QUEUE] = PACKET_FANOUT_QM,
-                                [CAPTURE_FANOUT_CPU] = PACKET_FANOUT_CPU};
-    unsigned id = (a->options.group_id + a->generation * 251u) & 0xffff;
-    int value = (int)(id | (unsigned)modes[a->options.fanout] << 16);
-    int incoming = value | (a->is_loopback ? PACKET_FANOUT_FLAG_IGNORE_OUTGOING << 16 : 0);
-    if (a->options.workers < 2)
-        return 0;
-    if (setsockopt(a->ring.fd, SOL_PACKET, PACKET_FANOUT, &incoming, sizeof(incoming)) != 0 &&
-        setsockopt(a->ring.fd, SOL_PACKET, PACKET_FANOUT, &value, sizeof(value)) != 0)
-        return fail(a, "cannot share it among workers (PACKET_FANOUT)", err);
-    if (modes[a->options.fanout] != PACKET_FANOUT_CBPF)
-        return 0;
+    static const unsigned modes[] = {[CAPTURE_FANOUT_CLIENT] = PACKET_FANOUT_CBPF,
+                                     [CAPTURE_FANOUT_CHECKSUM] = PACKET_FANOUT_CBPF,
+                                     [CAPTURE_FANOUT_QUEUE] = PACKET_FANOUT_QM,
+                                     [CAPTURE_FANOUT_CPU] = PACKET_FANOUT_CPU};
+    int value = (int)(id | (modes[a->options.fanout] | flags) << 16);
+    return setsockopt(a->ring.fd, SOL_PACKET, PACKET_FANOUT, &value, sizeof(value));
+}
+
+static int set_fanout_program(struct afpacket *a)
+{
     struct bpf_build program;
+    if (a->options.fanout != CAPTURE_FANOUT_CLIENT && a->options.fanout != CAPTURE_FANOUT_CHECKSUM)
+        return 0;
     dns_fanout_build(a->options.fanout == CAPTURE_FANOUT_CHECKSUM, &program);
     struct sock_fprog code = {.len = program.count, .filter = program.code};
-    if (setsockopt(a->ring.fd, SOL_PACKET, PACKET_FANOUT_DATA, &code, sizeof(code)) != 0)
-        return fail(a, "cannot set how workers share it (PACKET_FANOUT_DATA)", err);
+    return setsockopt(a->ring.fd, SOL_PACKET, PACKET_FANOUT_DATA, &code, sizeof(code));
+}
+
+/* The first to come makes the fanout group, the others join it. */
+static int join_fanout(struct afpacket *a, unsigned if_index)
+{
+    struct group *g = a->group;
+    unsigned lo = a->is_loopback ? PACKET_FANOUT_FLAG_IGNORE_OUTGOING : 0;
+    bool is_first = g->if_index != if_index;
+    unsigned id = is_first ? 0 : g->fanout_id, unique = is_first ? PACKET_FANOUT_FLAG_UNIQUEID : 0;
+    int value = 0;
+    socklen_t len = sizeof(value);
+    if (set_fanout(a, id, unique | lo) != 0 && (lo == 0 || set_fanout(a, id, unique) != 0))
+        return -1;
+    if (set_fanout_program(a) != 0)
+        return -1;
+    if (is_first) {
+        if (getsockopt(a->ring.fd, SOL_PACKET, PACKET_FANOUT, &value, &len) != 0)
+            return -1;
+        g->if_index = if_index;
+        g->fanout_id = (unsigned)value & 0xffff;
+        g->joined = 0;
+    }
+    g->joined++;
+    a->joined_index = if_index;
     return 0;
+}
+
+/* The last to leave lets the next one make a new group. */
+static void leave_fanout(struct afpacket *a)
+{
+    struct group *g = a->group;
+    pthread_mutex_lock(&g->lock);
+    if (a->joined_index != 0 && a->joined_index == g->if_index && --g->joined == 0)
+        g->if_index = 0;
+    a->joined_index = 0;
+    pthread_mutex_unlock(&g->lock);
+}
+
+static int join_group(struct afpacket *a, unsigned if_index, struct error *err)
+{
+    if (a->options.workers < 2)
+        return 0;
+    pthread_mutex_lock(&a->group->lock);
+    int result = join_fanout(a, if_index);
+    pthread_mutex_unlock(&a->group->lock);
+    return result == 0 ? 0 : fail(a, "cannot be shared among workers (PACKET_FANOUT)", err);
+}
+
+/* Whether every socket of the group is in its place. */
+static bool is_complete(const struct afpacket *a)
+{
+    if (a->options.workers < 2)
+        return true;
+    pthread_mutex_lock(&a->group->lock);
+    bool complete = a->group->joined == a->options.workers;
+    pthread_mutex_unlock(&a->group->lock);
+    return complete;
 }
 
 static int set_promiscuous(struct afpacket *a, unsigned if_index, struct error *err)
@@ -168,14 +201,10 @@ static int set_promiscuous(struct afpacket *a, unsigned if_index, struct error *
     return 0;
 }
 
-static void close_ring(struct ring *r)
+static void close_socket(struct afpacket *a)
 {
-    if (r->map)
-        munmap(r->map, r->map_size);
-    if (r->fd >= 0)
-        close(r->fd);
-    memset(r, 0, sizeof(*r));
-    r->fd = -1;
+    leave_fanout(a);
+    ring_close(&a->ring);
 }
 
 /* What kind of frames the interface gives: Ethernet, or (cooked down by SOCK_DGRAM) bare IP packets. */
@@ -209,11 +238,11 @@ static int open_ring(struct afpacket *a, struct error *err)
                    ? error_set(err, "%s: no permission to capture; run as root or give the program CAP_NET_RAW",
                                a->name)
                    : fail(a, "cannot capture", err);
-    a->generation++;
+    a->has_started = false;
     ignore_outgoing(a);
     if (refuse_all(a, a->ring.fd, err) != 0 || make_ring(a, err) != 0 || bind_to_interface(a, if_index, err) != 0 ||
-        join_group(a, err) != 0 || set_promiscuous(a, if_index, err) != 0) {
-        close_ring(&a->ring);
+        join_group(a, if_index, err) != 0 || set_promiscuous(a, if_index, err) != 0) {
+        close_socket(a);
         return -1;
     }
     return 0;
@@ -230,154 +259,30 @@ static int start(struct afpacket *a, struct error *err)
     if (set_program(a, a->ring.fd, &a->program, err) != 0)
         return -1;
     (void)setsockopt(a->ring.fd, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof(on));
+    a->has_started = true;
     return 0;
 }
 
 /* ---- lending ---- */
 
-static struct tpacket_block_desc *block_of(const struct ring *r)
-{
-    return (struct tpacket_block_desc *)(void *)(r->map + (size_t)r->block * BLOCK);
-}
-
-static void release_block(struct ring *r)
-{
-    if (!r->holds_block)
-        return;
-    __atomic_store_n(&block_of(r)->hdr.bh1.block_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
-    r->block = (r->block + 1) % r->blocks;
-    r->holds_block = false;
-}
-
-/* Takes the next block if the kernel has handed it over. */
-static bool take_block(struct ring *r)
-{
-    struct tpacket_hdr_v1 *head = &block_of(r)->hdr.bh1;
-    if (!(__atomic_load_n(&head->block_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER))
-        return false;
-    r->holds_block = true;
-    r->left = head->num_pkts;
-    r->at = (uint8_t *)head - offsetof(struct tpacket_block_desc, hdr) + head->offset_to_first_pkt;
-    return true;
-}
-
-/* Fills *out from the packet at r->at and moves on. False: not for us, or the ring's numbers lead out of the block. */
+/* Fills *out from the next packet of the block. False: not for us, or the block is damaged. */
 static bool take_packet(struct afpacket *a, struct packet *out)
 {
-    struct ring *r = &a->ring;
-    const uint8_t *end = r->map + (size_t)(r->block + 1) * BLOCK;
-    const struct tpacket3_hdr *head = (const struct tpacket3_hdr *)(const void *)r->at;
-    const struct sockaddr_ll *from = (const struct sockaddr_ll *)(const void *)(r->at + FROM_AT);
-    bool is_copy = a->is_loopback && from->sll_pkttype == PACKET_OUTGOING; /* lo shows each packet twice */
-    if (r->at + sizeof(*head) > end || (size_t)(end - r->at) < (size_t)head->tp_mac + head->tp_snaplen) {
-        r->left = 0;
+    struct ring_packet from;
+    if (!ring_next(&a->ring, &from))
         return false;
-    }
-    out->bytes = r->at + (a->link_type == LINK_RAW ? head->tp_net : head->tp_mac);
-    out->captured_len = head->tp_snaplen;
-    out->wire_len = head->tp_len;
-    out->time_us = (int64_t)head->tp_sec * SECOND_US + head->tp_nsec / 1000;
+    out->bytes = a->link_type == LINK_RAW ? from.net : from.frame;
+    out->captured_len = from.head->tp_snaplen;
+    out->wire_len = from.head->tp_len;
+    out->time_us = (int64_t)from.head->tp_sec * SECOND_US + from.head->tp_nsec / 1000;
     out->link_type = a->link_type;
     /* The sender's processor has these lines; they come while the batch is still being made. */
     __builtin_prefetch(out->bytes);
     __builtin_prefetch(out->bytes + 64);
     __builtin_prefetch(out->bytes + 128);
-    a->stats.super += head->tp_len > a->largest_frame;
-    r->left--;
-    r->at += head->tp_next_offset;
-    if (head->tp_next_offset == 0)
-        r->left = 0;
-    return !is_copy;
-}
-
-static void note_state(struct afpacket *a, bool is_down)
-{
-    if (a->is_down != is_down)
-        log_line("interface %s: %s", a->name, is_down ? "down; waiting for it to come up" : "up again");
-    a->is_down = is_down;
-}
-
-/* After an error of poll: down heals by itself; an interface that is gone is opened anew once it is there again. */
-static void look_at_interface(struct afpacket *a)
-{
-    int cause = 0;
-    socklen_t len = sizeof(cause);
-    struct sockaddr_ll address;
-    socklen_t address_len = sizeof(address);
-    if (getsockopt(a->ring.fd, SOL_SOCKET, SO_ERROR, &cause, &len) == 0 && cause == ENETDOWN)
-        note_state(a, true);
-    if (getsockname(a->ring.fd, (struct sockaddr *)&address, &address_len) == 0 && address.sll_ifindex > 0)
-        return;
-    log_line("interface %s: gone; waiting for it to come back", a->name);
-    close_ring(&a->ring);
-}
-
-static void try_reopen(struct afpacket *a)
-{
-    struct error why;
-    int64_t now = clock_monotonic_us();
-    if (now < a->reopen_at_us) {
-        (void)poll(NULL, 0, WAIT_MS);
-        return;
-    }
-    a->reopen_at_us = now + REOPEN_US;
-    if (open_ring(a, &why) != 0)
-        return;
-    if (start(a, &why) != 0) {
-        close_ring(&a->ring);
-        return;
-    }
-    log_line("interface %s: back, capturing again", a->name);
-}
-
-static void wait_for_packets(struct afpacket *a)
-{
-    struct pollfd ready = {.fd = a->ring.fd, .events = POLLIN};
-    if (poll(&ready, 1, WAIT_MS) > 0 && (ready.revents & POLLERR))
-        look_at_interface(a);
-}
-
-static int borrow(void *self, struct packet *packets, int max, struct error *err)
-{
-    struct afpacket *a = self;
-    int count = 0;
-    (void)err;
-    if (a->ring.fd < 0) {
-        try_reopen(a);
-        return CAPTURE_IDLE;
-    }
-    if (a->ring.left == 0) {
-        release_block(&a->ring);
-        if (!take_block(&a->ring)) {
-            wait_for_packets(a);
-            return CAPTURE_IDLE;
-        }
-        note_state(a, false);
-    }
-    while (a->ring.left > 0 && count < max)
-        count += take_packet(a, &packets[count]);
-    return count;
-}
-
-/* A number out of the interface's statistics in sysfs, 0 if it is not to be had. */
-static uint64_t read_counter(const char *interface, const char *name)
-{
-    char path[128];
-    unsigned long long value = 0;
-    snprintf(path, sizeof(path), "/sys/class/net/%s/statistics/%s", interface, name);
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return 0;
-    if (fscanf(file, "%llu", &value) != 1)
-        value = 0;
-    fclose(file);
-    return value;
-}
-
-static uint64_t interface_drops(const char *interface)
-{
-    return read_counter(interface, "rx_dropped") + read_counter(interface, "rx_missed_errors") +
-           read_counter(interface, "rx_fifo_errors");
+    a->stats.super += from.head->tp_len > a->largest_frame;
+    a->stats.lent++;
+    return !(a->is_loopback && from.is_outgoing); /* lo shows each packet twice */
 }
 
 /* The kernel's counters begin anew at each reading, and count dropped packets as received. */
@@ -395,7 +300,113 @@ static void stats(void *self, struct capture_stats *out)
         if (drops >= a->if_dropped_at_start)
             a->stats.if_dropped = drops - a->if_dropped_at_start;
     }
-    *out = a->stats;
+    if (out)
+        *out = a->stats;
+}
+
+/* One of the group speaks for all. */
+static void say(const struct afpacket *a, const char *what)
+{
+    if (a->index == 0)
+        log_line("interface %s: %s", a->name, what);
+}
+
+static void note_down(struct afpacket *a)
+{
+    if (!a->is_down)
+        say(a, "down; waiting for it to come up");
+    a->is_down = true;
+}
+
+/* While it is down: it heals by itself, and one that is gone is opened anew once it is there again. */
+static void look_at_interface(struct afpacket *a)
+{
+    struct sockaddr_ll address = {.sll_ifindex = -1};
+    socklen_t len = sizeof(address);
+    struct ifreq request;
+    if (getsockname(a->ring.fd, (struct sockaddr *)&address, &len) == 0 && address.sll_ifindex <= 0) {
+        say(a, "gone; waiting for it to come back");
+        stats(a, NULL);
+        close_socket(a);
+        a->is_down = false;
+        return;
+    }
+    memset(&request, 0, sizeof(request));
+    snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", a->name);
+    if (ioctl(a->ring.fd, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP)) {
+        say(a, "up again");
+        a->is_down = false;
+    }
+}
+
+static void try_reopen(struct afpacket *a)
+{
+    struct error why;
+    int64_t now = clock_monotonic_us();
+    if (now < a->reopen_at_us) {
+        (void)poll(NULL, 0, WAIT_MS);
+        return;
+    }
+    a->reopen_at_us = now + REOPEN_US;
+    if (open_ring(a, &why) == 0)
+        say(a, "back, capturing again");
+}
+
+/* A ring that has been reopened waits for the others of its group, as it would take what is theirs. */
+static void try_start(struct afpacket *a)
+{
+    struct error why;
+    if (!is_complete(a))
+        (void)poll(NULL, 0, RING_RETIRE_MS);
+    else if (start(a, &why) != 0)
+        close_socket(a);
+}
+
+static void wait_for_packets(struct afpacket *a)
+{
+    struct pollfd ready = {.fd = a->ring.fd, .events = POLLIN};
+    int cause = 0;
+    socklen_t len = sizeof(cause);
+    if (poll(&ready, 1, WAIT_MS) > 0 && (ready.revents & POLLERR) &&
+        getsockopt(a->ring.fd, SOL_SOCKET, SO_ERROR, &cause, &len) == 0 && cause == ENETDOWN)
+        note_down(a);
+    if (a->is_down)
+        look_at_interface(a);
+}
+
+static int borrow(void *self, struct packet *packets, int max, struct error *err)
+{
+    struct afpacket *a = self;
+    int count = 0;
+    (void)err;
+    if (a->ring.fd < 0)
+        try_reopen(a);
+    else if (!a->has_started)
+        try_start(a);
+    if (!a->has_started || a->ring.fd < 0)
+        return CAPTURE_IDLE;
+    if (a->ring.left == 0) {
+        ring_release(&a->ring);
+        if (!ring_take(&a->ring)) {
+            wait_for_packets(a);
+            if (a->ring.fd < 0 || !ring_take(&a->ring))
+                return CAPTURE_IDLE;
+        }
+    }
+    while (a->ring.left > 0 && count < max)
+        count += take_packet(a, &packets[count]);
+    return count;
+}
+
+static void leave_group(struct group *group)
+{
+    pthread_mutex_lock(&group->lock);
+    bool is_last = --group->users == 0;
+    pthread_mutex_unlock(&group->lock);
+    if (!is_last)
+        return;
+    pthread_mutex_destroy(&group->lock);
+    free(group);
 }
 
 static void close_afpacket(void *self)
@@ -403,25 +414,38 @@ static void close_afpacket(void *self)
     struct afpacket *a = self;
     if (!a)
         return;
-    close_ring(&a->ring);
+    close_socket(a);
+    leave_group(a->group);
     free(a);
 }
 
-static int open_one(const struct capture_ring_options *options, unsigned index, struct afpacket **out,
-                    struct error *err)
+static int open_one(const struct capture_ring_options *options, struct group *group, unsigned index,
+                    struct afpacket **out, struct error *err)
 {
     struct afpacket *a = calloc(1, sizeof(*a));
     if (!a)
         return error_set(err, "%s: out of memory", options->interface);
+    pthread_mutex_lock(&group->lock);
+    group->users++;
+    pthread_mutex_unlock(&group->lock);
     a->options = *options;
-    a->index = index;
+    a->group = group;
     a->ring.fd = -1;
+    if (options->filter.ports_count > CAPTURE_PORTS_MAX) {
+        close_afpacket(a);
+        return error_set(err, "%s: more than %d ports", options->interface, CAPTURE_PORTS_MAX);
+    }
+    memcpy(a->ports, options->filter.ports, options->filter.ports_count * sizeof(a->ports[0]));
+    a->options.filter.ports = a->ports;
+    a->index = index;
     snprintf(a->name, sizeof(a->name), "%s", options->interface);
     if (open_ring(a, err) != 0) {
         close_afpacket(a);
         return -1;
     }
     a->if_dropped_at_start = interface_drops(a->name);
+    if (a->is_down)
+        say(a, "down; waiting for it to come up");
     *out = a;
     return 0;
 }
@@ -429,22 +453,28 @@ static int open_one(const struct capture_ring_options *options, unsigned index, 
 int capture_open_rings(const struct capture_ring_options *options, struct capture **out, struct error *err)
 {
     static const struct capture_ops ops = {.borrow = borrow, .stats = stats, .close = close_afpacket};
-    struct afpacket *group[CAPTURE_GROUP_MAX] = {NULL};
+    struct afpacket *rings[CAPTURE_GROUP_MAX] = {NULL};
+    struct group *group = calloc(1, sizeof(*group));
     unsigned i, made = 0;
     int result = 0;
+    if (!group)
+        return error_set(err, "%s: out of memory", options->interface);
+    pthread_mutex_init(&group->lock, NULL);
+    group->users = 1; /* this function, until all is done */
     for (i = 0; i < options->workers && result == 0; i++)
-        result = open_one(options, i, &group[i], err);
+        result = open_one(options, group, i, &rings[i], err);
     for (i = 0; i < options->workers && result == 0; i++)
-        result = start(group[i], err);
+        result = start(rings[i], err);
     for (; made < options->workers && result == 0; made++) {
-        result = capture_create(&ops, group[made], &out[made], err);
-        group[made] = NULL;
+        result = capture_create(&ops, rings[made], &out[made], err);
+        rings[made] = NULL;
     }
-    if (result == 0)
-        return 0;
-    for (i = 0; i < options->workers; i++)
-        close_afpacket(group[i]);
-    for (i = 0; i + 1 < made; i++)
+    leave_group(group);
+    for (i = 0; i < options->workers && result != 0; i++)
+        close_afpacket(rings[i]);
+    for (i = 0; i + 1 < made && result != 0; i++) {
         capture_close(out[i]);
-    return -1;
+        out[i] = NULL;
+    }
+    return result;
 }

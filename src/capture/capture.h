@@ -28,6 +28,7 @@ struct capture_stats {
     uint64_t received;   /* frames behind the kernel's filter, dropped ones included */
     uint64_t dropped;    /* of these, lost for want of room */
     uint64_t if_dropped; /* lost by the interface */
+    uint64_t lent;       /* frames taken out of a ring, 0 = not a ring: received = lent + dropped once it is empty */
     uint64_t super;      /* frames larger than the interface's MTU allows (segmentation offload) */
 };
 
@@ -53,7 +54,7 @@ struct capture_live_options {
 /* Opens an interface through libpcap. A borrow waits 100 ms at the most. */
 int capture_open_live(const struct capture_live_options *options, struct capture **out, struct error *err);
 
-enum { CAPTURE_GROUP_MAX = 64 };
+enum { CAPTURE_GROUP_MAX = 64, CAPTURE_PORTS_MAX = 16 };
 
 /* How packets are divided among the rings of an interface. */
 enum capture_fanout { CAPTURE_FANOUT_CLIENT, CAPTURE_FANOUT_CHECKSUM, CAPTURE_FANOUT_QUEUE, CAPTURE_FANOUT_CPU };
@@ -63,15 +64,20 @@ struct capture_ring_options {
     struct dns_filter filter; /* is_raw_ip is found out */
     unsigned workers;         /* rings, 1 to CAPTURE_GROUP_MAX */
     enum capture_fanout fanout;
-    unsigned group_id; /* of the fanout group: no two interfaces of one network namespace may have the same */
     size_t ring_bytes; /* of each ring, 1 MiB at least */
     bool promiscuous;
 };
+
+/* Whether capture_open_rings() can read this interface. */
+bool capture_has_rings(const char *interface);
 
 /* Opens an interface through AF_PACKET rings, one capture for each worker, in out[0..workers). No packet comes to two
  * of them, none before the filter is in place. A borrow waits 100 ms at the most. An interface that goes down or away
  * is waited for; each change is logged once. */
 int capture_open_rings(const struct capture_ring_options *options, struct capture **out, struct error *err);
+
+/* Appends "; there are: ..." with the names of the interfaces to an error about one. */
+void capture_add_interfaces(struct error *err);
 
 /* Name of the first interface that is up and not loopback, in `name`. */
 int capture_default_interface(char *name, size_t size, struct error *err);

@@ -212,34 +212,55 @@ static void return_hash(struct bpf_build *b)
     bpf_put(b, BPF_RET | BPF_A, 0);
 }
 
+/* An IPv4 packet at `at`. Options would shift the checksum; any fixed place will do then. */
+static void hash_ip4(struct bpf_build *b, bool by_checksum, unsigned at)
+{
+    unsigned short by_address = bpf_label(b);
+    if (by_checksum) {
+        load(b, BPF_H, BPF_ABS, at + 6);
+        bpf_jump_if(b, BPF_JSET, 0x3fff, by_address); /* fragments */
+        load(b, BPF_H, BPF_ABS, at + 26);
+        bpf_jump_if(b, BPF_JEQ, 0, by_address);
+        return_hash(b);
+    }
+    bpf_place(b, by_address);
+    load(b, BPF_W, BPF_ABS, at + 16);
+    return_hash(b);
+}
+
+static void hash_ip6(struct bpf_build *b, bool by_checksum, unsigned at)
+{
+    unsigned short by_address = bpf_label(b);
+    if (by_checksum) {
+        load(b, BPF_B, BPF_ABS, at + 6);
+        bpf_jump_unless(b, BPF_JEQ, UDP, by_address);
+        load(b, BPF_H, BPF_ABS, at + 46);
+        return_hash(b);
+    }
+    bpf_place(b, by_address);
+    load(b, BPF_W, BPF_ABS, at + 36);
+    return_hash(b);
+}
+
+/* The network header of a received packet is behind the tag that the kernel has taken off; further tags lie in it. */
 void dns_fanout_build(bool by_checksum, struct bpf_build *out)
 {
-    const unsigned net = (unsigned)SKF_NET_OFF;
+    unsigned at = (unsigned)SKF_NET_OFF;
+    int tags;
     bpf_begin(out);
-    unsigned short ip6 = bpf_label(out), ip4_address = bpf_label(out);
-    load(out, BPF_B, BPF_ABS, net);
-    bpf_put(out, BPF_ALU | BPF_AND | BPF_K, 0xf0);
-    bpf_jump_if(out, BPF_JEQ, 0x60, ip6);
-    if (by_checksum) {
-        load(out, BPF_H, BPF_ABS, net + 6);
-        bpf_jump_if(out, BPF_JSET, 0x3fff, ip4_address); /* fragments */
-        load(out, BPF_H, BPF_ABS, net + 26);             /* options would shift it; any fixed place will do */
-        bpf_jump_if(out, BPF_JEQ, 0, ip4_address);
-        return_hash(out);
+    load(out, BPF_W, BPF_ABS, (unsigned)(SKF_AD_OFF + SKF_AD_PROTOCOL));
+    for (tags = 0; tags <= 2; tags++, at += 4) {
+        unsigned short ip6 = bpf_label(out), tag = bpf_label(out);
+        bpf_jump_if(out, BPF_JEQ, 0x86dd, ip6);
+        bpf_jump_if(out, BPF_JEQ, 0x8100, tag);
+        bpf_jump_if(out, BPF_JEQ, 0x88a8, tag);
+        bpf_jump_if(out, BPF_JEQ, 0x9100, tag);
+        hash_ip4(out, by_checksum, at);
+        bpf_place(out, ip6);
+        hash_ip6(out, by_checksum, at);
+        bpf_place(out, tag);
+        load(out, BPF_H, BPF_ABS, at + 2);
     }
-    bpf_place(out, ip4_address);
-    load(out, BPF_W, BPF_ABS, net + 16);
-    return_hash(out);
-    bpf_place(out, ip6);
-    unsigned short ip6_address = bpf_label(out);
-    if (by_checksum) {
-        load(out, BPF_B, BPF_ABS, net + 6);
-        bpf_jump_unless(out, BPF_JEQ, UDP, ip6_address);
-        load(out, BPF_H, BPF_ABS, net + 46);
-        return_hash(out);
-    }
-    bpf_place(out, ip6_address);
-    load(out, BPF_W, BPF_ABS, net + 36);
-    return_hash(out);
+    bpf_put(out, BPF_RET | BPF_K, 0); /* more tags than the filter lets pass */
     (void)bpf_finish(out);
 }

@@ -94,7 +94,7 @@ static void close_live(void *self)
 }
 
 /* "; there are: eth0 lo" behind the error, so that a typing error shows. */
-static void add_interfaces(struct error *err)
+void capture_add_interfaces(struct error *err)
 {
     struct if_nameindex *all = if_nameindex(), *i;
     size_t used = strlen(err->text);
@@ -121,7 +121,7 @@ static int activate(struct live_capture *live, const struct capture_live_options
         const char *detail = pcap_geterr(live->pcap);
         error_set(err, "%s: %s", options->interface, *detail ? detail : pcap_statustostr(result));
         if (result == PCAP_ERROR_NO_SUCH_DEVICE)
-            add_interfaces(err);
+            capture_add_interfaces(err);
         return -1;
     }
     if (pcap_setnonblock(live->pcap, 1, text) != 0)

@@ -16,10 +16,14 @@
 static int take_interface(void *config, const char *value, struct error *err)
 {
     struct config *c = config;
+    size_t i;
     if (c->interfaces_count == CONFIG_INTERFACES_MAX)
         return error_set(err, "expected at most %d interfaces", CONFIG_INTERFACES_MAX);
     if (!*value)
         return error_set(err, "expected the name of an interface");
+    for (i = 0; i < c->interfaces_count; i++)
+        if (strcmp(c->interfaces[i], value) == 0)
+            return error_set(err, "expected each interface once");
     c->interfaces[c->interfaces_count++] = value;
     return 0;
 }

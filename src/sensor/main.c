@@ -84,7 +84,8 @@ int main(int argc, char **argv)
     if (config.pid_path && (pid_fd = pid_file_lock(config.pid_path, &why)) < 0)
         return fail(&why, 1);
     catch_signals();
-    process_limit_memory((MEMORY_MIB + config.workers * (size_t)MEMORY_WORKER_MIB) << 20);
+    size_t workers = config.workers * (config.interfaces_count ? config.interfaces_count : 1);
+    process_limit_memory((MEMORY_MIB + workers * MEMORY_WORKER_MIB) << 20);
     int status = run(&config);
     if (pid_fd >= 0)
         close(pid_fd);

@@ -54,8 +54,11 @@ static int open_by_libpcap(struct sensor *sensor, const char *interface, struct 
 {
     const struct config *c = sensor->config;
     struct capture_live_options options = {.interface = interface, .filter = c->filter, .promiscuous = c->promiscuous};
-    if (c->workers > 1)
-        return error_set(err, "%s: only libpcap captures here, with one worker (-M 1)", interface);
+    if (c->workers > 1) {
+        error_set(err, "%s: no such interface, and only one worker (-M 1) for what libpcap alone captures", interface);
+        capture_add_interfaces(err);
+        return -1;
+    }
     return capture_open_live(&options, &sensor->captures[sensor->workers_wanted], err);
 }
 
@@ -73,11 +76,10 @@ static int open_interface(struct sensor *sensor, unsigned number, struct error *
                    .balance_checksum = c->balance_checksum},
         .workers = c->workers,
         .fanout = c->fanout,
-        .group_id = (unsigned)getpid() * 16 + number,
         .ring_bytes = c->ring_bytes,
         .promiscuous = c->promiscuous,
     };
-    int result = c->filter || if_nametoindex(interface) == 0
+    int result = c->filter || !capture_has_rings(interface)
                      ? open_by_libpcap(sensor, interface, err)
                      : capture_open_rings(&options, sensor->captures + sensor->workers_wanted, err);
     if (result != 0)
@@ -170,9 +172,21 @@ static bool goes_on(const struct live_thread *t, int count, int64_t *stop_at)
 {
     if (!atomic_load_explicit(t->sensor->signals->stop, memory_order_relaxed))
         return true;
-    if (*stop_at == 0)
+    if (*stop_at == 0) {
         *stop_at = clock_monotonic_us() + SECOND_US;
+        return true;
+    }
     return count > 0 && clock_monotonic_us() < *stop_at;
+}
+
+/* What came in under load after the last look is not taken any more: it is lost in the ring. */
+static void leave_rest(struct live_thread *t, struct capture_stats *kernel)
+{
+    if (kernel->lent == 0)
+        return;
+    kernel->dropped = kernel->received - kernel->lent;
+    atomic_store(&t->received, kernel->received);
+    atomic_store(&t->dropped, kernel->dropped);
 }
 
 static void *run(void *context)
@@ -200,8 +214,9 @@ static void *run(void *context)
         log_line("error: %s", why.text);
         atomic_store(&t->failed, true);
     }
-    capture_stats(t->capture, &kernel);
     pass_time(t, clock_monotonic_us());
+    capture_stats(t->capture, &kernel);
+    leave_rest(t, &kernel);
     worker_finish(t->worker);
     worker_stats(t->worker, &kernel, clock_unix_us());
     return NULL;
