@@ -281,9 +281,9 @@ static bool watch(struct sensor *sensor, struct live_thread *threads)
     while (!sensor_check_signals(sensor) && !failed) {
         (void)nanosleep(&tick, NULL); /* a signal ends it */
         failed = look_at_threads(sensor, threads);
-        for (i = 0; i < sensor->workers_count && atomic_load(sensor->signals->reload); i++)
+        bool reload = atomic_exchange(sensor->signals->reload, false);
+        for (i = 0; i < sensor->workers_count && reload; i++)
             atomic_store(&threads[i].reopen, true);
-        atomic_store(sensor->signals->reload, false);
         if (clock_monotonic_us() >= next_summary) {
             next_summary += SUMMARY_US;
             summary_log(sensor->workers, sensor->workers_count, &sensor->kernel);
