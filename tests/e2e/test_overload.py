@@ -2,6 +2,7 @@
 """What a live sensor says and does when packets are lost or come as superpackets."""
 
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -22,6 +23,8 @@ def ip(*arguments):
 @pytest.fixture
 def veth():
     """A veth pair in the namespace of the test; nothing but the test sends on it."""
+    if not shutil.which("ip"):
+        pytest.skip("needs iproute2")
     near, far = "dfn%d" % (os.getpid() % 100000), "dff%d" % (os.getpid() % 100000)
     made = ip("link", "add", near, "type", "veth", "peer", "name", far)
     if made.returncode != 0:
