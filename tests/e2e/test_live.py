@@ -28,14 +28,16 @@ libc = ctypes.CDLL(None, use_errno=True)
 def why_not():
     if os.geteuid() != 0:
         return "capturing needs root"
-    if not shutil.which("ip"):
-        return "there is no program ip"
+    for program in ("ip", "sysctl"):
+        if not shutil.which(program):
+            return "there is no program " + program
     name = "dnsflow-%d" % os.getpid()
     made = run(["ip", "netns", "add", name])
     if made.status != 0:
         return "no network namespaces: " + made.err.strip()
+    entered = run(["ip", "netns", "exec", name, "true"])
     run(["ip", "netns", "del", name])
-    return None
+    return None if entered.status == 0 else "network namespaces cannot be entered: " + entered.err.strip()
 
 
 WHY_NOT = why_not()
