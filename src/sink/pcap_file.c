@@ -58,21 +58,30 @@ static void write_file_header(struct writer *out)
     write_host32(out, 0); /* LINKTYPE_NULL */
 }
 
+static inline uint64_t add_carried(uint64_t sum, uint64_t word)
+{
+    bool carry = __builtin_add_overflow(sum, word, &sum);
+    return sum + carry;
+}
+
+static inline uint64_t add_pair(uint64_t sum, const uint64_t words[2])
+{
+    return add_carried(add_carried(sum, words[0]), words[1]);
+}
+
 /* Sum of 16-bit words, in memory order, an odd byte padded with zero (RFC 1071). Adding 8 bytes at a time with the
  * carry brought around gives the same sum once it is folded. */
 static uint64_t sum_words(uint64_t sum, const uint8_t *bytes, size_t len)
 {
-    uint64_t word;
-    for (; len >= sizeof(word); len -= sizeof(word), bytes += sizeof(word)) {
-        memcpy(&word, bytes, sizeof(word));
-        bool carry = __builtin_add_overflow(sum, word, &sum);
-        sum += carry;
+    uint64_t words[2];
+    for (; len >= sizeof(words); len -= sizeof(words), bytes += sizeof(words)) {
+        memcpy(words, bytes, sizeof(words));
+        sum = add_pair(sum, words);
     }
     if (len > 0) {
-        word = 0;
-        memcpy(&word, bytes, len);
-        bool carry = __builtin_add_overflow(sum, word, &sum);
-        sum += carry;
+        memset(words, 0, sizeof(words));
+        memcpy(words, bytes, len);
+        sum = add_pair(sum, words);
     }
     return sum;
 }
