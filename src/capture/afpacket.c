@@ -325,6 +325,9 @@ static void look_at_interface(struct afpacket *a)
     socklen_t len = sizeof(address);
     struct ifreq request;
     if (getsockname(a->ring.fd, (struct sockaddr *)&address, &len) == 0 && address.sll_ifindex <= 0) {
+        (void)poll(NULL, 0, 3 * RING_RETIRE_MS); /* what came last is handed over by then, and lent first */
+        if (ring_take(&a->ring))
+            return;
         say(a, "gone; waiting for it to come back");
         stats(a, NULL);
         close_socket(a);
