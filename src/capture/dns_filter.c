@@ -38,7 +38,7 @@ static void test_share(struct bpf_build *b, const struct dns_filter *f, const st
     bpf_jump(b, to->reject);
 }
 
-/* X is at the UDP header less `at`: port, then QR, then the share. `by_address` leads to the test by address. */
+/* X is at the UDP header less `at`: port, then QR. */
 static void test_udp(struct bpf_build *b, const struct dns_filter *f, unsigned at, const struct labels *to)
 {
     load(b, BPF_H, BPF_IND, at);
