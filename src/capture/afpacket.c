@@ -271,7 +271,7 @@ static bool take_packet(struct afpacket *a, struct packet *out)
     struct ring_packet from;
     if (!ring_next(&a->ring, &from))
         return false;
-    out->bytes = a->link_type == LINK_RAW ? from.net : from.frame;
+    out->bytes = from.frame;
     out->captured_len = from.head->tp_snaplen;
     out->wire_len = from.head->tp_len;
     out->time_us = (int64_t)from.head->tp_sec * SECOND_US + from.head->tp_nsec / 1000;

@@ -73,14 +73,12 @@ bool ring_next(struct ring *ring, struct ring_packet *out)
     const struct tpacket3_hdr *head = (const struct tpacket3_hdr *)(const void *)ring->at;
     const struct sockaddr_ll *from = (const struct sockaddr_ll *)(const void *)(ring->at + FROM_AT);
     if (ring->at < start || ring->at + FROM_AT + sizeof(*from) > end ||
-        (size_t)(end - ring->at) < (size_t)head->tp_net + head->tp_snaplen ||
         (size_t)(end - ring->at) < (size_t)head->tp_mac + head->tp_snaplen) {
         ring->left = 0;
         return false;
     }
     out->head = head;
     out->frame = ring->at + head->tp_mac;
-    out->net = ring->at + head->tp_net;
     out->is_outgoing = from->sll_pkttype == PACKET_OUTGOING;
     ring->left--;
     ring->at += head->tp_next_offset;

@@ -28,8 +28,7 @@ struct ring {
 /* A packet in the ring, good until ring_release(). */
 struct ring_packet {
     const struct tpacket3_hdr *head;
-    const uint8_t *frame; /* link-layer header */
-    const uint8_t *net;   /* network header */
+    const uint8_t *frame; /* as the socket sees it: from the link-layer header, or from the network header */
     bool is_outgoing;
 };
 
