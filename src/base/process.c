@@ -2,6 +2,7 @@
 #include "base/process.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -35,4 +36,18 @@ void process_limit_memory(size_t bytes)
 #else
     (void)bytes;
 #endif
+}
+
+bool process_pin_thread(unsigned index)
+{
+    cpu_set_t allowed, one;
+    size_t cpu;
+    if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0 || CPU_COUNT(&allowed) == 0)
+        return false;
+    index %= (unsigned)CPU_COUNT(&allowed);
+    for (cpu = 0; !CPU_ISSET(cpu, &allowed) || index > 0; cpu++)
+        index -= CPU_ISSET(cpu, &allowed) != 0;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    return sched_setaffinity(0, sizeof(one), &one) == 0;
 }

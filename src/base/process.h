@@ -4,6 +4,7 @@
 #ifndef DNSFLOW_BASE_PROCESS_H
 #define DNSFLOW_BASE_PROCESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Opens /dev/null in place of standard files that are closed, so that no output is opened in their place. */
@@ -13,5 +14,8 @@ void process_open_standard_files(void);
  * it is never met unless there is a defect; then an allocation fails instead of the machine. No effect in builds with a
  * sanitizer, which maps far more. */
 void process_limit_memory(size_t bytes);
+
+/* Keeps the calling thread on one CPU, number `index` of those it may use, counted round. False: it stays free. */
+bool process_pin_thread(unsigned index);
 
 #endif

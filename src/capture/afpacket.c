@@ -21,8 +21,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "capture/capture.h"
 #include "capture/dns_filter.h"
+#include "capture/filter.h"
 #include "capture/interface.h"
 #include "capture/ring.h"
 
@@ -61,12 +63,19 @@ struct afpacket {
     struct ring ring;
     struct capture_stats stats;
     uint64_t if_dropped_at_start;
-    struct bpf_build program; /* the real filter */
+    struct bpf_build program; /* the real filter; that of an expression lasts, should the interface come back */
 };
 
 static int fail(const struct afpacket *a, const char *what, struct error *err)
 {
     return error_set(err, "%s: %s: %s", a->name, what, strerror(errno));
+}
+
+/* One of the group speaks for all. */
+static void say(const struct afpacket *a, const char *what)
+{
+    if (a->index == 0)
+        log_line("interface %s: %s", a->name, what);
 }
 
 static int set_program(const struct afpacket *a, int fd, struct bpf_build *program, struct error *err)
@@ -110,8 +119,8 @@ static int bind_to_interface(struct afpacket *a, unsigned if_index, struct error
 static void ignore_outgoing(const struct afpacket *a)
 {
     int on = 1;
-    if (a->is_loopback)
-        (void)setsockopt(a->ring.fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on));
+    if (a->is_loopback && setsockopt(a->ring.fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)) != 0)
+        say(a, "this kernel shows every packet twice; the copies are left out after capture");
 }
 
 static int set_fanout(struct afpacket *a, unsigned id, unsigned flags)
@@ -143,8 +152,11 @@ static int join_fanout(struct afpacket *a, unsigned if_index)
     unsigned id = is_first ? 0 : g->fanout_id, unique = is_first ? PACKET_FANOUT_FLAG_UNIQUEID : 0;
     int value = 0;
     socklen_t len = sizeof(value);
-    if (set_fanout(a, id, unique | lo) != 0 && (lo == 0 || set_fanout(a, id, unique) != 0))
-        return -1;
+    if (set_fanout(a, id, unique | lo) != 0) {
+        if (lo == 0 || set_fanout(a, id, unique) != 0)
+            return -1;
+        say(a, "this kernel shows its workers every packet twice; the copies are left out after capture");
+    }
     if (set_fanout_program(a) != 0)
         return -1;
     if (is_first) {
@@ -254,7 +266,7 @@ static int start(struct afpacket *a, struct error *err)
     struct dns_filter filter = a->options.filter;
     int on = 1;
     filter.is_raw_ip = a->link_type == LINK_RAW;
-    if (!dns_filter_build(&filter, &a->program))
+    if (!a->options.expression && !dns_filter_build(&filter, &a->program))
         return error_set(err, "%s: the filter is too long", a->name);
     if (set_program(a, a->ring.fd, &a->program, err) != 0)
         return -1;
@@ -302,13 +314,6 @@ static void stats(void *self, struct capture_stats *out)
     }
     if (out)
         *out = a->stats;
-}
-
-/* One of the group speaks for all. */
-static void say(const struct afpacket *a, const char *what)
-{
-    if (a->index == 0)
-        log_line("interface %s: %s", a->name, what);
 }
 
 static void note_down(struct afpacket *a)
@@ -442,6 +447,8 @@ static int open_one(const struct capture_ring_options *options, struct group *gr
     a->options.filter.ports = a->ports;
     a->index = index;
     snprintf(a->name, sizeof(a->name), "%s", options->interface);
+    if (options->pin)
+        (void)process_pin_thread(options->pin_first + index);
     if (open_ring(a, err) != 0) {
         close_afpacket(a);
         return -1;
@@ -453,19 +460,50 @@ static int open_one(const struct capture_ring_options *options, struct group *gr
     return 0;
 }
 
+/* Compiled once for all rings, as that takes an open device of its own. */
+static int compile(struct afpacket *const *rings, const struct capture_ring_options *options, struct error *err)
+{
+    uint16_t link_type;
+    unsigned i;
+    if (!options->expression)
+        return 0;
+    if (filter_compile_live(options->interface, options->expression, &link_type, &rings[0]->program, err) != 0)
+        return -1;
+    for (i = 1; i < options->workers; i++)
+        rings[i]->program = rings[0]->program;
+    return link_type == rings[0]->link_type ? 0 : CAPTURE_NOT_HERE;
+}
+
+/* The kernel takes the memory of a ring from where the thread runs that makes it. */
+static int open_all(const struct capture_ring_options *options, struct group *group, struct afpacket **rings,
+                    struct error *err)
+{
+    cpu_set_t before;
+    unsigned i;
+    int result = 0;
+    bool moves = options->pin && pthread_getaffinity_np(pthread_self(), sizeof(before), &before) == 0;
+    for (i = 0; i < options->workers && result == 0; i++) {
+        result = open_one(options, group, i, &rings[i], err);
+        if (moves)
+            (void)pthread_setaffinity_np(pthread_self(), sizeof(before), &before);
+    }
+    return result;
+}
+
 int capture_open_rings(const struct capture_ring_options *options, struct capture **out, struct error *err)
 {
     static const struct capture_ops ops = {.borrow = borrow, .stats = stats, .close = close_afpacket};
     struct afpacket *rings[CAPTURE_GROUP_MAX] = {NULL};
     struct group *group = calloc(1, sizeof(*group));
     unsigned i, made = 0;
-    int result = 0;
+    int result;
     if (!group)
         return error_set(err, "%s: out of memory", options->interface);
     pthread_mutex_init(&group->lock, NULL);
     group->users = 1; /* this function, until all is done */
-    for (i = 0; i < options->workers && result == 0; i++)
-        result = open_one(options, group, i, &rings[i], err);
+    result = open_all(options, group, rings, err);
+    if (result == 0)
+        result = compile(rings, options, err);
     for (i = 0; i < options->workers && result == 0; i++)
         result = start(rings[i], err);
     for (; made < options->workers && result == 0; made++) {

@@ -21,6 +21,11 @@ static void put(struct bpf_build *b, unsigned short code, unsigned char jt, unsi
     b->code[b->count++] = (struct sock_filter){code, jt, jf, k};
 }
 
+void bpf_append(struct bpf_build *b, struct sock_filter code)
+{
+    put(b, code.code, code.jt, code.jf, code.k, NOWHERE);
+}
+
 void bpf_put(struct bpf_build *b, unsigned short code, unsigned k)
 {
     put(b, code, 0, 0, k, NOWHERE);

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { BPF_PROGRAM_MAX = 2048, BPF_LABELS_MAX = 256 };
+enum { BPF_PROGRAM_MAX = BPF_MAXINSNS, BPF_LABELS_MAX = 256 };
 
 struct bpf_build {
     struct sock_filter code[BPF_PROGRAM_MAX];
@@ -24,6 +24,9 @@ void bpf_begin(struct bpf_build *b);
 
 /* Appends one instruction that jumps nowhere. */
 void bpf_put(struct bpf_build *b, unsigned short code, unsigned k);
+
+/* Appends a whole instruction, whose jumps are its own business. */
+void bpf_append(struct bpf_build *b, struct sock_filter code);
 
 /* A new label, for a place further on. */
 unsigned short bpf_label(struct bpf_build *b);

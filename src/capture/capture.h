@@ -61,18 +61,24 @@ enum capture_fanout { CAPTURE_FANOUT_CLIENT, CAPTURE_FANOUT_CHECKSUM, CAPTURE_FA
 
 struct capture_ring_options {
     const char *interface;
+    const char *expression;   /* pcap filter expression in place of the built-in filter, NULL = none */
     struct dns_filter filter; /* is_raw_ip is found out */
     unsigned workers;         /* rings, 1 to CAPTURE_GROUP_MAX */
     enum capture_fanout fanout;
     size_t ring_bytes; /* of each ring, 1 MiB at least */
     bool promiscuous;
+    bool pin;           /* each ring in memory near the CPU that process_pin_thread() gives its worker ... */
+    unsigned pin_first; /* ... whose index, for the first ring, is this */
 };
+
+enum { CAPTURE_NOT_HERE = 1 };
 
 /* Whether capture_open_rings() can read this interface. */
 bool capture_has_rings(const char *interface);
 
 /* Opens an interface through AF_PACKET rings, one capture for each worker, in out[0..workers). No packet comes to two
- * of them, none before the filter is in place. A borrow waits 100 ms at the most. An interface that goes down or away
+ * of them, none before the filter is in place. Returns CAPTURE_NOT_HERE when the expression needs libpcap's own view
+ * of the device. A borrow waits 100 ms at the most. An interface that goes down or away
  * is waited for; each change is logged once. */
 int capture_open_rings(const struct capture_ring_options *options, struct capture **out, struct error *err);
 

@@ -5,12 +5,18 @@
 #define DNSFLOW_CAPTURE_FILTER_H
 
 #include "base/error.h"
+#include "capture/bpf_build.h"
 #include "net/packet.h"
 
 struct filter;
 
 /* Returns -1 when the expression is no valid one for Ethernet nor for raw IP. */
 int filter_create(const char *expression, struct filter **out, struct error *err);
+
+/* The expression as a kernel program for a live interface. libpcap is asked on an open device, as only then it knows
+ * that the kernel keeps the outer VLAN tag beside the frame. *link_type is that of the frames it is for. */
+int filter_compile_live(const char *interface, const char *expression, uint16_t *link_type, struct bpf_build *out,
+                        struct error *err);
 
 /* Whether the frame passes. Frames of a link type for which the expression makes no sense do not. */
 bool filter_match(struct filter *filter, const struct packet *packet);

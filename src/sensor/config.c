@@ -345,8 +345,6 @@ static int check(struct config *config, struct error *err)
     if (config->interfaces_count * config->workers > CONFIG_WORKERS_MAX)
         return error_set(err, "option -M/--workers %u: expected at most %d over all interfaces", config->workers,
                          CONFIG_WORKERS_MAX);
-    if (config->files_count == 0 && config->filter && config->workers > 1)
-        return error_set(err, "option -f/--filter: expected one worker (-M 1) with it on live traffic");
     if (config->balance_checksum && !config->fanout_given)
         config->fanout = CAPTURE_FANOUT_CHECKSUM;
     if (config->ports_count == 0)

@@ -4,7 +4,6 @@
  * no part in the packets. */
 #include <net/if.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "sensor/sensor.h"
 #include "sensor/summary.h"
 
@@ -49,13 +49,14 @@ static unsigned add_ports(const struct config *c, uint16_t ports[CONFIG_PORTS_MA
     return count;
 }
 
-/* What AF_PACKET does not serve, or a filter that only libpcap can compile, goes through libpcap. */
+/* What AF_PACKET does not serve goes through libpcap, one worker. */
 static int open_by_libpcap(struct sensor *sensor, const char *interface, struct error *err)
 {
     const struct config *c = sensor->config;
     struct capture_live_options options = {.interface = interface, .filter = c->filter, .promiscuous = c->promiscuous};
     if (c->workers > 1) {
-        error_set(err, "%s: no such interface, and only one worker (-M 1) for what libpcap alone captures", interface);
+        error_set(err, "%s: expected an interface with Ethernet or IP packets; libpcap takes others, with -M 1",
+                  interface);
         capture_add_interfaces(err);
         return -1;
     }
@@ -69,6 +70,7 @@ static int open_interface(struct sensor *sensor, unsigned number, struct error *
     uint16_t ports[CONFIG_PORTS_MAX + 1];
     struct capture_ring_options options = {
         .interface = interface,
+        .expression = c->filter,
         .filter = {.ports = ports,
                    .ports_count = add_ports(c, ports),
                    .share = c->share,
@@ -78,10 +80,14 @@ static int open_interface(struct sensor *sensor, unsigned number, struct error *
         .fanout = c->fanout,
         .ring_bytes = c->ring_bytes,
         .promiscuous = c->promiscuous,
+        .pin = c->pin,
+        .pin_first = sensor->workers_wanted,
     };
-    int result = c->filter || !capture_has_rings(interface)
-                     ? open_by_libpcap(sensor, interface, err)
-                     : capture_open_rings(&options, sensor->captures + sensor->workers_wanted, err);
+    int result = capture_has_rings(interface)
+                     ? capture_open_rings(&options, sensor->captures + sensor->workers_wanted, err)
+                     : CAPTURE_NOT_HERE;
+    if (result == CAPTURE_NOT_HERE)
+        result = open_by_libpcap(sensor, interface, err);
     if (result != 0)
         return -1;
     sensor->workers_wanted += c->workers;
@@ -197,6 +203,8 @@ static void *run(void *context)
     struct error why;
     int count = 1, i;
     int64_t stop_at = 0;
+    if (t->sensor->config->pin && !process_pin_thread(t->index))
+        log_line("warning: worker %u could not be kept on a CPU of its own", t->index);
     t->next_stats_us = clock_monotonic_us() + STATS_US;
     t->sampling = 1;
     t->backlog = backlog_drops();
@@ -222,16 +230,6 @@ static void *run(void *context)
     return NULL;
 }
 
-static void pin_thread(struct live_thread *t)
-{
-    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(t->index % (unsigned long)(cpus > 0 ? cpus : 1), &set);
-    if (pthread_setaffinity_np(t->thread, sizeof(set), &set) != 0)
-        log_line("warning: worker %u could not be kept on a CPU of its own", t->index);
-}
-
 /* Signals are for the main thread. */
 static int start_threads(struct sensor *sensor, struct live_thread *threads)
 {
@@ -248,8 +246,6 @@ static int start_threads(struct sensor *sensor, struct live_thread *threads)
         t->index = i;
         result = pthread_create(&t->thread, NULL, run, t);
         t->has_started = result == 0;
-        if (t->has_started && sensor->config->pin)
-            pin_thread(t);
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (result != 0)
