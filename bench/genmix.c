@@ -195,8 +195,8 @@ static void choose_ends(struct txn *t)
 }
 
 /* A record whose data are some bytes and then perhaps a name; returns where the data start. */
-static size_t put_rr(struct msg *m, const struct txn *t, const char *owner, unsigned type, const char *data,
-                     size_t len, const char *name)
+static size_t put_rr(struct msg *m, const struct txn *t, const char *owner, unsigned type, const char *data, size_t len,
+                     const char *name)
 {
     put_name(m, owner);
     put(m, 32, type << 16 | 1);
@@ -335,8 +335,7 @@ static void write_expected(FILE *x, const struct txn *t)
         fprintf(x, ",%s", t->cname[i]);
     fputs(t->qtype == T_AAAA ? "\t\t" : "\t", x);
     for (unsigned i = 0; i < t->naddr; i++)
-        fprintf(x, "%s%s", i ? "," : "",
-                inet_ntop(t->qtype == T_A ? AF_INET : AF_INET6, t->addr[i], ip, sizeof ip));
+        fprintf(x, "%s%s", i ? "," : "", inet_ntop(t->qtype == T_A ? AF_INET : AF_INET6, t->addr[i], ip, sizeof ip));
     fputs(t->qtype == T_AAAA ? "\n" : "\t\n", x);
 }
 

@@ -24,13 +24,10 @@
 #include "base/process.h"
 #include "capture/capture.h"
 #include "capture/dns_filter.h"
+#include "capture/fanout.h"
 #include "capture/filter.h"
 #include "capture/interface.h"
 #include "capture/ring.h"
-
-#ifndef PACKET_FANOUT_FLAG_IGNORE_OUTGOING
-#define PACKET_FANOUT_FLAG_IGNORE_OUTGOING 0x4000
-#endif
 
 enum {
     WAIT_MS = 100,
@@ -39,21 +36,12 @@ enum {
     REOPEN_US = SECOND_US, /* between attempts to find an interface again */
 };
 
-/* What the sockets of one interface share. They are reopened by their own threads, after an interface has come back. */
-struct group {
-    pthread_mutex_t lock; /* over everything below */
-    unsigned users;       /* captures that have it */
-    unsigned if_index;    /* that the fanout group below is for; a new interface gets a new one */
-    unsigned fanout_id;   /* given by the kernel, as process ids repeat from container to container */
-    unsigned joined;
-};
-
 struct afpacket {
     struct capture_ring_options options;
     uint16_t ports[CAPTURE_PORTS_MAX]; /* of options.filter, which is needed again when the interface comes back */
-    struct group *group;
+    struct fanout *fanout;
     char name[IF_NAMESIZE];
-    unsigned index; /* which of the group */
+    unsigned index; /* which of the fanout group */
     uint16_t link_type;
     bool is_loopback, is_down;
     uint32_t largest_frame; /* the MTU and its header with two tags */
@@ -114,8 +102,8 @@ static int bind_to_interface(struct afpacket *a, unsigned if_index, struct error
     return 0;
 }
 
-/* On lo each packet is seen going out and coming in. A fanout group forgets this option and has a flag instead, since
- * Linux 6.2; where neither is known, take_packet() sorts out the copies. */
+/* On lo each packet is seen going out and coming in; where neither this nor the fanout group's flag is known,
+ * take_packet() leaves out the copies. */
 static void ignore_outgoing(const struct afpacket *a)
 {
     int on = 1;
@@ -123,84 +111,23 @@ static void ignore_outgoing(const struct afpacket *a)
         say(a, "this kernel shows every packet twice; the copies are left out after capture");
 }
 
-static int set_fanout(struct afpacket *a, unsigned id, unsigned flags)
+static int join_fanout(struct afpacket *a, unsigned if_index, struct error *err)
 {
-    static const unsigned modes[] = {[CAPTURE_FANOUT_CLIENT] = PACKET_FANOUT_CBPF,
-                                     [CAPTURE_FANOUT_CHECKSUM] = PACKET_FANOUT_CBPF,
-                                     [CAPTURE_FANOUT_QUEUE] = PACKET_FANOUT_QM,
-                                     [CAPTURE_FANOUT_CPU] = PACKET_FANOUT_CPU};
-    int value = (int)(id | (modes[a->options.fanout] | flags) << 16);
-    return setsockopt(a->ring.fd, SOL_PACKET, PACKET_FANOUT, &value, sizeof(value));
-}
-
-static int set_fanout_program(struct afpacket *a)
-{
-    struct bpf_build program;
-    if (a->options.fanout != CAPTURE_FANOUT_CLIENT && a->options.fanout != CAPTURE_FANOUT_CHECKSUM)
-        return 0;
-    dns_fanout_build(a->options.fanout == CAPTURE_FANOUT_CHECKSUM, &program);
-    struct sock_fprog code = {.len = program.count, .filter = program.code};
-    return setsockopt(a->ring.fd, SOL_PACKET, PACKET_FANOUT_DATA, &code, sizeof(code));
-}
-
-/* The first to come makes the fanout group, the others join it. */
-static int join_fanout(struct afpacket *a, unsigned if_index)
-{
-    struct group *g = a->group;
-    unsigned lo = a->is_loopback ? PACKET_FANOUT_FLAG_IGNORE_OUTGOING : 0;
-    bool is_first = g->if_index != if_index;
-    unsigned id = is_first ? 0 : g->fanout_id, unique = is_first ? PACKET_FANOUT_FLAG_UNIQUEID : 0;
-    int value = 0;
-    socklen_t len = sizeof(value);
-    if (set_fanout(a, id, unique | lo) != 0) {
-        if (lo == 0 || set_fanout(a, id, unique) != 0)
-            return -1;
-        say(a, "this kernel shows its workers every packet twice; the copies are left out after capture");
-    }
-    if (set_fanout_program(a) != 0)
-        return -1;
-    if (is_first) {
-        if (getsockopt(a->ring.fd, SOL_PACKET, PACKET_FANOUT, &value, &len) != 0)
-            return -1;
-        g->if_index = if_index;
-        g->fanout_id = (unsigned)value & 0xffff;
-        g->joined = 0;
-    }
-    g->joined++;
-    a->joined_index = if_index;
-    return 0;
-}
-
-/* The last to leave lets the next one make a new group. */
-static void leave_fanout(struct afpacket *a)
-{
-    struct group *g = a->group;
-    pthread_mutex_lock(&g->lock);
-    if (a->joined_index != 0 && a->joined_index == g->if_index && --g->joined == 0)
-        g->if_index = 0;
-    a->joined_index = 0;
-    pthread_mutex_unlock(&g->lock);
-}
-
-static int join_group(struct afpacket *a, unsigned if_index, struct error *err)
-{
+    bool shows_twice = false;
     if (a->options.workers < 2)
         return 0;
-    pthread_mutex_lock(&a->group->lock);
-    int result = join_fanout(a, if_index);
-    pthread_mutex_unlock(&a->group->lock);
-    return result == 0 ? 0 : fail(a, "cannot be shared among workers (PACKET_FANOUT)", err);
+    if (fanout_join(a->fanout, a->ring.fd, if_index, a->is_loopback, &shows_twice) != 0)
+        return fail(a, "cannot be shared among workers (PACKET_FANOUT)", err);
+    a->joined_index = if_index;
+    if (shows_twice)
+        say(a, "this kernel shows its workers every packet twice; the copies are left out after capture");
+    return 0;
 }
 
 /* Whether every socket of the group is in its place. */
 static bool is_complete(const struct afpacket *a)
 {
-    if (a->options.workers < 2)
-        return true;
-    pthread_mutex_lock(&a->group->lock);
-    bool complete = a->group->joined == a->options.workers;
-    pthread_mutex_unlock(&a->group->lock);
-    return complete;
+    return a->options.workers < 2 || fanout_joined(a->fanout) == a->options.workers;
 }
 
 static int set_promiscuous(struct afpacket *a, unsigned if_index, struct error *err)
@@ -215,7 +142,9 @@ static int set_promiscuous(struct afpacket *a, unsigned if_index, struct error *
 
 static void close_socket(struct afpacket *a)
 {
-    leave_fanout(a);
+    if (a->joined_index != 0)
+        fanout_leave(a->fanout, a->joined_index);
+    a->joined_index = 0;
     ring_close(&a->ring);
 }
 
@@ -253,7 +182,7 @@ static int open_ring(struct afpacket *a, struct error *err)
     a->has_started = false;
     ignore_outgoing(a);
     if (refuse_all(a, a->ring.fd, err) != 0 || make_ring(a, err) != 0 || bind_to_interface(a, if_index, err) != 0 ||
-        join_group(a, if_index, err) != 0 || set_promiscuous(a, if_index, err) != 0) {
+        join_fanout(a, if_index, err) != 0 || set_promiscuous(a, if_index, err) != 0) {
         close_socket(a);
         return -1;
     }
@@ -406,38 +335,25 @@ static int borrow(void *self, struct packet *packets, int max, struct error *err
     return count;
 }
 
-static void leave_group(struct group *group)
-{
-    pthread_mutex_lock(&group->lock);
-    bool is_last = --group->users == 0;
-    pthread_mutex_unlock(&group->lock);
-    if (!is_last)
-        return;
-    pthread_mutex_destroy(&group->lock);
-    free(group);
-}
-
 static void close_afpacket(void *self)
 {
     struct afpacket *a = self;
     if (!a)
         return;
     close_socket(a);
-    leave_group(a->group);
+    fanout_release(a->fanout);
     free(a);
 }
 
-static int open_one(const struct capture_ring_options *options, struct group *group, unsigned index,
+static int open_one(const struct capture_ring_options *options, struct fanout *fanout, unsigned index,
                     struct afpacket **out, struct error *err)
 {
     struct afpacket *a = calloc(1, sizeof(*a));
     if (!a)
         return error_set(err, "%s: out of memory", options->interface);
-    pthread_mutex_lock(&group->lock);
-    group->users++;
-    pthread_mutex_unlock(&group->lock);
+    fanout_hold(fanout);
     a->options = *options;
-    a->group = group;
+    a->fanout = fanout;
     a->ring.fd = -1;
     if (options->filter.ports_count > CAPTURE_PORTS_MAX) {
         close_afpacket(a);
@@ -475,7 +391,7 @@ static int compile(struct afpacket *const *rings, const struct capture_ring_opti
 }
 
 /* The kernel takes the memory of a ring from where the thread runs that makes it. */
-static int open_all(const struct capture_ring_options *options, struct group *group, struct afpacket **rings,
+static int open_all(const struct capture_ring_options *options, struct fanout *fanout, struct afpacket **rings,
                     struct error *err)
 {
     cpu_set_t before;
@@ -483,7 +399,7 @@ static int open_all(const struct capture_ring_options *options, struct group *gr
     int result = 0;
     bool moves = options->pin && pthread_getaffinity_np(pthread_self(), sizeof(before), &before) == 0;
     for (i = 0; i < options->workers && result == 0; i++) {
-        result = open_one(options, group, i, &rings[i], err);
+        result = open_one(options, fanout, i, &rings[i], err);
         if (moves)
             (void)pthread_setaffinity_np(pthread_self(), sizeof(before), &before);
     }
@@ -494,14 +410,12 @@ int capture_open_rings(const struct capture_ring_options *options, struct captur
 {
     static const struct capture_ops ops = {.borrow = borrow, .stats = stats, .close = close_afpacket};
     struct afpacket *rings[CAPTURE_GROUP_MAX] = {NULL};
-    struct group *group = calloc(1, sizeof(*group));
+    struct fanout *fanout = fanout_create(options->fanout);
     unsigned i, made = 0;
     int result;
-    if (!group)
+    if (!fanout)
         return error_set(err, "%s: out of memory", options->interface);
-    pthread_mutex_init(&group->lock, NULL);
-    group->users = 1; /* this function, until all is done */
-    result = open_all(options, group, rings, err);
+    result = open_all(options, fanout, rings, err);
     if (result == 0)
         result = compile(rings, options, err);
     for (i = 0; i < options->workers && result == 0; i++)
@@ -510,7 +424,7 @@ int capture_open_rings(const struct capture_ring_options *options, struct captur
         result = capture_create(&ops, rings[made], &out[made], err);
         rings[made] = NULL;
     }
-    leave_group(group);
+    fanout_release(fanout);
     for (i = 0; i < options->workers && result != 0; i++)
         close_afpacket(rings[i]);
     for (i = 0; i + 1 < made && result != 0; i++) {

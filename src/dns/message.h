@@ -13,7 +13,7 @@ enum {
     DNS_NAMES_MAX = 255,                /* names a record can hold */
     DNS_IP4_MAX = DNS_MESSAGE_MAX / 15, /* an A answer takes 15 bytes at least: 1 + 10 + 4 */
     DNS_IP6_MAX = DNS_MESSAGE_MAX / 27, /* an AAAA answer 27: 1 + 10 + 16 */
-    DNS_OWNERS_MAX = 32, /* records of one mDNS message */
+    DNS_OWNERS_MAX = 32,                /* records of one mDNS message */
 };
 
 /* One record's worth. Made once and used again for every message: 57 KiB, of which a message touches what it fills. */

@@ -98,7 +98,6 @@ static void datagrams_are_full(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(random_records),
-                                       cmocka_unit_test(datagrams_are_full)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(random_records), cmocka_unit_test(datagrams_are_full)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,11 +71,7 @@ static void every_message_at_every_length(void **state)
     (void)state;
     char folder[4096];
     const char *given = getenv("DNSFLOW_DNSMSG"), *top = getenv("DNSFLOW_TOP");
-    snprintf(folder, sizeof(folder), "%s%s",
-             given ? given
-             : top ? top
-                   : ".",
-             given ? "" : "/../shared/dnsmsg");
+    snprintf(folder, sizeof(folder), "%s%s", given ? given : top ? top : ".", given ? "" : "/../shared/dnsmsg");
     DIR *dir = opendir(folder);
     if (!dir) {
         printf("skipped: no folder of DNS messages; DNSFLOW_DNSMSG names one\n");

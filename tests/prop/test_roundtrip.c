@@ -114,7 +114,6 @@ static void damaged_datagrams(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(the_same_bytes_again),
-                                       cmocka_unit_test(damaged_datagrams)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(the_same_bytes_again), cmocka_unit_test(damaged_datagrams)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

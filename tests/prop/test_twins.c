@@ -154,8 +154,8 @@ static void names_around_255_octets(void **state)
 
 static bool is_extension(uint8_t protocol)
 {
-    return protocol == 0 || protocol == 43 || protocol == 44 || protocol == 51 || protocol == 60 ||
-           protocol == 135 || protocol == 139 || protocol == 140;
+    return protocol == 0 || protocol == 43 || protocol == 44 || protocol == 51 || protocol == 60 || protocol == 135 ||
+           protocol == 139 || protocol == 140;
 }
 
 /* Where in an IPv6 packet the UDP header begins, or 0 with why there is none. */

@@ -144,8 +144,7 @@ static inline void expect_same_head(const struct dnsflow_record *got, const stru
     assert_memory_equal(got->names + want->names_len, zeros, got->names_len - want->names_len);
 }
 
-static inline void expect_same_trailer(const struct dnsflow_record *got, const struct dnsflow_record *want,
-                                       bool first)
+static inline void expect_same_trailer(const struct dnsflow_record *got, const struct dnsflow_record *want, bool first)
 {
     assert_true(got->time_us == want->time_us);
     assert_true(got->min_ttl == want->min_ttl);

@@ -71,7 +71,8 @@ static inline void put_extension(struct writer *out, char letter, uint8_t next, 
     }
 }
 
-static inline void put_v4(struct writer *out, const struct shape *s, const struct flow *f, const uint8_t *udp, size_t len)
+static inline void put_v4(struct writer *out, const struct shape *s, const struct flow *f, const uint8_t *udp,
+                          size_t len)
 {
     uint8_t *head = out->at;
     put_ipv4(out, f->resolver, f->client, s->protocol ? s->protocol : 17, s->options + len);
@@ -82,7 +83,8 @@ static inline void put_v4(struct writer *out, const struct shape *s, const struc
     write_bytes(out, udp, len);
 }
 
-static inline void put_v6(struct writer *out, const struct shape *s, const struct flow *f, const uint8_t *udp, size_t len)
+static inline void put_v6(struct writer *out, const struct shape *s, const struct flow *f, const uint8_t *udp,
+                          size_t len)
 {
     const char *e = s->extensions ? s->extensions : "";
     uint8_t last = s->protocol ? s->protocol : 17, *head = out->at;
@@ -95,7 +97,7 @@ static inline void put_v6(struct writer *out, const struct shape *s, const struc
 
 /* Returns the length; *qr is where the byte with the QR bit is. */
 static inline size_t build_shape(uint8_t bytes[FRAME_MAX], uint16_t link_type, const struct shape *s, struct flow *f,
-                          size_t *qr)
+                                 size_t *qr)
 {
     static const uint8_t dns[] = {0x12, 0x34, 0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0, 1, 'x', 0, 0, 1, 0, 1};
     struct writer out = writer_over(bytes, FRAME_MAX);

@@ -63,8 +63,7 @@ static void each_version(void **state)
         assert_int_equal(dnsflow_next_record(&d, &r), 1);
         assert_int_equal(r.ip_vers, good[i].ip_vers);
         assert_int_equal(r.names_text, good[i].text);
-        assert_memory_equal(r.client, good[i].ip_vers == 4 ? CLIENT4 : CLIENT6,
-                            good[i].ip_vers == 4 ? 4 : 16);
+        assert_memory_equal(r.client, good[i].ip_vers == 4 ? CLIENT4 : CLIENT6, good[i].ip_vers == 4 ? 4 : 16);
         assert_int_equal(r.resolver != NULL, good[i].resolver);
         assert_int_equal(r.names_count, 1);
         assert_int_equal(r.names_len, good[i].names_len);
@@ -75,8 +74,7 @@ static void each_version(void **state)
             assert_memory_equal(r.ip4s, IP4, 4);
         if (r.ip6s_count)
             assert_memory_equal(r.ip6s, IP6, 16);
-        assert_true(r.time_us == 0 && r.min_ttl == 0 && r.qtype == 0 && r.client_port == 0 &&
-                    r.set_flags == 0);
+        assert_true(r.time_us == 0 && r.min_ttl == 0 && r.qtype == 0 && r.client_port == 0 && r.set_flags == 0);
         assert_int_equal(dnsflow_next_record(&d, &none), 0);
         free(copy);
     }
@@ -120,18 +118,14 @@ static void each_refusal_has_its_reason(void **state)
         int result;
     } rows[] = {
         /* version 4, IPv4 of the table: header 8, set header 40, names 8, IPv4 4, IPv6 16 */
-        {0, 5, DNSFLOW_BAD_VERSION},        {0, 255, DNSFLOW_BAD_VERSION},
-        {1, 2, DNSFLOW_SHORT_SET},          {1, 255, DNSFLOW_SHORT_SET},
-        {8, 0, DNSFLOW_BAD_FAMILY},         {8, 5, DNSFLOW_BAD_FAMILY},
-        {8, 46, DNSFLOW_BAD_FAMILY},        {9, 3, DNSFLOW_BAD_NAME},
-        {9, 255, DNSFLOW_BAD_NAME},         {10, 2, DNSFLOW_SHORT_ADDRESSES},
-        {10, 255, DNSFLOW_SHORT_ADDRESSES}, {11, 2, DNSFLOW_SHORT_ADDRESSES},
-        {11, 255, DNSFLOW_SHORT_ADDRESSES}, {12, 1, DNSFLOW_SHORT_NAMES},
-        {13, 29, DNSFLOW_SHORT_NAMES},      {13, 28, DNSFLOW_SHORT_ADDRESSES},
-        {13, 9, DNSFLOW_SHORT_ADDRESSES},   {13, 6, DNSFLOW_BAD_NAME},
-        {13, 0, DNSFLOW_BAD_NAME},          {48, 64, DNSFLOW_BAD_NAME},
-        {48, 7, DNSFLOW_BAD_NAME},          {48, 0xc0, DNSFLOW_BAD_NAME},
-        {52, 3, DNSFLOW_BAD_NAME},          {3, 1, DNSFLOW_OK},
+        {0, 5, DNSFLOW_BAD_VERSION},        {0, 255, DNSFLOW_BAD_VERSION},      {1, 2, DNSFLOW_SHORT_SET},
+        {1, 255, DNSFLOW_SHORT_SET},        {8, 0, DNSFLOW_BAD_FAMILY},         {8, 5, DNSFLOW_BAD_FAMILY},
+        {8, 46, DNSFLOW_BAD_FAMILY},        {9, 3, DNSFLOW_BAD_NAME},           {9, 255, DNSFLOW_BAD_NAME},
+        {10, 2, DNSFLOW_SHORT_ADDRESSES},   {10, 255, DNSFLOW_SHORT_ADDRESSES}, {11, 2, DNSFLOW_SHORT_ADDRESSES},
+        {11, 255, DNSFLOW_SHORT_ADDRESSES}, {12, 1, DNSFLOW_SHORT_NAMES},       {13, 29, DNSFLOW_SHORT_NAMES},
+        {13, 28, DNSFLOW_SHORT_ADDRESSES},  {13, 9, DNSFLOW_SHORT_ADDRESSES},   {13, 6, DNSFLOW_BAD_NAME},
+        {13, 0, DNSFLOW_BAD_NAME},          {48, 64, DNSFLOW_BAD_NAME},         {48, 7, DNSFLOW_BAD_NAME},
+        {48, 0xc0, DNSFLOW_BAD_NAME},       {52, 3, DNSFLOW_BAD_NAME},          {3, 1, DNSFLOW_OK},
         {3, 2, DNSFLOW_SHORT_TRAILER},
     };
     for (size_t i = 0; i < LEN(rows); i++) {
@@ -191,9 +185,7 @@ static void statistics(void **state)
             struct dnsflow_record r;
             uint8_t *copy;
             int result = decode(bytes, len, &d, &copy);
-            assert_int_equal(result, len < 8      ? DNSFLOW_SHORT_HEADER
-                                     : len < need ? DNSFLOW_SHORT_STATS
-                                                  : DNSFLOW_OK);
+            assert_int_equal(result, len < 8 ? DNSFLOW_SHORT_HEADER : len < need ? DNSFLOW_SHORT_STATS : DNSFLOW_OK);
             assert_int_equal(dnsflow_next_record(&d, &r), 0);
             if (result == DNSFLOW_OK) {
                 assert_true(d.stats.pkts_captured == 11 && d.stats.pkts_received == 15);
@@ -257,12 +249,11 @@ static const struct {
      BYTES("\4\1\0\2\0\0\0\1" SET4 TRAILER("\1", "\0\x27") "0123456789abcdef"), DNSFLOW_SHORT_TRAILER, false},
     {"length below its own field", BYTES("\4\1\0\2\0\0\0\1" SET4 TRAILER("\1", "\0\3") "0123456789abcdef"),
      DNSFLOW_SHORT_TRAILER, false},
-    {"length 0", BYTES("\4\1\0\2\0\0\0\1" SET4 TRAILER("\1", "\0\0") "0123456789abcdef"),
-     DNSFLOW_SHORT_TRAILER, false},
-    {"longer than needed", BYTES("\4\1\0\2\0\0\0\1" SET4 TRAILER("\1", "\0\x2c") "0123456789abcdefmore"),
-     DNSFLOW_OK, true},
-    {"bytes behind it", BYTES("\4\1\0\2\0\0\0\1" SET4 TRAILER("\1", "\0\x28") "0123456789abcdefmore"),
-     DNSFLOW_OK, true},
+    {"length 0", BYTES("\4\1\0\2\0\0\0\1" SET4 TRAILER("\1", "\0\0") "0123456789abcdef"), DNSFLOW_SHORT_TRAILER, false},
+    {"longer than needed", BYTES("\4\1\0\2\0\0\0\1" SET4 TRAILER("\1", "\0\x2c") "0123456789abcdefmore"), DNSFLOW_OK,
+     true},
+    {"bytes behind it", BYTES("\4\1\0\2\0\0\0\1" SET4 TRAILER("\1", "\0\x28") "0123456789abcdefmore"), DNSFLOW_OK,
+     true},
     {"unknown version is passed over", BYTES("\4\1\0\2\0\0\0\1" SET4 "\2\0\0\6??"), DNSFLOW_OK, false},
     {"unknown version, only its length", BYTES("\4\1\0\2\0\0\0\1" SET4 "\xff\0\0\4"), DNSFLOW_OK, false},
     {"unknown version, too long", BYTES("\4\1\0\2\0\0\0\1" SET4 "\2\0\0\7??"), DNSFLOW_SHORT_TRAILER, false},
@@ -323,8 +314,7 @@ static void names_of_the_longest_sizes(void **state)
         struct dnsflow_datagram d;
         uint8_t *copy;
         assert_false(out.failed);
-        assert_int_equal(decode(bytes, writer_len(&out), &d, &copy),
-                         octets <= 255 ? DNSFLOW_OK : DNSFLOW_BAD_NAME);
+        assert_int_equal(decode(bytes, writer_len(&out), &d, &copy), octets <= 255 ? DNSFLOW_OK : DNSFLOW_BAD_NAME);
         free(copy);
     }
 }

@@ -20,8 +20,8 @@ static void bytes_of_one_set(void **state)
         4,    1,    1,    1,    0,    8,    0,    0, /* family, counts, names_len, zero */
         0,    0,    0,    9,    0,    0,    0,    0,    0,    0,    0,    0,    0, 0, 0, 0, /* client */
         0x5e, 0x5e, 0x5e, 0x5e, 0,    0,    0,    0,    0,    0,    0,    0,    0, 0, 0, 0, /* resolver */
-        3,    'A',  'b',  'c',  0,    0,    0,    0, /* name, padding */
-        0,    0,    0,    9,                         /* IPv4 */
+        3,    'A',  'b',  'c',  0,    0,    0,    0,                                        /* name, padding */
+        0,    0,    0,    9,                                                                /* IPv4 */
         0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0, 0, 0, 9,
     };
     struct dnsflow_encoder *e = encoder_into(&caught, false, 0);
@@ -102,8 +102,7 @@ static void try_size(size_t size, size_t ip4s, size_t ip6s, size_t unpadded, boo
 static void every_size_around_the_limit(void **state)
 {
     (void)state;
-    static const size_t counts[][2] = {{1, 0},   {0, 1},  {1, 1},    {100, 0},
-                                       {255, 0}, {0, 60}, {100, 40}, {17, 70}};
+    static const size_t counts[][2] = {{1, 0}, {0, 1}, {1, 1}, {100, 0}, {255, 0}, {0, 60}, {100, 40}, {17, 70}};
     for (size_t size = 1400; size <= 1512; size += 4) {
         for (size_t i = 0; i < LEN(counts); i++) {
             for (unsigned variant = 0; variant < 16; variant++) {

@@ -13,9 +13,8 @@ static size_t frame_of(uint8_t *bytes, size_t size, uint16_t link_type, uint8_t 
     if (link_type == 1)
         put_ethernet(&out, ip_vers == 4 ? 0x0800 : 0x86dd);
     else if (link_type == 113)
-        write_bytes(
-            &out,
-            ip_vers == 4 ? "\0\0\0\1\0\6\2\0\0\0\0\1\0\0\x08\0" : "\0\0\0\1\0\6\2\0\0\0\0\1\0\0\x86\xdd", 16);
+        write_bytes(&out, ip_vers == 4 ? "\0\0\0\1\0\6\2\0\0\0\0\1\0\0\x08\0" : "\0\0\0\1\0\6\2\0\0\0\0\1\0\0\x86\xdd",
+                    16);
     else if (link_type == 104)
         write_bytes(&out, ip_vers == 4 ? "\x0f\0\x08\0" : "\x0f\0\x86\xdd", 4);
     else if (link_type == 9)

@@ -65,8 +65,7 @@ static void ipv4_of(unsigned ihl, size_t total, uint16_t fragment, uint8_t proto
 static void ipv6_of(size_t payload_len, uint8_t next)
 {
     begin();
-    put_ipv6(&out, (const uint8_t *)"resolver--------", (const uint8_t *)"client----------", next,
-             payload_len);
+    put_ipv6(&out, (const uint8_t *)"resolver--------", (const uint8_t *)"client----------", next, payload_len);
 }
 
 /* next header | length field | `bytes` in all, the rest filled with what would be a wrong next header */

@@ -131,8 +131,7 @@ static const struct {
 } bad[] = {
     {ROW("BSD loopback, AF_UNIX", 0, 4, "\1\0\0\0"), DROP_NOT_IP},
     {ROW("Ethernet, ARP", 1, 4, MACS "\x08\x06"), DROP_NOT_IP},
-    {ROW("Ethernet, four tags", 1, 4, MACS "\x81\0\0\1\x81\0\0\2\x81\0\0\3\x81\0\0\4\x08\0"),
-     DROP_VLAN_DEPTH},
+    {ROW("Ethernet, four tags", 1, 4, MACS "\x81\0\0\1\x81\0\0\2\x81\0\0\3\x81\0\0\4\x08\0"), DROP_VLAN_DEPTH},
     {ROW("Ethernet, spanning tree", 1, 4,
          MACS "\0\x26"
               "\x42\x42\x03"),
@@ -161,8 +160,7 @@ static const struct {
     {ROW("802.11 null data", 105, 4, "\x48\1" WIFI_HEAD SNAP "\x08\0"), DROP_LINK_CONTROL},
     {ROW("802.11 encrypted", 105, 4, "\x08\x41" WIFI_HEAD SNAP "\x08\0"), DROP_LINK_ENCRYPTED},
     {ROW("802.11 aggregate", 105, 4, "\x88\1" WIFI_HEAD "\x80\0" SNAP "\x08\0"), DROP_LINK_UNSUPPORTED},
-    {ROW("Linux cooked, 802.3 frame without a type", 113, 4, "\0\0\0\1\0\6\2\0\0\0\0\1\0\0\0\1"),
-     DROP_NOT_IP},
+    {ROW("Linux cooked, 802.3 frame without a type", 113, 4, "\0\0\0\1\0\6\2\0\0\0\0\1\0\0\0\1"), DROP_NOT_IP},
     {ROW("radiotap, length below 8", 127, 4,
          "\0\0\x07\0\0\0\0\0"
          "\x08\1" WIFI_HEAD SNAP "\x08\0"),

@@ -192,9 +192,7 @@ static void cut_at_every_length(void **state)
     message_aaaa(&m, "b.local", 1, 2);
     size_t whole = message_len(&m);
     for (size_t len = 0; len <= whole; len++) {
-        assert_int_equal(find_cut(len, true), len < 12      ? DROP_DNS_SHORT
-                                              : len < whole ? DROP_DNS_MALFORMED
-                                                            : DROP_NONE);
+        assert_int_equal(find_cut(len, true), len < 12 ? DROP_DNS_SHORT : len < whole ? DROP_DNS_MALFORMED : DROP_NONE);
         enum drop_reason why = find_cut(len, false);
         assert_int_equal(why, len < first ? DROP_DNS_CUT : DROP_NONE);
         if (why == DROP_NONE) {

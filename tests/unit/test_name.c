@@ -87,8 +87,7 @@ static void rules(void **state)
         at = r->at;
         status = dns_name_skip(msg, r->len, &at);
         if (status != r->skip_status)
-            fail_msg("%s: skipped: %s, expected %s", r->why, status_text(status),
-                     status_text(r->skip_status));
+            fail_msg("%s: skipped: %s, expected %s", r->why, status_text(status), status_text(r->skip_status));
         assert_int_equal(at, status == NAME_OK ? r->end : r->at);
         free(msg);
     }

@@ -152,8 +152,7 @@ static void lengths_that_lie(void **state)
     static const struct {
         uint32_t captured;
         const char *text;
-    } rows[] = {
-        {262145, "captured"}, {0xffffffff, "captured"}, {0x80000000, "captured"}, {262144, "ends inside"}};
+    } rows[] = {{262145, "captured"}, {0xffffffff, "captured"}, {0x80000000, "captured"}, {262144, "ends inside"}};
     for (size_t i = 0; i < LEN(rows); i++) {
         begin(i % 2, MICRO, 2, 4, 1);
         record(MICRO, 0, 4, 4, 4);

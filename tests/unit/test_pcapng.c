@@ -294,9 +294,8 @@ static void unknown_blocks(void **state)
 static void lengths_that_lie(void **state)
 {
     (void)state;
-    static const uint32_t lengths[] = {0,          1,          4,          8,          11,         12,
-                                       16,         20,         24,         28,         36,         44,
-                                       0x7fffffff, 0x80000000, 0xfffffffc, 0xfffffffd, 0xffffffff, MIB + 4};
+    static const uint32_t lengths[] = {0,  1,  4,  8,          11,         12,         16,         20,         24,
+                                       28, 36, 44, 0x7fffffff, 0x80000000, 0xfffffffc, 0xfffffffd, 0xffffffff, MIB + 4};
     static const uint32_t types[] = {SECTION, INTERFACE, OLD_PACKET, SIMPLE, ENHANCED, 99};
     for (size_t i = 0; i < LEN(types); i++) {
         for (size_t k = 0; k < LEN(lengths); k++) {

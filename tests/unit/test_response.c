@@ -68,10 +68,9 @@ static void header_rules(void **state)
         {0x8580, DROP_NONE},                            /* AA */
         {0x81f0, DROP_NONE},                            /* Z, AD, CD */
         {0xf980, DROP_NONE},                            /* OPCODE 15 */
-        {0x0180, DROP_DNS_QUERY},  {0x0000, DROP_DNS_QUERY},  {0x8080, DROP_DNS_NOT_RD},
-        {0x8000, DROP_DNS_NOT_RD}, {0x8100, DROP_DNS_NOT_RA}, {0x8183, DROP_DNS_NXDOMAIN},
-        {0x8182, DROP_DNS_RCODE},  {0x8181, DROP_DNS_RCODE},  {0x8185, DROP_DNS_RCODE},
-        {0x818f, DROP_DNS_RCODE},
+        {0x0180, DROP_DNS_QUERY},  {0x0000, DROP_DNS_QUERY},    {0x8080, DROP_DNS_NOT_RD}, {0x8000, DROP_DNS_NOT_RD},
+        {0x8100, DROP_DNS_NOT_RA}, {0x8183, DROP_DNS_NXDOMAIN}, {0x8182, DROP_DNS_RCODE},  {0x8181, DROP_DNS_RCODE},
+        {0x8185, DROP_DNS_RCODE},  {0x818f, DROP_DNS_RCODE},
     };
     for (size_t i = 0; i < LEN(rows); i++) {
         message_typical(&m);

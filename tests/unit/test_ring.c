@@ -85,7 +85,8 @@ static void nothing_leads_out_of_the_block(void **state)
     for (size_t i = 0; i < LEN(cases); i++) {
         struct ring r = make_ring();
         struct ring_packet p;
-        struct tpacket3_hdr head = {.tp_snaplen = cases[i].len, .tp_mac = cases[i].mac, .tp_next_offset = cases[i].next};
+        struct tpacket3_hdr head = {
+            .tp_snaplen = cases[i].len, .tp_mac = cases[i].mac, .tp_next_offset = cases[i].next};
         close_block(r.map, 1000, HEAD);
         memcpy(r.map + HEAD, &head, sizeof(head));
         assert_true(ring_take(&r));

@@ -150,8 +150,7 @@ static void what_is_sent_arrives(void **state)
                 first = from;
             assert_memory_equal(&from, &first, len); /* one source port */
         }
-        assert_true(counted(DROP_SENT) == COUNT && counted(DROP_SEND_LOST) == 0 &&
-                    counted(DROP_SEND_REFUSED) == 0);
+        assert_true(counted(DROP_SENT) == COUNT && counted(DROP_SEND_LOST) == 0 && counted(DROP_SEND_REFUSED) == 0);
         close(fd);
     }
 }

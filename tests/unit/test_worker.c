@@ -184,8 +184,7 @@ static void the_first_set_counts(void **state)
 static void times_at_the_ends_of_the_range(void **state)
 {
     (void)state;
-    static const int64_t times[] = {INT64_MAX, INT64_MIN,     0,        INT64_MIN, INT64_MAX,
-                                    -1,        INT64_MIN + 1, INT64_MIN};
+    static const int64_t times[] = {INT64_MAX, INT64_MIN, 0, INT64_MIN, INT64_MAX, -1, INT64_MIN + 1, INT64_MIN};
     for (int extended = 0; extended <= 1; extended++) {
         struct run *r = &runs[0];
         run_prepare(r);
@@ -342,12 +341,10 @@ static void statistics_at_the_end(void **state)
             run_frame(r, frame, n % 10 ? len : 5, start_us + n);
         run_finish(r);
         run_expect_balance(r);
-        assert_int_equal(dnsflow_decode(r->out.bytes[r->out.count - 1], r->out.len[r->out.count - 1], &d),
-                         DNSFLOW_OK);
+        assert_int_equal(dnsflow_decode(r->out.bytes[r->out.count - 1], r->out.len[r->out.count - 1], &d), DNSFLOW_OK);
         assert_int_equal(d.flags & DNSFLOW_FLAG_STATS, extended);
         if (extended) {
-            assert_true(d.stats.pkts_captured == 100 && d.stats.pkts_received == 100 &&
-                        d.stats.pkts_dropped == 0);
+            assert_true(d.stats.pkts_captured == 100 && d.stats.pkts_received == 100 && d.stats.pkts_dropped == 0);
             assert_true(d.trailer.sensor_id == 77 && d.trailer.worker == 3);
             assert_true(d.trailer.start_time == start_us / 1000000);
             assert_int_equal(d.counters_count, 5 + DROP_REASON_COUNT - 1);

@@ -150,8 +150,8 @@ static inline void message_question(struct message *m, const char *name, uint16_
 }
 
 /* An answer; without an owner it is a pointer to the question. */
-static inline void message_answer(struct message *m, const char *owner, uint16_t type, uint32_t ttl,
-                                  const void *rdata, size_t len)
+static inline void message_answer(struct message *m, const char *owner, uint16_t type, uint32_t ttl, const void *rdata,
+                                  size_t len)
 {
     if (owner)
         put_name(&m->out, owner);
@@ -225,8 +225,8 @@ static inline uint32_t slow_sum(uint32_t sum, const uint8_t *bytes, size_t len)
     return sum;
 }
 
-static inline uint16_t udp_checksum(uint8_t ip_vers, const uint8_t *src, const uint8_t *dst,
-                                    const uint8_t *udp, size_t len)
+static inline uint16_t udp_checksum(uint8_t ip_vers, const uint8_t *src, const uint8_t *dst, const uint8_t *udp,
+                                    size_t len)
 {
     size_t address_len = ip_vers == 4 ? 4 : 16;
     uint8_t tail[4] = {0, 17, (uint8_t)(len >> 8), (uint8_t)len};
@@ -236,8 +236,7 @@ static inline uint16_t udp_checksum(uint8_t ip_vers, const uint8_t *src, const u
     return (uint16_t)~slow_sum(sum, udp, len);
 }
 
-static inline void put_ipv4(struct writer *out, const uint8_t *src, const uint8_t *dst, uint8_t protocol,
-                            size_t len)
+static inline void put_ipv4(struct writer *out, const uint8_t *src, const uint8_t *dst, uint8_t protocol, size_t len)
 {
     uint8_t *head = out->at;
     write_be16(out, 0x4500);
@@ -251,8 +250,7 @@ static inline void put_ipv4(struct writer *out, const uint8_t *src, const uint8_
     store_be16(head + 10, (uint16_t)~slow_sum(0, head, 20));
 }
 
-static inline void put_ipv6(struct writer *out, const uint8_t *src, const uint8_t *dst, uint8_t next,
-                            size_t len)
+static inline void put_ipv6(struct writer *out, const uint8_t *src, const uint8_t *dst, uint8_t next, size_t len)
 {
     write_be32(out, 0x60000000);
     write_be16(out, len);
@@ -291,8 +289,7 @@ static inline void put_ethernet(struct writer *out, uint16_t ethertype)
 }
 
 /* An Ethernet frame; returns its length. */
-static inline size_t build_frame(uint8_t *bytes, size_t size, const struct flow *f, const uint8_t *payload,
-                                 size_t len)
+static inline size_t build_frame(uint8_t *bytes, size_t size, const struct flow *f, const uint8_t *payload, size_t len)
 {
     struct writer out = writer_over(bytes, size);
     put_ethernet(&out, f->ip_vers == 4 ? 0x0800 : 0x86dd);
