@@ -38,7 +38,9 @@ TRAILER_COUNTERS = (
     "fragment icmp tcp not_udp udp_malformed query_port other_port other_share filtered dns_short dns_query "
     "dns_not_rd dns_not_ra dns_nxdomain dns_rcode dns_qdcount dns_qtype dns_no_address dns_malformed dns_cut oversize "
     "sampled cut_records names_truncated address_length addresses_lost sets datagrams sent send_refused send_lost "
-    "written write_lost").split()
+    "written write_lost superpacket backlog absorbed tunnel tunnel_depth fragment_refused tcp_malformed tcp_empty "
+    "tcp_old tcp_no_start tcp_refused encrypted_port tunnelled reassembled reassembly_expired reassembly_evicted "
+    "tcp_messages tcp_expired tcp_evicted tcp_gaps").split()
 
 
 def pytest_collection_modifyitems(items):
@@ -180,18 +182,20 @@ class Summary:
         self.received = int(last(r"(\d+) packets received by filter")[0])
         self.dropped = int(last(r"(\d+) packets dropped by kernel")[0])
         self.if_dropped = int(last(r"(\d+) packets dropped by interface")[0])
-        frames = last(r"frames: (\d+) seen = (\d+) delivered \+ (\d+) dropped(?: \((.*)\))?")
+        frames = last(r"frames: (\d+) seen = (\d+) delivered \+ (\d+) dropped(?: \((.*?)\))?(?: \+ (\d+) absorbed)?")
         messages = last(r"messages: (\d+) parsed = (\d+) with a record \+ (\d+) dropped(?: \((.*)\))?")
         output = last(r"output: (\d+) records(?: \((.*)\))?")
         self.seen, self.delivered, self.frames_dropped = map(int, frames[:3])
         self.parsed, self.with_record, self.messages_dropped = map(int, messages[:3])
+        self.absorbed = int(frames[4] or 0)
         self.frame_reasons, self.message_reasons = _reasons(frames[3]), _reasons(messages[3])
         self.records, self.notes = int(output[0]), _reasons(output[1])
-        assert self.seen == self.delivered + self.frames_dropped
+        assert self.seen == self.delivered + self.frames_dropped + self.absorbed
         assert self.frames_dropped == sum(self.frame_reasons.values())
         assert self.parsed == self.with_record + self.messages_dropped
         assert self.messages_dropped == sum(self.message_reasons.values())
-        assert self.parsed == self.delivered
+        if not self.absorbed and "tcp_messages" not in self.notes:
+            assert self.parsed == self.delivered, "a message in each delivered frame"
 
     @property
     def reasons(self):

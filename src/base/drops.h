@@ -5,7 +5,7 @@
  * (docs/WIRE.md): add new ones at the end.
  *
  * Two ledgers balance at exit:
- *   frames:   seen   = delivered + dropped (LEDGER_FRAME) + absorbed
+ *   frames:   seen   = delivered + dropped (LEDGER_FRAME) + absorbed (LEDGER_ABSORBED)
  *   messages: parsed = with a record + dropped (LEDGER_MESSAGE)
  * LEDGER_NOTE entries are counted beside them: nothing is lost to a ledger by a note. */
 #ifndef DNSFLOW_BASE_DROPS_H
@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-enum drop_ledger { LEDGER_NONE, LEDGER_FRAME, LEDGER_MESSAGE, LEDGER_NOTE };
+enum drop_ledger { LEDGER_NONE, LEDGER_FRAME, LEDGER_ABSORBED, LEDGER_MESSAGE, LEDGER_NOTE };
 
 /* clang-format off */
 #define DROP_REASONS(X) \
@@ -26,9 +26,9 @@ enum drop_ledger { LEDGER_NONE, LEDGER_FRAME, LEDGER_MESSAGE, LEDGER_NOTE };
     X(IP_MALFORMED, "ip_malformed", FRAME, "IPv4 or IPv6 header that contradicts itself") \
     X(IP_SHORT, "ip_short", FRAME, "frame or packet ends before the DNS message begins") \
     X(IP_ENCRYPTED, "ip_encrypted", FRAME, "IPsec ESP payload") \
-    X(FRAGMENT, "fragment", FRAME, "IP fragment other than the first") \
+    X(FRAGMENT, "fragment", FRAME, "IP fragment that is not put together with others") \
     X(ICMP, "icmp", FRAME, "ICMP; what it quotes is never read") \
-    X(TCP, "tcp", FRAME, "TCP segment, not decoded") \
+    X(TCP, "tcp", FRAME, "TCP segment not from a DNS port, or TCP is not looked into") \
     X(NOT_UDP, "not_udp", FRAME, "IP packet of another protocol") \
     X(UDP_MALFORMED, "udp_malformed", FRAME, "UDP length below 8") \
     X(QUERY_PORT, "query_port", FRAME, "UDP datagram towards a DNS port: a query") \
@@ -60,7 +60,25 @@ enum drop_ledger { LEDGER_NONE, LEDGER_FRAME, LEDGER_MESSAGE, LEDGER_NOTE };
     X(WRITTEN, "written", NOTE, "datagrams written to the capture file") \
     X(WRITE_LOST, "write_lost", NOTE, "datagrams that could not be written to the capture file") \
     X(SUPERPACKET, "superpacket", NOTE, "frames over the MTU: several datagrams in one, only the first is read") \
-    X(BACKLOG, "backlog", NOTE, "packets the kernel dropped before any capture, on the whole machine")
+    X(BACKLOG, "backlog", NOTE, "packets the kernel dropped before any capture, on the whole machine") \
+    X(ABSORBED, "absorbed", ABSORBED, "frames held until the rest of a datagram or message comes") \
+    X(TUNNEL, "tunnel", FRAME, "tunnelled packet whose kind is not unwrapped (--decap)") \
+    X(TUNNEL_DEPTH, "tunnel_depth", FRAME, "more than 8 encapsulations, or 16 MPLS labels") \
+    X(FRAGMENT_REFUSED, "fragment_refused", FRAME, "IP fragment that contradicts others of its packet, or has come before") \
+    X(TCP_MALFORMED, "tcp_malformed", FRAME, "TCP header that contradicts itself") \
+    X(TCP_EMPTY, "tcp_empty", FRAME, "TCP segment from a DNS port without data") \
+    X(TCP_OLD, "tcp_old", FRAME, "TCP data that has come before") \
+    X(TCP_NO_START, "tcp_no_start", FRAME, "TCP data in which no message is known to begin") \
+    X(TCP_REFUSED, "tcp_refused", FRAME, "TCP data too far ahead, or in too many pieces") \
+    X(ENCRYPTED_PORT, "encrypted_port", FRAME, "port 853 or 443: DNS over TLS, HTTPS or QUIC, or anything else in TLS") \
+    X(TUNNELLED, "tunnelled", NOTE, "DNS messages out of tunnels") \
+    X(REASSEMBLED, "reassembled", NOTE, "IP packets put together from fragments") \
+    X(REASSEMBLY_EXPIRED, "reassembly_expired", NOTE, "IP packets of which a fragment did not come within 30 s") \
+    X(REASSEMBLY_EVICTED, "reassembly_evicted", NOTE, "incomplete IP packets that had to make room") \
+    X(TCP_MESSAGES, "tcp_messages", NOTE, "DNS messages over TCP") \
+    X(TCP_EXPIRED, "tcp_expired", NOTE, "TCP streams given up with part of a message in hand") \
+    X(TCP_EVICTED, "tcp_evicted", NOTE, "the same, as others needed the room") \
+    X(TCP_GAPS, "tcp_gaps", NOTE, "places in TCP streams where data never came")
 /* clang-format on */
 
 enum drop_reason {

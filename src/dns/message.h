@@ -36,6 +36,10 @@ struct dns_response {
 enum drop_reason dns_parse_response(const uint8_t *msg, size_t len, bool complete, struct writer *names,
                                     struct dns_response *out);
 
+/* Whether the first bytes of a message, 12 at least, can be the header of a response: where one has to be told from
+ * arbitrary bytes. */
+bool dns_looks_like_response(const uint8_t *msg, size_t len);
+
 /* The owner names of the addresses in an mDNS response (RFC 6762), which has no question to go by. */
 struct dns_owners {
     unsigned count;

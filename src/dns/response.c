@@ -19,6 +19,14 @@ static enum drop_reason check_header(const uint8_t *msg)
     return load_be16(msg + 4) == 1 ? DROP_NONE : DROP_DNS_QDCOUNT;
 }
 
+bool dns_looks_like_response(const uint8_t *msg, size_t len)
+{
+    if (len < DNS_HEADER)
+        return false;
+    uint16_t flags = load_be16(msg + 2);
+    return (flags & DNS_FLAG_QR) && (flags & DNS_OPCODE_MASK) <= DNS_OPCODE_MAX && load_be16(msg + 4) <= 1;
+}
+
 static enum name_status read_question(const uint8_t *msg, size_t len, size_t *at, struct writer *names,
                                       struct dns_response *out)
 {

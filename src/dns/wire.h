@@ -16,6 +16,8 @@ enum {
     DNS_FLAG_QR = 0x8000,
     DNS_FLAG_RD = 0x0100,
     DNS_FLAG_RA = 0x0080,
+    DNS_OPCODE_MASK = 0x7800,
+    DNS_OPCODE_MAX = 6 << 11, /* DSO, RFC 8490 */
     DNS_RCODE_MASK = 0x000f,
     DNS_RCODE_NXDOMAIN = 3,
     DNS_TYPE_A = 1,

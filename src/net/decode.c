@@ -3,8 +3,8 @@
  * The walk from the link layer to UDP, and the tables it runs by. */
 #include "net/layers.h"
 
-/* Headers a frame may have one inside the other. Real traffic needs fewer than ten. */
-enum { MAX_LAYERS = 24, LINK_ETHERNET = 1 };
+/* Headers a frame may have one inside the other; an encapsulation brings up to 6 along, as VXLAN does. */
+enum { MAX_LAYERS = 24 + 6 * NET_ENCAPSULATIONS_MAX, LINK_ETHERNET = 1 };
 
 static layer_decode *const layers[LAYER_COUNT] = {
     [LAYER_ETHERNET] = net_ethernet,
@@ -32,6 +32,25 @@ static layer_decode *const layers[LAYER_COUNT] = {
     [LAYER_IPV6] = net_ipv6,
     [LAYER_UPPER] = net_upper,
     [LAYER_UDP] = net_udp,
+    [LAYER_TCP] = net_tcp,
+    [LAYER_MPLS] = net_mpls,
+    [LAYER_PBB] = net_pbb,
+    [LAYER_VNTAG] = net_vntag,
+    [LAYER_HSR] = net_hsr,
+    [LAYER_MACSEC] = net_macsec,
+    [LAYER_NSH] = net_nsh,
+    [LAYER_GRE] = net_gre,
+    [LAYER_ETHERIP] = net_etherip,
+    [LAYER_L2TP_IP] = net_l2tp_ip,
+    [LAYER_VXLAN] = net_vxlan,
+    [LAYER_VXLAN_GPE] = net_vxlan_gpe,
+    [LAYER_GENEVE] = net_geneve,
+    [LAYER_GTP] = net_gtp,
+    [LAYER_L2TP] = net_l2tp,
+    [LAYER_TZSP] = net_tzsp,
+    [LAYER_TEREDO] = net_teredo,
+    [LAYER_JMIRROR] = net_jmirror,
+    [LAYER_PCAP_RECORD] = net_pcap_record,
 };
 
 struct link_row {
@@ -106,7 +125,7 @@ bool net_link_supported(uint16_t link_type)
     return net_link_layer(link_type) != LAYER_NONE;
 }
 
-static inline bool fill_plain(const uint8_t *udp, size_t left, struct udp_payload *out)
+static inline bool fill_plain(const uint8_t *udp, size_t left, struct net_payload *out)
 {
     size_t len = load_be16(udp + 4);
     if (len < 8 || len > left)
@@ -115,6 +134,8 @@ static inline bool fill_plain(const uint8_t *udp, size_t left, struct udp_payloa
     out->len = len - 8;
     out->complete = true;
     out->fragment = false;
+    out->transport = NET_UDP;
+    out->depth = 0;
     out->src_port = load_be16(udp);
     out->dst_port = load_be16(udp + 2);
     out->checksum = load_be16(udp + 6);
@@ -123,7 +144,7 @@ static inline bool fill_plain(const uint8_t *udp, size_t left, struct udp_payloa
 
 /* Nearly every frame: whole, Ethernet without tags, IPv4 without options or IPv6 without extension headers, no
  * fragment, UDP. Says the same as the walk does or nothing; tests/prop holds the two against each other. */
-static bool decode_plain(const struct packet *packet, struct udp_payload *out)
+static bool decode_plain(const struct packet *packet, struct net_payload *out)
 {
     enum { ETHERNET = 14, IP4 = 20, IP6 = 40, UDP = 8, PROTO_UDP = 17 };
     const uint8_t *ip = packet->bytes + ETHERNET;
@@ -148,17 +169,19 @@ static bool decode_plain(const struct packet *packet, struct udp_payload *out)
     return false;
 }
 
-enum drop_reason net_walk(const struct packet *packet, struct udp_payload *out)
+enum drop_reason net_walk(const struct packet *packet, const struct net_options *options, struct net_payload *out)
 {
     struct walk walk = {
         .in = reader_over(packet->bytes, packet->captured_len),
         .next = net_link_layer(packet->link_type),
+        .options = options,
         .out = out,
     };
     int depth;
 
     out->ip_vers = 0;
     out->fragment = false;
+    out->depth = 0;
     for (depth = 0; depth < MAX_LAYERS; depth++) {
         if (walk.next == LAYER_END)
             return DROP_NONE;
@@ -171,7 +194,16 @@ enum drop_reason net_walk(const struct packet *packet, struct udp_payload *out)
     return DROP_IP_MALFORMED;
 }
 
-enum drop_reason net_decode(const struct packet *packet, struct udp_payload *out)
+/* Whether the ports of a plain UDP datagram leave nothing to unwrap. */
+static inline bool is_no_tunnel(const struct net_options *options, const struct net_payload *udp)
 {
-    return decode_plain(packet, out) ? DROP_NONE : net_walk(packet, out);
+    return !options || !options->tunnels || net_is_dns_port(options, udp->src_port) ||
+           (options->tunnels[udp->dst_port] | options->tunnels[udp->src_port]) == 0;
+}
+
+enum drop_reason net_decode(const struct packet *packet, const struct net_options *options, struct net_payload *out)
+{
+    if (__builtin_expect(decode_plain(packet, out) && is_no_tunnel(options, out), 1))
+        return DROP_NONE;
+    return net_walk(packet, options, out);
 }

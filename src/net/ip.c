@@ -35,7 +35,7 @@ enum drop_reason net_ip(struct walk *walk)
 /* walk->in is at what the fragment carries, walk->protocol says what the whole packet does. */
 static enum drop_reason note_fragment(struct walk *walk, uint32_t id, size_t offset, bool more)
 {
-    struct udp_payload *out = walk->out;
+    struct net_payload *out = walk->out;
     out->fragment = true;
     out->part = (struct ip_fragment){.ip_vers = out->ip_vers,
                                      .protocol = walk->protocol,
@@ -47,7 +47,15 @@ static enum drop_reason note_fragment(struct walk *walk, uint32_t id, size_t off
                                      .offset = offset,
                                      .bytes = walk->in.at,
                                      .len = reader_left(&walk->in)};
-    return offset > 0 ? DROP_FRAGMENT : DROP_NONE;
+    return offset > 0 || (walk->options && walk->options->whole_only) ? DROP_FRAGMENT : DROP_NONE;
+}
+
+/* The IP packet ends `len` bytes further on, or was cut before. */
+static void clamp(struct walk *walk, size_t len)
+{
+    size_t left = reader_left(&walk->in);
+    walk->cut = !reader_clamp(&walk->in, len);
+    walk->missing = walk->cut ? len - left : 0;
 }
 
 /*  0 version, header length | 1 TOS | 2 total length | 4 id | 6 flags, fragment offset | 8 TTL | 9 protocol |
@@ -67,7 +75,7 @@ enum drop_reason net_ipv4(struct walk *walk)
         total_len = 20 + reader_left(&walk->in);
     if (total_len < header_len)
         return DROP_IP_MALFORMED;
-    walk->cut = !reader_clamp(&walk->in, total_len - 20);
+    clamp(walk, total_len - 20);
     read_skip(&walk->in, header_len - 20);
     if (walk->in.failed)
         return DROP_IP_SHORT;
@@ -95,7 +103,7 @@ enum drop_reason net_ipv6(struct walk *walk)
     size_t payload_len = load_be16(head + 4);
     if (payload_len == 0) /* jumbogram or segmentation offload */
         payload_len = reader_left(&walk->in);
-    walk->cut = !reader_clamp(&walk->in, payload_len);
+    clamp(walk, payload_len);
     walk->protocol = head[6];
     walk->next = LAYER_UPPER;
     return DROP_NONE;
@@ -156,12 +164,13 @@ enum drop_reason net_upper(struct walk *walk)
         case PROTO_ESP:
             return DROP_IP_ENCRYPTED;
         case PROTO_TCP:
-            return DROP_TCP;
+            walk->next = LAYER_TCP;
+            return DROP_NONE;
         case PROTO_ICMP:
         case PROTO_ICMP6:
             return DROP_ICMP;
         default:
-            return DROP_NOT_UDP;
+            return net_unwrap(walk, CARRIER_PROTOCOL, walk->protocol, DROP_NOT_UDP);
         }
         if (why != DROP_NONE)
             return why;
@@ -169,11 +178,27 @@ enum drop_reason net_upper(struct walk *walk)
     return DROP_IP_MALFORMED;
 }
 
+/* Where the UDP datagram leads: into a tunnel by its port, unless it comes from a DNS port. */
+static enum drop_reason open_tunnel(struct walk *walk)
+{
+    const struct net_options *options = walk->options;
+    const struct net_payload *out = walk->out;
+    if (!options || !options->tunnels || net_is_dns_port(options, out->src_port))
+        return DROP_NONE;
+    unsigned row = options->tunnels[out->dst_port];
+    if (row == 0 && (row = options->tunnels[out->src_port]) != 0 && !net_carriage(row - 1)->both)
+        row = 0;
+    if (row == 0)
+        return DROP_NONE;
+    walk->next = net_carriage(row - 1)->layer;
+    return net_enter(walk, net_carriage(row - 1)->encapsulation);
+}
+
 /* source port 2 | destination port 2 | length 2 | checksum 2 */
 enum drop_reason net_udp(struct walk *walk)
 {
     const uint8_t *head = read_bytes(&walk->in, 8);
-    struct udp_payload *out = walk->out;
+    struct net_payload *out = walk->out;
     if (!head)
         return DROP_IP_SHORT;
     size_t len = load_be16(head + 4);
@@ -181,11 +206,39 @@ enum drop_reason net_udp(struct walk *walk)
         return DROP_UDP_MALFORMED;
     /* 0: a jumbogram (RFC 2675) or segmentation offload, all that the IP packet holds */
     out->complete = len == 0 ? !walk->cut : reader_clamp(&walk->in, len - 8);
+    out->transport = NET_UDP;
     out->src_port = load_be16(head);
     out->dst_port = load_be16(head + 2);
     out->checksum = load_be16(head + 6);
     out->bytes = walk->in.at;
     out->len = reader_left(&walk->in);
+    walk->next = LAYER_END;
+    return open_tunnel(walk);
+}
+
+/* RFC 9293: source port 2 | destination port 2 | sequence 4 | acknowledgment 4 | data offset 4 bits in units of 4 bytes,
+ * flags 12 | window 2 | checksum 2 | urgent 2 | options */
+enum drop_reason net_tcp(struct walk *walk)
+{
+    const uint8_t *head = read_bytes(&walk->in, 20);
+    struct net_payload *out = walk->out;
+    if (!head)
+        return DROP_IP_SHORT;
+    size_t header_len = (size_t)(head[12] >> 4) * 4;
+    if (header_len < 20)
+        return DROP_TCP_MALFORMED;
+    read_skip(&walk->in, header_len - 20);
+    if (walk->in.failed)
+        return DROP_IP_SHORT;
+    out->transport = NET_TCP;
+    out->src_port = load_be16(head);
+    out->dst_port = load_be16(head + 2);
+    out->tcp_seq = load_be32(head + 4);
+    out->tcp_flags = head[13];
+    out->bytes = walk->in.at;
+    out->len = reader_left(&walk->in);
+    out->complete = !walk->cut;
+    out->wire_len = (uint32_t)(out->len + walk->missing);
     walk->next = LAYER_END;
     return DROP_NONE;
 }

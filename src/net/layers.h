@@ -7,6 +7,7 @@
 #define DNSFLOW_NET_LAYERS_H
 
 #include "base/bytes.h"
+#include "net/encapsulation.h"
 #include "net/packet.h"
 
 enum layer {
@@ -36,6 +37,25 @@ enum layer {
     LAYER_IPV6,
     LAYER_UPPER, /* walk->protocol says what comes */
     LAYER_UDP,
+    LAYER_TCP,
+    LAYER_MPLS,
+    LAYER_PBB,
+    LAYER_VNTAG,
+    LAYER_HSR,
+    LAYER_MACSEC,
+    LAYER_NSH,
+    LAYER_GRE,
+    LAYER_ETHERIP,
+    LAYER_L2TP_IP,
+    LAYER_VXLAN,
+    LAYER_VXLAN_GPE,
+    LAYER_GENEVE,
+    LAYER_GTP,
+    LAYER_L2TP,
+    LAYER_TZSP,
+    LAYER_TEREDO,
+    LAYER_JMIRROR,
+    LAYER_PCAP_RECORD,
     LAYER_END, /* *walk->out is filled */
     LAYER_COUNT
 };
@@ -45,15 +65,23 @@ struct walk {
     enum layer next;
     uint16_t ethertype;
     bool cut;         /* the captured bytes end before the innermost IP packet does */
+    size_t missing;   /* by so many bytes */
     uint8_t protocol; /* IP protocol number or IPv6 next header */
     bool wifi_padded; /* radiotap: the 802.11 header is padded to 4 bytes */
-    struct udp_payload *out;
+    const struct net_options *options;
+    struct net_payload *out;
 };
 
 typedef enum drop_reason layer_decode(struct walk *walk);
 
 /* What net_decode() does for every frame that is not plain. */
-enum drop_reason net_walk(const struct packet *packet, struct udp_payload *out);
+enum drop_reason net_walk(const struct packet *packet, const struct net_options *options, struct net_payload *out);
+
+/* Goes on with the encapsulation that the number leads into: DROP_NONE, or why not; `otherwise` when there is none. */
+enum drop_reason net_unwrap(struct walk *walk, enum net_carrier carrier, uint16_t number, enum drop_reason otherwise);
+
+/* Counts an encapsulation that is entered: DROP_NONE, or why it is not. */
+enum drop_reason net_enter(struct walk *walk, enum encapsulation encapsulation);
 
 /* The layer that frames of a link type begin with, LAYER_NONE when there is none. */
 enum layer net_link_layer(uint16_t link_type);
@@ -66,6 +94,19 @@ layer_decode net_ppp, net_ppp_direction, net_pppoe, net_cisco_hdlc, net_slip, ne
 /* link_wifi.c */
 layer_decode net_wifi, net_radiotap, net_ppi;
 /* ip.c */
-layer_decode net_ip, net_ipv4, net_ipv6, net_upper, net_udp;
+layer_decode net_ip, net_ipv4, net_ipv6, net_upper, net_udp, net_tcp;
+/* tunnel.c */
+layer_decode net_mpls, net_pbb, net_vntag, net_hsr, net_macsec, net_nsh, net_gre, net_etherip,
+    net_vxlan, net_vxlan_gpe;
+/* tunnel_udp.c */
+layer_decode net_geneve, net_gtp, net_tzsp, net_teredo, net_jmirror, net_pcap_record;
+/* tunnel_l2tp.c */
+layer_decode net_l2tp, net_l2tp_ip;
+
+/* Whether the bytes look like an Ethernet frame that holds IP or a tag, for encapsulations that do not tell. */
+bool net_looks_like_ethernet(const uint8_t *bytes, size_t len);
+
+/* Whether they look like an IP packet of no more than `len` bytes; `exact`: of just as many. */
+bool net_looks_like_ip(const uint8_t *bytes, size_t len, bool exact);
 
 #endif

@@ -45,7 +45,7 @@ enum drop_reason net_ethertype(struct walk *walk)
     else if (walk->ethertype < ETHERTYPE_MIN)
         walk->next = LAYER_LLC;
     else
-        return DROP_NOT_IP;
+        return net_unwrap(walk, CARRIER_ETHERTYPE, walk->ethertype, DROP_NOT_IP);
     return DROP_NONE;
 }
 

@@ -15,6 +15,8 @@ static enum drop_reason ppp_protocol(struct walk *walk)
         walk->next = LAYER_IPV4;
     else if (protocol == 0x0057)
         walk->next = LAYER_IPV6;
+    else if (protocol == 0x0281 || protocol == 0x0283)
+        return net_unwrap(walk, CARRIER_ETHERTYPE, 0x8847, DROP_LINK_CONTROL);
     else
         return DROP_LINK_CONTROL;
     return DROP_NONE;

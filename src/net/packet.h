@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * From a captured frame to the UDP datagram inside it. Nothing is copied: results point into the frame and are good
- * for as long as it is. Lengths come from the IP and UDP headers, cut down to what was captured; padding behind
- * them is ignored, and messages quoted in ICMP are never looked into. */
+ * From a captured frame to the UDP datagram or TCP segment inside it. Nothing is copied: results point into the frame
+ * and are good for as long as it is. Lengths come from the IP and UDP headers, cut down to what was captured; padding
+ * behind them is ignored, and messages quoted in ICMP are never looked into. */
 #ifndef DNSFLOW_NET_PACKET_H
 #define DNSFLOW_NET_PACKET_H
 
@@ -35,24 +35,53 @@ struct ip_fragment {
     size_t len;
 };
 
-/* A UDP datagram. Addresses are 4 or 16 bytes in network order, by ip_vers. */
-struct udp_payload {
+enum net_transport { NET_UDP, NET_TCP, NET_DNSTAP };
+
+enum { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4 };
+
+/* A UDP datagram or TCP segment, innermost when there are tunnels. Addresses are 4 or 16 bytes in network order, by
+ * ip_vers. */
+struct net_payload {
     const uint8_t *bytes;
     size_t len;    /* captured bytes of the payload */
     bool complete; /* false: cut by the snap length or a missing fragment */
-    bool fragment; /* carried by a first fragment; part says more */
+    bool fragment; /* carried by a fragment; part says more */
     uint8_t ip_vers;
+    uint8_t transport; /* enum net_transport */
+    uint8_t depth;     /* encapsulations around it */
+    uint8_t tcp_flags;
     const uint8_t *src;
     const uint8_t *dst;
     uint16_t src_port;
     uint16_t dst_port;
-    uint16_t checksum; /* as sent, 0 = none */
+    uint16_t checksum; /* UDP: as sent, 0 = none */
+    uint32_t tcp_seq;
+    uint32_t wire_len; /* TCP: bytes of the payload as sent */
     struct ip_fragment part;
 };
 
-/* Returns DROP_NONE with all of *out set, or why there is no UDP datagram; then only ip_vers (0 = no IP header
- * reached), src, dst and fragment say something. With `fragment`, `part` is set too, whatever is returned. */
-enum drop_reason net_decode(const struct packet *packet, struct udp_payload *out);
+/* What net_decode() goes by beside the frame itself. */
+struct net_options {
+    const uint16_t *dns_ports; /* a UDP datagram from one of these is never a tunnel */
+    size_t dns_ports_count;
+    uint32_t encapsulations; /* that are unwrapped: a bit for each enum encapsulation */
+    const uint8_t *tunnels;  /* by UDP port, 65536 of them: see net/encapsulation.h; NULL = none */
+    bool whole_only;         /* a first fragment is not looked into: it waits for the others */
+};
+
+static inline bool net_is_dns_port(const struct net_options *options, uint16_t port)
+{
+    size_t i;
+    for (i = 0; i < options->dns_ports_count; i++)
+        if (options->dns_ports[i] == port)
+            return true;
+    return false;
+}
+
+/* Returns DROP_NONE with all of *out set, or why there is no datagram or segment; then only ip_vers (0 = no IP header
+ * reached), src, dst, depth and fragment say something. With `fragment`, `part` is set too, whatever is returned.
+ * `options` may be NULL: nothing is unwrapped. */
+enum drop_reason net_decode(const struct packet *packet, const struct net_options *options, struct net_payload *out);
 
 /* Name of a link type that is known to exist, decoded or not; "link type" without a name otherwise. */
 const char *net_link_name(uint16_t link_type);

@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 
-enum { SUMMARY_EVERY = 100000, LINK_NULL = 0, FRAGMENTED_MAX = 256 };
+enum { SUMMARY_EVERY = 100000, LINK_NULL = 0, PROTO_UDP = 17, FRAGMENTED_MAX = 256 };
 
 int session_open(struct session *session, const struct reader_config *config, struct error *err)
 {
@@ -16,7 +16,7 @@ int session_open(struct session *session, const struct reader_config *config, st
     session->config = config;
     session->datagrams = session->malformed = session->other_sources = 0;
     session->sources = sources_create();
-    session->reassembly = reassembly_create(FRAGMENTED_MAX, FRAGMENTED_MAX * 2);
+    session->reassembly = reassembly_create(FRAGMENTED_MAX, FRAGMENTED_MAX * 2, NULL, NULL);
     if (!session->sources || !session->reassembly)
         return error_set(err, "out of memory");
     if (config->filter && config->file && filter_create(config->filter, &session->filter, err) != 0)
@@ -35,7 +35,7 @@ static struct output *side(struct session *session)
 }
 
 /* A DLT_NULL frame with family 0 is a bare datagram: old sensors write files of these. */
-static bool is_bare_datagram(const struct packet *packet, struct udp_payload *udp)
+static bool is_bare_datagram(const struct packet *packet, struct net_payload *udp)
 {
     static const uint8_t family[4], nobody[4];
     if (packet->link_type != LINK_NULL || packet->captured_len < sizeof(family) ||
@@ -81,22 +81,23 @@ static void print_datagram(struct session *session, struct received *from, struc
 
 /* The UDP datagram in the frame, or that which the frame completes; *whole is room for it. */
 static bool find_datagram(struct session *session, const struct packet *packet, struct packet *whole,
-                          struct udp_payload *udp)
+                          struct net_payload *udp)
 {
     if (is_bare_datagram(packet, udp))
         return true;
-    enum drop_reason why = net_decode(packet, udp);
-    if (udp->fragment) {
-        if (!reassembly_add(session->reassembly, &udp->part, packet->time_us, whole))
+    enum drop_reason why = net_decode(packet, NULL, udp);
+    if (udp->fragment && udp->part.protocol == PROTO_UDP) {
+        if (reassembly_add(session->reassembly, &udp->part, packet->time_us, whole) != REASSEMBLY_COMPLETE)
             return false;
-        why = net_decode(whole, udp);
+        why = net_decode(whole, NULL, udp);
     }
-    return why == DROP_NONE && (session->config->is_whole_filter || udp->dst_port == DNSFLOW_PORT);
+    return why == DROP_NONE && udp->transport == NET_UDP &&
+           (session->config->is_whole_filter || udp->dst_port == DNSFLOW_PORT);
 }
 
 void session_packet(struct session *session, const struct packet *packet)
 {
-    struct udp_payload udp;
+    struct net_payload udp;
     struct packet whole;
     if (session->filter && !filter_match(session->filter, packet))
         return;

@@ -177,6 +177,93 @@ static int take_port(void *config, const char *value, struct error *err)
     return 0;
 }
 
+/* -J and -X */
+static int add_tunnel_port(struct config *c, enum encapsulation encapsulation, const char *value, struct error *err)
+{
+    uint64_t port;
+    if (c->tunnel_ports_count == 2 * CONFIG_PORTS_MAX)
+        return error_set(err, "expected at most %d ports of -J and -X", 2 * CONFIG_PORTS_MAX);
+    if (parse_number(value, 1, 65535, &port, err) != 0)
+        return -1;
+    c->tunnel_ports[c->tunnel_ports_count] = (uint16_t)port;
+    c->tunnel_encapsulation[c->tunnel_ports_count++] = (uint8_t)encapsulation;
+    return 0;
+}
+
+static int take_jmirror(void *config, const char *value, struct error *err)
+{
+    return add_tunnel_port(config, ENCAP_JMIRROR, value, err);
+}
+
+static int take_pcap_record(void *config, const char *value, struct error *err)
+{
+    return add_tunnel_port(config, ENCAP_PCAP_RECORD, value, err);
+}
+
+static int expect_encapsulations(struct error *err)
+{
+    size_t i, used;
+    error_set(err, "expected all, none or a list of");
+    for (i = 0; i < ENCAP_JMIRROR; i++) {
+        used = strlen(err->text);
+        snprintf(err->text + used, sizeof(err->text) - used, "%s %s", i ? "," : "", net_encapsulations[i].token);
+    }
+    return -1;
+}
+
+/* Names with commas between; those of -J and -X are not among them. */
+static int take_decap(void *config, const char *value, struct error *err)
+{
+    struct config *c = config;
+    c->decap_given = true;
+    if (strcmp(value, "all") == 0 || strcmp(value, "none") == 0) {
+        c->encapsulations = *value == 'a' ? ENCAP_ALL : 0;
+        return 0;
+    }
+    for (;;) {
+        size_t i, len = strcspn(value, ",");
+        for (i = 0; i < ENCAP_JMIRROR; i++)
+            if (strlen(net_encapsulations[i].token) == len && strncmp(net_encapsulations[i].token, value, len) == 0)
+                break;
+        if (i == ENCAP_JMIRROR)
+            return expect_encapsulations(err);
+        c->encapsulations |= 1u << i;
+        if (value[len] == '\0')
+            return 0;
+        value += len + 1;
+    }
+}
+
+static int take_tcp(void *config, const char *value, struct error *err)
+{
+    (void)value, (void)err;
+    ((struct config *)config)->tcp = ((struct config *)config)->tcp_given = true;
+    return 0;
+}
+
+static int take_no_tcp(void *config, const char *value, struct error *err)
+{
+    (void)value, (void)err;
+    ((struct config *)config)->tcp = false;
+    ((struct config *)config)->tcp_given = true;
+    return 0;
+}
+
+static int take_defrag(void *config, const char *value, struct error *err)
+{
+    (void)value, (void)err;
+    ((struct config *)config)->defrag = ((struct config *)config)->defrag_given = true;
+    return 0;
+}
+
+static int take_no_defrag(void *config, const char *value, struct error *err)
+{
+    (void)value, (void)err;
+    ((struct config *)config)->defrag = false;
+    ((struct config *)config)->defrag_given = true;
+    return 0;
+}
+
 static int take_mdns(void *config, const char *value, struct error *err)
 {
     (void)value, (void)err;
@@ -247,6 +334,14 @@ static const struct option_row rows[] = {
     {'p', "no-promiscuous", NULL, take_no_promiscuous, "do not put the interface into promiscuous mode"},
     {'P', "pidfile", "FILE", take_pid_file, "write the process id to this file and keep it locked"},
     {'d', "dns-port", "PORT", take_port, "UDP source port of DNS responses instead of 53; up to 10"},
+    {'J', "jmirror", "PORT", take_jmirror, "unwrap jmirror packets to this UDP port; repeatable"},
+    {'X', "pcap-record", "PORT", take_pcap_record, "unwrap pcap records to this UDP port; repeatable"},
+    {0, "decap", "LIST", take_decap,
+     "tunnels to look into: all, none or a list of names; default:\nwith -r or -f all, else none"},
+    {0, "tcp", NULL, take_tcp, "DNS over TCP too, as with -r or -f"},
+    {0, "no-tcp", NULL, take_no_tcp, "leave TCP alone"},
+    {0, "defrag", NULL, take_defrag, "put IP fragments together, the default"},
+    {0, "no-defrag", NULL, take_no_defrag, "take from fragments what the first one holds"},
     {'Y', "mdns", NULL, take_mdns, "multicast DNS too, from port 5353"},
     {'x', "extended", NULL, take_extended,
      "add a trailer with time, TTL, type, port and loss counters;\nreaders of plain version 4 ignore it"},
@@ -345,11 +440,32 @@ static int check(struct config *config, struct error *err)
     if (config->interfaces_count * config->workers > CONFIG_WORKERS_MAX)
         return error_set(err, "option -M/--workers %u: expected at most %d over all interfaces", config->workers,
                          CONFIG_WORKERS_MAX);
+    return check_paths(config, err);
+}
+
+/* What was not given follows from the rest: files, and what a filter expression lets through, are looked into as far
+ * as can be; live the kernel's filter costs more for each. */
+void config_complete(struct config *config)
+{
+    bool looks_at_all = config->files_count > 0 || config->filter;
+    size_t i;
     if (config->balance_checksum && !config->fanout_given)
         config->fanout = CAPTURE_FANOUT_CHECKSUM;
     if (config->ports_count == 0)
         config->ports[config->ports_count++] = DNS_PORT;
-    return check_paths(config, err);
+    if (config->mdns)
+        config->ports[config->ports_count++] = MDNS_PORT;
+    if (!config->defrag_given)
+        config->defrag = true;
+    if (!config->tcp_given)
+        config->tcp = looks_at_all;
+    if (!config->decap_given)
+        config->encapsulations = looks_at_all ? ENCAP_ALL : 0;
+    net_tunnels_fill(config->tunnels, config->encapsulations);
+    for (i = 0; i < config->tunnel_ports_count; i++) {
+        config->encapsulations |= 1u << config->tunnel_encapsulation[i];
+        net_tunnels_add(config->tunnels, config->tunnel_encapsulation[i], config->tunnel_ports[i]);
+    }
 }
 
 int config_parse(struct config *config, int argc, char **argv, struct error *err)
@@ -362,5 +478,6 @@ int config_parse(struct config *config, int argc, char **argv, struct error *err
         return -1;
     if (config->show_help || config->show_version)
         return 0;
+    config_complete(config);
     return check(config, err);
 }

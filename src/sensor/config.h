@@ -11,6 +11,8 @@
 
 #include "base/error.h"
 #include "capture/capture.h"
+#include "net/encapsulation.h"
+#include "net/packet.h"
 #include "sink/sink.h"
 
 enum {
@@ -45,8 +47,16 @@ struct config {
     bool promiscuous;
     const char *pid_path;
     size_t ports_count;
-    uint16_t ports[CONFIG_PORTS_MAX];
+    uint16_t ports[CONFIG_PORTS_MAX + 1]; /* that DNS comes from; the last one is that of mDNS, if it is wanted */
     bool mdns;
+    bool defrag, tcp;
+    bool defrag_given, tcp_given;
+    uint32_t encapsulations; /* that are unwrapped: a bit for each enum encapsulation */
+    bool decap_given;
+    uint8_t tunnels[65536]; /* by UDP port, for struct net_options */
+    size_t tunnel_ports_count;
+    uint16_t tunnel_ports[2 * CONFIG_PORTS_MAX];       /* of -J and -X ... */
+    uint8_t tunnel_encapsulation[2 * CONFIG_PORTS_MAX]; /* ... and of which */
     bool extended;
     uint32_t sensor_id;
     uint64_t rate; /* messages per second in file mode, 0 = as fast as possible */
@@ -56,17 +66,19 @@ struct config {
 /* Fills *config from the command line. Returns 0, or -1 with one line for the user. */
 int config_parse(struct config *config, int argc, char **argv, struct error *err);
 
+/* Fills in what was not given and follows from the rest. config_parse() does. */
+void config_complete(struct config *config);
+
 void config_print_help(FILE *out);
 void config_print_version(FILE *out);
 
-/* Whether DNS is expected to come from this UDP port. */
-static inline bool config_is_dns_port(const struct config *config, uint16_t port)
+/* What net_decode() needs of it. Points into *config. */
+static inline void config_net_options(const struct config *config, struct net_options *out)
 {
-    size_t i;
-    for (i = 0; i < config->ports_count; i++)
-        if (config->ports[i] == port)
-            return true;
-    return config->mdns && port == MDNS_PORT;
+    *out = (struct net_options){.dns_ports = config->ports,
+                                .dns_ports_count = config->ports_count,
+                                .encapsulations = config->encapsulations,
+                                .tunnels = config->tunnels};
 }
 
 #endif

@@ -8,7 +8,7 @@ static void note(struct counters *counters, enum drop_reason reason, uint64_t n)
 }
 
 /* Adds the record whose names have been written to the encoder. The client is who the response went to. */
-static enum drop_reason add_record(const struct dns_response *response, const struct udp_payload *udp, int64_t time_us,
+static enum drop_reason add_record(const struct dns_response *response, const struct net_payload *udp, int64_t time_us,
                                    unsigned set_flags, struct dnsflow_encoder *encoder, struct counters *counters)
 {
     struct dnsflow_record record = {
@@ -37,7 +37,7 @@ static enum drop_reason add_record(const struct dns_response *response, const st
     return DROP_NONE;
 }
 
-static enum drop_reason extract_mdns(struct extract *scratch, const struct udp_payload *udp, int64_t time_us,
+static enum drop_reason extract_mdns(struct extract *scratch, const struct net_payload *udp, int64_t time_us,
                                      struct dnsflow_encoder *encoder, struct counters *counters)
 {
     struct dns_owners *owners = &scratch->owners;
@@ -57,9 +57,10 @@ static enum drop_reason extract_mdns(struct extract *scratch, const struct udp_p
     return result;
 }
 
-enum drop_reason extract_message(struct extract *scratch, const struct udp_payload *udp, int64_t time_us, bool is_mdns,
+enum drop_reason extract_message(struct extract *scratch, const struct net_payload *udp, int64_t time_us, bool is_mdns,
                                  struct dnsflow_encoder *encoder, struct counters *counters)
 {
+    static const unsigned set_flags[] = {[NET_UDP] = 0, [NET_TCP] = DNSFLOW_SET_TCP, [NET_DNSTAP] = DNSFLOW_SET_DNSTAP};
     struct dns_response *response = &scratch->response;
     if (is_mdns)
         return extract_mdns(scratch, udp, time_us, encoder, counters);
@@ -69,5 +70,5 @@ enum drop_reason extract_message(struct extract *scratch, const struct udp_paylo
     if (why != DROP_NONE)
         return why;
     note(counters, DROP_NAMES_TRUNCATED, response->names_truncated);
-    return add_record(response, udp, time_us, 0, encoder, counters);
+    return add_record(response, udp, time_us, set_flags[udp->transport], encoder, counters);
 }

@@ -14,13 +14,15 @@ struct file_run {
     struct packet packets[CAPTURE_BATCH];
 };
 
-/* The same for both directions and all fragments of a datagram. */
+/* The same for both directions and all fragments of a datagram: by the outermost IP header. */
 static uint32_t address_pair_hash(const struct packet *packet)
 {
-    struct udp_payload udp;
+    static const struct net_options outermost = {
+        .encapsulations = 1u << ENCAP_MPLS | 1u << ENCAP_PPPOE | 1u << ENCAP_TAGS, .whole_only = true};
+    struct net_payload udp;
     uint32_t hash = 0;
     size_t i;
-    (void)net_decode(packet, &udp);
+    (void)net_decode(packet, &outermost, &udp);
     if (udp.ip_vers == 0)
         return 0;
     for (i = 0; i < (udp.ip_vers == 4 ? 4u : 16u); i += 4)

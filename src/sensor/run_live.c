@@ -39,16 +39,6 @@ struct live_thread {
     struct capture_stats last; /* as of the last tick */
 };
 
-static unsigned add_ports(const struct config *c, uint16_t ports[CONFIG_PORTS_MAX + 1])
-{
-    unsigned count = 0;
-    for (; count < c->ports_count; count++)
-        ports[count] = c->ports[count];
-    if (c->mdns)
-        ports[count++] = MDNS_PORT;
-    return count;
-}
-
 /* What AF_PACKET does not serve goes through libpcap, one worker. */
 static int open_by_libpcap(struct sensor *sensor, const char *interface, struct error *err)
 {
@@ -67,12 +57,11 @@ static int open_interface(struct sensor *sensor, unsigned number, struct error *
 {
     const struct config *c = sensor->config;
     const char *interface = c->interfaces_count > 0 ? c->interfaces[number] : sensor->default_interface;
-    uint16_t ports[CONFIG_PORTS_MAX + 1];
     struct capture_ring_options options = {
         .interface = interface,
         .expression = c->filter,
-        .filter = {.ports = ports,
-                   .ports_count = add_ports(c, ports),
+        .filter = {.ports = c->ports,
+                   .ports_count = c->ports_count,
                    .share = c->share,
                    .shares = c->shares,
                    .balance_checksum = c->balance_checksum},

@@ -51,7 +51,7 @@ static uint64_t list_reasons(const struct totals *t, enum drop_ledger ledger, ch
 void summary_log(struct worker *const *workers, unsigned count, const struct capture_stats *kernel)
 {
     struct totals t;
-    char frames[900], messages[900], notes[900];
+    char frames[900], messages[900], notes[900], absorbed[40] = "";
     sum_up(workers, count, &t);
     uint64_t captured = t.frames_seen - t.drops[DROP_FILTERED];
     uint64_t frame_drops = list_reasons(&t, LEDGER_FRAME, frames, sizeof(frames));
@@ -62,8 +62,10 @@ void summary_log(struct worker *const *workers, unsigned count, const struct cap
     log_line("%" PRIu64 " packets received by filter", kernel ? kernel->received : captured);
     log_line("%" PRIu64 " packets dropped by kernel", kernel ? kernel->dropped : 0);
     log_line("%" PRIu64 " packets dropped by interface", kernel ? kernel->if_dropped : 0);
-    log_line("frames: %" PRIu64 " seen = %" PRIu64 " delivered + %" PRIu64 " dropped%s", t.frames_seen,
-             t.frames_delivered, frame_drops, frames);
+    if (t.drops[DROP_ABSORBED] > 0)
+        snprintf(absorbed, sizeof(absorbed), " + %" PRIu64 " absorbed", t.drops[DROP_ABSORBED]);
+    log_line("frames: %" PRIu64 " seen = %" PRIu64 " delivered + %" PRIu64 " dropped%s%s", t.frames_seen,
+             t.frames_delivered, frame_drops, frames, absorbed);
     log_line("messages: %" PRIu64 " parsed = %" PRIu64 " with a record + %" PRIu64 " dropped%s", t.messages_parsed,
              t.messages_with_record, message_drops, messages);
     log_line("output: %" PRIu64 " records%s", t.records, notes);
@@ -76,7 +78,7 @@ bool summary_check(struct worker *const *workers, unsigned count)
     int i;
     sum_up(workers, count, &t);
     for (i = 0; i < DROP_REASON_COUNT; i++) {
-        if (drop_table[i].ledger == LEDGER_FRAME)
+        if (drop_table[i].ledger == LEDGER_FRAME || drop_table[i].ledger == LEDGER_ABSORBED)
             frame_drops += t.drops[i];
         if (drop_table[i].ledger == LEDGER_MESSAGE)
             message_drops += t.drops[i];

@@ -6,9 +6,9 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
-#include "capture/filter.h"
 #include "flow/encoder.h"
 #include "sensor/extract.h"
+#include "sensor/input.h"
 
 enum { SINKS = 2, FLUSH_US = SECOND_US };
 
@@ -16,7 +16,8 @@ struct worker {
     const struct config *config;
     const atomic_bool *stop;
     struct bad_file *bad;
-    struct filter *filter;
+    struct input *input;
+    const struct packet *frame; /* being taken; NULL: what comes has waited for it */
     struct dnsflow_encoder *encoder;
     size_t sinks_count;
     struct sink *sinks[SINKS];
@@ -39,6 +40,96 @@ static void set_open_window(struct worker *w)
     bool is_open = flow_encoder_open_since(w->encoder, &since);
     w->open_from_us = is_open ? (int64_t)((uint64_t)since - FLUSH_US + 1) : INT64_MIN;
     w->open_for_us = is_open ? 2 * FLUSH_US - 2 : UINT64_MAX;
+}
+
+/* xorshift64* (Vigna 2016). */
+static uint32_t next_random(struct worker *w)
+{
+    w->random ^= w->random >> 12;
+    w->random ^= w->random << 25;
+    w->random ^= w->random >> 27;
+    return (uint32_t)((w->random * 0x2545f4914f6cdd1du) >> 32);
+}
+
+static void flush_sinks(struct worker *w)
+{
+    size_t i;
+    for (i = 0; i < w->sinks_count; i++)
+        sink_flush(w->sinks[i]);
+}
+
+/* --rate: waits until this message is due. What has been made leaves before, so that nobody waits for it. */
+static void pace(struct worker *w)
+{
+    uint64_t rate = w->config->rate, workers = w->config->workers;
+    if (w->paced++ == 0)
+        w->paced_since_us = clock_monotonic_us();
+    int64_t due = w->paced_since_us + (int64_t)(w->paced * workers * SECOND_US / rate);
+    while (!atomic_load_explicit(w->stop, memory_order_relaxed)) {
+        int64_t wait = due - clock_monotonic_us();
+        if (wait < 1000)
+            return;
+        flush_sinks(w);
+        if (wait > SECOND_US / 10)
+            wait = SECOND_US / 10;
+        struct timespec pause = {.tv_nsec = wait * 1000};
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+static enum drop_reason parse_message(struct worker *w, const struct net_payload *message, int64_t time_us)
+{
+    if (w->config->rate)
+        pace(w);
+    if (w->sample && next_random(w) % w->sample != 0)
+        return DROP_SAMPLED;
+    bool is_mdns = w->config->mdns && message->src_port == MDNS_PORT && message->transport == NET_UDP;
+    enum drop_reason why = extract_message(&w->extract, message, time_us, is_mdns, w->encoder, &w->counters);
+    if (why == DROP_NONE || why == DROP_OVERSIZE) /* the encoder has been at work */
+        set_open_window(w);
+    return why;
+}
+
+static inline void flush_if_old(struct worker *w, int64_t now_us)
+{
+    if (__builtin_expect((uint64_t)now_us - (uint64_t)w->open_from_us <= w->open_for_us, 1))
+        return;
+    dnsflow_encoder_flush(w->encoder);
+    set_open_window(w);
+}
+
+/* An output may have lowered the limit since the last datagram. The first packet starts the clock. */
+static void adjust_encoder(struct worker *w, int64_t now_us)
+{
+    size_t i, limit = DNSFLOW_LIMIT_IP4;
+    if (!w->is_stale)
+        return;
+    for (i = 0; i < w->sinks_count; i++)
+        if (sink_limit(w->sinks[i]) < limit)
+            limit = sink_limit(w->sinks[i]);
+    flow_encoder_set_limit(w->encoder, limit);
+    if (flow_encoder_datagrams(w->encoder) == 0)
+        flow_encoder_set_start(w->encoder, (uint32_t)(now_us / SECOND_US));
+    w->is_stale = false;
+}
+
+static void count_drop(struct worker *w, enum drop_reason why)
+{
+    counter_add(&w->counters.drops[why], 1);
+    if (w->bad && w->frame)
+        bad_file_add(w->bad, why, w->frame);
+}
+
+static void take_message(void *context, const struct net_payload *message, int64_t time_us)
+{
+    struct worker *w = context;
+    adjust_encoder(w, time_us);
+    counter_add(&w->counters.messages_parsed, 1);
+    enum drop_reason why = parse_message(w, message, time_us);
+    if (why == DROP_NONE)
+        counter_add(&w->counters.messages_with_record, 1);
+    else
+        count_drop(w, why);
 }
 
 static void emit(void *context, const uint8_t *datagram, size_t len, int64_t time_us)
@@ -101,8 +192,7 @@ int worker_create(const struct config *config, unsigned index, struct bad_file *
     if (config->files_count == 0 && getrandom(&w->random, sizeof(w->random), GRND_NONBLOCK) < 0)
         w->random ^= (uint64_t)clock_monotonic_us();
     w->random |= 1;
-    bool needs_filter = config->filter && config->files_count > 0;
-    if ((needs_filter && filter_create(config->filter, &w->filter, err) != 0) || create_encoder(w, index, err) != 0 ||
+    if (input_create(config, &w->counters, take_message, w, &w->input, err) != 0 || create_encoder(w, index, err) != 0 ||
         open_sinks(w, err) != 0) {
         worker_destroy(w);
         return -1;
@@ -111,127 +201,28 @@ int worker_create(const struct config *config, unsigned index, struct bad_file *
     return 0;
 }
 
-/* xorshift64* (Vigna 2016). */
-static uint32_t next_random(struct worker *w)
-{
-    w->random ^= w->random >> 12;
-    w->random ^= w->random << 25;
-    w->random ^= w->random >> 27;
-    return (uint32_t)((w->random * 0x2545f4914f6cdd1du) >> 32);
-}
-
-/* Whether the datagram belongs to another sensor's share. The arithmetic is the one other sensors on the same tap
- * use, so that every datagram has one owner: IPv4 destination modulo N, IPv6 UDP checksum modulo N. Fragments are
- * divided by address, as later ones have no checksum. */
-static bool is_other_share(const struct config *config, const struct udp_payload *udp)
-{
-    bool is_ip4 = udp->ip_vers == 4;
-    bool by_checksum = !udp->fragment && (!is_ip4 || (config->balance_checksum && udp->checksum != 0));
-    uint32_t value = by_checksum ? udp->checksum : load_be32(is_ip4 ? udp->dst : udp->dst + 12);
-    return value % config->shares != config->share;
-}
-
-static enum drop_reason select_payload(struct worker *w, const struct packet *packet, struct udp_payload *udp)
-{
-    const struct config *c = w->config;
-    if (w->filter && !filter_match(w->filter, packet))
-        return DROP_FILTERED;
-    enum drop_reason why = net_decode(packet, udp);
-    if (why != DROP_NONE)
-        return why;
-    if (!c->filter && !config_is_dns_port(c, udp->src_port))
-        return config_is_dns_port(c, udp->dst_port) ? DROP_QUERY_PORT : DROP_OTHER_PORT;
-    if (c->shares > 0 && is_other_share(c, udp))
-        return DROP_OTHER_SHARE;
-    return DROP_NONE;
-}
-
-/* --rate: waits until this message is due. What has been made leaves before, so that nobody waits for it. */
-static void pace(struct worker *w)
-{
-    uint64_t rate = w->config->rate, workers = w->config->workers;
-    if (w->paced++ == 0)
-        w->paced_since_us = clock_monotonic_us();
-    int64_t due = w->paced_since_us + (int64_t)(w->paced * workers * SECOND_US / rate);
-    while (!atomic_load_explicit(w->stop, memory_order_relaxed)) {
-        int64_t wait = due - clock_monotonic_us();
-        if (wait < 1000)
-            return;
-        size_t i;
-        for (i = 0; i < w->sinks_count; i++)
-            sink_flush(w->sinks[i]);
-        if (wait > SECOND_US / 10)
-            wait = SECOND_US / 10;
-        struct timespec pause = {.tv_nsec = wait * 1000};
-        (void)nanosleep(&pause, NULL);
-    }
-}
-
-static enum drop_reason take_message(struct worker *w, const struct packet *packet, const struct udp_payload *udp)
-{
-    counter_add(&w->counters.messages_parsed, 1);
-    if (w->config->rate)
-        pace(w);
-    if (w->sample && next_random(w) % w->sample != 0)
-        return DROP_SAMPLED;
-    enum drop_reason why = extract_message(&w->extract, udp, packet->time_us,
-                                           w->config->mdns && udp->src_port == MDNS_PORT, w->encoder, &w->counters);
-    if (why == DROP_NONE)
-        counter_add(&w->counters.messages_with_record, 1);
-    if (why == DROP_NONE || why == DROP_OVERSIZE) /* the encoder has been at work */
-        set_open_window(w);
-    return why;
-}
-
-static inline void flush_if_old(struct worker *w, int64_t now_us)
-{
-    if (__builtin_expect((uint64_t)now_us - (uint64_t)w->open_from_us <= w->open_for_us, 1))
-        return;
-    dnsflow_encoder_flush(w->encoder);
-    set_open_window(w);
-}
-
-/* An output may have lowered the limit since the last datagram. The first packet starts the clock. */
-static void adjust_encoder(struct worker *w, int64_t now_us)
-{
-    size_t i, limit = DNSFLOW_LIMIT_IP4;
-    if (!w->is_stale)
-        return;
-    for (i = 0; i < w->sinks_count; i++)
-        if (sink_limit(w->sinks[i]) < limit)
-            limit = sink_limit(w->sinks[i]);
-    flow_encoder_set_limit(w->encoder, limit);
-    if (flow_encoder_datagrams(w->encoder) == 0)
-        flow_encoder_set_start(w->encoder, (uint32_t)(now_us / SECOND_US));
-    w->is_stale = false;
-}
-
 void worker_packet(struct worker *worker, const struct packet *packet)
 {
-    struct udp_payload udp;
     struct counters *counters = &worker->counters;
     worker->now_us = packet->time_us;
     flush_if_old(worker, packet->time_us);
     counter_add(&counters->frames_seen, 1);
-    enum drop_reason why = select_payload(worker, packet, &udp);
-    if (why == DROP_NONE) {
-        adjust_encoder(worker, packet->time_us);
-        counter_add(&counters->frames_delivered, 1);
-        why = take_message(worker, packet, &udp);
-    }
+    worker->frame = packet;
+    enum drop_reason why = input_frame(worker->input, packet);
     if (why == DROP_NONE)
-        return;
-    counter_add(&counters->drops[why], 1);
-    if (worker->bad)
-        bad_file_add(worker->bad, why, packet);
+        counter_add(&counters->frames_delivered, 1);
+    else if (why == DROP_ABSORBED)
+        counter_add(&counters->drops[why], 1);
+    else
+        count_drop(worker, why);
+    worker->frame = NULL;
 }
 
 void worker_tick(struct worker *worker, int64_t now_us)
 {
-    size_t i;
+    input_expire(worker->input, now_us);
     flush_if_old(worker, now_us);
-    for (i = 0; i < worker->sinks_count; i++)
-        sink_flush(worker->sinks[i]);
+    flush_sinks(worker);
 }
 
 /* The trailer's counters, in the order of docs/WIRE.md. */
@@ -264,7 +255,7 @@ void worker_stats(struct worker *worker, const struct capture_stats *kernel, int
     adjust_encoder(worker, now_us);
     (void)dnsflow_encoder_stats(worker->encoder, &stats, now_us, counters, count);
     set_open_window(worker);
-    worker_tick(worker, now_us);
+    flush_sinks(worker);
 }
 
 void worker_set_sampling(struct worker *worker, uint32_t rate, const struct capture_stats *kernel, int64_t now_us)
@@ -282,11 +273,12 @@ void worker_note(struct worker *worker, enum drop_reason reason, uint64_t n)
 
 void worker_finish(struct worker *worker)
 {
+    input_expire(worker->input, INT64_MAX);
     dnsflow_encoder_flush(worker->encoder);
     set_open_window(worker);
     if (worker->config->extended && worker->config->files_count > 0)
         worker_stats(worker, NULL, worker->now_us);
-    worker_tick(worker, worker->now_us);
+    flush_sinks(worker);
 }
 
 void worker_reopen(struct worker *worker)
@@ -319,6 +311,6 @@ void worker_destroy(struct worker *worker)
     for (i = 0; i < worker->sinks_count; i++)
         sink_close(worker->sinks[i]);
     dnsflow_encoder_destroy(worker->encoder);
-    filter_destroy(worker->filter);
+    input_destroy(worker->input);
     free(worker);
 }

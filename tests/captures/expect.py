@@ -129,8 +129,19 @@ def packet(link, data):
     raise Unsupported("link type %d" % link)
 
 
+class Packet:
+    """An IP packet, or a fragment of one."""
+
+    def __init__(self, source, destination, kind, payload, number=None, start=0, more=False):
+        self.source, self.destination, self.kind, self.payload = source, destination, kind, payload
+        self.number, self.start, self.more = number, start, more
+
+    @property
+    def is_fragment(self):
+        return self.more or self.start > 0
+
+
 def ip(data):
-    """(source, destination, UDP datagram)"""
     version = u8(data, 0) >> 4
     if version == 4:
         return ipv4(data)
@@ -142,9 +153,9 @@ def ip(data):
 def ipv4(data):
     header = (u8(data, 0) & 15) * 4
     take(data, 0, header)
-    if u8(data, 9) != 17 or u16(data, 6) & 0x1FFF:
-        raise Nothing()
-    return data[12:16], data[16:20], data[header:u16(data, 2)]
+    where = u16(data, 6)
+    return Packet(data[12:16], data[16:20], u8(data, 9), data[header:u16(data, 2)], u16(data, 4),
+                  (where & 0x1FFF) * 8, where & 0x2000 > 0)
 
 
 def ipv6(data):
@@ -155,17 +166,83 @@ def ipv6(data):
     kind, at = data[6], 40
     while kind in (0, 43, 44, 51, 60):
         if kind == 44:
-            if u16(data, at + 2) >> 3:
-                raise Nothing()
+            where = u16(data, at + 2)
+            if where & 0xFFF9:
+                return Packet(source, destination, u8(data, at), data[at + 8:], take(data, at + 4, 4), where & 0xFFF8,
+                              where & 1 > 0)
             length = 8
         elif kind == 51:
             length = (u8(data, at + 1) + 2) * 4
         else:
             length = (u8(data, at + 1) + 1) * 8
         kind, at = u8(data, at), at + length
-    if kind != 17:
-        raise Nothing()
-    return source, destination, data[at:]
+    return Packet(source, destination, kind, data[at:])
+
+
+class Fragments:
+    """Puts IP packets together; of those that stay incomplete gives the beginning, in the end."""
+
+    def __init__(self):
+        self.waiting = {}
+
+    def add(self, p):
+        key = p.source, p.destination, p.kind, p.number
+        parts = self.waiting.setdefault(key, {})
+        parts[p.start] = p
+        whole = self.join(parts)
+        if whole is None:
+            return None
+        del self.waiting[key]
+        return Packet(p.source, p.destination, p.kind, whole)
+
+    @staticmethod
+    def join(parts, incomplete=False):
+        payload = b""
+        while len(payload) in parts:
+            part = parts[len(payload)]
+            payload += part.payload
+            if not part.more:
+                return payload
+            if not part.payload:
+                break
+        return payload if incomplete else None
+
+    def rest(self):
+        for (source, destination, kind, _), parts in self.waiting.items():
+            yield Packet(source, destination, kind, self.join(parts, True))
+
+
+class Stream:
+    """One direction of a TCP connection, from its SYN on or from a segment that begins with a message."""
+
+    def __init__(self):
+        self.next, self.parts = None, {}
+
+    def add(self, segment):
+        """Gives the messages that are whole now."""
+        sequence, flags = struct.unpack(">I", take(segment, 4, 4))[0], u8(segment, 13)
+        data = segment[(u8(segment, 12) >> 4) * 4:]
+        if flags & 2:
+            self.next, self.parts = (sequence + 1) % 2**32, {}
+        elif self.next is None and len(data) > 5 and u16(data, 0) >= 12 and data[4] & 0x80:
+            self.next = sequence
+        if self.next is None or not data:
+            return
+        for i, byte in enumerate(data):
+            self.parts.setdefault((sequence + i) % 2**32, byte)
+        while True:
+            ready = self.ready()
+            if len(ready) < 2 or len(ready) < 2 + u16(ready, 0):
+                return
+            yield ready[2:2 + u16(ready, 0)]
+            self.next = (self.next + 2 + u16(ready, 0)) % 2**32
+
+    def ready(self):
+        ready, at = bytearray(), self.next
+        while at in self.parts:
+            ready.append(self.parts[at])
+            at = (at + 1) % 2**32
+        return bytes(ready)
 
 
 def dns_message(datagram):
@@ -255,14 +332,45 @@ def record(message):
     return names, v4, v6
 
 
-def row(link, data):
-    try:
-        source, destination, datagram = ip(packet(link, data))
-        names, v4, v6 = record(dns_message(datagram))
-    except (Nothing, Cut):
-        return None
-    text = ipv6_text if len(source) == 16 else lambda a: str(ipaddress.IPv4Address(a))
-    return "\t".join((text(source), text(destination), ",".join(names), ",".join(v4), ",".join(v6)))
+class Reader:
+    def __init__(self):
+        self.fragments, self.streams = Fragments(), {}
+
+    @staticmethod
+    def row(p, message):
+        try:
+            names, v4, v6 = record(message)
+        except (Nothing, Cut):
+            return []
+        text = ipv6_text if len(p.source) == 16 else lambda a: str(ipaddress.IPv4Address(a))
+        return ["\t".join((text(p.source), text(p.destination), ",".join(names), ",".join(v4), ",".join(v6)))]
+
+    def rows(self, link, data):
+        try:
+            p = ip(packet(link, data))
+            if p.is_fragment:
+                p = self.fragments.add(p)
+            return self.rows_of(p) if p else []
+        except (Nothing, Cut):
+            return []
+
+    def rows_of(self, p):
+        if p.kind == 17:
+            return self.row(p, dns_message(p.payload))
+        if p.kind != 6 or u16(p.payload, 0) != 53:
+            return []
+        key = p.source, p.destination, u16(p.payload, 2)
+        stream = self.streams.setdefault(key, Stream())
+        return [r for message in stream.add(p.payload) for r in self.row(p, message)]
+
+    def rest(self):
+        rows = []
+        for p in self.fragments.rest():
+            try:
+                rows += self.rows_of(p)
+            except (Nothing, Cut):
+                pass
+        return rows
 
 
 def main():
@@ -271,10 +379,10 @@ def main():
     with open(sys.argv[1], "rb") as f:
         data = f.read()
     try:
+        reader = Reader()
         for link, frame in frames(data):
-            line = row(link, frame)
-            if line is not None:
-                print(line)
+            print("\n".join(reader.rows(link, frame) + [""]), end="")
+        print("\n".join(reader.rest() + [""]), end="")
     except Unsupported as error:
         sys.stderr.write("%s: %s\n" % (sys.argv[1], error))
         sys.exit(2)

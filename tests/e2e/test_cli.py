@@ -104,7 +104,6 @@ def test_wrong_usage(options, words, tmp_path):
     (["-r", FILE], "--udp --write"),
     (["-r", FILE, "-M", "2", "-w", "x"], "--write x -M"),
     (["-i", "lo", "-w", "x", "--rate", "5"], "--rate --read"),
-    (["-i", "lo", "-u", "127.0.0.1", "-M", "2", "-f", "udp"], "--filter"),
     ([], "--udp --write"),
 ], ids=lambda o: " ".join(o)[:40] if isinstance(o, list) else "")
 def test_options_that_do_not_fit(options, words, tmp_path):

@@ -7,15 +7,15 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct udp_payload udp, walked;
+    struct net_payload udp, walked;
     if (size < 2)
         return 0;
     struct packet packet = {.bytes = data + 2,
                             .captured_len = (uint32_t)size - 2,
                             .wire_len = (uint32_t)size - 2,
                             .link_type = (uint16_t)(load_be16(data) % 300)};
-    enum drop_reason why = net_decode(&packet, &udp);
-    require(why == net_walk(&packet, &walked));
+    enum drop_reason why = net_decode(&packet, NULL, &udp);
+    require(why == net_walk(&packet, NULL, &walked));
     if (why != DROP_NONE) {
         require(drop_table[why].ledger == LEDGER_FRAME);
         return 0;

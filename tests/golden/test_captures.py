@@ -107,7 +107,7 @@ def test_trailer(name, tmp_path):
     sets = [s for d in datagrams for s in d.sets]
     assert sum(s.ext.flags & 2 > 0 for s in sets) == summary.notes.get("cut_records", 0)
     for s in sets:
-        assert s.ext.flags & ~2 == 0
+        assert s.ext.flags & ~6 == 0
         assert 0 < s.ext.min_ttl < 1 << 31
         assert s.ext.qtype in (1, 28, 255) and s.ext.client_port > 0
     for time_us, d in written:
@@ -124,6 +124,7 @@ def test_trailer(name, tmp_path):
     want.update(summary.reasons)
     want.update({k: v for k, v in summary.notes.items() if k not in ("datagrams", "written")})
     want["datagrams"] = len(datagrams) - 1
+    want["absorbed"] = summary.absorbed
     del counters["written"]  # some may still be in the buffer
     assert {k: v for k, v in counters.items() if v} == {k: v for k, v in want.items() if v}
 
@@ -132,7 +133,7 @@ def test_trailer(name, tmp_path):
 def test_trailer_against_the_frames(name, tmp_path):
     out = tmp_path / "out.pcap"
     run_capture(name, out, "-x")
-    sets = [s for _, d in read_written(out) for s in d.sets]
+    sets = [s for _, d in read_written(out) for s in d.sets if not s.ext.flags & 4]
     _, frames = read_pcap(CAPTURES / name)
     at, checked = 0, 0
     for s in sets:
@@ -169,7 +170,8 @@ def test_all_in_one_run(tmp_path):
         want += expected_rows(name)
     result = sensor(*options, "-w", tmp_path / "out.pcap")
     assert result.status == 0, result.err
-    assert written_rows(tmp_path / "out.pcap") == want
+    # what waits for fragments when a file ends goes on waiting in the next
+    assert sorted(written_rows(tmp_path / "out.pcap")) == sorted(want)
     assert Summary(result.err).records == len(want)
 
 

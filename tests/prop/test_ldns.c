@@ -369,8 +369,8 @@ static void judge_capture(const char *path, size_t counts[KINDS])
         return;
     while ((count = capture_borrow(capture, batch, CAPTURE_BATCH, &err)) > 0) {
         for (int i = 0; i < count; i++) {
-            struct udp_payload udp;
-            if (net_decode(&batch[i], &udp) != DROP_NONE || udp.len > DNS_MESSAGE_MAX)
+            struct net_payload udp;
+            if (net_decode(&batch[i], NULL, &udp) != DROP_NONE || udp.len > DNS_MESSAGE_MAX)
                 continue;
             counts[judge(udp.bytes, udp.len)]++;
             keep(udp.bytes, udp.len);

@@ -45,9 +45,9 @@ static void check_cut(const uint8_t *bytes, size_t len, size_t whole, size_t hea
 {
     uint8_t *copy = exact_copy(bytes, len);
     struct packet p = packet_of(copy, len, link_type, 0);
-    struct udp_payload udp;
+    struct net_payload udp;
     p.wire_len = (uint32_t)whole;
-    enum drop_reason why = net_decode(&p, &udp);
+    enum drop_reason why = net_decode(&p, NULL, &udp);
     assert_int_equal(why == DROP_NONE, len >= headers);
     if (why == DROP_NONE) {
         assert_int_equal(udp.len, len - headers);

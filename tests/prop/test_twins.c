@@ -186,7 +186,7 @@ static size_t twin_ip6(const uint8_t *packet, size_t len, bool *fragment, enum d
         protocol = packet[at];
         at += size;
     }
-    *why = protocol == 6                     ? DROP_TCP
+    *why = protocol == 6                     ? (end - at < 20 ? DROP_IP_SHORT : DROP_TCP_MALFORMED)
            : protocol == 1 || protocol == 58 ? DROP_ICMP
            : protocol == 50                  ? DROP_IP_ENCRYPTED
            : protocol != 17                  ? DROP_NOT_UDP
@@ -233,14 +233,14 @@ static void extension_headers(void **state)
     size_t delivered = 0;
     for (int round = 0; round < 200000; round++) {
         uint8_t bytes[1024];
-        struct udp_payload udp;
+        struct net_payload udp;
         enum drop_reason expected;
         bool fragment;
         size_t len = random_ip6(&c, bytes, sizeof(bytes));
         uint8_t *copy = exact_copy(bytes, len);
         struct packet p = packet_of(copy, len, 101, 0);
         size_t at = twin_ip6(copy, len, &fragment, &expected);
-        enum drop_reason why = net_decode(&p, &udp);
+        enum drop_reason why = net_decode(&p, NULL, &udp);
         if (why != expected)
             fail_msg("round %d: %s, expected %s", round, drop_table[why].token, drop_table[expected].token);
         if (why == DROP_NONE) {
@@ -257,9 +257,9 @@ static void compare_ways(const uint8_t *bytes, size_t len, uint16_t link_type)
 {
     uint8_t *copy = exact_copy(bytes, len);
     struct packet p = packet_of(copy, len, link_type, 0);
-    struct udp_payload fast = {0}, slow = {0};
-    enum drop_reason why = net_decode(&p, &fast);
-    assert_int_equal(why, net_walk(&p, &slow));
+    struct net_payload fast = {0}, slow = {0};
+    enum drop_reason why = net_decode(&p, NULL, &fast);
+    assert_int_equal(why, net_walk(&p, NULL, &slow));
     assert_int_equal(fast.ip_vers, slow.ip_vers);
     if (slow.ip_vers != 0) {
         assert_ptr_equal(fast.src, slow.src);

@@ -228,7 +228,7 @@ static void shares(void **state)
 
 /* What the decoder takes and the filter does not, known from the frame itself: 802.3 with LLC, a third VLAN tag, AH
  * over IPv4, mobility, HIP and shim6 headers, a fifth extension header. */
-static bool is_beyond_filter(const uint8_t *bytes, size_t len, const struct udp_payload *udp)
+static bool is_beyond_filter(const uint8_t *bytes, size_t len, const struct net_payload *udp)
 {
     size_t at = 12, tags = 0;
     for (; at + 2 <= len &&
@@ -254,7 +254,7 @@ static bool is_beyond_filter(const uint8_t *bytes, size_t len, const struct udp_
 
 /* What the filter takes and the decoder does not: lengths or versions in the headers that the frame contradicts, which
  * the filter does not look at. */
-static bool is_contradictory(enum drop_reason why, const struct udp_payload *udp)
+static bool is_contradictory(enum drop_reason why, const struct net_payload *udp)
 {
     return why == DROP_IP_MALFORMED || why == DROP_IP_SHORT || why == DROP_UDP_MALFORMED ||
            (why == DROP_NONE && udp->len < 3);
@@ -284,11 +284,11 @@ static void like_the_decoder(void **state)
     build(&filter);
     for (unsigned i = 0; i < 40000; i++) {
         uint8_t bytes[FRAME_MAX];
-        struct udp_payload udp;
+        struct net_payload udp;
         size_t len = random_frame(&c, bytes);
         uint8_t *copy = exact_copy(bytes, len);
         struct packet p = packet_of(copy, len, LINK_ETHERNET, 0);
-        enum drop_reason why = net_decode(&p, &udp);
+        enum drop_reason why = net_decode(&p, NULL, &udp);
         bool is_wanted = why == DROP_NONE && udp.src_port == 53 && udp.len >= 3 && (udp.bytes[2] & 0x80);
         bool is_accepted = run_program(&program, copy, len);
         both += is_wanted && is_accepted;

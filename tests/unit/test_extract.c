@@ -13,7 +13,7 @@ static struct dnsflow_encoder *encoder;
 static enum drop_reason extract_cut(const struct flow *f, size_t len, bool complete, bool is_mdns)
 {
     uint8_t *msg = exact_copy(m.bytes, len);
-    struct udp_payload udp = {.bytes = msg,
+    struct net_payload udp = {.bytes = msg,
                               .len = len,
                               .complete = complete,
                               .ip_vers = f->ip_vers,

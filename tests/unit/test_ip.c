@@ -8,7 +8,7 @@ enum { LINK_RAW = 101, PAYLOAD = 40 };
 static uint8_t frame[70000];
 static struct writer out;
 
-static struct udp_payload udp;
+static struct net_payload udp;
 static const uint8_t *at; /* the copy that was decoded */
 
 static void begin(void)
@@ -36,7 +36,7 @@ static enum drop_reason decode(void)
     at = last;
     struct packet p = packet_of(last, writer_len(&out), LINK_RAW, 0);
     memset(&udp, 0xee, sizeof(udp));
-    return net_decode(&p, &udp);
+    return net_decode(&p, NULL, &udp);
 }
 
 #define expect(reason) expect_at(reason, __LINE__)
@@ -218,9 +218,9 @@ static void protocols(void **state)
         enum drop_reason ip4, ip6;
     } rows[] = {
         {1, DROP_ICMP, DROP_ICMP},         {58, DROP_ICMP, DROP_ICMP},
-        {6, DROP_TCP, DROP_TCP},           {50, DROP_IP_ENCRYPTED, DROP_IP_ENCRYPTED},
+        {6, DROP_TCP_MALFORMED, DROP_TCP_MALFORMED}, {50, DROP_IP_ENCRYPTED, DROP_IP_ENCRYPTED},
         {132, DROP_NOT_UDP, DROP_NOT_UDP}, {136, DROP_NOT_UDP, DROP_NOT_UDP},
-        {59, DROP_NOT_UDP, DROP_NOT_UDP},  {41, DROP_NOT_UDP, DROP_NOT_UDP},
+        {59, DROP_NOT_UDP, DROP_NOT_UDP},  {41, DROP_TUNNEL, DROP_TUNNEL},
         {255, DROP_NOT_UDP, DROP_NOT_UDP},
     };
     for (size_t i = 0; i < LEN(rows); i++) {

@@ -198,13 +198,13 @@ static size_t build_row(const struct row *row, uint8_t *bytes, size_t size)
 }
 
 static enum drop_reason decode_cut(const uint8_t *bytes, size_t len, size_t whole, uint16_t link_type,
-                                   struct udp_payload *out)
+                                   struct net_payload *out)
 {
     uint8_t *copy = exact_copy(bytes, len);
     struct packet p = packet_of(copy, len, link_type, 0);
     p.wire_len = (uint32_t)whole;
     memset(out, 0xee, sizeof(*out));
-    enum drop_reason why = net_decode(&p, out);
+    enum drop_reason why = net_decode(&p, NULL, out);
     if (why == DROP_NONE) {
         assert_true(out->bytes >= copy && out->bytes + out->len <= copy + len);
         assert_memory_equal(out->bytes, payload, out->len < sizeof(payload) ? out->len : sizeof(payload));
@@ -220,7 +220,7 @@ static void each_header_leads_to_the_payload(void **state)
     (void)state;
     for (size_t i = 0; i < LEN(good); i++) {
         uint8_t bytes[512];
-        struct udp_payload udp;
+        struct net_payload udp;
         size_t len = build_row(&good[i], bytes, sizeof(bytes));
         enum drop_reason why = decode_cut(bytes, len, len, good[i].link_type, &udp);
         if (why != DROP_NONE)
@@ -241,7 +241,7 @@ static void cut_at_every_length(void **state)
     (void)state;
     for (size_t i = 0; i < LEN(good); i++) {
         uint8_t bytes[512];
-        struct udp_payload udp;
+        struct net_payload udp;
         size_t len = build_row(&good[i], bytes, sizeof(bytes));
         size_t udp_end = len - sizeof(payload);
         for (size_t cut = 0; cut < len; cut++) {
@@ -266,7 +266,7 @@ static void each_refusal_has_its_reason(void **state)
     (void)state;
     for (size_t i = 0; i < LEN(bad); i++) {
         uint8_t bytes[512];
-        struct udp_payload udp;
+        struct net_payload udp;
         const struct row *row = &bad[i].row;
         size_t len = build_row(row, bytes, sizeof(bytes));
         if (bad[i].reason == DROP_LINK_SHORT && row->len > 0)
@@ -284,7 +284,7 @@ static void nesting_is_bounded(void **state)
 {
     (void)state;
     uint8_t bytes[64 * 12];
-    struct udp_payload udp;
+    struct net_payload udp;
     for (size_t i = 0; i < sizeof(bytes); i += 12)
         memcpy(bytes + i, "\x0c\0\0\0\1\0\0\0\2\1\0\0", 12); /* PKTAP in PKTAP */
     assert_int_not_equal(decode_cut(bytes, sizeof(bytes), sizeof(bytes), 258, &udp), DROP_NONE);
@@ -300,7 +300,7 @@ static void random_bytes(void **state)
     struct chance c = {11};
     for (int round = 0; round < 200000; round++) {
         uint8_t bytes[192];
-        struct udp_payload udp;
+        struct net_payload udp;
         const struct row *row = &good[chance_below(&c, LEN(good))];
         size_t len = build_row(row, bytes, sizeof(bytes));
         for (size_t n = 1 + chance_below(&c, 6); n > 0; n--)
@@ -308,7 +308,7 @@ static void random_bytes(void **state)
         len = chance_below(&c, len + 1);
         uint8_t *copy = exact_copy(bytes, len);
         struct packet p = packet_of(copy, len, row->link_type, 0);
-        enum drop_reason why = net_decode(&p, &udp);
+        enum drop_reason why = net_decode(&p, NULL, &udp);
         assert_true(why == DROP_NONE || drop_table[why].ledger == LEDGER_FRAME);
         free(copy);
     }

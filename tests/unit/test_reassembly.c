@@ -49,7 +49,7 @@ static void any_order_gives_the_payload(void **state)
     (void)state;
     srand(7);
     for (int round = 0; round < 300; round++) {
-        struct reassembly *r = reassembly_create(8, 64);
+        struct reassembly *r = reassembly_create(8, 64, NULL, NULL);
         struct ip_fragment pieces[PIECES];
         struct packet whole;
         uint8_t ip_vers = round % 2 ? 4 : 6;
@@ -68,10 +68,10 @@ static void any_order_gives_the_payload(void **state)
         }
         for (size_t i = 0; i < count; i++) {
             bool is_last = i == count - 1;
-            assert_int_equal(reassembly_add(r, &pieces[i], 0, &whole), is_last);
+            assert_int_equal(reassembly_add(r, &pieces[i], 0, &whole), is_last ? REASSEMBLY_COMPLETE : REASSEMBLY_HELD);
             done += is_last;
             if (!is_last && i % 3 == 0)
-                assert_false(reassembly_add(r, &pieces[i], 0, &whole));
+                assert_int_equal(reassembly_add(r, &pieces[i], 0, &whole), REASSEMBLY_REFUSED);
         }
         assert_int_equal(done, 1);
         check_whole(&whole, ip_vers, PAYLOAD);
@@ -96,16 +96,17 @@ static void contradictions_end_the_datagram(void **state)
         {"empty", 1600, 0, true, true},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct reassembly *r = reassembly_create(8, 64);
+        struct reassembly *r = reassembly_create(8, 64, NULL, NULL);
         struct packet whole;
         struct ip_fragment first = piece(4, 1, 800, 800, true), bad = piece(4, 1, 0, 0, rows[i].more);
         bad.offset = rows[i].offset;
         bad.len = rows[i].len;
         bad.whole = rows[i].whole;
-        assert_false(reassembly_add(r, &first, 0, &whole));
-        assert_false(reassembly_add(r, &bad, 0, &whole));
-        if (reassembly_counts(r)->refused != 1)
+        assert_int_equal(reassembly_add(r, &first, 0, &whole), REASSEMBLY_HELD);
+        if (reassembly_add(r, &bad, 0, &whole) != REASSEMBLY_REFUSED)
             fail_msg("%s: not refused", rows[i].what);
+        struct ip_fragment rest = piece(4, 1, 1600, 80, true);
+        assert_int_equal(reassembly_add(r, &rest, 0, &whole), REASSEMBLY_UNWANTED);
         reassembly_destroy(r);
     }
 }
@@ -113,13 +114,13 @@ static void contradictions_end_the_datagram(void **state)
 static void different_datagrams_stay_apart(void **state)
 {
     (void)state;
-    struct reassembly *r = reassembly_create(64, 64);
+    struct reassembly *r = reassembly_create(64, 64, NULL, NULL);
     struct packet whole;
     struct ip_fragment a = piece(4, 1, 0, 800, true), b = piece(4, 2, 800, 200, false),
                        c = piece(4, 1, 800, 200, false);
-    assert_false(reassembly_add(r, &a, 0, &whole));
-    assert_false(reassembly_add(r, &b, 0, &whole));
-    assert_true(reassembly_add(r, &c, 0, &whole));
+    assert_int_equal(reassembly_add(r, &a, 0, &whole), REASSEMBLY_HELD);
+    assert_int_equal(reassembly_add(r, &b, 0, &whole), REASSEMBLY_HELD);
+    assert_int_equal(reassembly_add(r, &c, 0, &whole), REASSEMBLY_COMPLETE);
     check_whole(&whole, 4, 1000);
     reassembly_destroy(r);
 }
@@ -127,13 +128,13 @@ static void different_datagrams_stay_apart(void **state)
 static void old_ones_expire(void **state)
 {
     (void)state;
-    struct reassembly *r = reassembly_create(8, 64);
+    struct reassembly *r = reassembly_create(8, 64, NULL, NULL);
     struct packet whole;
     struct ip_fragment a = piece(4, 1, 0, 800, true), b = piece(4, 1, 800, 200, false);
-    assert_false(reassembly_add(r, &a, 0, &whole));
-    assert_false(reassembly_add(r, &b, (int64_t)(REASSEMBLY_SECONDS + 1) * SECOND_US, &whole));
+    assert_int_equal(reassembly_add(r, &a, 0, &whole), REASSEMBLY_HELD);
+    assert_int_equal(reassembly_add(r, &b, (int64_t)(REASSEMBLY_SECONDS + 1) * SECOND_US, &whole), REASSEMBLY_HELD);
     assert_int_equal(reassembly_counts(r)->expired, 1);
-    assert_true(reassembly_add(r, &a, (int64_t)REASSEMBLY_SECONDS * SECOND_US, &whole));
+    assert_int_equal(reassembly_add(r, &a, (int64_t)REASSEMBLY_SECONDS * SECOND_US, &whole), REASSEMBLY_COMPLETE);
     reassembly_destroy(r);
 }
 
@@ -141,15 +142,15 @@ static void old_ones_expire(void **state)
 static void a_flood_is_bounded(void **state)
 {
     (void)state;
-    struct reassembly *r = reassembly_create(64, 48);
+    struct reassembly *r = reassembly_create(64, 48, NULL, NULL);
     struct packet whole;
     for (uint32_t id = 10; id < 20000; id++) {
         struct ip_fragment half = piece(id % 2 ? 4 : 6, id, 8 * (size_t)(id % 4000), 1400, true);
-        assert_false(reassembly_add(r, &half, id, &whole));
+        assert_int_equal(reassembly_add(r, &half, id, &whole), REASSEMBLY_HELD);
     }
     struct ip_fragment a = piece(4, 1, 0, 800, true), b = piece(4, 1, 800, 200, false);
-    assert_false(reassembly_add(r, &a, 20000, &whole));
-    assert_true(reassembly_add(r, &b, 20000, &whole));
+    assert_int_equal(reassembly_add(r, &a, 20000, &whole), REASSEMBLY_HELD);
+    assert_int_equal(reassembly_add(r, &b, 20000, &whole), REASSEMBLY_COMPLETE);
     check_whole(&whole, 4, 1000);
     assert_true(reassembly_counts(r)->evicted > 19000);
     reassembly_destroy(r);
@@ -158,15 +159,15 @@ static void a_flood_is_bounded(void **state)
 static void the_largest_packet(void **state)
 {
     (void)state;
-    struct reassembly *r = reassembly_create(8, 32);
+    struct reassembly *r = reassembly_create(8, 32, NULL, NULL);
     struct packet whole;
     size_t at, total = 65515;
     for (at = 0; at + 1480 < total; at += 1480) {
         struct ip_fragment f = piece(4, 1, at, 1480, true);
-        assert_false(reassembly_add(r, &f, 0, &whole));
+        assert_int_equal(reassembly_add(r, &f, 0, &whole), REASSEMBLY_HELD);
     }
     struct ip_fragment last = piece(4, 1, at, total - at, false);
-    assert_true(reassembly_add(r, &last, 0, &whole));
+    assert_int_equal(reassembly_add(r, &last, 0, &whole), REASSEMBLY_COMPLETE);
     check_whole(&whole, 4, total);
     reassembly_destroy(r);
 }

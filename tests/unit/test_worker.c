@@ -221,6 +221,7 @@ static void shares_divide_the_traffic(void **state)
                 runs[i].config.share = i;
                 runs[i].config.shares = shares;
                 runs[i].config.balance_checksum = balance;
+                runs[i].config.defrag_given = true; /* and off: what a first fragment holds counts */
                 run_start(&runs[i], 0);
             }
             for (int n = 0; n < 300; n++) {

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "net/encapsulation.h"
+
+#include <string.h>
+
+#include "net/layers.h"
+
+const struct net_encapsulation net_encapsulations[ENCAP_COUNT] = {
+#define X(name, token, text) [ENCAP_##name] = {token, text},
+    NET_ENCAPSULATIONS(X)
+#undef X
+};
+
+/* Numbers: https://www.iana.org/assignments (ieee-802-numbers, protocol-numbers, service-names-port-numbers); 8472 is
+ * VXLAN on Linux before its port was assigned, 37008 is what TZSP has come to use. */
+static const struct net_carriage carriages[] = {
+    {ENCAP_MPLS, CARRIER_ETHERTYPE, 0x8847, LAYER_MPLS, false},
+    {ENCAP_MPLS, CARRIER_ETHERTYPE, 0x8848, LAYER_MPLS, false},
+    {ENCAP_PPPOE, CARRIER_ETHERTYPE, 0x8864, LAYER_PPPOE, false},
+    {ENCAP_TAGS, CARRIER_ETHERTYPE, 0x88e7, LAYER_PBB, false},
+    {ENCAP_TAGS, CARRIER_ETHERTYPE, 0x8926, LAYER_VNTAG, false},
+    {ENCAP_TAGS, CARRIER_ETHERTYPE, 0x892f, LAYER_HSR, false},
+    {ENCAP_TAGS, CARRIER_ETHERTYPE, 0x88e5, LAYER_MACSEC, false},
+    {ENCAP_TAGS, CARRIER_ETHERTYPE, 0x894f, LAYER_NSH, false},
+    {ENCAP_IPIP, CARRIER_PROTOCOL, 4, LAYER_IPV4, false},
+    {ENCAP_IPIP, CARRIER_PROTOCOL, 41, LAYER_IPV6, false},
+    {ENCAP_GRE, CARRIER_PROTOCOL, 47, LAYER_GRE, false},
+    {ENCAP_GRE, CARRIER_PORT, 4754, LAYER_GRE, false},
+    {ENCAP_AH, CARRIER_PROTOCOL, 51, LAYER_UPPER, false},
+    {ENCAP_ETHERIP, CARRIER_PROTOCOL, 97, LAYER_ETHERIP, false},
+    {ENCAP_L2TP, CARRIER_PROTOCOL, 115, LAYER_L2TP_IP, false},
+    {ENCAP_L2TP, CARRIER_PORT, 1701, LAYER_L2TP, true},
+    {ENCAP_MPLS, CARRIER_PROTOCOL, 137, LAYER_MPLS, false},
+    {ENCAP_MPLS, CARRIER_PORT, 6635, LAYER_MPLS, false},
+    {ENCAP_VXLAN, CARRIER_PORT, 4789, LAYER_VXLAN, false},
+    {ENCAP_VXLAN, CARRIER_PORT, 8472, LAYER_VXLAN, false},
+    {ENCAP_VXLAN, CARRIER_PORT, 4790, LAYER_VXLAN_GPE, false},
+    {ENCAP_GENEVE, CARRIER_PORT, 6081, LAYER_GENEVE, false},
+    {ENCAP_GTP, CARRIER_PORT, 2152, LAYER_GTP, false},
+    {ENCAP_TZSP, CARRIER_PORT, 37008, LAYER_TZSP, false},
+    {ENCAP_TEREDO, CARRIER_PORT, 3544, LAYER_TEREDO, true},
+    /* their ports are named on the command line */
+    {ENCAP_JMIRROR, CARRIER_PORT, 0, LAYER_JMIRROR, false},
+    {ENCAP_PCAP_RECORD, CARRIER_PORT, 0, LAYER_PCAP_RECORD, false},
+};
+
+const struct net_carriage *net_carriage(size_t index)
+{
+    return index < sizeof(carriages) / sizeof(carriages[0]) ? &carriages[index] : NULL;
+}
+
+/* A port's entry is the index of its row plus 1. */
+void net_tunnels_fill(uint8_t *tunnels, uint32_t encapsulations)
+{
+    const struct net_carriage *row;
+    size_t i;
+    memset(tunnels, 0, 65536);
+    for (i = 0; (row = net_carriage(i)); i++)
+        if (row->carrier == CARRIER_PORT && row->number != 0 && (encapsulations >> row->encapsulation & 1))
+            tunnels[row->number] = (uint8_t)(i + 1);
+}
+
+void net_tunnels_add(uint8_t *tunnels, enum encapsulation encapsulation, uint16_t port)
+{
+    const struct net_carriage *row;
+    size_t i;
+    for (i = 0; (row = net_carriage(i)); i++)
+        if (row->carrier == CARRIER_PORT && row->encapsulation == encapsulation)
+            tunnels[port] = (uint8_t)(i + 1);
+}
+
+enum drop_reason net_enter(struct walk *walk, enum encapsulation encapsulation)
+{
+    if (!walk->options || !(walk->options->encapsulations >> encapsulation & 1))
+        return DROP_TUNNEL;
+    if (walk->out->depth == NET_ENCAPSULATIONS_MAX)
+        return DROP_TUNNEL_DEPTH;
+    walk->out->depth++;
+    return DROP_NONE;
+}
+
+enum drop_reason net_unwrap(struct walk *walk, enum net_carrier carrier, uint16_t number, enum drop_reason otherwise)
+{
+    const struct net_carriage *row;
+    size_t i;
+    for (i = 0; (row = net_carriage(i)); i++)
+        if (row->carrier == carrier && row->number == number)
+            break;
+    if (!row)
+        return otherwise;
+    walk->next = row->layer;
+    return net_enter(walk, row->encapsulation);
+}
+
+bool net_looks_like_ip(const uint8_t *bytes, size_t len, bool exact)
+{
+    size_t total;
+    if (len >= 20 && bytes[0] >> 4 == 4 && (bytes[0] & 15) >= 5)
+        total = load_be16(bytes + 2);
+    else if (len >= 40 && bytes[0] >> 4 == 6)
+        total = 40u + load_be16(bytes + 4);
+    else
+        return false;
+    return exact ? total == len : total >= 20 && total <= len;
+}
+
+bool net_looks_like_ethernet(const uint8_t *bytes, size_t len)
+{
+    if (len < 14 + 20)
+        return false;
+    switch (load_be16(bytes + 12)) {
+    case 0x0800:
+        return bytes[14] >> 4 == 4;
+    case 0x86dd:
+        return bytes[14] >> 4 == 6;
+    case 0x8100:
+    case 0x88a8:
+    case 0x9100:
+    case 0x8847:
+    case 0x8864:
+        return true;
+    default:
+        return false;
+    }
+}

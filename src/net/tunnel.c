@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Encapsulations behind an ethertype or an IP protocol number, and VXLAN, which shares its numbers with NSH. */
+#include "net/layers.h"
+
+enum { ETHERTYPE_MPLS = 0x8847, MPLS_LABELS_MAX = 16 };
+
+/* Goes on with an Ethernet frame behind `skip` bytes. */
+static enum drop_reason ethernet_behind(struct walk *walk, size_t skip)
+{
+    read_skip(&walk->in, skip);
+    walk->next = LAYER_ETHERNET;
+    return walk->in.failed ? DROP_LINK_SHORT : DROP_NONE;
+}
+
+/* ... and with what the ethertype says that follows. */
+static enum drop_reason ethertype_behind(struct walk *walk, size_t skip)
+{
+    read_skip(&walk->in, skip);
+    walk->ethertype = read_be16(&walk->in);
+    walk->next = LAYER_ETHERTYPE;
+    return walk->in.failed ? DROP_LINK_SHORT : DROP_NONE;
+}
+
+/* RFC 3032: label 20 bits, class 3, bottom of stack 1, TTL 8, as often as there are labels. Nothing says what follows:
+ * IP shows by its version, a pseudo-wire is Ethernet (RFC 4448), with or without a control word of 4 bytes whose first
+ * nibble is 0; 1 is its associated channel (RFC 4385). */
+enum drop_reason net_mpls(struct walk *walk)
+{
+    uint32_t entry;
+    int labels = 0;
+    do {
+        entry = read_be32(&walk->in);
+        if (walk->in.failed)
+            return DROP_LINK_SHORT;
+        if (labels++ == MPLS_LABELS_MAX)
+            return DROP_TUNNEL_DEPTH;
+    } while (!(entry & 0x100));
+    const uint8_t *at = walk->in.at;
+    size_t left = reader_left(&walk->in);
+    if (left < 1)
+        return DROP_LINK_SHORT;
+    unsigned nibble = at[0] >> 4;
+    walk->next = LAYER_IP;
+    if ((nibble == 4 || nibble == 6) && (left < 20 || !net_looks_like_ethernet(at, left) ||
+                                         net_looks_like_ip(at, left, false)))
+        return DROP_NONE;
+    if (nibble == 0 && (left < 4 || net_looks_like_ethernet(at + 4, left - 4) || !net_looks_like_ethernet(at, left)))
+        return ethernet_behind(walk, 4);
+    return nibble == 1 && !net_looks_like_ethernet(at, left) ? DROP_LINK_CONTROL : ethernet_behind(walk, 0);
+}
+
+/* IEEE 802.1ah: I-TAG 4, then the customer's frame from its addresses on */
+enum drop_reason net_pbb(struct walk *walk)
+{
+    return ethernet_behind(walk, 4);
+}
+
+/* Cisco VN-Tag: 4 bytes, then the ethertype */
+enum drop_reason net_vntag(struct walk *walk)
+{
+    return ethertype_behind(walk, 4);
+}
+
+/* IEC 62439-3 HSR: path and size 2 | sequence 2, then the ethertype */
+enum drop_reason net_hsr(struct walk *walk)
+{
+    return ethertype_behind(walk, 4);
+}
+
+/* IEEE 802.1AE: control 1 | short length 1 | packet number 4 [| channel 8], then the ethertype if it is in the clear. */
+enum drop_reason net_macsec(struct walk *walk)
+{
+    enum { CHANNEL = 0x20, ENCRYPTED = 0x08, CHANGED = 0x04 };
+    uint8_t control = read_u8(&walk->in);
+    if (control & (ENCRYPTED | CHANGED))
+        return DROP_LINK_ENCRYPTED;
+    return ethertype_behind(walk, control & CHANNEL ? 13 : 5);
+}
+
+/* What the next-protocol numbers of NSH and VXLAN-GPE stand for. */
+static enum drop_reason next_protocol(struct walk *walk, uint8_t number)
+{
+    static const uint8_t next[] = {[1] = LAYER_IPV4, [2] = LAYER_IPV6, [3] = LAYER_ETHERNET, [4] = LAYER_NSH,
+                                   [5] = LAYER_MPLS};
+    if (number == 0 || number >= sizeof(next))
+        return DROP_NOT_IP;
+    walk->next = next[number];
+    return number >= 4 ? net_enter(walk, number == 4 ? ENCAP_TAGS : ENCAP_MPLS) : DROP_NONE;
+}
+
+/* RFC 8300: version 2 bits, O, reserved, TTL 6, length 6 in units of 4 bytes | type 1 | next protocol 1 | path 4 | ... */
+enum drop_reason net_nsh(struct walk *walk)
+{
+    const uint8_t *head = read_bytes(&walk->in, 8);
+    if (!head)
+        return DROP_LINK_SHORT;
+    size_t len = (size_t)(head[1] & 0x3f) * 4;
+    if (head[0] >> 6 != 0 || len < 8)
+        return DROP_NOT_IP;
+    read_skip(&walk->in, len - 8);
+    return walk->in.failed ? DROP_LINK_SHORT : next_protocol(walk, head[3]);
+}
+
+/* RFC 7348: flags 1 | reserved 3 | network id 3 | reserved 1. Without the I flag it is something else. */
+enum drop_reason net_vxlan(struct walk *walk)
+{
+    if (reader_left(&walk->in) < 8 || !(walk->in.at[0] & 0x08)) {
+        walk->next = LAYER_END;
+        return DROP_NONE;
+    }
+    return ethernet_behind(walk, 8);
+}
+
+/* The same with a next protocol in the byte before the network id, when the P flag is set. */
+enum drop_reason net_vxlan_gpe(struct walk *walk)
+{
+    const uint8_t *head = walk->in.at;
+    if (reader_left(&walk->in) < 8 || !(head[0] & 0x08)) {
+        walk->next = LAYER_END;
+        return DROP_NONE;
+    }
+    read_skip(&walk->in, 8);
+    return next_protocol(walk, head[0] & 0x04 ? head[3] : 3);
+}
+
+/* RFC 1701: source route entries (family 2 | offset 1 | length 1 | address), ended by one of family 0, length 0. */
+static void skip_routing(struct reader *in)
+{
+    uint16_t family;
+    uint8_t len;
+    do {
+        family = read_be16(in);
+        read_skip(in, 1);
+        len = read_u8(in);
+        read_skip(in, len);
+    } while (!in->failed && (family != 0 || len != 0));
+}
+
+/* ERSPAN II: version, VLAN 2 | session 2 | index 4. III: the same 4 | time 4 | group 2 | P, frame type 5, hardware 6, D,
+ * granularity 2, O 2 [| platform 8 when O is set]. I has no header, and a GRE header without a sequence number. */
+static enum drop_reason open_erspan(struct walk *walk, uint16_t protocol, bool has_sequence)
+{
+    enum drop_reason why = net_enter(walk, ENCAP_ERSPAN);
+    if (why != DROP_NONE)
+        return why;
+    if (protocol == 0x88be)
+        return ethernet_behind(walk, has_sequence ? 8 : 0);
+    const uint8_t *head = read_bytes(&walk->in, 12);
+    if (!head)
+        return DROP_LINK_SHORT;
+    uint16_t last = load_be16(head + 10);
+    why = ethernet_behind(walk, last & 1 ? 8 : 0);
+    if ((last >> 10 & 0x1f) == 2)
+        walk->next = LAYER_IP;
+    return why;
+}
+
+/* What the protocol field of GRE says that follows. */
+static enum drop_reason gre_protocol(struct walk *walk, uint16_t protocol, bool has_sequence)
+{
+    walk->ethertype = protocol;
+    walk->next = LAYER_ETHERTYPE;
+    switch (protocol) {
+    case 0x6558: /* transparent Ethernet bridging */
+    case 0x6400: /* Ethernet over IP of RouterOS */
+        walk->next = LAYER_ETHERNET;
+        return DROP_NONE;
+    case 0x880b:
+        walk->next = LAYER_PPP;
+        return reader_left(&walk->in) == 0 ? DROP_LINK_CONTROL : DROP_NONE; /* a bare acknowledgment */
+    case 0x88be:
+    case 0x22eb:
+        return open_erspan(walk, protocol, has_sequence);
+    case 0x883e: /* WCCP: version 2 has a header of 4 bytes, version 1 none */
+        walk->next = LAYER_IP;
+        if (reader_left(&walk->in) > 0 && walk->in.at[0] >> 4 != 4)
+            read_skip(&walk->in, 4);
+        return walk->in.failed ? DROP_LINK_SHORT : DROP_NONE;
+    default:
+        return DROP_NONE;
+    }
+}
+
+/* RFC 2784, 2890, 1701; version 1 is RFC 2637.
+ * flags, version 2 | protocol 2 [| checksum 2, offset 2] [| key 4] [| sequence 4] [| routing] [| acknowledgment 4] */
+enum drop_reason net_gre(struct walk *walk)
+{
+    enum { CHECKSUM = 0x8000, ROUTING = 0x4000, KEY = 0x2000, SEQUENCE = 0x1000, ACKNOWLEDGMENT = 0x0080, VERSION = 7 };
+    uint16_t flags = read_be16(&walk->in), protocol = read_be16(&walk->in);
+    if ((flags & VERSION) > 1)
+        return DROP_NOT_UDP;
+    if (flags & (CHECKSUM | ROUTING))
+        read_skip(&walk->in, 4);
+    if (flags & KEY)
+        read_skip(&walk->in, 4);
+    if (flags & SEQUENCE)
+        read_skip(&walk->in, 4);
+    if (flags & ROUTING)
+        skip_routing(&walk->in);
+    if ((flags & VERSION) == 1 && (flags & ACKNOWLEDGMENT))
+        read_skip(&walk->in, 4);
+    return walk->in.failed ? DROP_LINK_SHORT : gre_protocol(walk, protocol, (flags & SEQUENCE) != 0);
+}
+
+/* RFC 3378: version 3 in the first nibble, 12 reserved bits, then an Ethernet frame */
+enum drop_reason net_etherip(struct walk *walk)
+{
+    if (reader_left(&walk->in) >= 1 && walk->in.at[0] >> 4 != 3)
+        return DROP_NOT_UDP;
+    return ethernet_behind(walk, 2);
+}
