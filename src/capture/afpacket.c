@@ -38,7 +38,6 @@ enum {
 
 struct afpacket {
     struct capture_ring_options options;
-    uint16_t ports[CAPTURE_PORTS_MAX]; /* of options.filter, which is needed again when the interface comes back */
     struct fanout *fanout;
     char name[IF_NAMESIZE];
     unsigned index; /* which of the fanout group */
@@ -355,12 +354,6 @@ static int open_one(const struct capture_ring_options *options, struct fanout *f
     a->options = *options;
     a->fanout = fanout;
     a->ring.fd = -1;
-    if (options->filter.ports_count > CAPTURE_PORTS_MAX) {
-        close_afpacket(a);
-        return error_set(err, "%s: more than %d ports", options->interface, CAPTURE_PORTS_MAX);
-    }
-    memcpy(a->ports, options->filter.ports, options->filter.ports_count * sizeof(a->ports[0]));
-    a->options.filter.ports = a->ports;
     a->index = index;
     snprintf(a->name, sizeof(a->name), "%s", options->interface);
     if (options->pin)

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { BPF_PROGRAM_MAX = BPF_MAXINSNS, BPF_LABELS_MAX = 256 };
+enum { BPF_PROGRAM_MAX = BPF_MAXINSNS, BPF_LABELS_MAX = 512 };
 
 struct bpf_build {
     struct sock_filter code[BPF_PROGRAM_MAX];

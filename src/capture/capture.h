@@ -54,7 +54,7 @@ struct capture_live_options {
 /* Opens an interface through libpcap. A borrow waits 100 ms at the most. */
 int capture_open_live(const struct capture_live_options *options, struct capture **out, struct error *err);
 
-enum { CAPTURE_GROUP_MAX = 64, CAPTURE_PORTS_MAX = 16 };
+enum { CAPTURE_GROUP_MAX = 64 };
 
 /* How packets are divided among the rings of an interface. */
 enum capture_fanout { CAPTURE_FANOUT_CLIENT, CAPTURE_FANOUT_CHECKSUM, CAPTURE_FANOUT_QUEUE, CAPTURE_FANOUT_CPU };
@@ -62,7 +62,7 @@ enum capture_fanout { CAPTURE_FANOUT_CLIENT, CAPTURE_FANOUT_CHECKSUM, CAPTURE_FA
 struct capture_ring_options {
     const char *interface;
     const char *expression;   /* pcap filter expression in place of the built-in filter, NULL = none */
-    struct dns_filter filter; /* is_raw_ip is found out */
+    struct dns_filter filter; /* is_raw_ip is found out; its lists must outlive the captures */
     unsigned workers;         /* rings, 1 to CAPTURE_GROUP_MAX */
     enum capture_fanout fanout;
     size_t ring_bytes; /* of each ring, 1 MiB at least */

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "capture/dns_filter.h"
 
+#include "net/encapsulation.h"
+
 enum {
     ACCEPT = 0x40000, /* bytes: all of any frame */
     EXTENSION_HEADERS = 4,
+    TCP = 6,
     UDP = 17,
     SCRATCH_NEXT = 0, /* IPv6: number of the next header */
     SCRATCH_AT = 1,   /* IPv6: where it begins */
@@ -38,31 +41,81 @@ static void test_share(struct bpf_build *b, const struct dns_filter *f, const st
     bpf_jump(b, to->reject);
 }
 
-/* X is at the UDP header less `at`: port, then QR. */
+/* Whether the row of the table is to pass. */
+static bool is_asked_for(const struct dns_filter *f, const struct net_carriage *row)
+{
+    return f->encapsulations >> row->encapsulation & 1;
+}
+
+/* A is a number of this kind: passes what it leads into. */
+static void pass_carried(struct bpf_build *b, const struct dns_filter *f, enum net_carrier carrier, bool as_source,
+                         const struct labels *to)
+{
+    const struct net_carriage *row;
+    size_t i;
+    for (i = 0; (row = net_carriage(i)); i++)
+        if (row->carrier == carrier && row->number != 0 && is_asked_for(f, row) && (!as_source || row->both))
+            bpf_jump_if(b, BPF_JEQ, row->number, to->accept);
+}
+
+static bool has_tunnel_ports(const struct dns_filter *f)
+{
+    const struct net_carriage *row;
+    size_t i;
+    for (i = 0; (row = net_carriage(i)); i++)
+        if (row->carrier == CARRIER_PORT && row->number != 0 && is_asked_for(f, row))
+            return true;
+    return f->tunnel_ports_count > 0;
+}
+
+/* X is at the UDP header less `at`: from a DNS port and with QR, which goes on; or of a tunnel. */
 static void test_udp(struct bpf_build *b, const struct dns_filter *f, unsigned at, const struct labels *to)
 {
+    unsigned short dns = bpf_label(b);
+    size_t i;
     load(b, BPF_H, BPF_IND, at);
-    test_ports(b, f, to);
+    for (i = 0; i < f->ports_count; i++)
+        bpf_jump_if(b, BPF_JEQ, f->ports[i], dns);
+    if (has_tunnel_ports(f)) {
+        pass_carried(b, f, CARRIER_PORT, true, to);
+        load(b, BPF_H, BPF_IND, at + 2);
+        pass_carried(b, f, CARRIER_PORT, false, to);
+        for (i = 0; i < f->tunnel_ports_count; i++)
+            bpf_jump_if(b, BPF_JEQ, f->tunnel_ports[i], to->accept);
+    }
+    bpf_jump(b, to->reject);
+    bpf_place(b, dns);
     load(b, BPF_B, BPF_IND, at + 10);
     bpf_jump_unless(b, BPF_JSET, 0x80, to->reject);
 }
 
-/* IPv4 at offset `at`. */
-static void test_ip4(struct bpf_build *b, const struct dns_filter *f, unsigned at, const struct labels *to)
+/* The low 32 bits of the destination address, at `at`, decide. */
+static void test_address(struct bpf_build *b, const struct dns_filter *f, unsigned at, const struct labels *to)
 {
-    unsigned short by_address = bpf_label(b);
-    load(b, BPF_B, BPF_ABS, at + 9);
-    bpf_jump_unless(b, BPF_JEQ, UDP, to->reject);
-    load(b, BPF_H, BPF_ABS, at + 6);
-    bpf_jump_if(b, BPF_JSET, 0x1fff, to->reject);
-    bpf_put(b, BPF_LDX | BPF_B | BPF_MSH, at);
-    test_udp(b, f, at, to);
     if (f->shares == 0) {
         bpf_jump(b, to->accept);
-        bpf_place(b, by_address);
         return;
     }
-    if (f->balance_checksum) {
+    load(b, BPF_W, BPF_ABS, at);
+    test_share(b, f, to);
+}
+
+/* A fragment: of what is a part of a tunnel, maybe, nobody knows the share. */
+static void test_fragment(struct bpf_build *b, const struct dns_filter *f, unsigned address_at, const struct labels *to)
+{
+    if (!f->fragments)
+        bpf_jump(b, to->reject);
+    else if (has_tunnel_ports(f))
+        bpf_jump(b, to->accept);
+    else
+        test_address(b, f, address_at, to);
+}
+
+/* IPv4 at offset `at`, UDP; X is its header's length. */
+static void test_ip4_share(struct bpf_build *b, const struct dns_filter *f, unsigned at, const struct labels *to)
+{
+    unsigned short by_address = bpf_label(b);
+    if (f->shares > 0 && f->balance_checksum) {
         load(b, BPF_H, BPF_ABS, at + 6);
         bpf_jump_if(b, BPF_JSET, 0x3fff, by_address);
         load(b, BPF_H, BPF_IND, at + 6);
@@ -70,8 +123,31 @@ static void test_ip4(struct bpf_build *b, const struct dns_filter *f, unsigned a
         test_share(b, f, to);
     }
     bpf_place(b, by_address);
-    load(b, BPF_W, BPF_ABS, at + 16);
-    test_share(b, f, to);
+    test_address(b, f, at + 16, to);
+}
+
+/* IPv4 at offset `at`. Without reassembly a first fragment of UDP passes like a whole packet. */
+static void test_ip4(struct bpf_build *b, const struct dns_filter *f, unsigned at, const struct labels *to)
+{
+    unsigned short udp = bpf_label(b), fragment = bpf_label(b);
+    load(b, BPF_B, BPF_ABS, at + 9);
+    bpf_jump_if(b, BPF_JEQ, UDP, udp);
+    pass_carried(b, f, CARRIER_PROTOCOL, false, to);
+    bpf_jump_unless(b, BPF_JEQ, f->tcp ? TCP : UDP, to->reject);
+    load(b, BPF_H, BPF_ABS, at + 6);
+    bpf_jump_if(b, BPF_JSET, 0x3fff, fragment);
+    bpf_put(b, BPF_LDX | BPF_B | BPF_MSH, at);
+    load(b, BPF_H, BPF_IND, at);
+    test_ports(b, f, to);
+    test_address(b, f, at + 16, to);
+    bpf_place(b, udp);
+    load(b, BPF_H, BPF_ABS, at + 6);
+    bpf_jump_if(b, BPF_JSET, f->fragments ? 0x3fff : 0x1fff, fragment);
+    bpf_put(b, BPF_LDX | BPF_B | BPF_MSH, at);
+    test_udp(b, f, at, to);
+    test_ip4_share(b, f, at, to);
+    bpf_place(b, fragment);
+    test_fragment(b, f, at + 16, to);
 }
 
 /* One IPv6 extension header at X, its number in A: leaves the next one's place in X and its number in A. `fixed` units
@@ -89,11 +165,16 @@ static void skip_header(struct bpf_build *b, unsigned fixed, unsigned shift)
     bpf_put(b, BPF_LD | BPF_W | BPF_MEM, SCRATCH_NEXT);
 }
 
-/* A fragment header, of a first fragment or of a whole packet (RFC 6946). */
-static void skip_fragment(struct bpf_build *b, const struct labels *to)
+/* Where to go from an IPv6 header chain. */
+struct upper {
+    unsigned short udp, tcp, fragment;
+};
+
+/* A fragment header, of a whole packet (RFC 6946) or, without reassembly, of a first fragment. */
+static void skip_fragment(struct bpf_build *b, const struct dns_filter *f, const struct upper *up)
 {
     load(b, BPF_H, BPF_IND, 2);
-    bpf_jump_if(b, BPF_JSET, 0xfff8, to->reject);
+    bpf_jump_if(b, BPF_JSET, f->fragments ? 0xfff9 : 0xfff8, up->fragment);
     bpf_put(b, BPF_ST, SCRATCH_FRAGMENT);
     load(b, BPF_B, BPF_IND, 0);
     bpf_put(b, BPF_ST, SCRATCH_NEXT);
@@ -103,10 +184,20 @@ static void skip_fragment(struct bpf_build *b, const struct labels *to)
     bpf_put(b, BPF_LD | BPF_W | BPF_MEM, SCRATCH_NEXT);
 }
 
-static void test_extension(struct bpf_build *b, unsigned short udp, const struct labels *to)
+/* A is the number of a header at X. */
+static void test_upper(struct bpf_build *b, const struct dns_filter *f, const struct upper *up, const struct labels *to)
+{
+    bpf_jump_if(b, BPF_JEQ, UDP, up->udp);
+    if (f->tcp)
+        bpf_jump_if(b, BPF_JEQ, TCP, up->tcp);
+    pass_carried(b, f, CARRIER_PROTOCOL, false, to);
+}
+
+static void test_extension(struct bpf_build *b, const struct dns_filter *f, const struct upper *up,
+                           const struct labels *to)
 {
     unsigned short plain = bpf_label(b), fragment = bpf_label(b), ah = bpf_label(b), done = bpf_label(b);
-    bpf_jump_if(b, BPF_JEQ, UDP, udp);
+    test_upper(b, f, up, to);
     bpf_jump_if(b, BPF_JEQ, 0, plain);
     bpf_jump_if(b, BPF_JEQ, 43, plain);
     bpf_jump_if(b, BPF_JEQ, 60, plain);
@@ -120,36 +211,46 @@ static void test_extension(struct bpf_build *b, unsigned short udp, const struct
     skip_header(b, 2, 2);
     bpf_jump(b, done);
     bpf_place(b, fragment);
-    skip_fragment(b, to);
+    skip_fragment(b, f, up);
     bpf_place(b, done);
+}
+
+/* UDP at X in the IPv6 packet at `at`. Only a first fragment that passes like a whole packet goes by address. */
+static void test_ip6_udp(struct bpf_build *b, const struct dns_filter *f, unsigned at, const struct labels *to)
+{
+    unsigned short by_address = bpf_label(b);
+    test_udp(b, f, 0, to);
+    if (f->shares > 0) {
+        bpf_put(b, BPF_LD | BPF_W | BPF_MEM, SCRATCH_FRAGMENT);
+        bpf_jump_if(b, BPF_JSET, 1, by_address);
+        load(b, BPF_H, BPF_IND, 6);
+        test_share(b, f, to);
+    }
+    bpf_place(b, by_address);
+    test_address(b, f, at + 36, to);
 }
 
 /* IPv6 at offset `at`. */
 static void test_ip6(struct bpf_build *b, const struct dns_filter *f, unsigned at, const struct labels *to)
 {
-    unsigned short udp = bpf_label(b), by_address = bpf_label(b);
+    const struct upper up = {bpf_label(b), bpf_label(b), bpf_label(b)};
     int i;
     bpf_put(b, BPF_LD | BPF_IMM, 0);
     bpf_put(b, BPF_ST, SCRATCH_FRAGMENT);
     bpf_put(b, BPF_LDX | BPF_W | BPF_IMM, at + 40);
     load(b, BPF_B, BPF_ABS, at + 6);
     for (i = 0; i < EXTENSION_HEADERS; i++)
-        test_extension(b, udp, to);
-    bpf_jump_unless(b, BPF_JEQ, UDP, to->reject);
-    bpf_place(b, udp);
-    test_udp(b, f, 0, to);
-    if (f->shares == 0) {
-        bpf_jump(b, to->accept);
-        bpf_place(b, by_address);
-        return;
-    }
-    bpf_put(b, BPF_LD | BPF_W | BPF_MEM, SCRATCH_FRAGMENT);
-    bpf_jump_if(b, BPF_JSET, 1, by_address);
-    load(b, BPF_H, BPF_IND, 6);
-    test_share(b, f, to);
-    bpf_place(b, by_address);
-    load(b, BPF_W, BPF_ABS, at + 36);
-    test_share(b, f, to);
+        test_extension(b, f, &up, to);
+    test_upper(b, f, &up, to);
+    bpf_jump(b, to->reject);
+    bpf_place(b, up.tcp);
+    load(b, BPF_H, BPF_IND, 0);
+    test_ports(b, f, to);
+    test_address(b, f, at + 36, to);
+    bpf_place(b, up.udp);
+    test_ip6_udp(b, f, at, to);
+    bpf_place(b, up.fragment);
+    test_fragment(b, f, at + 36, to);
 }
 
 /* A is an ethertype whose packet is at `at`; a VLAN tag leads on to the next one unless this is the last. */
@@ -162,6 +263,7 @@ static void test_ethertype(struct bpf_build *b, const struct dns_filter *f, unsi
     bpf_jump_if(b, BPF_JEQ, 0x8100, tag);
     bpf_jump_if(b, BPF_JEQ, 0x88a8, tag);
     bpf_jump_if(b, BPF_JEQ, 0x9100, tag);
+    pass_carried(b, f, CARRIER_ETHERTYPE, false, to);
     bpf_jump(b, to->reject);
     bpf_place(b, ip4);
     test_ip4(b, f, at, to);
@@ -217,6 +319,8 @@ static void hash_ip4(struct bpf_build *b, bool by_checksum, unsigned at)
 {
     unsigned short by_address = bpf_label(b);
     if (by_checksum) {
+        load(b, BPF_B, BPF_ABS, at + 9);
+        bpf_jump_unless(b, BPF_JEQ, UDP, by_address);
         load(b, BPF_H, BPF_ABS, at + 6);
         bpf_jump_if(b, BPF_JSET, 0x3fff, by_address); /* fragments */
         load(b, BPF_H, BPF_ABS, at + 26);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * The kernel filter of a live capture, as a classic BPF program: UDP from the DNS ports with QR set, over IPv4 with
- * options and IPv6 with extension headers, behind up to two VLAN tags beside the one the kernel has taken off. A first
- * fragment passes by its ports; later ones have none and are refused. */
+ * options and IPv6 with extension headers, behind up to two VLAN tags beside the one the kernel has taken off. As asked
+ * for: TCP from the DNS ports; every fragment of UDP and TCP, else only first ones by their ports; and all that is
+ * tunnelled, whose inside is not looked at. */
 #ifndef DNSFLOW_CAPTURE_DNS_FILTER_H
 #define DNSFLOW_CAPTURE_DNS_FILTER_H
 
@@ -14,7 +15,12 @@ struct dns_filter {
     bool is_raw_ip; /* frames begin with the IP header, not with an Ethernet one */
     const uint16_t *ports;
     size_t ports_count;
-    uint32_t share, shares; /* only share number `share` of `shares`, 0 = all: the arithmetic of --share */
+    bool tcp, fragments;
+    uint32_t encapsulations;      /* a bit for each enum encapsulation */
+    const uint16_t *tunnel_ports; /* UDP destination ports that lead into tunnels, beside those of the encapsulations */
+    size_t tunnel_ports_count;
+    /* Only share number `share` of `shares`, 0 = all: the arithmetic of --share. What is tunnelled passes whole. */
+    uint32_t share, shares;
     bool balance_checksum;
 };
 

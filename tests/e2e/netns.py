@@ -178,6 +178,12 @@ def wait_quiet(sensor):
     wait_until(is_quiet)
 
 
+def wait_taken(sensor):
+    """Until what was sent has been taken; something was."""
+    wait_until(lambda: now(sensor).seen > 0)
+    wait_quiet(sensor)
+
+
 Sent = collections.namedtuple("Sent", "summary streams rows")
 
 

@@ -17,7 +17,7 @@ from conftest import (CAPTURES, ETHERNET, RAW, SENSOR, Background, check_sequenc
                       read_written, response, response_frame, rows_of, run, udp_packet, unused_port, wait_until,
                       written_rows)
 from netns import (clients_by_worker, collect, finish, frames_of, needs_namespaces, net, now, packets, wait_quiet,
-                   wait_records, whole_rows)
+                   wait_records, wait_taken, whole_rows)
 
 pytestmark = needs_namespaces
 
@@ -41,9 +41,9 @@ def test_records_of_capture(net, tmp_path, name):
     frames = [f for _, f in read_pcap(CAPTURES / name)[1] if len(f) >= 14]
     want = whole_rows(tmp_path, [f for f in frames if not is_beyond_filter(f)])
     collector = net.collector()
-    sensor = net.sensor("-u", collector.target)
+    sensor = net.sensor("-u", collector.target, "--tcp")
     net.wire()(frames)
-    wait_records(sensor, len(want))
+    wait_taken(sensor)
     got = collect(sensor, collector)
     assert got.rows == want
     assert got.summary.captured == got.summary.received and got.summary.dropped == 0

@@ -12,7 +12,7 @@ import time
 import pytest
 from conftest import (CAPTURES, ETHERNET, SENSOR, Background, Collector, list_captures, read_pcap, run, wait_until,
                       write_pcap, written_rows)
-from netns import collect, finish, frames_of, needs_namespaces, net, now, wait_quiet, wait_records, whole_rows
+from netns import collect, finish, frames_of, needs_namespaces, net, now, wait_quiet, wait_records, wait_taken, whole_rows
 
 pytestmark = needs_namespaces
 
@@ -58,7 +58,7 @@ def test_wrong_expression(net):
 
 # Replayed captures
 
-@pytest.mark.parametrize("options", [[], ["-M2"]], ids=["one", "-M2"])
+@pytest.mark.parametrize("options", [["--tcp"], ["--tcp", "-M2"]], ids=["one", "-M2"])
 def test_tcpreplay(net, tmp_path, options):
     need("tcpreplay")
     frames = []
@@ -70,8 +70,7 @@ def test_tcpreplay(net, tmp_path, options):
     collector = net.collector()
     sensor = net.sensor("-u", collector.target, *options)
     net.exec("tcpreplay", "-q", "-i", "out0", "--topspeed", str(source))
-    wait_records(sensor, len(want))
-    wait_quiet(sensor)
+    wait_taken(sensor)
     assert sorted(collect(sensor, collector).rows) == sorted(want)
 
 

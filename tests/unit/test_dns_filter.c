@@ -2,6 +2,7 @@
  *
  * The kernel filter, run by libpcap's interpreter: struct bpf_insn is laid out as the kernel's
  * struct sock_filter. */
+#include "net/encapsulation.h"
 #include "shapes.h"
 
 _Static_assert(sizeof(struct bpf_insn) == sizeof(struct sock_filter), "the interpreter reads the kernel's layout");
@@ -228,7 +229,7 @@ static void shares(void **state)
 
 /* What the decoder takes and the filter does not, known from the frame itself: 802.3 with LLC, a third VLAN tag, AH
  * over IPv4, mobility, HIP and shim6 headers, a fifth extension header. */
-static bool is_beyond_filter(const uint8_t *bytes, size_t len, const struct net_payload *udp)
+static bool is_beyond_filter(const uint8_t *bytes, size_t len, const struct net_payload *udp, bool ends_at_fragment)
 {
     size_t at = 12, tags = 0;
     for (; at + 2 <= len &&
@@ -238,10 +239,12 @@ static bool is_beyond_filter(const uint8_t *bytes, size_t len, const struct net_
     if (tags > 2 || load_be16(bytes + at) < 0x0600)
         return true;
     if (udp->ip_vers == 4)
-        return bytes[at + 2 + 9] != 17;
+        return bytes[at + 2 + 9] != 17 && bytes[at + 2 + 9] != 6;
     uint8_t next = bytes[at + 2 + 6];
     unsigned headers = 0;
-    for (at += 2 + 40; next != 17; headers++) {
+    for (at += 2 + 40; next != 17 && next != 6; headers++) {
+        if (next == 44 && ends_at_fragment && (load_be16(bytes + at + 2) & 0xfff9))
+            return headers > 3;
         if (next == 135 || next == 139 || next == 140)
             return true;
         uint8_t units = bytes[at + 1];
@@ -256,8 +259,17 @@ static bool is_beyond_filter(const uint8_t *bytes, size_t len, const struct net_
  * the filter does not look at. */
 static bool is_contradictory(enum drop_reason why, const struct net_payload *udp)
 {
-    return why == DROP_IP_MALFORMED || why == DROP_IP_SHORT || why == DROP_UDP_MALFORMED ||
+    return why == DROP_IP_MALFORMED || why == DROP_IP_SHORT || why == DROP_UDP_MALFORMED || why == DROP_TCP_MALFORMED ||
            (why == DROP_NONE && udp->len < 3);
+}
+
+static bool is_wanted_by(const struct dns_filter *f, enum drop_reason why, const struct net_payload *p)
+{
+    if (why == DROP_FRAGMENT && f->fragments)
+        return p->ip_vers == 6 || p->part.protocol == 17 || (f->tcp && p->part.protocol == 6);
+    if (why != DROP_NONE || p->src_port != 53)
+        return false;
+    return p->transport == NET_TCP ? f->tcp : p->len >= 3 && (p->bytes[2] & 0x80);
 }
 
 static size_t random_frame(struct chance *c, uint8_t bytes[FRAME_MAX])
@@ -275,11 +287,13 @@ static size_t random_frame(struct chance *c, uint8_t bytes[FRAME_MAX])
     return chance_below(c, 4) ? len : chance_below(c, len + 1);
 }
 
-static void like_the_decoder(void **state)
+static void hold_against_the_decoder(bool tcp, bool fragments)
 {
-    (void)state;
     struct dns_filter filter = plain_filter(false);
+    const struct net_options options = {.whole_only = fragments};
     struct chance c = {20};
+    filter.tcp = tcp;
+    filter.fragments = fragments;
     unsigned both = 0, beyond = 0, contradictory = 0;
     build(&filter);
     for (unsigned i = 0; i < 40000; i++) {
@@ -288,13 +302,13 @@ static void like_the_decoder(void **state)
         size_t len = random_frame(&c, bytes);
         uint8_t *copy = exact_copy(bytes, len);
         struct packet p = packet_of(copy, len, LINK_ETHERNET, 0);
-        enum drop_reason why = net_decode(&p, NULL, &udp);
-        bool is_wanted = why == DROP_NONE && udp.src_port == 53 && udp.len >= 3 && (udp.bytes[2] & 0x80);
+        enum drop_reason why = net_decode(&p, &options, &udp);
+        bool is_wanted = is_wanted_by(&filter, why, &udp);
         bool is_accepted = run_program(&program, copy, len);
         both += is_wanted && is_accepted;
         if (is_wanted && !is_accepted) {
             beyond++;
-            if (!is_beyond_filter(copy, len, &udp))
+            if (!is_beyond_filter(copy, len, &udp, fragments))
                 fail_msg("frame %u: refused, the decoder takes it", i);
         }
         if (is_accepted && !is_wanted) {
@@ -303,11 +317,72 @@ static void like_the_decoder(void **state)
                 fail_msg("frame %u: accepted, the decoder says %s", i,
                          drop_table[why].token ? drop_table[why].token : "?");
         }
-        if (is_wanted && is_accepted && is_beyond_filter(copy, len, &udp))
+        if (is_wanted && is_accepted && is_beyond_filter(copy, len, &udp, fragments))
             fail_msg("frame %u: accepted, but beyond the filter's limits", i);
         free(copy);
     }
     assert_true(both > 4000 && beyond > 400 && contradictory > 50);
+}
+
+static void like_the_decoder(void **state)
+{
+    (void)state;
+    hold_against_the_decoder(false, false);
+    hold_against_the_decoder(true, false);
+    hold_against_the_decoder(false, true);
+    hold_against_the_decoder(true, true);
+}
+
+/* ---- tunnels ---- */
+
+/* Every row of the table: passes when its encapsulation is asked for, whatever the share, and else does not. */
+static void tunnels(void **state)
+{
+    (void)state;
+    const struct net_carriage *row;
+    for (size_t i = 0; (row = net_carriage(i)); i++) {
+        if (row->number == 0)
+            continue;
+        for (uint8_t ip_vers = 4; ip_vers <= 6; ip_vers += 2) {
+            struct shape s = {.ip_vers = ip_vers};
+            struct flow f = flow_of(ip_vers);
+            uint8_t bytes[FRAME_MAX];
+            size_t qr;
+            f.client_port = row->carrier == CARRIER_PORT ? row->number : 4000;
+            s.port = 4001;
+            s.protocol = row->carrier == CARRIER_PROTOCOL ? (uint8_t)row->number : 0;
+            s.ethertype = row->carrier == CARRIER_ETHERTYPE ? row->number : 0;
+            size_t len = build_shape(bytes, LINK_ETHERNET, &s, &f, &qr);
+            for (unsigned on = 0; on <= 1; on++) {
+                struct dns_filter filter = plain_filter(false);
+                filter.encapsulations = on ? 1u << row->encapsulation : ENCAP_ALL & ~(1u << row->encapsulation);
+                filter.share = 1;
+                filter.shares = 60000;
+                build(&filter);
+                if (run_program(&program, bytes, len) != on)
+                    fail_msg("IPv%u, row %zu: %s", ip_vers, i, on ? "refused" : "accepted");
+            }
+        }
+    }
+}
+
+static void ports_of_tunnels(void **state)
+{
+    (void)state;
+    static const uint16_t ports[] = {30030, 30031};
+    struct dns_filter filter = plain_filter(false);
+    filter.tunnel_ports = ports;
+    filter.tunnel_ports_count = LEN(ports);
+    build(&filter);
+    for (uint16_t port = 30029; port <= 30032; port++) {
+        struct shape s = {.ip_vers = 4, .port = 4001};
+        struct flow f = flow_of(4);
+        uint8_t bytes[FRAME_MAX];
+        size_t qr;
+        f.client_port = port;
+        size_t len = build_shape(bytes, LINK_ETHERNET, &s, &f, &qr);
+        assert_int_equal(run_program(&program, bytes, len), port == 30030 || port == 30031);
+    }
 }
 
 /* ---- length ---- */
@@ -365,6 +440,12 @@ static void most_demanding_program_fits(void **state)
         .ports = ports, .ports_count = LEN(ports), .share = 3, .shares = UINT32_MAX, .balance_checksum = true};
     build(&f);
     assert_in_range(program.count, 1, 1500);
+    f.tcp = f.fragments = true;
+    f.encapsulations = ENCAP_ALL;
+    f.tunnel_ports = ports;
+    f.tunnel_ports_count = LEN(ports);
+    build(&f);
+    assert_in_range(program.count, 1, BPF_PROGRAM_MAX);
 }
 
 int main(void)
@@ -376,6 +457,8 @@ int main(void)
         cmocka_unit_test(several_ports),
         cmocka_unit_test(shares),
         cmocka_unit_test(like_the_decoder),
+        cmocka_unit_test(tunnels),
+        cmocka_unit_test(ports_of_tunnels),
         cmocka_unit_test(plain_responses_are_short),
         cmocka_unit_test(most_demanding_program_fits),
     };
