@@ -49,6 +49,16 @@ const struct net_carriage *net_carriage(size_t index)
     return index < sizeof(carriages) / sizeof(carriages[0]) ? &carriages[index] : NULL;
 }
 
+static const struct net_carriage *find_carriage(enum net_carrier carrier, uint16_t number)
+{
+    const struct net_carriage *row;
+    size_t i;
+    for (i = 0; (row = net_carriage(i)); i++)
+        if (row->carrier == carrier && row->number == number)
+            break;
+    return row;
+}
+
 /* A port's entry is the index of its row plus 1. */
 void net_tunnels_fill(uint8_t *tunnels, uint32_t encapsulations)
 {
@@ -81,11 +91,7 @@ enum drop_reason net_enter(struct walk *walk, enum encapsulation encapsulation)
 
 enum drop_reason net_unwrap(struct walk *walk, enum net_carrier carrier, uint16_t number, enum drop_reason otherwise)
 {
-    const struct net_carriage *row;
-    size_t i;
-    for (i = 0; (row = net_carriage(i)); i++)
-        if (row->carrier == carrier && row->number == number)
-            break;
+    const struct net_carriage *row = find_carriage(carrier, number);
     if (!row)
         return otherwise;
     walk->next = row->layer;
@@ -116,10 +122,8 @@ bool net_looks_like_ethernet(const uint8_t *bytes, size_t len)
     case 0x8100:
     case 0x88a8:
     case 0x9100:
-    case 0x8847:
-    case 0x8864:
         return true;
     default:
-        return false;
+        return find_carriage(CARRIER_ETHERTYPE, load_be16(bytes + 12)) != NULL;
     }
 }
