@@ -12,22 +12,22 @@
 enum { NET_ENCAPSULATIONS_MAX = 8 /* one inside the other */ };
 
 /* name, token of --decap, what it is */
-#define NET_ENCAPSULATIONS(X) \
-    X(MPLS, "mpls", "MPLS labels, before IP or Ethernet") \
-    X(PPPOE, "pppoe", "PPP over Ethernet") \
+#define NET_ENCAPSULATIONS(X)                                                             \
+    X(MPLS, "mpls", "MPLS labels, before IP or Ethernet")                                 \
+    X(PPPOE, "pppoe", "PPP over Ethernet")                                                \
     X(TAGS, "tags", "further tags: 802.1ah, VN-Tag, HSR, MACsec without encryption, NSH") \
-    X(IPIP, "ipip", "IPv4 and IPv6 in each other") \
-    X(GRE, "gre", "GRE, before IP, Ethernet or PPP") \
-    X(ERSPAN, "erspan", "ERSPAN types I to III") \
-    X(ETHERIP, "etherip", "EtherIP") \
-    X(AH, "ah", "IPsec AH") \
-    X(VXLAN, "vxlan", "VXLAN and VXLAN-GPE") \
-    X(GENEVE, "geneve", "GENEVE") \
-    X(GTP, "gtp", "GTP-U") \
-    X(L2TP, "l2tp", "L2TP versions 2 and 3") \
-    X(TZSP, "tzsp", "TZSP") \
-    X(TEREDO, "teredo", "Teredo") \
-    X(JMIRROR, "jmirror", "port of -J") \
+    X(IPIP, "ipip", "IPv4 and IPv6 in each other")                                        \
+    X(GRE, "gre", "GRE, before IP, Ethernet or PPP")                                      \
+    X(ERSPAN, "erspan", "ERSPAN types I to III")                                          \
+    X(ETHERIP, "etherip", "EtherIP")                                                      \
+    X(AH, "ah", "IPsec AH")                                                               \
+    X(VXLAN, "vxlan", "VXLAN and VXLAN-GPE")                                              \
+    X(GENEVE, "geneve", "GENEVE")                                                         \
+    X(GTP, "gtp", "GTP-U")                                                                \
+    X(L2TP, "l2tp", "L2TP versions 2 and 3")                                              \
+    X(TZSP, "tzsp", "TZSP")                                                               \
+    X(TEREDO, "teredo", "Teredo")                                                         \
+    X(JMIRROR, "jmirror", "port of -J")                                                   \
     X(PCAP_RECORD, "pcap-record", "port of -X")
 
 enum encapsulation {

@@ -216,8 +216,8 @@ enum drop_reason net_udp(struct walk *walk)
     return open_tunnel(walk);
 }
 
-/* RFC 9293: source port 2 | destination port 2 | sequence 4 | acknowledgment 4 | data offset 4 bits in units of 4 bytes,
- * flags 12 | window 2 | checksum 2 | urgent 2 | options */
+/* RFC 9293: source port 2 | destination port 2 | sequence 4 | acknowledgment 4 | data offset 4 bits in units of 4
+ * bytes, flags 12 | window 2 | checksum 2 | urgent 2 | options */
 enum drop_reason net_tcp(struct walk *walk)
 {
     const uint8_t *head = read_bytes(&walk->in, 20);

@@ -96,8 +96,7 @@ layer_decode net_wifi, net_radiotap, net_ppi;
 /* ip.c */
 layer_decode net_ip, net_ipv4, net_ipv6, net_upper, net_udp, net_tcp;
 /* tunnel.c */
-layer_decode net_mpls, net_pbb, net_vntag, net_hsr, net_macsec, net_nsh, net_gre, net_etherip,
-    net_vxlan, net_vxlan_gpe;
+layer_decode net_mpls, net_pbb, net_vntag, net_hsr, net_macsec, net_nsh, net_gre, net_etherip, net_vxlan, net_vxlan_gpe;
 /* tunnel_udp.c */
 layer_decode net_geneve, net_gtp, net_tzsp, net_teredo, net_jmirror, net_pcap_record;
 /* tunnel_l2tp.c */

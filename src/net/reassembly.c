@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * A datagram's payload is kept in blocks of a common pool, taken as it comes in, with a bit for each unit of 8 bytes that
- * has come. The table has rows of a few places; a datagram's hash says which row it is in. */
+ * A datagram's payload is kept in blocks of a common pool, taken as it comes in, with a bit for each unit of 8 bytes
+ * that has come. The table has rows of a few places; a datagram's hash says which row it is in. */
 #include "net/reassembly.h"
 
 #include <stdlib.h>
@@ -20,15 +20,17 @@ enum {
     IP4_HEADER = 20,
     IP6_HEADER = 40,
     LINK_RAW = 101,
+    DUPLICATES_US = 2 * SECOND_US, /* a number is not used again so soon */
 };
 
 struct place {
     uint8_t ip_vers; /* 0: free */
     uint8_t protocol;
-    bool is_unwanted;
+    bool is_unwanted;      /* what comes of it is refused ... */
+    bool is_done;          /* ... as it is complete; then what comes has come before */
     uint8_t addresses[32]; /* source, destination */
     uint32_t id;
-    int64_t started_us;
+    int64_t started_us, done_us;
     size_t total;                 /* bytes of the payload, 0 = the last fragment has not come */
     size_t units;                 /* how many have come */
     size_t highest;               /* end of the payload seen so far, in bytes */
@@ -207,7 +209,15 @@ static struct place *row_of(const struct reassembly *r, const struct ip_fragment
     return &r->places[1 + (size_t)(hash % r->rows) * ROW];
 }
 
-/* The datagram's place, or one for it: a free one, or that of the oldest in the row. */
+/* Of two places that another datagram could have: a free one, one that holds nothing, the older one. */
+static bool is_better_place(const struct place *a, const struct place *b)
+{
+    if (!a->ip_vers || !b->ip_vers)
+        return b->ip_vers;
+    return a->is_unwanted != b->is_unwanted ? a->is_unwanted : a->started_us < b->started_us;
+}
+
+/* The datagram's place, or one for it. */
 static struct place *find_place(struct reassembly *r, const struct ip_fragment *f, int64_t now_us)
 {
     uint8_t addresses[32];
@@ -217,7 +227,7 @@ static struct place *find_place(struct reassembly *r, const struct ip_fragment *
         if (p->ip_vers == f->ip_vers && p->protocol == f->protocol && p->id == f->id &&
             memcmp(p->addresses, addresses, sizeof(addresses)) == 0)
             return p;
-        if (!best || (best->ip_vers && (!p->ip_vers || p->started_us < best->started_us)))
+        if (!best || is_better_place(p, best))
             best = p;
     }
     if (best->ip_vers)
@@ -294,9 +304,11 @@ enum reassembly_result reassembly_add(struct reassembly *reassembly, const struc
     struct reassembly *r = reassembly;
     reassembly_expire(r, time_us);
     struct place *p = find_place(r, fragment, time_us);
-    if (p->is_unwanted && fragment->offset > 0)
+    if (p->is_done && (uint64_t)time_us - (uint64_t)p->done_us < DUPLICATES_US)
+        return REASSEMBLY_REFUSED;
+    if (p->is_unwanted && !p->is_done && fragment->offset > 0)
         return REASSEMBLY_UNWANTED;
-    p->is_unwanted = false; /* a first fragment begins another datagram of the same number */
+    p->is_unwanted = p->is_done = false; /* another datagram of the same number begins */
     bool fits = is_consistent(p, fragment);
     size_t first = fragment->offset / UNIT, last = fits ? (fragment->offset + fragment->len - 1) / UNIT : first;
     size_t known = fits ? count_units(p, first, last) : 0;
@@ -315,7 +327,9 @@ enum reassembly_result reassembly_add(struct reassembly *reassembly, const struc
         return REASSEMBLY_HELD;
     put_together(r, p, p->total, p->total, time_us, out);
     r->counts.completed++;
-    release(r, p);
+    forget(r, p);
+    p->is_done = true;
+    p->done_us = time_us;
     return REASSEMBLY_COMPLETE;
 }
 

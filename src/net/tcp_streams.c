@@ -33,6 +33,7 @@ struct stream {
     uint16_t src_port, dst_port;
     uint8_t src[16], dst[16];
     uint32_t base, origin, fin_seq;
+    uint32_t messages; /* delivered, modulo 2^32 */
     unsigned spans_count;
     struct span spans[SPANS];
     int64_t seen_us, gap_since_us;
@@ -132,8 +133,7 @@ static void advance(struct tcp_streams *t, struct stream *s, uint32_t len)
     }
     for (i = 0; i < s->spans_count; i++)
         if (s->spans[i].to > len)
-            s->spans[kept++] =
-                (struct span){s->spans[i].from > len ? s->spans[i].from - len : 0, s->spans[i].to - len};
+            s->spans[kept++] = (struct span){s->spans[i].from > len ? s->spans[i].from - len : 0, s->spans[i].to - len};
     if (kept == 0)
         forget_all(t, s);
     s->spans_count = kept;
@@ -149,7 +149,7 @@ static void release(struct tcp_streams *t, struct stream *s)
 
 /* ---- delivering ---- */
 
-static void deliver(struct tcp_streams *t, const struct stream *s, const uint8_t *bytes, size_t len, bool complete)
+static void deliver(struct tcp_streams *t, struct stream *s, const uint8_t *bytes, size_t len, bool complete)
 {
     struct net_payload message = {.bytes = bytes,
                                   .len = len,
@@ -160,6 +160,7 @@ static void deliver(struct tcp_streams *t, const struct stream *s, const uint8_t
                                   .dst = s->dst,
                                   .src_port = s->src_port,
                                   .dst_port = s->dst_port};
+    s->messages++;
     t->counts.messages++;
     t->options.take(t->options.context, &message);
 }
@@ -407,7 +408,7 @@ static bool pass_over_cut(struct tcp_streams *t, struct stream *s, uint32_t miss
 static enum tcp_result take_data(struct tcp_streams *t, struct stream *s, const struct net_payload *p, uint32_t from,
                                  const uint8_t *bytes, uint32_t len)
 {
-    uint64_t before = t->counts.messages;
+    uint32_t before = s->messages;
     bool is_new = false;
     if (from == 0 && s->spans_count == 0) {
         size_t used = drain_segment(t, s, bytes, len);
@@ -416,15 +417,14 @@ static enum tcp_result take_data(struct tcp_streams *t, struct stream *s, const 
         is_new = used > 0;
     }
     if (len > 0 && !store(t, s, from, bytes, len, &is_new))
-        return t->counts.messages > before ? TCP_DELIVERED : TCP_REFUSED;
+        return s->messages != before ? TCP_DELIVERED : TCP_REFUSED;
     bool goes_on = drain(t, s);
     if (goes_on && p->len < p->wire_len && s->base + ready(s) == p->tcp_seq + (uint32_t)p->len)
         goes_on = pass_over_cut(t, s, p->wire_len - (uint32_t)p->len);
-    if (!goes_on)
-        forget_all(t, s);
+    bool has_delivered = s->messages != before;
     if (!goes_on || (s->is_closing && (int32_t)(s->base - s->fin_seq) >= 0))
         release(t, s);
-    if (t->counts.messages > before)
+    if (has_delivered)
         return TCP_DELIVERED;
     return !goes_on ? TCP_NO_START : is_new ? TCP_HELD : TCP_OLD;
 }

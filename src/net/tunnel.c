@@ -42,8 +42,8 @@ enum drop_reason net_mpls(struct walk *walk)
         return DROP_LINK_SHORT;
     unsigned nibble = at[0] >> 4;
     walk->next = LAYER_IP;
-    if ((nibble == 4 || nibble == 6) && (left < 20 || !net_looks_like_ethernet(at, left) ||
-                                         net_looks_like_ip(at, left, false)))
+    if ((nibble == 4 || nibble == 6) &&
+        (left < 20 || !net_looks_like_ethernet(at, left) || net_looks_like_ip(at, left, false)))
         return DROP_NONE;
     if (nibble == 0 && (left < 4 || net_looks_like_ethernet(at + 4, left - 4) || !net_looks_like_ethernet(at, left)))
         return ethernet_behind(walk, 4);
@@ -68,7 +68,8 @@ enum drop_reason net_hsr(struct walk *walk)
     return ethertype_behind(walk, 4);
 }
 
-/* IEEE 802.1AE: control 1 | short length 1 | packet number 4 [| channel 8], then the ethertype if it is in the clear. */
+/* IEEE 802.1AE: control 1 | short length 1 | packet number 4 [| channel 8], then the ethertype if it is in the clear.
+ */
 enum drop_reason net_macsec(struct walk *walk)
 {
     enum { CHANNEL = 0x20, ENCRYPTED = 0x08, CHANGED = 0x04 };
@@ -81,15 +82,16 @@ enum drop_reason net_macsec(struct walk *walk)
 /* What the next-protocol numbers of NSH and VXLAN-GPE stand for. */
 static enum drop_reason next_protocol(struct walk *walk, uint8_t number)
 {
-    static const uint8_t next[] = {[1] = LAYER_IPV4, [2] = LAYER_IPV6, [3] = LAYER_ETHERNET, [4] = LAYER_NSH,
-                                   [5] = LAYER_MPLS};
+    static const uint8_t next[] = {
+        [1] = LAYER_IPV4, [2] = LAYER_IPV6, [3] = LAYER_ETHERNET, [4] = LAYER_NSH, [5] = LAYER_MPLS};
     if (number == 0 || number >= sizeof(next))
         return DROP_NOT_IP;
     walk->next = next[number];
     return number >= 4 ? net_enter(walk, number == 4 ? ENCAP_TAGS : ENCAP_MPLS) : DROP_NONE;
 }
 
-/* RFC 8300: version 2 bits, O, reserved, TTL 6, length 6 in units of 4 bytes | type 1 | next protocol 1 | path 4 | ... */
+/* RFC 8300: version 2 bits, O, reserved, TTL 6, length 6 in units of 4 bytes | type 1 | next protocol 1 | path 4 | ...
+ */
 enum drop_reason net_nsh(struct walk *walk)
 {
     const uint8_t *head = read_bytes(&walk->in, 8);
@@ -137,8 +139,8 @@ static void skip_routing(struct reader *in)
     } while (!in->failed && (family != 0 || len != 0));
 }
 
-/* ERSPAN II: version, VLAN 2 | session 2 | index 4. III: the same 4 | time 4 | group 2 | P, frame type 5, hardware 6, D,
- * granularity 2, O 2 [| platform 8 when O is set]. I has no header, and a GRE header without a sequence number. */
+/* ERSPAN II: version, VLAN 2 | session 2 | index 4. III: the same 4 | time 4 | group 2 | P, frame type 5, hardware 6,
+ * D, granularity 2, O 2 [| platform 8 when O is set]. I has no header, and a GRE header without a sequence number. */
 static enum drop_reason open_erspan(struct walk *walk, uint16_t protocol, bool has_sequence)
 {
     enum drop_reason why = net_enter(walk, ENCAP_ERSPAN);

@@ -27,8 +27,8 @@ static enum drop_reason guess_session(struct walk *walk)
     return DROP_NOT_IP;
 }
 
-/* Over UDP. Version 2: flags, version 2 [| length 2] | tunnel 2 | session 2 [| sent 2 | received 2] [| offset 2, padding]
- * | PPP. Version 3: flags, version 2 | reserved 2 | session 4 | the session's own. */
+/* Over UDP. Version 2: flags, version 2 [| length 2] | tunnel 2 | session 2 [| sent 2 | received 2] [| offset 2,
+ * padding] | PPP. Version 3: flags, version 2 | reserved 2 | session 4 | the session's own. */
 enum drop_reason net_l2tp(struct walk *walk)
 {
     enum { CONTROL = 0x8000, LENGTH = 0x4000, SEQUENCE = 0x0800, OFFSET = 0x0200, VERSION = 0x000f };

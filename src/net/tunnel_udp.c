@@ -27,8 +27,9 @@ enum drop_reason net_geneve(struct walk *walk)
     return go_on(walk, walk->ethertype == 0x6558 ? LAYER_ETHERNET : LAYER_ETHERTYPE);
 }
 
-/* 3GPP TS 29.281: version 3 bits, PT, reserved, E, S, PN | type 1 | length 2 | endpoint 4 [| sequence 2 | N-PDU 1 | next
- * extension 1, when E, S or PN is set], then extensions: length 1 in units of 4 bytes | content | next extension 1 */
+/* 3GPP TS 29.281: version 3 bits, PT, reserved, E, S, PN | type 1 | length 2 | endpoint 4 [| sequence 2 | N-PDU 1 |
+ * next extension 1, when E, S or PN is set], then extensions: length 1 in units of 4 bytes | content | next extension 1
+ */
 enum drop_reason net_gtp(struct walk *walk)
 {
     enum { VERSION_1 = 0x30, G_PDU = 255, HAS_OPTIONAL = 0x07, HAS_EXTENSION = 0x04 };
@@ -52,8 +53,8 @@ enum drop_reason net_gtp(struct walk *walk)
     return go_on(walk, is_ethernet ? LAYER_ETHERNET : LAYER_IP);
 }
 
-/* version 1 | type 1 | encapsulation 2, then tags: type 1 [| length 1 | value], up to one of type 1. Padding (0) and the
- * end have no length. The frame is of the kind that `encapsulation` says. */
+/* version 1 | type 1 | encapsulation 2, then tags: type 1 [| length 1 | value], up to one of type 1. Padding (0) and
+ * the end have no length. The frame is of the kind that `encapsulation` says. */
 enum drop_reason net_tzsp(struct walk *walk)
 {
     enum { TAG_PADDING = 0, TAG_END = 1 };
@@ -103,8 +104,8 @@ enum drop_reason net_jmirror(struct walk *walk)
     return go_on(walk, LAYER_IP);
 }
 
-/* A record of a pcap file: seconds 4 | microseconds 4 | captured length 4 | length 4 | Ethernet frame. Its byte order is
- * that of the machine that captured; the captured length fits into the datagram in the right one. */
+/* A record of a pcap file: seconds 4 | microseconds 4 | captured length 4 | length 4 | Ethernet frame. Its byte order
+ * is that of the machine that captured; the captured length fits into the datagram in the right one. */
 enum drop_reason net_pcap_record(struct walk *walk)
 {
     const uint8_t *head = read_bytes(&walk->in, 16);

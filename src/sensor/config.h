@@ -55,7 +55,7 @@ struct config {
     bool decap_given;
     uint8_t tunnels[65536]; /* by UDP port, for struct net_options */
     size_t tunnel_ports_count;
-    uint16_t tunnel_ports[2 * CONFIG_PORTS_MAX];       /* of -J and -X ... */
+    uint16_t tunnel_ports[2 * CONFIG_PORTS_MAX];        /* of -J and -X ... */
     uint8_t tunnel_encapsulation[2 * CONFIG_PORTS_MAX]; /* ... and of which */
     bool extended;
     uint32_t sensor_id;

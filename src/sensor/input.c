@@ -31,8 +31,8 @@ struct input {
 
 /* ---- choosing ---- */
 
-/* Whether the message belongs to another sensor's share. The arithmetic is the one other sensors on the same tap use, so
- * that every datagram has one owner: IPv4 destination modulo N, IPv6 UDP checksum modulo N. Fragments, which have no
+/* Whether the message belongs to another sensor's share. The arithmetic is the one other sensors on the same tap use,
+ * so that every datagram has one owner: IPv4 destination modulo N, IPv6 UDP checksum modulo N. Fragments, which have no
  * checksum but the first, and TCP segments, of which each has another, go by address. */
 static bool is_other_share(const struct config *config, const struct net_payload *p, bool by_address)
 {
@@ -80,9 +80,9 @@ static void take_tcp_message(void *context, const struct net_payload *message)
 
 static enum drop_reason take_segment(struct input *in, const struct net_payload *p, int64_t time_us)
 {
-    static const enum drop_reason reasons[] = {[TCP_DELIVERED] = DROP_NONE,      [TCP_HELD] = DROP_ABSORBED,
-                                               [TCP_EMPTY] = DROP_TCP_EMPTY,     [TCP_OLD] = DROP_TCP_OLD,
-                                               [TCP_NO_START] = DROP_TCP_NO_START, [TCP_REFUSED] = DROP_TCP_REFUSED};
+    static const enum drop_reason reasons[] = {
+        [TCP_DELIVERED] = DROP_NONE, [TCP_HELD] = DROP_ABSORBED,         [TCP_EMPTY] = DROP_TCP_EMPTY,
+        [TCP_OLD] = DROP_TCP_OLD,    [TCP_NO_START] = DROP_TCP_NO_START, [TCP_REFUSED] = DROP_TCP_REFUSED};
     if (!in->config->filter && !net_is_dns_port(&in->options, p->src_port))
         return other_port(in, p);
     if (!in->streams)

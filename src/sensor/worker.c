@@ -192,8 +192,8 @@ int worker_create(const struct config *config, unsigned index, struct bad_file *
     if (config->files_count == 0 && getrandom(&w->random, sizeof(w->random), GRND_NONBLOCK) < 0)
         w->random ^= (uint64_t)clock_monotonic_us();
     w->random |= 1;
-    if (input_create(config, &w->counters, take_message, w, &w->input, err) != 0 || create_encoder(w, index, err) != 0 ||
-        open_sinks(w, err) != 0) {
+    if (input_create(config, &w->counters, take_message, w, &w->input, err) != 0 ||
+        create_encoder(w, index, err) != 0 || open_sinks(w, err) != 0) {
         worker_destroy(w);
         return -1;
     }

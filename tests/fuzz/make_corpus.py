@@ -38,8 +38,37 @@ def dns_message(frame):
     return frame[at + 8:] if 0 <= at and len(frame) > at + 20 else None
 
 
+def tunnels():
+    """Frames of every encapsulation, as the end-to-end tests make them."""
+    sys.path[:0] = [os.path.join(HERE, ".."), os.path.join(HERE, "..", "e2e")]
+    from tunnels import ENCAPSULATIONS, dns_packet, ether
+    for build, _ in ENCAPSULATIONS.values():
+        for version in 4, 6:
+            packet = build(dns_packet("x.example", version))
+            if packet:
+                yield ether(packet)
+
+
+def with_length(frame, kind=0):
+    return struct.pack("!HB", len(frame), kind) + frame
+
+
+def put_input():
+    """Fragments, TCP segments and tunnels, several frames each."""
+    made = list(tunnels())
+    for frame in made:
+        put("frame", struct.pack("!H", 1) + frame)
+    for i in range(0, len(made), 8):
+        put("input", b"".join(with_length(f) for f in made[i:i + 8]))
+    for name in ("real_lo.pcap", "real_veth4.pcap", "real_veth6.pcap", "made_cut.pcap", "made_packets.pcap"):
+        tcp = [f for link, f in frames(os.path.join(CAPTURES, name)) if link == 1]
+        for i in range(0, len(tcp), 12):
+            put("input", b"".join(with_length(f, 4 * (i % 3)) for f in tcp[i:i + 12]))
+
+
 def main():
     build = sys.argv[1]
+    put_input()
     for path in sorted(glob.glob(os.path.join(CAPTURES, "*.pcap*"))):
         if os.path.getsize(path) < 3000:
             with open(path, "rb") as f:

@@ -217,10 +217,14 @@ static void protocols(void **state)
         uint8_t protocol;
         enum drop_reason ip4, ip6;
     } rows[] = {
-        {1, DROP_ICMP, DROP_ICMP},         {58, DROP_ICMP, DROP_ICMP},
-        {6, DROP_TCP_MALFORMED, DROP_TCP_MALFORMED}, {50, DROP_IP_ENCRYPTED, DROP_IP_ENCRYPTED},
-        {132, DROP_NOT_UDP, DROP_NOT_UDP}, {136, DROP_NOT_UDP, DROP_NOT_UDP},
-        {59, DROP_NOT_UDP, DROP_NOT_UDP},  {41, DROP_TUNNEL, DROP_TUNNEL},
+        {1, DROP_ICMP, DROP_ICMP},
+        {58, DROP_ICMP, DROP_ICMP},
+        {6, DROP_TCP_MALFORMED, DROP_TCP_MALFORMED},
+        {50, DROP_IP_ENCRYPTED, DROP_IP_ENCRYPTED},
+        {132, DROP_NOT_UDP, DROP_NOT_UDP},
+        {136, DROP_NOT_UDP, DROP_NOT_UDP},
+        {59, DROP_NOT_UDP, DROP_NOT_UDP},
+        {41, DROP_TUNNEL, DROP_TUNNEL},
         {255, DROP_NOT_UDP, DROP_NOT_UDP},
     };
     for (size_t i = 0; i < LEN(rows); i++) {

@@ -172,6 +172,78 @@ static void the_largest_packet(void **state)
     reassembly_destroy(r);
 }
 
+static struct {
+    unsigned count;
+    size_t captured, wire;
+} given_up;
+
+static void note_given_up(void *context, const struct packet *beginning)
+{
+    (void)context;
+    size_t header = beginning->bytes[0] >> 4 == 4 ? 20 : 40;
+    given_up.count++;
+    given_up.captured = beginning->captured_len - header;
+    given_up.wire = beginning->wire_len - header;
+    assert_memory_equal(beginning->bytes + header, payload, given_up.captured);
+    assert_int_equal(header == 20 ? load_be16(beginning->bytes + 2) - 20 : load_be16(beginning->bytes + 4),
+                     given_up.wire);
+}
+
+/* What has come up to the first hole is worth something, and shows that it is not all. */
+static void the_beginning_of_what_is_given_up(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t offsets[4];
+        bool has_last;
+        size_t beginning;
+    } rows[] = {{{0}, false, 800},       {{0, 800}, false, 1600}, {{0, 1600}, false, 800},
+                {{800, 1600}, false, 0}, {{1600}, true, 0},       {{0, 800}, true, 1600}};
+    for (size_t i = 0; i < LEN(rows); i++) {
+        for (uint8_t ip_vers = 4; ip_vers <= 6; ip_vers += 2) {
+            struct reassembly *r = reassembly_create(8, 64, note_given_up, NULL);
+            struct packet whole;
+            memset(&given_up, 0, sizeof(given_up));
+            for (size_t k = 0; k < 4 && (k == 0 || rows[i].offsets[k]); k++) {
+                struct ip_fragment f = piece(ip_vers, 1, rows[i].offsets[k], 800, true);
+                assert_int_equal(reassembly_add(r, &f, 0, &whole), REASSEMBLY_HELD);
+            }
+            struct ip_fragment last = piece(ip_vers, 1, 2400, 100, false);
+            if (rows[i].has_last)
+                assert_int_equal(reassembly_add(r, &last, 0, &whole), REASSEMBLY_HELD);
+            reassembly_expire(r, i % 2 ? INT64_MAX : (int64_t)(REASSEMBLY_SECONDS + 1) * SECOND_US);
+            assert_int_equal(given_up.count, rows[i].beginning > 0);
+            assert_int_equal(given_up.captured, rows[i].beginning);
+            assert_true(given_up.count == 0 || given_up.wire > given_up.captured);
+            assert_int_equal(reassembly_counts(r)->expired, 1);
+            reassembly_destroy(r);
+        }
+    }
+}
+
+static void unwanted_datagrams(void **state)
+{
+    (void)state;
+    struct reassembly *r = reassembly_create(8, 4, note_given_up, NULL);
+    struct packet whole;
+    struct ip_fragment first = piece(4, 1, 0, 800, true), second = piece(4, 1, 800, 800, true),
+                       last = piece(4, 1, 1600, 100, false);
+    memset(&given_up, 0, sizeof(given_up));
+    assert_int_equal(reassembly_add(r, &second, 0, &whole), REASSEMBLY_HELD);
+    reassembly_refuse(r, &first, 0);
+    assert_int_equal(reassembly_add(r, &second, 0, &whole), REASSEMBLY_UNWANTED);
+    assert_int_equal(reassembly_add(r, &last, 0, &whole), REASSEMBLY_UNWANTED);
+    /* another datagram of the same number */
+    assert_int_equal(reassembly_add(r, &first, 0, &whole), REASSEMBLY_HELD);
+    assert_int_equal(reassembly_add(r, &second, 0, &whole), REASSEMBLY_HELD);
+    assert_int_equal(reassembly_add(r, &last, 0, &whole), REASSEMBLY_COMPLETE);
+    reassembly_refuse(r, &first, 0);
+    reassembly_expire(r, INT64_MAX);
+    assert_int_equal(given_up.count, 0);
+    assert_int_equal(reassembly_counts(r)->expired, 0);
+    reassembly_destroy(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +253,8 @@ int main(void)
         cmocka_unit_test(old_ones_expire),
         cmocka_unit_test(a_flood_is_bounded),
         cmocka_unit_test(the_largest_packet),
+        cmocka_unit_test(the_beginning_of_what_is_given_up),
+        cmocka_unit_test(unwanted_datagrams),
     };
     return cmocka_run_group_tests(tests, fill, NULL);
 }

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Real messages split into IP fragments and TCP segments, shuffled and repeated: the records are those of the whole."""
+
+import random
+import struct
+
+import pytest
+from conftest import (BASE_US, CAPTURES, ETHERNET, Summary, address, checksum, ethernet, read_pcap, read_written,
+                      response, rows_of, sensor, udp_packet, write_pcap, written_rows)
+from tunnels import ENCAPSULATIONS, ether
+
+SEEDS = range(12)
+
+
+def messages():
+    """(resolver, client, client port, message) of the responses in real captures."""
+    found = []
+    for name in ("real_dnsperf.pcap", "real_veth4.pcap", "real_veth6.pcap"):
+        for _, frame in read_pcap(CAPTURES / name)[1]:
+            at = {b"\x08\0": 34, b"\x86\xdd": 54}.get(frame[12:14])
+            if not at or frame[{34: 23, 54: 20}[at]] != 17 or frame[at:at + 2] != b"\0\x35":
+                continue
+            if at == 34 and frame[20:22] not in (b"\0\0", b"\x40\0"):
+                continue
+            size = 4 if at == 34 else 16
+            src, dst = frame[at - 2 * size:at - size], frame[at - size:at]
+            length = struct.unpack_from("!H", frame, at + 4)[0]
+            found.append((src, dst, struct.unpack_from("!H", frame, at + 2)[0], frame[at + 8:at + length]))
+    assert len(found) > 150
+    return found
+
+
+MESSAGES = messages()
+
+
+def ip_packet(src, dst, protocol, payload, number=0, where=0):
+    if len(src) == 4:
+        head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(payload), number & 0xFFFF, where, 64, protocol, 0)
+        return head + src + dst + payload
+    return struct.pack("!IHBB", 6 << 28, len(payload), protocol, 64) + src + dst + payload
+
+
+def fragments(rng, src, dst, payload, number, protocol=17):
+    """The packet in pieces of 8 to 200 bytes, or whole."""
+    made, at = [], 0
+    while at < len(payload):
+        size = 8 * rng.randint(1, 25)
+        more = at + size < len(payload)
+        piece = payload[at:at + size]
+        if len(src) == 4:
+            made.append(ip_packet(src, dst, protocol, piece, number, at // 8 | (0x2000 if more else 0)))
+        else:
+            head = struct.pack("!BBHI", protocol, 0, at | more, number)
+            made.append(ip_packet(src, dst, 44, head + piece))
+        at += size
+    return made
+
+
+def datagram(port, message):
+    return struct.pack("!HHHH", 53, port, 8 + len(message), 0) + message
+
+
+def segment(src, dst, port, sequence, flags, payload):
+    return ip_packet(src, dst, 6, struct.pack("!HHIIBBHHH", 53, port, sequence % 2**32, 0, 0x50, flags, 1000, 0, 0)
+                     + payload)
+
+
+def run_frames(tmp_path, packets, *options, step_us=10):
+    path = write_pcap(tmp_path / "in.pcap", ETHERNET,
+                      [(BASE_US + step_us * i, ethernet(p)) for i, p in enumerate(packets)])
+    result = sensor("-r", path, "-w", tmp_path / "out.pcap", *options)
+    assert result.status == 0, result.err
+    return Summary(result.err), written_rows(tmp_path / "out.pcap")
+
+
+def whole_rows(tmp_path):
+    return run_frames(tmp_path, [ip_packet(s, d, 17, datagram(p, m)) for s, d, p, m in MESSAGES])[1]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_fragments(tmp_path, seed):
+    rng, packets = random.Random(seed), []
+    for number, (src, dst, port, message) in enumerate(MESSAGES):
+        pieces = fragments(rng, src, dst, datagram(port, message), number)
+        if len(pieces) > 1 and rng.random() < 0.2:
+            pieces.append(rng.choice(pieces))
+        rng.shuffle(pieces)
+        packets += pieces
+    window = rng.randint(1, 60)  # pieces of many datagrams among each other
+    packets = [p for _, p in sorted(enumerate(packets), key=lambda item: item[0] + rng.randint(0, window))]
+    summary, rows = run_frames(tmp_path, packets)
+    assert sorted(rows) == sorted(whole_rows(tmp_path))
+    assert summary.notes.get("reassembly_evicted", 0) == 0
+    assert set(summary.frame_reasons) <= {"fragment_refused", "fragment"}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_tcp(tmp_path, seed):
+    rng, packets = random.Random(seed), []
+    by_client = {}
+    for src, dst, port, message in MESSAGES:
+        by_client.setdefault((src, dst, rng.randint(0, 2)), []).append(message)
+    for port, ((src, dst, _), several) in enumerate(by_client.items(), 2000):
+        data = b"".join(struct.pack("!H", len(m)) + m for m in several)
+        start, pieces, at = rng.randrange(2**32), [], 0
+        while at < len(data):
+            size = rng.randint(1, rng.choice((20, 200, 1460)))
+            back = min(at, rng.choice((0, 0, 0, 7)))
+            pieces.append(segment(src, dst, port, start + 1 + at - back, 0x10, data[at - back:at + size]))
+            at += size
+        window = rng.randint(0, 4)
+        pieces = [p for _, p in sorted(enumerate(pieces), key=lambda item: item[0] + rng.randint(0, window))]
+        pieces.insert(0, segment(src, dst, port, start, 0x12, b""))
+        pieces.append(segment(src, dst, port, start + 1 + len(data), 0x11, b""))
+        packets.append(pieces)
+    mixed = []
+    while packets:  # connections among each other
+        pieces = rng.choice(packets)
+        mixed.append(pieces.pop(0))
+        packets = [p for p in packets if p]
+    summary, rows = run_frames(tmp_path, mixed)
+    assert sorted(rows) == sorted(whole_rows(tmp_path))
+    assert summary.notes["tcp_messages"] == len(MESSAGES) == summary.parsed
+    assert "tcp_expired" not in summary.notes and "tcp_gaps" not in summary.notes
+
+
+@pytest.mark.parametrize("name", ["vxlan", "gre", "ip in ip6", "gtp", "geneve, options"])
+def test_fragments_of_tunnels_and_in_tunnels(tmp_path, name):
+    """Fragments in a tunnel whose packets are fragments themselves."""
+    rng, packets = random.Random(7), []
+    for number, (src, dst, port, message) in enumerate(MESSAGES[:40]):
+        for piece in fragments(rng, src, dst, datagram(port, message), number):
+            kind = 0x0800 if piece[0] >> 4 == 4 else 0x86DD
+            outer = ENCAPSULATIONS[name][0]((kind, piece))[1]
+            head = 20 if outer[0] >> 4 == 4 else 40
+            ends = outer[12:20] if head == 20 else outer[8:40]
+            half = len(ends) // 2
+            packets += fragments(rng, ends[:half], ends[half:], outer[head:], len(packets), outer[9 if head == 20 else 6])
+    _, rows = run_frames(tmp_path, packets)
+    assert sorted(rows) == sorted(run_frames(
+        tmp_path, [ip_packet(s, d, 17, datagram(p, m)) for s, d, p, m in MESSAGES[:40]])[1])
+
+
+def test_records_of_tcp_are_marked(tmp_path):
+    message = response("marked.example", ["192.0.2.1"])
+    src, dst = address("10.0.0.53"), address("10.0.0.9")
+    packets = [segment(src, dst, 4000, 1, 0x18, struct.pack("!H", len(message)) + message),
+               ip_packet(src, dst, 17, datagram(4000, message))]
+    run_frames(tmp_path, packets, "-x")
+    sets = [s for _, d in read_written(tmp_path / "out.pcap") for s in d.sets]
+    assert [(s.ext.flags, s.ext.client_port) for s in sets] == [(4, 4000), (0, 4000)]
+
+
+def test_a_lost_fragment_gives_what_came_before_it(tmp_path):
+    message = response("large.example", ["192.0.2.%d" % i for i in range(100)])
+    pieces = fragments(random.Random(1), address("10.0.0.53"), address("10.0.0.9"), datagram(4000, message), 1)
+    summary, rows = run_frames(tmp_path, pieces[:-1])
+    assert len(rows) == 1 and "192.0.2.0,192.0.2.1" in rows[0] and rows[0].count(",") < 99
+    assert summary.notes["cut_records"] == 1 and summary.notes["reassembly_expired"] == 1
+    summary, rows = run_frames(tmp_path, pieces[1:])
+    assert rows == [] and summary.absorbed == len(pieces) - 1
+
+
+def test_fragments_of_other_datagrams_are_not_held(tmp_path):
+    """Once the first fragment shows another port, the rest is refused at sight."""
+    other = struct.pack("!HHHH", 9999, 4000, 1608, 0) + bytes(1600)
+    pieces = fragments(random.Random(1), address("10.0.0.53"), address("10.0.0.9"), other, 1)
+    summary, rows = run_frames(tmp_path, pieces)
+    assert rows == [] and summary.absorbed == 0
+    assert summary.frame_reasons == {"other_port": 1, "fragment": len(pieces) - 1}
+
+
+def test_overlapping_fragments_are_refused(tmp_path):
+    """RFC 5722: nothing of the datagram counts."""
+    message = response("overlap.example", ["192.0.2.%d" % i for i in range(60)])
+    whole = datagram(4000, message)
+    src, dst = address("10.0.0.53"), address("10.0.0.9")
+    packets = [ip_packet(src, dst, 17, whole[:400], 5, 0x2000), ip_packet(src, dst, 17, bytes(80), 5, 0x2000 | 45),
+               ip_packet(src, dst, 17, whole[400:], 5, 50)]
+    summary, rows = run_frames(tmp_path, packets)
+    assert rows == [] and summary.frame_reasons == {"fragment_refused": 1, "fragment": 1}
+
+
+@pytest.mark.parametrize("options, reason, count", [(["--no-tcp"], "tcp", 1), (["--no-defrag"], "fragment", 2)])
+def test_turned_off(tmp_path, options, reason, count):
+    message = response("off.example", ["192.0.2.1"] * 30)
+    src, dst = address("10.0.0.53"), address("10.0.0.9")
+    packets = [segment(src, dst, 4000, 1, 0x18, struct.pack("!H", len(message)) + message)] + \
+        fragments(random.Random(3), src, dst, datagram(4000, message), 1)
+    summary, rows = run_frames(tmp_path, packets, *options)
+    assert summary.frame_reasons[reason] >= 1 and len(rows) == count
+
+
+@pytest.mark.parametrize("workers", [2, 5])
+def test_workers(tmp_path, workers):
+    """Fragments and segments that belong together come to one worker."""
+    from conftest import Collector
+    rng, packets = random.Random(9), []
+    for number, (src, dst, port, message) in enumerate(MESSAGES):
+        if number % 2:
+            packets += fragments(rng, src, dst, datagram(port, message), number)
+        else:
+            data = struct.pack("!H", len(message)) + message
+            packets += [segment(src, dst, 3000 + number, 1 + i, 0x10, data[i:i + 50]) for i in range(0, len(data), 50)]
+    path = write_pcap(tmp_path / "in.pcap", ETHERNET, [(BASE_US + i, ethernet(p)) for i, p in enumerate(packets)])
+    with Collector() as collector:
+        result = sensor("-r", path, "-u", collector.target, "-M", workers)
+        summary = Summary(result.err)
+        got = [r for s in collector.datagrams(summary.notes["datagrams"]).values() for r in rows_of(s)]
+    assert sorted(got) == sorted(whole_rows(tmp_path))
