@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * A stream knows the sequence number of the first byte it has not delivered, its base, where a message begins. What has
- * come from there on lies in blocks of a common pool, and a list of spans says which bytes have come. Block numbers are
- * counted round from the stream's origin, so that nothing is moved when the base goes on. */
+ * At the base of a stream's buffer a message begins. Messages that end in the segment at hand are delivered straight
+ * out of it; the rest waits in the buffer. */
 #include "net/tcp_streams.h"
 
 #include <stdlib.h>
@@ -10,21 +9,13 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "net/ages.h"
-#include "net/pool.h"
+#include "net/tcp_buffer.h"
 
 enum {
     PREFIX = 2,
     MESSAGE_MIN = 12, /* a DNS header */
     MESSAGE_MAX = 65535,
-    BLOCKS_EACH = 64, /* divides 2^32 / POOL_BLOCK, so that counting round works across the wrap */
-    WINDOW = (BLOCKS_EACH - 1) * POOL_BLOCK,
-    SPANS = 16,
     ROW = 8,
-};
-
-/* Bytes that have come, from `from` to before `to`, counted from the base. */
-struct span {
-    uint32_t from, to;
 };
 
 struct stream {
@@ -32,12 +23,10 @@ struct stream {
     bool is_closing; /* a FIN has come: nothing follows fin_seq */
     uint16_t src_port, dst_port;
     uint8_t src[16], dst[16];
-    uint32_t base, origin, fin_seq;
+    uint32_t fin_seq;
     uint32_t messages; /* delivered, modulo 2^32 */
-    unsigned spans_count;
-    struct span spans[SPANS];
     int64_t seen_us, gap_since_us;
-    uint32_t blocks[BLOCKS_EACH]; /* of the pool, 0 = none */
+    struct tcp_buffer buffer;
 };
 
 struct tcp_streams {
@@ -81,68 +70,9 @@ const struct tcp_counts *tcp_streams_counts(const struct tcp_streams *streams)
     return &streams->counts;
 }
 
-/* ---- what a stream holds ---- */
-
-static uint32_t *block_of(struct stream *s, uint32_t at)
-{
-    return &s->blocks[(s->base + at - s->origin) / POOL_BLOCK % BLOCKS_EACH];
-}
-
-static size_t block_room(const struct stream *s, uint32_t at)
-{
-    return POOL_BLOCK - (s->base + at - s->origin) % POOL_BLOCK;
-}
-
-/* Bytes that have come without a hole from the base on. */
-static uint32_t ready(const struct stream *s)
-{
-    return s->spans_count > 0 && s->spans[0].from == 0 ? s->spans[0].to : 0;
-}
-
-static void copy_out(const struct tcp_streams *t, struct stream *s, uint32_t len, uint8_t *out)
-{
-    uint32_t at = 0;
-    while (at < len) {
-        size_t n = block_room(s, at);
-        n = n < len - at ? n : len - at;
-        memcpy(out + at, pool_bytes(&t->pool, *block_of(s, at)) + (POOL_BLOCK - block_room(s, at)), n);
-        at += (uint32_t)n;
-    }
-}
-
-static void forget_all(struct tcp_streams *t, struct stream *s)
-{
-    size_t i;
-    for (i = 0; i < BLOCKS_EACH; i++) {
-        pool_give(&t->pool, s->blocks[i]);
-        s->blocks[i] = 0;
-    }
-    s->spans_count = 0;
-}
-
-/* The base goes on by `len` bytes; blocks that lie behind it are given back. */
-static void advance(struct tcp_streams *t, struct stream *s, uint32_t len)
-{
-    uint32_t done = 0;
-    unsigned i, kept = 0;
-    while (done + block_room(s, done) <= len && done < WINDOW) {
-        size_t room = block_room(s, done);
-        pool_give(&t->pool, *block_of(s, done));
-        *block_of(s, done) = 0;
-        done += (uint32_t)room;
-    }
-    for (i = 0; i < s->spans_count; i++)
-        if (s->spans[i].to > len)
-            s->spans[kept++] = (struct span){s->spans[i].from > len ? s->spans[i].from - len : 0, s->spans[i].to - len};
-    if (kept == 0)
-        forget_all(t, s);
-    s->spans_count = kept;
-    s->base += len;
-}
-
 static void release(struct tcp_streams *t, struct stream *s)
 {
-    forget_all(t, s);
+    tcp_buffer_clear(&s->buffer, &t->pool);
     ages_remove(t->ages, (uint32_t)(s - t->streams));
     memset(s, 0, sizeof(*s));
 }
@@ -169,10 +99,10 @@ static void deliver(struct tcp_streams *t, struct stream *s, const uint8_t *byte
  * with its prefix, 0 when that is not known. */
 static uint32_t deliver_part(struct tcp_streams *t, struct stream *s)
 {
-    uint32_t have = ready(s), whole;
+    uint32_t have = tcp_buffer_ready(&s->buffer), whole;
     if (have < PREFIX)
         return 0;
-    copy_out(t, s, have < sizeof(t->message) ? have : (uint32_t)sizeof(t->message), t->message);
+    tcp_buffer_read(&s->buffer, &t->pool, have < sizeof(t->message) ? have : (uint32_t)sizeof(t->message), t->message);
     whole = PREFIX + load_be16(t->message);
     if (have > PREFIX + MESSAGE_MIN && have < whole)
         deliver(t, s, t->message + PREFIX, have - PREFIX, false);
@@ -183,19 +113,19 @@ static uint32_t deliver_part(struct tcp_streams *t, struct stream *s)
 static bool drain(struct tcp_streams *t, struct stream *s)
 {
     for (;;) {
-        uint32_t have = ready(s);
+        uint32_t have = tcp_buffer_ready(&s->buffer);
         uint8_t prefix[PREFIX];
         if (have < PREFIX)
             return true;
-        copy_out(t, s, PREFIX, prefix);
+        tcp_buffer_read(&s->buffer, &t->pool, PREFIX, prefix);
         uint32_t len = load_be16(prefix);
         if (len < MESSAGE_MIN)
             return false;
         if (have < PREFIX + len)
             return true;
-        copy_out(t, s, PREFIX + len, t->message);
+        tcp_buffer_read(&s->buffer, &t->pool, PREFIX + len, t->message);
         deliver(t, s, t->message + PREFIX, len, true);
-        advance(t, s, PREFIX + len);
+        tcp_buffer_advance(&s->buffer, &t->pool, PREFIX + len);
     }
 }
 
@@ -210,7 +140,7 @@ static size_t drain_segment(struct tcp_streams *t, struct stream *s, const uint8
         deliver(t, s, bytes + used + PREFIX, message_len, true);
         used += PREFIX + message_len;
     }
-    s->base += (uint32_t)used;
+    s->buffer.base += (uint32_t)used;
     return used;
 }
 
@@ -218,7 +148,7 @@ static size_t drain_segment(struct tcp_streams *t, struct stream *s, const uint8
 
 static void give_up(struct tcp_streams *t, struct stream *s, uint64_t *count)
 {
-    if (s->spans_count > 0) {
+    if (s->buffer.spans_count > 0) {
         ++*count;
         (void)deliver_part(t, s);
     }
@@ -278,7 +208,7 @@ static struct stream *add_stream(struct tcp_streams *t, const struct net_payload
     best->dst_port = p->dst_port;
     memcpy(best->src, p->src, len);
     memcpy(best->dst, p->dst, len);
-    best->base = best->origin = base;
+    best->buffer.base = best->buffer.origin = base;
     best->seen_us = time_us;
     ages_append(t->ages, (uint32_t)(best - t->streams));
     return best;
@@ -286,82 +216,18 @@ static struct stream *add_stream(struct tcp_streams *t, const struct net_payload
 
 /* ---- taking segments ---- */
 
-/* A block for the byte, taken from the stream that was silent longest if there is no other. */
-static uint8_t *room_at(struct tcp_streams *t, struct stream *s, uint32_t at)
+/* The stream that was silent longest of those that have something in hand. */
+static bool make_room(void *context, const struct tcp_buffer *keep)
 {
-    uint32_t *block = block_of(s, at), entry;
-    while (*block == 0 && (*block = pool_take(&t->pool)) == 0) {
-        for (entry = ages_oldest(t->ages); entry != 0; entry = t->ages[entry].after)
-            if (&t->streams[entry] != s && t->streams[entry].spans_count > 0)
-                break;
-        if (entry == 0)
-            return NULL;
-        give_up(t, &t->streams[entry], &t->counts.evicted);
-    }
-    return pool_bytes(&t->pool, *block) + (POOL_BLOCK - block_room(s, at));
-}
-
-static bool copy_in(struct tcp_streams *t, struct stream *s, uint32_t at, const uint8_t *bytes, uint32_t len)
-{
-    uint32_t done = 0;
-    while (done < len) {
-        size_t n = block_room(s, at + done);
-        uint8_t *to = room_at(t, s, at + done);
-        if (!to)
-            return false;
-        n = n < len - done ? n : len - done;
-        memcpy(to, bytes + done, n);
-        done += (uint32_t)n;
-    }
+    struct tcp_streams *t = context;
+    uint32_t entry;
+    for (entry = ages_oldest(t->ages); entry != 0; entry = t->ages[entry].after)
+        if (&t->streams[entry].buffer != keep && t->streams[entry].buffer.spans_count > 0)
+            break;
+    if (entry == 0)
+        return false;
+    give_up(t, &t->streams[entry], &t->counts.evicted);
     return true;
-}
-
-/* Notes that from..to has come; false when it would be one span too many. */
-static bool add_span(struct stream *s, uint32_t from, uint32_t to)
-{
-    unsigned first = 0, behind, i;
-    while (first < s->spans_count && s->spans[first].to < from)
-        first++;
-    behind = first;
-    while (behind < s->spans_count && s->spans[behind].from <= to)
-        behind++;
-    if (behind == first) {
-        if (s->spans_count == SPANS)
-            return false;
-        for (i = s->spans_count++; i > first; i--)
-            s->spans[i] = s->spans[i - 1];
-        s->spans[first] = (struct span){from, to};
-        return true;
-    }
-    if (s->spans[first].from < from)
-        from = s->spans[first].from;
-    if (s->spans[behind - 1].to > to)
-        to = s->spans[behind - 1].to;
-    s->spans[first] = (struct span){from, to};
-    for (i = behind; i < s->spans_count; i++)
-        s->spans[first + 1 + i - behind] = s->spans[i];
-    s->spans_count -= behind - first - 1;
-    return true;
-}
-
-/* Keeps what has not come before of the bytes at from..from+len. *is_new says whether there was any. */
-static bool store(struct tcp_streams *t, struct stream *s, uint32_t from, const uint8_t *bytes, uint32_t len,
-                  bool *is_new)
-{
-    uint32_t at = from, end = from + len;
-    unsigned i;
-    for (i = 0; i <= s->spans_count && at < end; i++) {
-        struct span next = i < s->spans_count ? s->spans[i] : (struct span){end, end};
-        uint32_t until = next.from < end ? next.from : end;
-        if (at < until) {
-            if (!copy_in(t, s, at, bytes + (at - from), until - at))
-                return false;
-            *is_new = true;
-        }
-        if (next.to > at)
-            at = next.to;
-    }
-    return add_span(s, from, end);
 }
 
 /* Whether a segment begins like a message: its length and some of its header, or just the length. */
@@ -380,15 +246,15 @@ static void skip_gap(struct tcp_streams *t, struct stream *s)
     uint8_t head[PREFIX + MESSAGE_MIN];
     t->counts.gaps++;
     (void)deliver_part(t, s);
-    if (ready(s) > 0)
-        advance(t, s, ready(s));
-    while (s->spans_count > 0) {
-        advance(t, s, s->spans[0].from);
-        uint32_t have = ready(s), len = have < sizeof(head) ? have : (uint32_t)sizeof(head);
-        copy_out(t, s, len, head);
+    if (tcp_buffer_ready(&s->buffer) > 0)
+        tcp_buffer_advance(&s->buffer, &t->pool, tcp_buffer_ready(&s->buffer));
+    while (s->buffer.spans_count > 0) {
+        tcp_buffer_advance(&s->buffer, &t->pool, s->buffer.spans[0].from);
+        uint32_t have = tcp_buffer_ready(&s->buffer), len = have < sizeof(head) ? have : (uint32_t)sizeof(head);
+        tcp_buffer_read(&s->buffer, &t->pool, len, head);
         if (begins_message(t, head, len))
             break;
-        advance(t, s, have);
+        tcp_buffer_advance(&s->buffer, &t->pool, have);
     }
     s->gap_since_us = 0;
 }
@@ -397,10 +263,10 @@ static void skip_gap(struct tcp_streams *t, struct stream *s)
  * out, and the stream goes on behind it. */
 static bool pass_over_cut(struct tcp_streams *t, struct stream *s, uint32_t missing)
 {
-    uint32_t cut_end = ready(s) + missing, whole = deliver_part(t, s);
+    uint32_t cut_end = tcp_buffer_ready(&s->buffer) + missing, whole = deliver_part(t, s);
     if (whole < cut_end) /* where the next message begins has been cut off too */
         return false;
-    advance(t, s, whole);
+    tcp_buffer_advance(&s->buffer, &t->pool, whole);
     return true;
 }
 
@@ -410,19 +276,20 @@ static enum tcp_result take_data(struct tcp_streams *t, struct stream *s, const 
 {
     uint32_t before = s->messages;
     bool is_new = false;
-    if (from == 0 && s->spans_count == 0) {
+    if (from == 0 && s->buffer.spans_count == 0) {
         size_t used = drain_segment(t, s, bytes, len);
         bytes += used;
         len -= (uint32_t)used;
         is_new = used > 0;
     }
-    if (len > 0 && !store(t, s, from, bytes, len, &is_new))
+    if (len > 0 && !tcp_buffer_store(&s->buffer, &t->pool, from, bytes, len, make_room, t, &is_new))
         return s->messages != before ? TCP_DELIVERED : TCP_REFUSED;
     bool goes_on = drain(t, s);
-    if (goes_on && p->len < p->wire_len && s->base + ready(s) == p->tcp_seq + (uint32_t)p->len)
+    if (goes_on && p->len < p->wire_len &&
+        s->buffer.base + tcp_buffer_ready(&s->buffer) == p->tcp_seq + (uint32_t)p->len)
         goes_on = pass_over_cut(t, s, p->wire_len - (uint32_t)p->len);
     bool has_delivered = s->messages != before;
-    if (!goes_on || (s->is_closing && (int32_t)(s->base - s->fin_seq) >= 0))
+    if (!goes_on || (s->is_closing && (int32_t)(s->buffer.base - s->fin_seq) >= 0))
         release(t, s);
     if (has_delivered)
         return TCP_DELIVERED;
@@ -432,7 +299,7 @@ static enum tcp_result take_data(struct tcp_streams *t, struct stream *s, const 
 /* Where data has been missing for long, or much lies behind it, it will not come any more. */
 static void look_for_gap(struct tcp_streams *t, struct stream *s, uint32_t end, int64_t time_us)
 {
-    bool has_gap = s->spans_count > 1 || (s->spans_count == 1 && s->spans[0].from > 0);
+    bool has_gap = s->buffer.spans_count > 1 || (s->buffer.spans_count == 1 && s->buffer.spans[0].from > 0);
     if (!has_gap) {
         s->gap_since_us = 0;
         return;
@@ -440,7 +307,7 @@ static void look_for_gap(struct tcp_streams *t, struct stream *s, uint32_t end, 
     if (s->gap_since_us == 0)
         s->gap_since_us = time_us;
     bool is_old = (uint64_t)time_us - (uint64_t)s->gap_since_us > (uint64_t)TCP_GAP_SECONDS * SECOND_US;
-    if (!is_old && end <= WINDOW && s->spans_count < SPANS)
+    if (!is_old && end <= TCP_WINDOW && s->buffer.spans_count < TCP_SPANS)
         return;
     skip_gap(t, s);
     (void)drain(t, s);
@@ -458,17 +325,17 @@ static enum tcp_result add_data(struct tcp_streams *t, struct stream *s, const s
     s->seen_us = time_us;
     ages_remove(t->ages, (uint32_t)(s - t->streams));
     ages_append(t->ages, (uint32_t)(s - t->streams));
-    int32_t ahead = (int32_t)(p->tcp_seq - s->base);
+    int32_t ahead = (int32_t)(p->tcp_seq - s->buffer.base);
     look_for_gap(t, s, ahead > 0 ? (uint32_t)ahead + p->wire_len : 0, time_us);
-    ahead = (int32_t)(p->tcp_seq - s->base);
+    ahead = (int32_t)(p->tcp_seq - s->buffer.base);
     if (ahead < 0 && (int64_t)ahead + p->wire_len <= 0)
         return TCP_OLD;
-    if (ahead > 0 && (uint32_t)ahead + p->len > WINDOW) {
+    if (ahead > 0 && (uint32_t)ahead + p->len > TCP_WINDOW) {
         /* Without anything in hand this is another connection of the same ports, or much has been missed. */
-        if (s->spans_count > 0 || !begins_message(t, p->bytes, p->len))
+        if (s->buffer.spans_count > 0 || !begins_message(t, p->bytes, p->len))
             return TCP_REFUSED;
         t->counts.gaps++;
-        s->base = s->origin = p->tcp_seq;
+        s->buffer.base = s->buffer.origin = p->tcp_seq;
         ahead = 0;
     }
     uint32_t skip = ahead < 0 ? (uint32_t)-ahead : 0;
@@ -483,7 +350,7 @@ enum tcp_result tcp_streams_add(struct tcp_streams *streams, const struct net_pa
     tcp_streams_expire(t, time_us);
     struct stream *s = find(t, segment);
     struct net_payload data = *segment;
-    if (s && (segment->tcp_flags & TCP_SYN) && s->origin == data.tcp_seq + 1)
+    if (s && (segment->tcp_flags & TCP_SYN) && s->buffer.origin == data.tcp_seq + 1)
         return data.wire_len > 0 ? TCP_OLD : TCP_EMPTY;
     if (s && (segment->tcp_flags & (TCP_SYN | TCP_RST))) {
         give_up(t, s, &t->counts.expired);
@@ -501,7 +368,7 @@ enum tcp_result tcp_streams_add(struct tcp_streams *streams, const struct net_pa
     }
     if (data.wire_len > 0)
         return data.len > 0 ? add_data(t, s, &data, time_us) : TCP_OLD;
-    if (s && s->is_closing && (int32_t)(s->base - s->fin_seq) >= 0)
+    if (s && s->is_closing && (int32_t)(s->buffer.base - s->fin_seq) >= 0)
         release(t, s);
     return TCP_EMPTY;
 }

@@ -21,9 +21,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct config config;
     static struct counters counters;
     struct reader in = reader_over(data, size);
-    struct input *input;
+    static struct input *input;
+    static int64_t now;
     struct error err;
-    int64_t now = 0;
     if (config.files_count == 0) {
         config.files_count = 1;
         config.tunnel_ports_count = 2;
@@ -32,8 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         config.tunnel_ports[1] = 30001;
         config.tunnel_encapsulation[1] = ENCAP_PCAP_RECORD;
         config_complete(&config);
+        require(input_create(&config, &counters, take, NULL, &input, &err) == 0);
     }
-    require(input_create(&config, &counters, take, NULL, &input, &err) == 0);
     while (reader_left(&in) > 3) {
         size_t len = read_be16(&in);
         uint8_t kind = read_u8(&in);
@@ -42,13 +42,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         require(copy != NULL);
         memcpy(copy, read_bytes(&in, len), len);
         now += (int64_t)(kind >> 2) * SECOND_US / 4;
-        struct packet packet = {
-            .bytes = copy, .captured_len = (uint32_t)len, .wire_len = (uint32_t)len, .time_us = now, .link_type = links[kind & 3]};
+        struct packet packet = {.bytes = copy,
+                                .captured_len = (uint32_t)len,
+                                .wire_len = (uint32_t)len,
+                                .time_us = now,
+                                .link_type = links[kind & 3]};
         enum drop_reason why = input_frame(input, &packet);
         require(why == DROP_NONE || drop_table[why].ledger == LEDGER_FRAME || why == DROP_ABSORBED);
         free(copy);
     }
     input_expire(input, INT64_MAX);
-    input_destroy(input);
+    now += 60 * SECOND_US;
     return 0;
 }
