@@ -2,9 +2,10 @@
  *
  * The walk from the link layer to UDP, and the tables it runs by. */
 #include "net/layers.h"
+#include "net/plain.h"
 
 /* Headers a frame may have one inside the other; an encapsulation brings up to 6 along, as VXLAN does. */
-enum { MAX_LAYERS = 24 + 6 * NET_ENCAPSULATIONS_MAX, LINK_ETHERNET = 1 };
+enum { MAX_LAYERS = 24 + 6 * NET_ENCAPSULATIONS_MAX };
 
 static layer_decode *const layers[LAYER_COUNT] = {
     [LAYER_ETHERNET] = net_ethernet,
@@ -125,50 +126,6 @@ bool net_link_supported(uint16_t link_type)
     return net_link_layer(link_type) != LAYER_NONE;
 }
 
-static inline bool fill_plain(const uint8_t *udp, size_t left, struct net_payload *out)
-{
-    size_t len = load_be16(udp + 4);
-    if (len < 8 || len > left)
-        return false;
-    out->bytes = udp + 8;
-    out->len = len - 8;
-    out->complete = true;
-    out->fragment = false;
-    out->transport = NET_UDP;
-    out->depth = 0;
-    out->src_port = load_be16(udp);
-    out->dst_port = load_be16(udp + 2);
-    out->checksum = load_be16(udp + 6);
-    return true;
-}
-
-/* Nearly every frame: whole, Ethernet without tags, IPv4 without options or IPv6 without extension headers, no
- * fragment, UDP. Says the same as the walk does or nothing; tests/prop holds the two against each other. */
-static bool decode_plain(const struct packet *packet, struct net_payload *out)
-{
-    enum { ETHERNET = 14, IP4 = 20, IP6 = 40, UDP = 8, PROTO_UDP = 17 };
-    const uint8_t *ip = packet->bytes + ETHERNET;
-    if (packet->link_type != LINK_ETHERNET || packet->captured_len < ETHERNET + IP6 + UDP)
-        return false;
-    size_t left = packet->captured_len - ETHERNET;
-    uint16_t ethertype = load_be16(packet->bytes + 12);
-    if (ethertype == 0x0800 && ip[0] == 0x45 && ip[9] == PROTO_UDP && (load_be16(ip + 6) & 0x3fff) == 0) {
-        size_t total_len = load_be16(ip + 2);
-        out->ip_vers = 4;
-        out->src = ip + 12;
-        out->dst = ip + 16;
-        return total_len >= IP4 + UDP && total_len <= left && fill_plain(ip + IP4, total_len - IP4, out);
-    }
-    if (ethertype == 0x86dd && ip[0] >> 4 == 6 && ip[6] == PROTO_UDP) {
-        size_t payload_len = load_be16(ip + 4);
-        out->ip_vers = 6;
-        out->src = ip + 8;
-        out->dst = ip + 24;
-        return payload_len >= UDP && payload_len <= left - IP6 && fill_plain(ip + IP6, payload_len, out);
-    }
-    return false;
-}
-
 enum drop_reason net_walk(const struct packet *packet, const struct net_options *options, struct net_payload *out)
 {
     struct walk walk = {
@@ -194,16 +151,15 @@ enum drop_reason net_walk(const struct packet *packet, const struct net_options 
     return DROP_IP_MALFORMED;
 }
 
-/* Whether the ports of a plain UDP datagram leave nothing to unwrap. */
+/* Whether neither port of a plain UDP datagram can lead into a tunnel. */
 static inline bool is_no_tunnel(const struct net_options *options, const struct net_payload *udp)
 {
-    return !options || !options->tunnels || net_is_dns_port(options, udp->src_port) ||
-           (options->tunnels[udp->dst_port] | options->tunnels[udp->src_port]) == 0;
+    return !options || !options->tunnels || (options->tunnels[udp->dst_port] | options->tunnels[udp->src_port]) == 0;
 }
 
 enum drop_reason net_decode(const struct packet *packet, const struct net_options *options, struct net_payload *out)
 {
-    if (__builtin_expect(decode_plain(packet, out) && is_no_tunnel(options, out), 1))
+    if (__builtin_expect(net_decode_plain(packet, out) && is_no_tunnel(options, out), 1))
         return DROP_NONE;
     return net_walk(packet, options, out);
 }

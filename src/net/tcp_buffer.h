@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Inside of net/: the bytes of a TCP stream that wait, from its base on, the sequence number of the first byte that has
- * not been used. They lie in blocks of a pool, and a list of spans says which have come. Block numbers are counted round
- * from the stream's origin, so that nothing is moved when the base goes on. Places are counted from the base. */
+ * not been used. They lie in blocks of a pool, and a list of spans says which have come. Block numbers are counted
+ * round from the stream's origin, so that nothing is moved when the base goes on. Places are counted from the base. */
 #ifndef DNSFLOW_NET_TCP_BUFFER_H
 #define DNSFLOW_NET_TCP_BUFFER_H
 

@@ -210,6 +210,11 @@ static enum drop_reason take_other(struct input *in, const struct packet *packet
     return DROP_NONE;
 }
 
+bool input_is_open(const struct input *input)
+{
+    return !input->filter && !input->config->filter && input->config->shares == 0;
+}
+
 enum drop_reason input_frame(struct input *input, const struct packet *packet)
 {
     struct net_payload p;

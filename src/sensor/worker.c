@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "flow/encoder.h"
+#include "net/plain.h"
 #include "sensor/extract.h"
 #include "sensor/input.h"
 
@@ -17,7 +18,9 @@ struct worker {
     const atomic_bool *stop;
     struct bad_file *bad;
     struct input *input;
-    const struct packet *frame; /* being taken; NULL: what comes has waited for it */
+    bool is_open; /* plain datagrams from a DNS port need not pass through it */
+    struct net_options options;
+    const struct packet *frame; /* the last one; NULL: what comes has waited and has none */
     struct dnsflow_encoder *encoder;
     size_t sinks_count;
     struct sink *sinks[SINKS];
@@ -25,6 +28,7 @@ struct worker {
     uint64_t open_for_us; /* ... to this much later */
     bool is_stale;        /* the encoder's settings are to be looked at before the next record */
     int64_t now_us;       /* capture time of the last packet */
+    bool is_choosy;       /* --rate, --sample or --mdns make a message more than its parsing */
     uint64_t random;
     uint32_t sample; /* 1 message in this many is kept, 0 = all */
     uint64_t paced;  /* messages since paced_since_us */
@@ -77,13 +81,27 @@ static void pace(struct worker *w)
     }
 }
 
-static enum drop_reason parse_message(struct worker *w, const struct net_payload *message, int64_t time_us)
+static void set_choosy(struct worker *w)
+{
+    w->is_choosy = w->config->rate || w->sample || w->config->mdns;
+}
+
+/* The moment for it has come, and chance has chosen it. */
+static bool is_chosen(struct worker *w)
 {
     if (w->config->rate)
         pace(w);
-    if (w->sample && next_random(w) % w->sample != 0)
-        return DROP_SAMPLED;
-    bool is_mdns = w->config->mdns && message->src_port == MDNS_PORT && message->transport == NET_UDP;
+    return w->sample == 0 || next_random(w) % w->sample == 0;
+}
+
+static inline enum drop_reason parse_message(struct worker *w, const struct net_payload *message, int64_t time_us)
+{
+    bool is_mdns = false;
+    if (__builtin_expect(w->is_choosy, 0)) {
+        if (!is_chosen(w))
+            return DROP_SAMPLED;
+        is_mdns = w->config->mdns && message->src_port == MDNS_PORT && message->transport == NET_UDP;
+    }
     enum drop_reason why = extract_message(&w->extract, message, time_us, is_mdns, w->encoder, &w->counters);
     if (why == DROP_NONE || why == DROP_OVERSIZE) /* the encoder has been at work */
         set_open_window(w);
@@ -188,6 +206,7 @@ int worker_create(const struct config *config, unsigned index, struct bad_file *
     w->bad = bad;
     w->stop = stop;
     w->sample = config->sample;
+    set_choosy(w);
     w->random = 0x9e3779b97f4a7c15u + index; /* reproducible from files; must not be 0 */
     if (config->files_count == 0 && getrandom(&w->random, sizeof(w->random), GRND_NONBLOCK) < 0)
         w->random ^= (uint64_t)clock_monotonic_us();
@@ -197,6 +216,8 @@ int worker_create(const struct config *config, unsigned index, struct bad_file *
         worker_destroy(w);
         return -1;
     }
+    w->is_open = input_is_open(w->input);
+    config_net_options(config, &w->options);
     *out = w;
     return 0;
 }
@@ -204,10 +225,16 @@ int worker_create(const struct config *config, unsigned index, struct bad_file *
 void worker_packet(struct worker *worker, const struct packet *packet)
 {
     struct counters *counters = &worker->counters;
+    struct net_payload plain;
     worker->now_us = packet->time_us;
     flush_if_old(worker, packet->time_us);
     counter_add(&counters->frames_seen, 1);
     worker->frame = packet;
+    if (worker->is_open && net_decode_plain(packet, &plain) && net_is_dns_port(&worker->options, plain.src_port)) {
+        counter_add(&counters->frames_delivered, 1);
+        take_message(worker, &plain, packet->time_us);
+        return;
+    }
     enum drop_reason why = input_frame(worker->input, packet);
     if (why == DROP_NONE)
         counter_add(&counters->frames_delivered, 1);
@@ -215,11 +242,11 @@ void worker_packet(struct worker *worker, const struct packet *packet)
         counter_add(&counters->drops[why], 1);
     else
         count_drop(worker, why);
-    worker->frame = NULL;
 }
 
 void worker_tick(struct worker *worker, int64_t now_us)
 {
+    worker->frame = NULL;
     input_expire(worker->input, now_us);
     flush_if_old(worker, now_us);
     flush_sinks(worker);
@@ -262,6 +289,7 @@ void worker_set_sampling(struct worker *worker, uint32_t rate, const struct capt
 {
     uint32_t fixed = worker->config->sample ? worker->config->sample : 1;
     worker->sample = rate * fixed > 1 ? rate * fixed : 0;
+    set_choosy(worker);
     flow_encoder_set_sample_rate(worker->encoder, worker->sample);
     worker_stats(worker, kernel, now_us);
 }
@@ -273,6 +301,7 @@ void worker_note(struct worker *worker, enum drop_reason reason, uint64_t n)
 
 void worker_finish(struct worker *worker)
 {
+    worker->frame = NULL;
     input_expire(worker->input, INT64_MAX);
     dnsflow_encoder_flush(worker->encoder);
     set_open_window(worker);
