@@ -39,8 +39,8 @@ TRAILER_COUNTERS = (
     "dns_not_rd dns_not_ra dns_nxdomain dns_rcode dns_qdcount dns_qtype dns_no_address dns_malformed dns_cut oversize "
     "sampled cut_records names_truncated address_length addresses_lost sets datagrams sent send_refused send_lost "
     "written write_lost superpacket backlog absorbed tunnel tunnel_depth fragment_refused tcp_malformed tcp_empty "
-    "tcp_old tcp_no_start tcp_refused encrypted_port tunnelled reassembled reassembly_expired reassembly_evicted "
-    "tcp_messages tcp_expired tcp_evicted tcp_gaps").split()
+    "tcp_old tcp_no_start tcp_refused encrypted_port dnstap_malformed dnstap_other tunnelled reassembled "
+    "reassembly_expired reassembly_evicted tcp_messages tcp_expired tcp_evicted tcp_gaps").split()
 
 
 def pytest_collection_modifyitems(items):

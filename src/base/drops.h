@@ -71,6 +71,8 @@ enum drop_ledger { LEDGER_NONE, LEDGER_FRAME, LEDGER_ABSORBED, LEDGER_MESSAGE, L
     X(TCP_NO_START, "tcp_no_start", FRAME, "TCP data in which no message is known to begin") \
     X(TCP_REFUSED, "tcp_refused", FRAME, "TCP data too far ahead, or in too many pieces") \
     X(ENCRYPTED_PORT, "encrypted_port", FRAME, "port 853 or 443: DNS over TLS, HTTPS or QUIC, or anything else in TLS") \
+    X(DNSTAP_MALFORMED, "dnstap_malformed", FRAME, "dnstap message that is broken, or lacks client or response") \
+    X(DNSTAP_OTHER, "dnstap_other", FRAME, "dnstap message other than a response to a client") \
     X(TUNNELLED, "tunnelled", NOTE, "DNS messages out of tunnels") \
     X(REASSEMBLED, "reassembled", NOTE, "IP packets put together from fragments") \
     X(REASSEMBLY_EXPIRED, "reassembly_expired", NOTE, "IP packets of which a fragment did not come within 30 s") \

@@ -41,7 +41,7 @@ struct capture_ops {
 
 struct capture;
 
-/* Opens the capture file `path`, "-" = standard input: pcap or pcapng, plain or compressed (gzip, bzip2, xz, zstd,
+/* Opens the capture file `path`, "-" = standard input: pcap, pcapng or dnstap in Frame Streams, plain or compressed (gzip, bzip2, xz, zstd,
  * lz4), known by its first bytes. Setting *stop ends a wait for input: the file then ends or fails where it is. */
 int capture_open_file(const char *path, const atomic_bool *stop, struct capture **out, struct error *err);
 
@@ -81,6 +81,18 @@ bool capture_has_rings(const char *interface);
  * of the device. A borrow waits 100 ms at the most. An interface that goes down or away
  * is waited for; each change is logged once. */
 int capture_open_rings(const struct capture_ring_options *options, struct capture **out, struct error *err);
+
+/* Where name servers send dnstap to: the unix socket `path`, made with `mode` in place of one that nobody listens on,
+ * or, with path NULL, a TCP socket. */
+struct capture_dnstap_options {
+    const char *path;
+    unsigned mode;
+    const char *host, *port;
+};
+
+/* Listens for dnstap. A borrow waits 100 ms at the most; packets are dnstap messages (net/dnstap.h), their time that of
+ * their coming. */
+int capture_open_dnstap(const struct capture_dnstap_options *options, struct capture **out, struct error *err);
 
 /* Appends "; there are: ..." with the names of the interfaces to an error about one. */
 void capture_add_interfaces(struct error *err);

@@ -8,6 +8,7 @@
 
 #include "capture/capture.h"
 #include "capture/format.h"
+#include "capture/frame_stream.h"
 #include "capture/stream.h"
 
 enum {
@@ -19,11 +20,12 @@ enum {
 struct file_capture {
     struct stream *stream;
     char *name; /* for messages */
-    bool is_pcapng;
+    enum { PCAP, PCAPNG, FRAME_STREAM } format;
     bool at_end;
     bool has_header; /* the first bytes have been read; a signal can put that off */
     struct pcap_format pcap;
     struct pcapng_format pcapng;
+    struct frame_stream frames;
     uint64_t offset; /* of buffer[start], counted after decompression */
     uint64_t skip;   /* bytes to pass over that are not in the buffer yet */
     size_t start, end;
@@ -75,8 +77,9 @@ static int lend(struct file_capture *file, struct packet *packets, int max, stru
     const uint8_t *at = file->buffer + file->start;
     size_t left = file->end - file->start;
     uint64_t used = 0;
-    int count = file->is_pcapng ? pcapng_lend(&file->pcapng, at, left, packets, max, &used, err)
-                                : pcap_lend(&file->pcap, at, left, packets, max, &used, err);
+    int count = file->format == PCAPNG         ? pcapng_lend(&file->pcapng, at, left, packets, max, &used, err)
+                : file->format == FRAME_STREAM ? frame_stream_lend(&file->frames, at, left, packets, max, &used, err)
+                                               : pcap_lend(&file->pcap, at, left, packets, max, &used, err);
     take(file, used);
     if (count != LEND_BROKEN)
         return count;
@@ -97,11 +100,15 @@ static int read_header(struct file_capture *file, struct error *err)
     }
     file->has_header = true;
     if (file->end >= sizeof(section) && memcmp(file->buffer, section, sizeof(section)) == 0) {
-        file->is_pcapng = true;
+        file->format = PCAPNG;
+        return 1;
+    }
+    if (frame_stream_is(file->buffer, file->end)) {
+        file->format = FRAME_STREAM;
         return 1;
     }
     const char *text =
-        file->end == 0 ? "the file is empty; expected pcap or pcapng" : "not a capture: shorter than a pcap header";
+        file->end == 0 ? "the file is empty; expected pcap, pcapng or dnstap" : "not a capture: shorter than a pcap header";
     if (file->end < FILE_HEADER) {
         error_set(err, "%s", text);
         return CAPTURE_FAILED;

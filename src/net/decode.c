@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * The walk from the link layer to UDP, and the tables it runs by. */
+#include "net/dnstap.h"
 #include "net/layers.h"
 #include "net/plain.h"
 
@@ -28,6 +29,7 @@ static layer_decode *const layers[LAYER_COUNT] = {
     [LAYER_WIFI] = net_wifi,
     [LAYER_RADIOTAP] = net_radiotap,
     [LAYER_PPI] = net_ppi,
+    [LAYER_DNSTAP] = net_dnstap,
     [LAYER_IP] = net_ip,
     [LAYER_IPV4] = net_ipv4,
     [LAYER_IPV6] = net_ipv6,
@@ -106,7 +108,9 @@ static const struct link_row links[] = {
 
 static const struct link_row *link_row(uint16_t link_type)
 {
-    static const struct link_row unknown = {NULL, LAYER_NONE};
+    static const struct link_row unknown = {NULL, LAYER_NONE}, dnstap = {"dnstap", LAYER_DNSTAP};
+    if (link_type == NET_LINK_DNSTAP)
+        return &dnstap;
     return link_type < sizeof(links) / sizeof(links[0]) ? &links[link_type] : &unknown;
 }
 

@@ -32,6 +32,7 @@ enum layer {
     LAYER_WIFI,
     LAYER_RADIOTAP,
     LAYER_PPI,
+    LAYER_DNSTAP,
     LAYER_IP, /* 4 or 6, by the version nibble */
     LAYER_IPV4,
     LAYER_IPV6,
@@ -93,6 +94,8 @@ layer_decode net_ppp, net_ppp_direction, net_pppoe, net_cisco_hdlc, net_slip, ne
     net_atm;
 /* link_wifi.c */
 layer_decode net_wifi, net_radiotap, net_ppi;
+/* dnstap.c */
+layer_decode net_dnstap;
 /* ip.c */
 layer_decode net_ip, net_ipv4, net_ipv6, net_upper, net_udp, net_tcp;
 /* tunnel.c */

@@ -35,7 +35,7 @@ struct ip_fragment {
     size_t len;
 };
 
-enum net_transport { NET_UDP, NET_TCP, NET_DNSTAP };
+enum net_transport { NET_UDP, NET_TCP, NET_DNSTAP, NET_DNSTAP_TCP };
 
 enum { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4 };
 

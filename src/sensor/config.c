@@ -39,6 +39,39 @@ static int take_file(void *config, const char *value, struct error *err)
     return 0;
 }
 
+/* unix:PATH, tcp:HOST:PORT or a file. */
+static int take_dnstap(void *config, const char *value, struct error *err)
+{
+    struct config *c = config;
+    struct capture_dnstap_options *d = &c->dnstaps[c->dnstaps_count];
+    struct sink_target *address = &c->dnstap_addresses[c->dnstaps_count];
+    bool is_unix = strncmp(value, "unix:", 5) == 0, is_tcp = strncmp(value, "tcp:", 4) == 0;
+    if (!is_unix && !is_tcp)
+        return take_file(config, value, err);
+    if (c->dnstaps_count == CONFIG_DNSTAPS_MAX)
+        return error_set(err, "expected at most %d sockets", CONFIG_DNSTAPS_MAX);
+    if (is_unix && parse_path(value + 5, &d->path, err) != 0)
+        return -1;
+    const char *colon = strrchr(value + 4, ':');
+    bool has_port = colon && !strchr(colon, ']') && (value[4] == '[' || strchr(value + 4, ':') == colon);
+    if (is_tcp && (!has_port || sink_parse_target(value + 4, address, err) != 0))
+        return error_set(err, "expected tcp:HOST:PORT, an IPv6 address in brackets");
+    d->host = address->host;
+    d->port = address->port;
+    c->dnstaps_count++;
+    return 0;
+}
+
+static int take_dnstap_mode(void *config, const char *value, struct error *err)
+{
+    char *end;
+    unsigned long mode = strtoul(value, &end, 8);
+    if (*value < '0' || *value > '7' || *end || mode > 0777)
+        return error_set(err, "expected an octal number of at most 0777");
+    ((struct config *)config)->dnstap_mode = (unsigned)mode;
+    return 0;
+}
+
 static int take_filter(void *config, const char *value, struct error *err)
 {
     struct config *c = config;
@@ -317,6 +350,9 @@ static const struct option_row rows[] = {
     {'r', "read", "FILE", take_file,
      "read a capture file: pcap or pcapng, plain or compressed\n(gzip, bzip2, xz, zstd, lz4), - = standard input; "
      "repeatable"},
+    {'t', "dnstap", "WHERE", take_dnstap,
+     "take dnstap from name servers: unix:PATH or tcp:HOST:PORT to\nlisten at, or a file; repeatable"},
+    {0, "dnstap-mode", "MODE", take_dnstap_mode, "rights of the unix socket, 0660 by default"},
     {'f', "filter", "EXPR", take_filter, "pcap expression instead of the built-in filter; ports are\nnot checked then"},
     {'u', "udp", "HOST[:PORT]", take_udp, "send to this collector; port 5300 by default; up to 10"},
     {'w', "write", "FILE", take_write, "write the datagrams to a pcap file, - = standard output"},
@@ -420,8 +456,12 @@ static int check_paths(const struct config *config, struct error *err)
 
 static int check(struct config *config, struct error *err)
 {
+    size_t interfaces = config->interfaces_count || config->dnstaps_count ? config->interfaces_count : 1;
+    size_t workers = interfaces * config->workers + config->dnstaps_count;
     if (config->files_count > 0 && config->interfaces_count > 0)
         return error_set(err, "options -i/--interface and -r/--read: expected only one of them");
+    if (config->files_count > 0 && config->dnstaps_count > 0)
+        return error_set(err, "option -t/--dnstap: expected either sockets or files");
     if (config->targets_count == 0 && !config->write_path)
         return error_set(err, "no output: expected -u/--udp HOST, -w/--write FILE or both");
     if (config->write_path && config->workers > 1)
@@ -434,10 +474,10 @@ static int check(struct config *config, struct error *err)
                          config->adaptive_max, UINT32_MAX / config->sample);
     if (config->rate && config->files_count == 0)
         return error_set(err, "option --rate: expected -r/--read with it; live traffic cannot be slowed down");
-    if (config->write_path && config->interfaces_count > 1)
-        return error_set(err, "option -w/--write %s: expected one interface, as the file has one sequence",
+    if (config->write_path && config->files_count == 0 && workers > 1)
+        return error_set(err, "option -w/--write %s: expected one interface or dnstap socket, as the file has one sequence",
                          config->write_path);
-    if (config->interfaces_count * config->workers > CONFIG_WORKERS_MAX)
+    if (workers > CONFIG_WORKERS_MAX)
         return error_set(err, "option -M/--workers %u: expected at most %d over all interfaces", config->workers,
                          CONFIG_WORKERS_MAX);
     return check_paths(config, err);
@@ -449,6 +489,8 @@ void config_complete(struct config *config)
 {
     bool looks_at_all = config->files_count > 0 || config->filter;
     size_t i;
+    for (i = 0; i < config->dnstaps_count; i++)
+        config->dnstaps[i].mode = config->dnstap_mode;
     if (config->balance_checksum && !config->fanout_given)
         config->fanout = CAPTURE_FANOUT_CHECKSUM;
     if (config->ports_count == 0)
@@ -472,6 +514,7 @@ int config_parse(struct config *config, int argc, char **argv, struct error *err
 {
     memset(config, 0, sizeof(*config));
     config->workers = 1;
+    config->dnstap_mode = 0660;
     config->ring_bytes = (size_t)CONFIG_RING_MIB << 20;
     config->promiscuous = true;
     if (options_parse(rows, argc, argv, config, err) != 0)

@@ -19,6 +19,7 @@ enum {
     CONFIG_PORTS_MAX = 10,
     CONFIG_FILES_MAX = 1024,
     CONFIG_INTERFACES_MAX = 16,
+    CONFIG_DNSTAPS_MAX = 8,
     CONFIG_WORKERS_MAX = CAPTURE_GROUP_MAX, /* over all interfaces */
     CONFIG_RING_MIB = 64,
     DNS_PORT = 53,
@@ -29,6 +30,10 @@ struct config {
     bool show_help, show_version;
     size_t interfaces_count; /* 0 in file mode */
     const char *interfaces[CONFIG_INTERFACES_MAX];
+    unsigned dnstap_mode; /* of unix sockets */
+    size_t dnstaps_count;
+    struct capture_dnstap_options dnstaps[CONFIG_DNSTAPS_MAX]; /* sockets to listen at */
+    struct sink_target dnstap_addresses[CONFIG_DNSTAPS_MAX];   /* room for their names */
     size_t files_count;
     const char *files[CONFIG_FILES_MAX];
     const char *filter;

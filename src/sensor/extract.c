@@ -60,7 +60,8 @@ static enum drop_reason extract_mdns(struct extract *scratch, const struct net_p
 enum drop_reason extract_message(struct extract *scratch, const struct net_payload *udp, int64_t time_us, bool is_mdns,
                                  struct dnsflow_encoder *encoder, struct counters *counters)
 {
-    static const unsigned set_flags[] = {[NET_UDP] = 0, [NET_TCP] = DNSFLOW_SET_TCP, [NET_DNSTAP] = DNSFLOW_SET_DNSTAP};
+    static const unsigned set_flags[] = {[NET_UDP] = 0, [NET_TCP] = DNSFLOW_SET_TCP, [NET_DNSTAP] = DNSFLOW_SET_DNSTAP,
+                                         [NET_DNSTAP_TCP] = DNSFLOW_SET_DNSTAP | DNSFLOW_SET_TCP};
     struct dns_response *response = &scratch->response;
     if (is_mdns)
         return extract_mdns(scratch, udp, time_us, encoder, counters);

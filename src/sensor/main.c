@@ -84,7 +84,7 @@ int main(int argc, char **argv)
     if (config.pid_path && (pid_fd = pid_file_lock(config.pid_path, &why)) < 0)
         return fail(&why, 1);
     catch_signals();
-    size_t workers = config.workers * (config.interfaces_count ? config.interfaces_count : 1);
+    size_t workers = config.workers * (config.interfaces_count ? config.interfaces_count : 1) + config.dnstaps_count;
     process_limit_memory((MEMORY_MIB + workers * MEMORY_WORKER_MIB) << 20);
     int status = run(&config);
     if (pid_fd >= 0)

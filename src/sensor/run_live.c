@@ -89,15 +89,31 @@ static int open_interface(struct sensor *sensor, unsigned number, struct error *
     return 0;
 }
 
+static int open_dnstap(struct sensor *sensor, const struct capture_dnstap_options *options, struct error *err)
+{
+    if (capture_open_dnstap(options, &sensor->captures[sensor->workers_wanted], err) != 0)
+        return -1;
+    sensor->workers_wanted++;
+    log_line("listening for dnstap on %s%s%s", options->path ? options->path : options->host,
+             options->path ? "" : " port ", options->path ? "" : options->port);
+    return 0;
+}
+
+/* Without any source named, the first interface that can be one. */
 int sensor_open_live(struct sensor *sensor, struct error *err)
 {
-    size_t i, count = sensor->config->interfaces_count;
-    if (count == 0 && capture_default_interface(sensor->default_interface, sizeof(sensor->default_interface), err) != 0)
+    const struct config *c = sensor->config;
+    size_t i, interfaces = c->interfaces_count || c->dnstaps_count ? c->interfaces_count : 1;
+    if (interfaces > c->interfaces_count &&
+        capture_default_interface(sensor->default_interface, sizeof(sensor->default_interface), err) != 0)
         return -1;
     sensor->is_live = true;
     sensor->workers_wanted = 0;
-    for (i = 0; i < (count ? count : 1); i++)
+    for (i = 0; i < interfaces; i++)
         if (open_interface(sensor, (unsigned)i, err) != 0)
+            return -1;
+    for (i = 0; i < c->dnstaps_count; i++)
+        if (open_dnstap(sensor, &c->dnstaps[i], err) != 0)
             return -1;
     return 0;
 }

@@ -66,9 +66,21 @@ def put_input():
             put("input", b"".join(with_length(f, 4 * (i % 3)) for f in tcp[i:i + 12]))
 
 
+def put_dnstap():
+    """Streams with and without a handshake, in small and large pieces."""
+    from test_dnstap import CLIENT_QUERY, DOH, READY, START, TCP, control, frames as framed, message, whole
+    made = [whole(message(), message(kind=CLIENT_QUERY), message(client="2001:db8::9", resolver="2001:db8::53")),
+            control(READY) + control(START) + framed(message(protocol=DOH), message(protocol=TCP, resolver=None)),
+            control(START, None) + framed(message(dns=b"")), whole()]
+    for data in made:
+        for piece in b"\x0c", b"\xff":
+            put("dnstap", piece + data)
+
+
 def main():
     build = sys.argv[1]
     put_input()
+    put_dnstap()
     for path in sorted(glob.glob(os.path.join(CAPTURES, "*.pcap*"))):
         if os.path.getsize(path) < 3000:
             with open(path, "rb") as f:

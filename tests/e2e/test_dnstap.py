@@ -1,0 +1,414 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""dnstap: made frames in files and over sockets, and what real name servers send."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import stat
+import struct
+
+import pytest
+from conftest import (SENSOR, Background, Collector, Summary, address, check_sequence, read_written, response, rows_of,
+                      run, sensor, unused_port, wait_until, written_rows)
+
+CONTENT = b"protobuf:dnstap.Dnstap"
+ACCEPT, START, STOP, READY, FINISH = 1, 2, 3, 4, 5
+CLIENT_QUERY, CLIENT_RESPONSE, RESOLVER_RESPONSE = 5, 6, 4
+UDP, TCP, DOT, DOH, DOQ = 1, 2, 3, 4, 7
+
+
+def varint(n):
+    out = b""
+    while n > 127:
+        out += bytes([n & 127 | 128])
+        n >>= 7
+    return out + bytes([n])
+
+
+def field(number, value):
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def message(name="tap.example", client="192.0.2.9", resolver="192.0.2.53", kind=CLIENT_RESPONSE, protocol=UDP, port=4000,
+            seconds=1700000000, dns=None, **more):
+    body = field(1, kind) + field(2, 2 if ":" in client else 1) + field(3, protocol) + field(4, address(client))
+    if resolver:
+        body += field(5, address(resolver))
+    body += field(6, port) + field(7, 53) + field(12, seconds) + varint(13 << 3 | 5) + struct.pack("<I", 250000000)
+    body += field(14, dns if dns is not None else response(name, ["198.51.100.1"], **more))
+    return field(1, b"identity") + field(2, b"version") + field(14, body) + field(15, 1)
+
+
+def row(name="tap.example", client="192.0.2.9", resolver="192.0.2.53"):
+    return "\t".join((resolver, client, name, "198.51.100.1", ""))
+
+
+def control(kind, content=CONTENT):
+    fields = struct.pack("!II", 1, len(content)) + content if content is not None else b""
+    return struct.pack("!III", 0, 4 + len(fields), kind) + fields
+
+
+def frames(*messages):
+    return b"".join(struct.pack("!I", len(m)) + m for m in messages)
+
+
+def whole(*messages):
+    return control(START) + frames(*messages) + control(STOP, None)
+
+
+def ok(*options, **more):
+    result = sensor(*options, **more)
+    assert result.status == 0, result.err
+    return Summary(result.err)
+
+
+# Files
+
+def test_file(tmp_path):
+    made = [message("n%d.example" % i, protocol=p) for i, p in enumerate((UDP, TCP, DOT, DOH, DOQ))]
+    made.append(message("six.example", client="2001:db8::9", resolver="2001:db8::53"))
+    made.append(message("nobody.example", resolver=None))
+    (tmp_path / "in.tap").write_bytes(whole(*made))
+    for option in "-r", "-t":
+        summary = ok(option, tmp_path / "in.tap", "-w", tmp_path / "out.pcap", "-x")
+        datagrams = [d for _, d in read_written(tmp_path / "out.pcap")]
+        assert rows_of(datagrams) == [row("n%d.example" % i) for i in range(5)] + [
+            row("six.example", "2001:db8::9", "2001:db8::53"), row("nobody.example", resolver="0.0.0.0")]
+        sets = [s for d in datagrams for s in d.sets]
+        assert [s.ext.flags for s in sets] == [8, 12, 8, 8, 8, 8, 8]
+        assert all(s.ext.client_port == 4000 and s.ext.time_us == 1700000000250000 for s in sets)
+        assert summary.seen == summary.delivered == 7
+
+
+def test_compressed_and_standard_input(tmp_path):
+    import gzip
+    data = whole(message())
+    (tmp_path / "in.gz").write_bytes(gzip.compress(data))
+    ok("-t", tmp_path / "in.gz", "-w", tmp_path / "out.pcap")
+    assert written_rows(tmp_path / "out.pcap") == [row()]
+    ok("-r", "-", "-w", tmp_path / "out.pcap", data=data)
+    assert written_rows(tmp_path / "out.pcap") == [row()]
+
+
+def test_reasons(tmp_path):
+    good = message()
+    made = [good, message(kind=CLIENT_QUERY), message(kind=RESOLVER_RESPONSE), message(dns=b""), message(dns=b"\1"),
+            good[:-30], b"\xff\xff\xff", field(15, 2) + good, message(client="192.0.2.9").replace(
+                field(4, address("192.0.2.9")), field(4, b"abc")), message(flags=0x8183)]
+    (tmp_path / "in.tap").write_bytes(whole(*made))
+    summary = ok("-t", tmp_path / "in.tap", "-w", tmp_path / "out.pcap")
+    assert summary.frame_reasons == {"dnstap_other": 2, "dnstap_malformed": 4}
+    assert summary.message_reasons == {"dns_short": 1, "dns_nxdomain": 1}
+    assert summary.records == 2
+
+
+def test_every_cut_of_a_message(tmp_path):
+    good = message()
+    (tmp_path / "in.tap").write_bytes(whole(*[good[:n] for n in range(1, len(good) + 1)]))
+    summary = ok("-t", tmp_path / "in.tap", "-w", tmp_path / "out.pcap")
+    assert summary.seen == len(good) and summary.records >= 1
+    assert set(summary.frame_reasons) <= {"dnstap_other", "dnstap_malformed"}
+
+
+def test_file_that_is_cut(tmp_path):
+    data = whole(message("a.example"), message("b.example"))
+    for length in range(len(control(START)) + 1, len(data) - 12):
+        (tmp_path / "in.tap").write_bytes(data[:length])
+        result = sensor("-t", tmp_path / "in.tap", "-w", tmp_path / "out.pcap")
+        assert result.status in (0, 1), result.err
+        assert result.err.count("error:") == (result.status == 1)
+        assert len(written_rows(tmp_path / "out.pcap")) <= 2
+
+
+@pytest.mark.parametrize("data", [control(START, b"protobuf:other"), control(START) + control(START),
+                                  control(START) + struct.pack("!I", 1 << 30), control(START) + control(FINISH, None),
+                                  control(START) + struct.pack("!II", 0, 4096)])
+def test_file_that_makes_no_sense(tmp_path, data):
+    (tmp_path / "in.tap").write_bytes(data + bytes(20))
+    result = sensor("-t", tmp_path / "in.tap", "-w", tmp_path / "out.pcap")
+    assert result.status == 1 and result.err.count("error:") == 1 and "in.tap" in result.err
+
+
+# Sockets
+
+class Tap:
+    """A sensor that listens, and its collector."""
+
+    def __init__(self, tmp_path, *options, where=None):
+        self.path = tmp_path / "tap.sock"
+        self.where = where or "unix:%s" % self.path
+        self.stack = contextlib.ExitStack()
+        self.collector = self.stack.enter_context(Collector())
+        self.sensor = self.stack.enter_context(
+            Background([SENSOR, "-t", self.where, "-u", self.collector.target, *options], tmp_path))
+        self.sensor.wait_err("listening for dnstap on")
+        self.sensor.wait_handlers()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *what):
+        return self.stack.__exit__(*what)
+
+    def connect(self):
+        if self.where.startswith("unix:"):
+            s = socket.socket(socket.AF_UNIX)
+            s.connect(str(self.path))
+        else:
+            host, port = self.where[4:].rsplit(":", 1)
+            s = socket.create_connection((host.strip("[]"), int(port)))
+        s.settimeout(10)
+        return self.stack.enter_context(s)
+
+    def count(self):
+        self.sensor.signal(signal.SIGUSR1)
+        found = [l for l in self.sensor.err.splitlines() if "]: frames: " in l]
+        return int(found[-1].split("frames: ")[1].split()[0]) if found else 0
+
+    def wait_seen(self, count):
+        wait_until(lambda: self.count() >= count, step=0.05)
+
+    def wait_records(self, count):
+        def enough():
+            self.sensor.signal(signal.SIGUSR1)
+            return any("]: output: " in l and int(l.split("output: ")[1].split()[0]) >= count
+                       for l in self.sensor.err.splitlines())
+        wait_until(enough, step=0.1)
+
+    def finish(self):
+        self.sensor.signal(signal.SIGTERM)
+        assert self.sensor.wait(10) == 0, self.sensor.err
+        summary = Summary(self.sensor.err)
+        streams = self.collector.datagrams(summary.notes["datagrams"])
+        for stream in streams.values():
+            check_sequence(stream)
+        return summary, [r for stream in streams.values() for r in rows_of(stream)]
+
+
+def handshake(s):
+    """READY, ACCEPT, START, as senders over sockets do it."""
+    s.sendall(control(READY))
+    assert s.recv(1000) == control(ACCEPT)
+    s.sendall(control(START))
+
+
+@pytest.mark.parametrize("where", [None, "tcp:127.0.0.1:%d", "tcp:[::1]:%d"])
+def test_both_ways_to_speak(tmp_path, where):
+    with Tap(tmp_path, where=where and where % unused_port("::1" if "[" in where else "127.0.0.1")) as tap:
+        one, two = tap.connect(), tap.connect()
+        handshake(one)
+        one.sendall(frames(message("one.example")) + control(STOP, None))
+        assert one.recv(1000) == control(FINISH, None) and one.recv(1000) == b""
+        two.sendall(whole(message("two.example", protocol=DOH)))
+        tap.wait_seen(2)
+        summary, rows = tap.finish()
+    assert sorted(rows) == [row("one.example"), row("two.example")]
+    assert summary.captured == summary.received == 2
+
+
+def test_several_at_once_byte_by_byte(tmp_path):
+    with Tap(tmp_path) as tap:
+        clients = [tap.connect() for _ in range(20)]
+        data = [whole(*[message("c%d-%d.example" % (i, k)) for k in range(5)]) for i in range(20)]
+        for at in range(0, max(map(len, data)), 37):
+            for client, bytes_ in zip(clients, data):
+                client.sendall(bytes_[at:at + 37])
+        tap.wait_seen(100)
+        _, rows = tap.finish()
+    assert sorted(rows) == sorted(row("c%d-%d.example" % (i, k)) for i in range(20) for k in range(5))
+
+
+def test_clients_come_and_go(tmp_path):
+    """Whatever a client does, the others are served."""
+    with Tap(tmp_path) as tap:
+        good = tap.connect()
+        handshake(good)
+        for bad in (b"GET / HTTP/1.0\r\n\r\n", control(READY, b"other"), control(START) + b"\xff" * 100, b"\0" * 40,
+                    frames(message())):
+            s = tap.connect()
+            s.sendall(bad)
+            assert s.recv(100) == b"", "it is sent away"
+        tap.connect().close()
+        half = tap.connect()
+        half.sendall(control(START) + frames(message())[:-9])
+        half.close()
+        good.sendall(frames(message("good.example")))
+        tap.wait_seen(6)
+        summary, rows = tap.finish()
+    assert rows == [row("good.example")]
+    assert summary.frame_reasons == {"dnstap_malformed": 5}
+    assert tap.sensor.err.count("sent away") == 1, "one line, however many there are"
+
+
+def test_more_clients_than_there_is_room_for(tmp_path):
+    with Tap(tmp_path) as tap:
+        clients = [tap.connect() for _ in range(70)]
+        for i, s in enumerate(clients):
+            with contextlib.suppress(OSError):
+                s.sendall(whole(message("m%d.example" % i)))
+        tap.wait_seen(64)
+        _, rows = tap.finish()
+    assert 64 <= len(rows) <= 70
+
+
+def test_largest_messages(tmp_path):
+    large = response("large.example", ["198.51.100.1"] + [b"\xc0\x0c" + struct.pack("!HHIH", 16, 1, 60, 60000)
+                                                         + bytes(60000)])
+    with Tap(tmp_path) as tap:
+        s = tap.connect()
+        s.sendall(control(START) + b"".join(frames(message("large.example", dns=large)) for _ in range(40)))
+        tap.wait_seen(40)
+        _, rows = tap.finish()
+    assert rows == [row("large.example")] * 40
+
+
+def test_socket_file(tmp_path):
+    """Made with its mode, in place of one that is stale, and gone in the end; never in place of anything else."""
+    path = tmp_path / "tap.sock"
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(path))
+    with Tap(tmp_path, "--dnstap-mode", "0622") as tap:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o622
+        again = sensor("-t", "unix:%s" % path, "-u", "127.0.0.1:9")
+        assert again.status == 1 and "listens" in again.err and again.err.count("\n") == 1
+        tap.finish()
+    assert not path.exists()
+    path.write_text("not a socket")
+    result = sensor("-t", "unix:%s" % path, "-u", "127.0.0.1:9")
+    assert result.status == 1 and str(path) in result.err and path.read_text() == "not a socket"
+
+
+@pytest.mark.parametrize("options", [["-t", "tcp:127.0.0.1"], ["-t", "tcp:::1:5"], ["-t", "tcp::5"], ["-t", "unix:"],
+                                     ["--dnstap-mode", "999"], ["--dnstap-mode", "01777"]])
+def test_wrong_options(options):
+    result = sensor(*options, "-u", "127.0.0.1:9")
+    assert result.status == 2 and result.err.count("\n") == 1 and "expected" in result.err
+
+
+# Real name servers
+
+def need(*programs):
+    for program in programs:
+        if not shutil.which(program):
+            pytest.skip("there is no program " + program)
+
+
+UNBOUND = """
+server:
+    do-daemonize: no
+    username: ""
+    chroot: ""
+    directory: "%(folder)s"
+    pidfile: ""
+    logfile: "%(folder)s/log"
+    use-syslog: no
+    interface: 127.0.0.1@%(port)d
+    interface: 127.0.0.1@%(tls)d
+    interface: 127.0.0.1@%(https)d
+    tls-port: %(tls)d
+    https-port: %(https)d
+    tls-service-key: "%(folder)s/key.pem"
+    tls-service-pem: "%(folder)s/cert.pem"
+    access-control: 127.0.0.0/8 allow
+    module-config: "iterator"
+    local-zone: "example." static
+    local-data: "udp.example. A 192.0.2.1"
+    local-data: "tcp.example. A 192.0.2.2"
+    local-data: "tls.example. A 192.0.2.3"
+    local-data: "https.example. AAAA 2001:db8::4"
+remote-control:
+    control-enable: no
+dnstap:
+    dnstap-enable: yes
+    dnstap-socket-path: "%(socket)s"
+    dnstap-send-identity: yes
+    dnstap-log-client-response-messages: yes
+    dnstap-log-client-query-messages: yes
+"""
+
+DNSDIST = """
+setLocal("127.0.0.1:%(port)d")
+addTLSLocal("127.0.0.1:%(tls)d", "%(folder)s/cert.pem", "%(folder)s/key.pem")
+addDOHLocal("127.0.0.1:%(https)d", "%(folder)s/cert.pem", "%(folder)s/key.pem", "/dns-query")
+setSecurityPollSuffix("")
+newServer("127.0.0.1:%(backend)d")
+getServer(0):setUp()
+tap = newFrameStreamUnixLogger("%(socket)s")
+addResponseAction(AllRule(), DnstapLogResponseAction("here", tap))
+addCacheHitResponseAction(AllRule(), DnstapLogResponseAction("here", tap))
+"""
+
+
+def certificate(folder):
+    made = run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                "-subj", "/CN=localhost", "-keyout", folder / "key.pem", "-out", folder / "cert.pem"])
+    assert made.status == 0, made.err
+
+
+def ask_every_way(ports):
+    """Over UDP, TCP, TLS and HTTPS; what was asked."""
+    ways = [("udp", "A", ports["port"], []), ("tcp", "A", ports["port"], ["+tcp"]),
+            ("tls", "A", ports["tls"], ["+tls"]), ("https", "AAAA", ports["https"], ["+https"])]
+    for name, kind, port, options in ways:
+        asked = run(["kdig", "@127.0.0.1", "-p", port, *options, "+short", "+timeout=3", "+retry=1", name + ".example",
+                     kind])
+        assert asked.status == 0 and asked.out.strip(), (name, asked.out, asked.err)
+    return ["%s.example" % name for name, *_ in ways]
+
+
+def expect_rows(rows):
+    assert sorted(r.split("\t", 1)[1] for r in rows) == sorted([
+        "127.0.0.1\tudp.example\t192.0.2.1\t", "127.0.0.1\ttcp.example\t192.0.2.2\t",
+        "127.0.0.1\ttls.example\t192.0.2.3\t", "127.0.0.1\thttps.example\t\t2001:db8::4"])
+
+
+@pytest.fixture
+def ports():
+    return {name: unused_port() for name in ("port", "tls", "https", "backend")}
+
+
+def unbound(tmp_path, ports, socket_path, port):
+    config = tmp_path / ("unbound%d.conf" % port)
+    config.write_text(UNBOUND % dict(ports, folder=tmp_path, socket=socket_path, port=port))
+    if b"nghttp2" not in run(["unbound", "-V"]).out + run(["unbound", "-V"]).err.encode():
+        pytest.skip("this unbound has no DNS over HTTPS")
+    return Background(["unbound", "-d", "-c", config], tmp_path)
+
+
+def wait_answers(port):
+    wait_until(lambda: run(["kdig", "@127.0.0.1", "-p", port, "+timeout=1", "+retry=0", "udp.example", "TXT"]).status == 0)
+
+
+def test_unbound(tmp_path, ports):
+    need("unbound", "kdig", "openssl")
+    certificate(tmp_path)
+    with Tap(tmp_path) as tap, unbound(tmp_path, ports, tap.path, ports["port"]):
+        wait_answers(ports["port"])
+        ask_every_way(ports)
+        tap.wait_records(4)
+        summary, rows = tap.finish()
+    expect_rows(rows)
+    assert summary.frame_reasons.get("dnstap_other", 0) >= 4, "the queries"
+
+
+def test_dnsdist(tmp_path, ports):
+    need("dnsdist", "unbound", "kdig", "openssl")
+    certificate(tmp_path)
+    backend = dict(ports, tls=unused_port(), https=unused_port())
+    with Tap(tmp_path) as tap, unbound(tmp_path, backend, tmp_path / "none", ports["backend"]):
+        wait_answers(ports["backend"])
+        config = tmp_path / "dnsdist.conf"
+        config.write_text(DNSDIST % dict(ports, folder=tmp_path, socket=tap.path))
+        with Background(["dnsdist", "--supervised", "--disable-syslog", "-C", config], tmp_path) as process:
+            wait_until(lambda: "Polled" in process.out.decode() or "Listening" in process.out.decode() or
+                       "ready" in process.out.decode() or process.process.poll() is not None)
+            assert process.process.poll() is None, process.out + process.err.encode()
+            wait_answers(ports["port"])
+            ask_every_way(ports)
+            tap.wait_records(4)
+        _, rows = tap.finish()
+    expect_rows(rows)
