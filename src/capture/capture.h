@@ -41,8 +41,9 @@ struct capture_ops {
 
 struct capture;
 
-/* Opens the capture file `path`, "-" = standard input: pcap, pcapng or dnstap in Frame Streams, plain or compressed (gzip, bzip2, xz, zstd,
- * lz4), known by its first bytes. Setting *stop ends a wait for input: the file then ends or fails where it is. */
+/* Opens the capture file `path`, "-" = standard input: pcap, pcapng or dnstap in Frame Streams, plain or compressed
+ * (gzip, bzip2, xz, zstd, lz4), known by its first bytes. Setting *stop ends a wait for input: the file then ends or
+ * fails where it is. */
 int capture_open_file(const char *path, const atomic_bool *stop, struct capture **out, struct error *err);
 
 struct capture_live_options {

@@ -163,10 +163,8 @@ static int lend(struct dnstap *d, struct client *c, struct packet *packets, int 
                                                   &used, &why);
     if (count == LEND_BROKEN) {
         say(d, why.text);
-        packets[0] = (struct packet){.bytes = broken,
-                                     .captured_len = sizeof(broken),
-                                     .wire_len = sizeof(broken),
-                                     .link_type = NET_LINK_DNSTAP};
+        packets[0] = (struct packet){
+            .bytes = broken, .captured_len = sizeof(broken), .wire_len = sizeof(broken), .link_type = NET_LINK_DNSTAP};
         c->is_over = true;
         count = 1;
     }

@@ -78,11 +78,8 @@ static void lend_frame(struct frame_stream *s, const uint8_t *bytes, uint32_t le
     int64_t time_us = net_dnstap_time(bytes, len);
     if (time_us != 0)
         s->last_time_us = time_us;
-    *out = (struct packet){.bytes = bytes,
-                           .captured_len = len,
-                           .wire_len = len,
-                           .time_us = s->last_time_us,
-                           .link_type = NET_LINK_DNSTAP};
+    *out = (struct packet){
+        .bytes = bytes, .captured_len = len, .wire_len = len, .time_us = s->last_time_us, .link_type = NET_LINK_DNSTAP};
 }
 
 int frame_stream_lend(struct frame_stream *stream, const uint8_t *at, size_t left, struct packet *packets, int max,
@@ -96,7 +93,8 @@ int frame_stream_lend(struct frame_stream *stream, const uint8_t *at, size_t lef
         *used = (uint64_t)(at - start);
         if (len == 0) {
             int control = control_len(at, left, err);
-            if (control <= 0 || take_control(stream, reader_over(at + 2 * LENGTH, (size_t)control - 2 * LENGTH), err) != 0)
+            if (control <= 0 ||
+                take_control(stream, reader_over(at + 2 * LENGTH, (size_t)control - 2 * LENGTH), err) != 0)
                 return control == 0 ? count : count > 0 ? count : LEND_BROKEN;
             whole = (size_t)control;
         } else if (len > FRAME_STREAM_FRAME_MAX || !stream->is_started) {

@@ -2,8 +2,8 @@
  *
  * Inside of capture/: the Frame Streams protocol, in which dnstap is sent and stored
  * (https://github.com/farsightsec/fstrm). A length of 4 bytes and a frame; the length 0 leads a control frame, with a
- * length of its own: its type, and fields of type, length and bytes. A sender in a file just starts; one on a socket may
- * say first that it is READY and wait to be accepted, and is told when its end has been seen. */
+ * length of its own: its type, and fields of type, length and bytes. A sender in a file just starts; one on a socket
+ * may say first that it is READY and wait to be accepted, and is told when its end has been seen. */
 #ifndef DNSFLOW_CAPTURE_FRAME_STREAM_H
 #define DNSFLOW_CAPTURE_FRAME_STREAM_H
 

@@ -10,13 +10,16 @@
 
 enum {
     DNS_MESSAGE_MAX = 65535,
-    DNS_NAMES_MAX = 255,                /* names a record can hold */
-    DNS_IP4_MAX = DNS_MESSAGE_MAX / 15, /* an A answer takes 15 bytes at least: 1 + 10 + 4 */
-    DNS_IP6_MAX = DNS_MESSAGE_MAX / 27, /* an AAAA answer 27: 1 + 10 + 16 */
-    DNS_OWNERS_MAX = 32,                /* records of one mDNS message */
+    DNS_NAMES_MAX = 255,               /* names a record can hold */
+    DNS_IP4_MAX = DNS_MESSAGE_MAX / 4, /* address hints lie one behind the other; an A answer takes 15 bytes */
+    DNS_IP6_MAX = DNS_MESSAGE_MAX / 16,
+    DNS_OWNERS_MAX = 32, /* records of one mDNS message */
 };
 
-/* One record's worth. Made once and used again for every message: 57 KiB, of which a message touches what it fills. */
+/* Options of dns_parse_response(). */
+enum { DNS_WITH_SVCB = 1 /* questions of type SVCB and HTTPS too (RFC 9460) */ };
+
+/* One record's worth. Made once and used again for every message: 128 KiB, of which a message touches what it fills. */
 struct dns_response {
     uint16_t qtype;       /* 0 = no question */
     unsigned names_count; /* names appended to the caller's writer */
@@ -32,9 +35,10 @@ struct dns_response {
 
 /* Reads the response msg[0..len). `complete` is false when the message went on behind `len`: then what is whole
  * counts. The question name and the CNAME targets are appended to `names`, which needs room for DNS_NAMES_MAX names.
- * Returns DROP_NONE when the message makes a record, else a LEDGER_MESSAGE reason; bad_lengths is good either way. */
-enum drop_reason dns_parse_response(const uint8_t *msg, size_t len, bool complete, struct writer *names,
-                                    struct dns_response *out);
+ * With DNS_WITH_SVCB the address hints of SVCB and HTTPS answers are addresses, the targets in AliasMode names. Returns
+ * DROP_NONE when the message makes a record, else a LEDGER_MESSAGE reason; bad_lengths is good either way. */
+enum drop_reason dns_parse_response(const uint8_t *msg, size_t len, bool complete, unsigned options,
+                                    struct writer *names, struct dns_response *out);
 
 /* Whether the first bytes of a message, 12 at least, can be the header of a response: where one has to be told from
  * arbitrary bytes. */

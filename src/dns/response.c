@@ -41,21 +41,30 @@ static enum name_status read_question(const uint8_t *msg, size_t len, size_t *at
     return NAME_OK;
 }
 
+enum name_status dns_response_name(struct dns_response *out, const uint8_t *msg, size_t end, size_t *at,
+                                   struct writer *names)
+{
+    if (out->names_count == DNS_NAMES_MAX) {
+        out->names_truncated = true;
+        return dns_name_skip(msg, end, at);
+    }
+    out->names_count++;
+    return dns_name_copy(msg, end, at, names);
+}
+
 /* The target must end where the rdata does. */
 static enum name_status read_cname(const uint8_t *msg, const struct dns_rr *rr, struct writer *names,
                                    struct dns_response *out)
 {
     size_t at = rr->rdata_at, end = rr->rdata_at + rr->rdata_len;
-    enum name_status status;
-    if (out->names_count < DNS_NAMES_MAX) {
-        status = dns_name_copy(msg, end, &at, names);
-        out->names_count++;
-    } else {
-        status = dns_name_skip(msg, end, &at);
-        out->names_truncated = true;
-    }
+    enum name_status status = dns_response_name(out, msg, end, &at, names);
     dns_response_ttl(out, rr->ttl);
     return status == NAME_OK && at == end ? NAME_OK : NAME_BROKEN;
+}
+
+static bool is_svcb(uint16_t type)
+{
+    return type == DNS_TYPE_SVCB || type == DNS_TYPE_HTTPS;
 }
 
 static enum name_status read_answers(const uint8_t *msg, size_t len, size_t at, struct writer *names,
@@ -73,13 +82,16 @@ static enum name_status read_answers(const uint8_t *msg, size_t len, size_t at, 
         } else if (rr.type == DNS_TYPE_CNAME) {
             if (read_cname(msg, &rr, names, out) != NAME_OK)
                 return NAME_BROKEN;
+        } else if (is_svcb(out->qtype) && is_svcb(rr.type)) {
+            if (dns_svcb_read(msg, &rr, names, out) != NAME_OK)
+                return NAME_BROKEN;
         }
     }
     return NAME_OK;
 }
 
-enum drop_reason dns_parse_response(const uint8_t *msg, size_t len, bool complete, struct writer *names,
-                                    struct dns_response *out)
+enum drop_reason dns_parse_response(const uint8_t *msg, size_t len, bool complete, unsigned options,
+                                    struct writer *names, struct dns_response *out)
 {
     size_t at = DNS_HEADER;
     enum drop_reason why;
@@ -97,7 +109,8 @@ enum drop_reason dns_parse_response(const uint8_t *msg, size_t len, bool complet
     status = read_question(msg, len, &at, names, out);
     if (status != NAME_OK)
         return status == NAME_CUT && !complete ? DROP_DNS_CUT : DROP_DNS_MALFORMED;
-    if (out->qtype != DNS_TYPE_A && out->qtype != DNS_TYPE_AAAA && out->qtype != DNS_TYPE_ANY)
+    if (out->qtype != DNS_TYPE_A && out->qtype != DNS_TYPE_AAAA && out->qtype != DNS_TYPE_ANY &&
+        !((options & DNS_WITH_SVCB) && is_svcb(out->qtype)))
         return DROP_DNS_QTYPE;
     status = read_answers(msg, len, at, names, out);
     if (status == NAME_BROKEN || (status == NAME_CUT && complete))

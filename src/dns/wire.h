@@ -23,6 +23,8 @@ enum {
     DNS_TYPE_A = 1,
     DNS_TYPE_CNAME = 5,
     DNS_TYPE_AAAA = 28,
+    DNS_TYPE_SVCB = 64,
+    DNS_TYPE_HTTPS = 65,
     DNS_TYPE_ANY = 255,
 };
 
@@ -89,5 +91,14 @@ static inline bool dns_response_address(struct dns_response *out, const uint8_t 
     dns_response_ttl(out, rr->ttl);
     return true;
 }
+
+/* Appends the name at msg[*at], which must end before msg[end], and counts it; only counts that there are more when
+ * there are DNS_NAMES_MAX. */
+enum name_status dns_response_name(struct dns_response *out, const uint8_t *msg, size_t end, size_t *at,
+                                   struct writer *names);
+
+/* Takes the hints and the alias of an SVCB or HTTPS answer. */
+enum name_status dns_svcb_read(const uint8_t *msg, const struct dns_rr *rr, struct writer *names,
+                               struct dns_response *out);
 
 #endif

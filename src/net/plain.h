@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * The shortest way through net/, for those who have every frame pass: inline, and silent about what it does not take. */
+ * The shortest way through net/, for those who have every frame pass: inline, and silent about what it does not take.
+ */
 #ifndef DNSFLOW_NET_PLAIN_H
 #define DNSFLOW_NET_PLAIN_H
 

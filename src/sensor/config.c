@@ -304,6 +304,13 @@ static int take_mdns(void *config, const char *value, struct error *err)
     return 0;
 }
 
+static int take_svcb(void *config, const char *value, struct error *err)
+{
+    (void)value, (void)err;
+    ((struct config *)config)->svcb = true;
+    return 0;
+}
+
 static int take_extended(void *config, const char *value, struct error *err)
 {
     (void)value, (void)err;
@@ -379,6 +386,7 @@ static const struct option_row rows[] = {
     {0, "defrag", NULL, take_defrag, "put IP fragments together, the default"},
     {0, "no-defrag", NULL, take_no_defrag, "take from fragments what the first one holds"},
     {'Y', "mdns", NULL, take_mdns, "multicast DNS too, from port 5353"},
+    {0, "svcb", NULL, take_svcb, "questions of type HTTPS and SVCB too: their address hints\ncount as answers"},
     {'x', "extended", NULL, take_extended,
      "add a trailer with time, TTL, type, port and loss counters;\nreaders of plain version 4 ignore it"},
     {0, "sensor-id", "N", take_sensor_id, "number of this sensor in the trailer, 0 by default"},
@@ -475,7 +483,8 @@ static int check(struct config *config, struct error *err)
     if (config->rate && config->files_count == 0)
         return error_set(err, "option --rate: expected -r/--read with it; live traffic cannot be slowed down");
     if (config->write_path && config->files_count == 0 && workers > 1)
-        return error_set(err, "option -w/--write %s: expected one interface or dnstap socket, as the file has one sequence",
+        return error_set(err,
+                         "option -w/--write %s: expected one interface or dnstap socket, as the file has one sequence",
                          config->write_path);
     if (workers > CONFIG_WORKERS_MAX)
         return error_set(err, "option -M/--workers %u: expected at most %d over all interfaces", config->workers,

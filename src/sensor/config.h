@@ -53,7 +53,7 @@ struct config {
     const char *pid_path;
     size_t ports_count;
     uint16_t ports[CONFIG_PORTS_MAX + 1]; /* that DNS comes from; the last one is that of mDNS, if it is wanted */
-    bool mdns;
+    bool mdns, svcb;
     bool defrag, tcp;
     bool defrag_given, tcp_given;
     uint32_t encapsulations; /* that are unwrapped: a bit for each enum encapsulation */

@@ -57,16 +57,19 @@ static enum drop_reason extract_mdns(struct extract *scratch, const struct net_p
     return result;
 }
 
-enum drop_reason extract_message(struct extract *scratch, const struct net_payload *udp, int64_t time_us, bool is_mdns,
-                                 struct dnsflow_encoder *encoder, struct counters *counters)
+enum drop_reason extract_message(struct extract *scratch, const struct net_payload *udp, int64_t time_us,
+                                 enum extract_kind kind, struct dnsflow_encoder *encoder, struct counters *counters)
 {
-    static const unsigned set_flags[] = {[NET_UDP] = 0, [NET_TCP] = DNSFLOW_SET_TCP, [NET_DNSTAP] = DNSFLOW_SET_DNSTAP,
+    static const unsigned set_flags[] = {[NET_UDP] = 0,
+                                         [NET_TCP] = DNSFLOW_SET_TCP,
+                                         [NET_DNSTAP] = DNSFLOW_SET_DNSTAP,
                                          [NET_DNSTAP_TCP] = DNSFLOW_SET_DNSTAP | DNSFLOW_SET_TCP};
     struct dns_response *response = &scratch->response;
-    if (is_mdns)
+    if (kind == EXTRACT_MDNS)
         return extract_mdns(scratch, udp, time_us, encoder, counters);
     struct writer *names = flow_encoder_names(encoder);
-    enum drop_reason why = dns_parse_response(udp->bytes, udp->len, udp->complete, names, response);
+    enum drop_reason why = dns_parse_response(udp->bytes, udp->len, udp->complete,
+                                              kind == EXTRACT_WITH_SVCB ? DNS_WITH_SVCB : 0, names, response);
     note(counters, DROP_ADDRESS_LENGTH, response->bad_lengths);
     if (why != DROP_NONE)
         return why;

@@ -15,9 +15,12 @@ struct extract {
     struct dns_owners owners;
 };
 
+/* How a message is read. */
+enum extract_kind { EXTRACT_PLAIN, EXTRACT_WITH_SVCB, EXTRACT_MDNS };
+
 /* Parses the message in `udp`, captured at time_us, and adds its record (mDNS: its records) to the encoder. Returns
  * DROP_NONE when there was one, else a LEDGER_MESSAGE reason. Notes are counted in *counters. */
-enum drop_reason extract_message(struct extract *scratch, const struct net_payload *udp, int64_t time_us, bool is_mdns,
-                                 struct dnsflow_encoder *encoder, struct counters *counters);
+enum drop_reason extract_message(struct extract *scratch, const struct net_payload *udp, int64_t time_us,
+                                 enum extract_kind kind, struct dnsflow_encoder *encoder, struct counters *counters);
 
 #endif

@@ -28,7 +28,7 @@ struct worker {
     uint64_t open_for_us; /* ... to this much later */
     bool is_stale;        /* the encoder's settings are to be looked at before the next record */
     int64_t now_us;       /* capture time of the last packet */
-    bool is_choosy;       /* --rate, --sample or --mdns make a message more than its parsing */
+    bool is_choosy;       /* --rate, --sample, --mdns or --svcb ask for more than the plain parsing */
     uint64_t random;
     uint32_t sample; /* 1 message in this many is kept, 0 = all */
     uint64_t paced;  /* messages since paced_since_us */
@@ -83,7 +83,7 @@ static void pace(struct worker *w)
 
 static void set_choosy(struct worker *w)
 {
-    w->is_choosy = w->config->rate || w->sample || w->config->mdns;
+    w->is_choosy = w->config->rate || w->sample || w->config->mdns || w->config->svcb;
 }
 
 /* The moment for it has come, and chance has chosen it. */
@@ -96,13 +96,14 @@ static bool is_chosen(struct worker *w)
 
 static inline enum drop_reason parse_message(struct worker *w, const struct net_payload *message, int64_t time_us)
 {
-    bool is_mdns = false;
+    enum extract_kind kind = EXTRACT_PLAIN;
     if (__builtin_expect(w->is_choosy, 0)) {
         if (!is_chosen(w))
             return DROP_SAMPLED;
-        is_mdns = w->config->mdns && message->src_port == MDNS_PORT && message->transport == NET_UDP;
+        bool is_mdns = w->config->mdns && message->src_port == MDNS_PORT && message->transport == NET_UDP;
+        kind = is_mdns ? EXTRACT_MDNS : w->config->svcb ? EXTRACT_WITH_SVCB : EXTRACT_PLAIN;
     }
-    enum drop_reason why = extract_message(&w->extract, message, time_us, is_mdns, w->encoder, &w->counters);
+    enum drop_reason why = extract_message(&w->extract, message, time_us, kind, w->encoder, &w->counters);
     if (why == DROP_NONE || why == DROP_OVERSIZE) /* the encoder has been at work */
         set_open_window(w);
     return why;

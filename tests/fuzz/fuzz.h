@@ -32,7 +32,7 @@ static inline void fuzz_message(const uint8_t *data, size_t size, bool complete)
     static uint8_t names[DNS_NAMES_MAX * 255 + 64];
     struct writer out = writer_over(names, sizeof(names));
     size_t used;
-    enum drop_reason why = dns_parse_response(data, size, complete, &out, &response);
+    enum drop_reason why = dns_parse_response(data, size, complete, DNS_WITH_SVCB, &out, &response);
     if (why == DROP_NONE) {
         require(response.ip4_count + response.ip6_count > 0);
         require(wire_names_valid(names, writer_len(&out), response.names_count, &used) && used == writer_len(&out));

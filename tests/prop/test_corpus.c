@@ -16,7 +16,7 @@ static uint8_t names[DNS_NAMES_MAX * 255 + 64];
 static void check_response(const uint8_t *msg, size_t len, bool complete)
 {
     struct writer out = writer_over(names, sizeof(names));
-    enum drop_reason why = dns_parse_response(msg, len, complete, &out, &response);
+    enum drop_reason why = dns_parse_response(msg, len, complete, 0, &out, &response);
     assert_true(why < DROP_REASON_COUNT);
     if (why != DROP_NONE) {
         assert_int_equal(drop_table[why].ledger, LEDGER_MESSAGE);

@@ -25,7 +25,7 @@ static void find_ours(const uint8_t *msg, size_t len, struct found *f)
     static struct dns_response response;
     struct writer out = writer_over(f->names, sizeof(f->names));
     found_reset(f);
-    f->accepted = dns_parse_response(msg, len, true, &out, &response) == DROP_NONE;
+    f->accepted = dns_parse_response(msg, len, true, 0, &out, &response) == DROP_NONE;
     if (!f->accepted)
         return;
     f->names_count = response.names_count;

@@ -54,7 +54,7 @@ static void check_cut(const uint8_t *bytes, size_t len, size_t whole, size_t hea
         assert_int_equal(udp.complete, len == whole);
         uint8_t *msg = exact_copy(udp.bytes, udp.len);
         struct writer out = writer_over(names, sizeof(names));
-        why = dns_parse_response(msg, udp.len, udp.complete, &out, &response);
+        why = dns_parse_response(msg, udp.len, udp.complete, 0, &out, &response);
         assert_true(why == DROP_NONE || why == DROP_DNS_CUT);
         assert_true(why == DROP_NONE || len < whole);
         assert_true(why != DROP_NONE || response.ip4_count + response.ip6_count > 0);

@@ -16,7 +16,7 @@ static enum drop_reason parse_cut(size_t len, bool complete)
     uint8_t *msg = exact_copy(m.bytes, len);
     memset(&got, 0xee, sizeof(got));
     names_out = writer_over(names, sizeof(names));
-    enum drop_reason why = dns_parse_response(msg, len, complete, &names_out, &got);
+    enum drop_reason why = dns_parse_response(msg, len, complete, 0, &names_out, &got);
     free(msg);
     assert_true(why == DROP_NONE || drop_table[why].ledger == LEDGER_MESSAGE);
     return why;
