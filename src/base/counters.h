@@ -17,6 +17,7 @@ struct counters {
     counter messages_with_record;
     counter records; /* an mDNS message can give several */
     counter drops[DROP_REASON_COUNT];
+    counter unsupported_link; /* link type of the last frame that was DROP_LINK_UNSUPPORTED */
 };
 
 static inline void counter_add(counter *c, uint64_t n)

@@ -31,8 +31,6 @@
 
 enum {
     WAIT_MS = 100,
-    LINK_ETHERNET = 1,
-    LINK_RAW = 101,
     REOPEN_US = SECOND_US, /* between attempts to find an interface again */
 };
 

@@ -9,8 +9,9 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "capture/interface.h"
 
-enum { PROGRAMS = 16, SNAP_LEN = 262144, LINK_ETHERNET = 1, LINK_RAW = 101 };
+enum { PROGRAMS = 16, SNAP_LEN = 262144 };
 
 struct program {
     uint16_t link_type;

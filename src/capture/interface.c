@@ -39,6 +39,20 @@ uint64_t interface_drops(const char *interface)
            read_counter(interface, "rx_fifo_errors");
 }
 
+int interface_link_type(const char *interface, uint16_t *link_type)
+{
+    struct ifreq request;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    memset(&request, 0, sizeof(request));
+    snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
+    int result = fd >= 0 ? ioctl(fd, SIOCGIFHWADDR, &request) : -1;
+    if (fd >= 0)
+        close(fd);
+    unsigned type = request.ifr_hwaddr.sa_family;
+    *link_type = type == ARPHRD_ETHER || type == ARPHRD_LOOPBACK ? LINK_ETHERNET : LINK_RAW;
+    return result;
+}
+
 bool capture_has_rings(const char *interface)
 {
     /* Ethernet, and devices of bare IP packets; others have frames that only libpcap knows to read. */

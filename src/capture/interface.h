@@ -6,7 +6,13 @@
 
 #include <stdint.h>
 
+enum { LINK_ETHERNET = 1, LINK_RAW = 101 }; /* LINKTYPE_ numbers of what AF_PACKET gives */
+
 /* Packets it has lost so far, by its driver's counters: rx_dropped, rx_missed_errors and rx_fifo_errors. */
 uint64_t interface_drops(const char *interface);
+
+/* What kind of frames it gives to AF_PACKET: Ethernet, or (with SOCK_DGRAM) bare IP packets. Returns -1 when there is
+ * no such interface, with errno set. */
+int interface_link_type(const char *interface, uint16_t *link_type);
 
 #endif

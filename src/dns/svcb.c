@@ -46,8 +46,7 @@ enum name_status dns_svcb_read(const uint8_t *msg, const struct dns_rr *rr, stru
     if (rr->rdata_len < PRIORITY + 1)
         return NAME_BROKEN;
     bool is_alias = load_be16(msg + rr->rdata_at) == 0 && msg[at] != 0;
-    enum name_status status =
-        is_alias ? dns_response_name(out, msg, end, &at, names) : dns_name_skip(msg, end, &at);
+    enum name_status status = is_alias ? dns_response_name(out, msg, end, &at, names) : dns_name_skip(msg, end, &at);
     if (status != NAME_OK)
         return NAME_BROKEN;
     dns_response_ttl(out, rr->ttl);

@@ -2,11 +2,9 @@
 #include "sensor/config.h"
 
 #include <archive.h>
-#include <limits.h>
 #include <pcap/pcap.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/options.h"
@@ -408,117 +406,6 @@ void config_print_version(FILE *out)
     fprintf(out, "dnsflow %s\n%s\n%s\n", DNSFLOW_PROGRAM_VERSION, pcap_lib_version(), archive_version_details());
 }
 
-static bool is_input(const char *path, const char *input)
-{
-    struct stat a, b;
-    if (strcmp(path, "-") == 0 || stat(path, &a) != 0)
-        return false;
-    int found = strcmp(input, "-") == 0 ? fstat(STDIN_FILENO, &b) : stat(input, &b);
-    return found == 0 && S_ISREG(a.st_mode) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-}
-
-/* The path without links and detours, also when there is no such file yet. */
-static void plain_path(const char *path, char *out)
-{
-    char folder[PATH_MAX], target[PATH_MAX];
-    ssize_t len = readlink(path, target, sizeof(target) - 1);
-    const char *slash = strrchr(path, '/');
-    if (realpath(path, out))
-        return;
-    snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
-    if (!realpath(folder, out))
-        snprintf(out, PATH_MAX, "%s", folder);
-    target[len > 0 ? len : 0] = '\0';
-    size_t used = target[0] == '/' ? 0 : strlen(out);
-    snprintf(out + used, PATH_MAX - used, "%s%s", used ? "/" : "", len > 0 ? target : slash ? slash + 1 : path);
-}
-
-static bool is_same_output(const char *a, const char *b)
-{
-    char a_plain[PATH_MAX], b_plain[PATH_MAX];
-    plain_path(a, a_plain);
-    plain_path(b, b_plain);
-    return strcmp(a_plain, b_plain) == 0;
-}
-
-/* No output may destroy an input or another output. */
-static int check_paths(const struct config *config, struct error *err)
-{
-    const struct {
-        const char *option, *path;
-    } outputs[] = {
-        {"-w/--write", config->write_path}, {"--dump-bad", config->dump_bad_path}, {"-P/--pidfile", config->pid_path}};
-    size_t i, k;
-    for (k = 0; k < 3; k++) {
-        for (i = 0; outputs[k].path && i < config->files_count; i++)
-            if (is_input(outputs[k].path, config->files[i]))
-                return error_set(err, "option %s %s: expected a file other than the one that is read",
-                                 outputs[k].option, outputs[k].path);
-        for (i = 0; outputs[k].path && i < k; i++)
-            if (outputs[i].path && is_same_output(outputs[i].path, outputs[k].path))
-                return error_set(err, "option %s %s: expected a file other than that of %s", outputs[k].option,
-                                 outputs[k].path, outputs[i].option);
-    }
-    return 0;
-}
-
-static int check(struct config *config, struct error *err)
-{
-    size_t interfaces = config->interfaces_count || config->dnstaps_count ? config->interfaces_count : 1;
-    size_t workers = interfaces * config->workers + config->dnstaps_count;
-    if (config->files_count > 0 && config->interfaces_count > 0)
-        return error_set(err, "options -i/--interface and -r/--read: expected only one of them");
-    if (config->files_count > 0 && config->dnstaps_count > 0)
-        return error_set(err, "option -t/--dnstap: expected either sockets or files");
-    if (config->targets_count == 0 && !config->write_path)
-        return error_set(err, "no output: expected -u/--udp HOST, -w/--write FILE or both");
-    if (config->write_path && config->workers > 1)
-        return error_set(err, "option -w/--write %s: expected one worker (-M 1), as the file has one sequence",
-                         config->write_path);
-    if (config->adaptive_max && config->files_count > 0)
-        return error_set(err, "option --adaptive-sample: expected -i/--interface; a file is never lost");
-    if (config->adaptive_max && config->sample > UINT32_MAX / config->adaptive_max)
-        return error_set(err, "option --adaptive-sample %u: expected at most %u with this --sample",
-                         config->adaptive_max, UINT32_MAX / config->sample);
-    if (config->rate && config->files_count == 0)
-        return error_set(err, "option --rate: expected -r/--read with it; live traffic cannot be slowed down");
-    if (config->write_path && config->files_count == 0 && workers > 1)
-        return error_set(err,
-                         "option -w/--write %s: expected one interface or dnstap socket, as the file has one sequence",
-                         config->write_path);
-    if (workers > CONFIG_WORKERS_MAX)
-        return error_set(err, "option -M/--workers %u: expected at most %d over all interfaces", config->workers,
-                         CONFIG_WORKERS_MAX);
-    return check_paths(config, err);
-}
-
-/* What was not given follows from the rest: files, and what a filter expression lets through, are looked into as far
- * as can be; live the kernel's filter costs more for each. */
-void config_complete(struct config *config)
-{
-    bool looks_at_all = config->files_count > 0 || config->filter;
-    size_t i;
-    for (i = 0; i < config->dnstaps_count; i++)
-        config->dnstaps[i].mode = config->dnstap_mode;
-    if (config->balance_checksum && !config->fanout_given)
-        config->fanout = CAPTURE_FANOUT_CHECKSUM;
-    if (config->ports_count == 0)
-        config->ports[config->ports_count++] = DNS_PORT;
-    if (config->mdns)
-        config->ports[config->ports_count++] = MDNS_PORT;
-    if (!config->defrag_given)
-        config->defrag = true;
-    if (!config->tcp_given)
-        config->tcp = looks_at_all;
-    if (!config->decap_given)
-        config->encapsulations = looks_at_all ? ENCAP_ALL : 0;
-    net_tunnels_fill(config->tunnels, config->encapsulations);
-    for (i = 0; i < config->tunnel_ports_count; i++) {
-        config->encapsulations |= 1u << config->tunnel_encapsulation[i];
-        net_tunnels_add(config->tunnels, config->tunnel_encapsulation[i], config->tunnel_ports[i]);
-    }
-}
-
 int config_parse(struct config *config, int argc, char **argv, struct error *err)
 {
     memset(config, 0, sizeof(*config));
@@ -531,5 +418,5 @@ int config_parse(struct config *config, int argc, char **argv, struct error *err
     if (config->show_help || config->show_version)
         return 0;
     config_complete(config);
-    return check(config, err);
+    return config_check(config, err);
 }

@@ -42,9 +42,9 @@ static bool is_other_share(const struct config *config, const struct net_payload
     return value % config->shares != config->share;
 }
 
-static enum drop_reason other_port(const struct input *in, const struct net_payload *p)
+enum drop_reason input_other_port(const struct net_options *options, const struct net_payload *p)
 {
-    if (net_is_dns_port(&in->options, p->dst_port))
+    if (net_is_dns_port(options, p->dst_port))
         return DROP_QUERY_PORT;
     if (p->src_port == PORT_HTTPS || p->src_port == PORT_DNS_TLS || p->dst_port == PORT_HTTPS ||
         p->dst_port == PORT_DNS_TLS)
@@ -63,7 +63,7 @@ static inline enum drop_reason take_datagram(struct input *in, const struct net_
                                              unsigned depth, int64_t time_us)
 {
     if (!in->config->filter && !net_is_dns_port(&in->options, p->src_port))
-        return other_port(in, p);
+        return input_other_port(&in->options, p);
     if (in->config->shares > 0 && is_other_share(in->config, p, by_address))
         return DROP_OTHER_SHARE;
     deliver(in, p, depth, time_us);
@@ -84,7 +84,7 @@ static enum drop_reason take_segment(struct input *in, const struct net_payload 
         [TCP_DELIVERED] = DROP_NONE, [TCP_HELD] = DROP_ABSORBED,         [TCP_EMPTY] = DROP_TCP_EMPTY,
         [TCP_OLD] = DROP_TCP_OLD,    [TCP_NO_START] = DROP_TCP_NO_START, [TCP_REFUSED] = DROP_TCP_REFUSED};
     if (!in->config->filter && !net_is_dns_port(&in->options, p->src_port))
-        return other_port(in, p);
+        return input_other_port(&in->options, p);
     if (!in->streams)
         return DROP_TCP;
     if (in->config->shares > 0 && is_other_share(in->config, p, true))
@@ -117,7 +117,7 @@ static enum drop_reason check_ports(const struct input *in, const struct ip_frag
     p.src_port = load_be16(f->bytes);
     p.dst_port = load_be16(f->bytes + 2);
     bool is_tunnel = f->protocol == PROTO_UDP && (in->options.tunnels[p.src_port] | in->options.tunnels[p.dst_port]);
-    return is_tunnel || net_is_dns_port(&in->options, p.src_port) ? DROP_NONE : other_port(in, &p);
+    return is_tunnel || net_is_dns_port(&in->options, p.src_port) ? DROP_NONE : input_other_port(&in->options, &p);
 }
 
 static void take_beginning(void *context, const struct packet *beginning)

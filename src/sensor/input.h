@@ -27,6 +27,9 @@ enum drop_reason input_frame(struct input *input, const struct packet *packet);
 /* Gives up what has waited too long, delivering what there is of its messages; INT64_MAX: all that waits. */
 void input_expire(struct input *input, int64_t now_us);
 
+/* What a datagram or segment that is not from a DNS port is. */
+enum drop_reason input_other_port(const struct net_options *options, const struct net_payload *p);
+
 /* NULL is fine. */
 void input_destroy(struct input *input);
 

@@ -7,6 +7,7 @@
 #include "sensor/feed.h"
 #include "sensor/progress.h"
 #include "sensor/sensor.h"
+#include "sensor/silence.h"
 
 struct file_run {
     struct sensor *sensor;
@@ -108,5 +109,6 @@ int sensor_run_files(struct sensor *sensor)
         worker_finish(sensor->workers[0]);
     for (i = 0; i < sensor->workers_count; i++)
         feed_finish(run.feeds[i]);
+    silence_end(sensor);
     return result;
 }

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "sensor/sensor.h"
+#include "sensor/silence.h"
 #include "sensor/summary.h"
 
 enum {
@@ -282,14 +283,17 @@ static bool watch(struct sensor *sensor, struct live_thread *threads)
 {
     struct timespec tick = {.tv_nsec = TICK_US * 1000L};
     int64_t next_summary = clock_monotonic_us() + SUMMARY_US;
+    struct silence silence;
     bool failed = false;
     unsigned i;
+    silence_start(&silence, clock_monotonic_us());
     while (!sensor_check_signals(sensor) && !failed) {
         (void)nanosleep(&tick, NULL); /* a signal ends it */
         failed = look_at_threads(sensor, threads);
         bool reload = atomic_exchange(sensor->signals->reload, false);
         for (i = 0; i < sensor->workers_count && reload; i++)
             atomic_store(&threads[i].reopen, true);
+        silence_look(&silence, sensor, clock_monotonic_us());
         if (clock_monotonic_us() >= next_summary) {
             next_summary += SUMMARY_US;
             summary_log(sensor->workers, sensor->workers_count, &sensor->kernel);

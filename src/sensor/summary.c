@@ -7,24 +7,21 @@
 
 #include "base/log.h"
 
-struct totals {
-    uint64_t frames_seen, frames_delivered, messages_parsed, messages_with_record, records;
-    uint64_t drops[DROP_REASON_COUNT];
-};
-
-static void sum_up(struct worker *const *workers, unsigned count, struct totals *t)
+void summary_totals(struct worker *const *workers, unsigned count, struct totals *out)
 {
     unsigned i, k;
-    memset(t, 0, sizeof(*t));
+    memset(out, 0, sizeof(*out));
     for (i = 0; i < count; i++) {
         const struct counters *c = worker_counters(workers[i]);
-        t->frames_seen += counter_read(&c->frames_seen);
-        t->frames_delivered += counter_read(&c->frames_delivered);
-        t->messages_parsed += counter_read(&c->messages_parsed);
-        t->messages_with_record += counter_read(&c->messages_with_record);
-        t->records += counter_read(&c->records);
+        out->frames_seen += counter_read(&c->frames_seen);
+        out->frames_delivered += counter_read(&c->frames_delivered);
+        out->messages_parsed += counter_read(&c->messages_parsed);
+        out->messages_with_record += counter_read(&c->messages_with_record);
+        out->records += counter_read(&c->records);
         for (k = 0; k < DROP_REASON_COUNT; k++)
-            t->drops[k] += counter_read(&c->drops[k]);
+            out->drops[k] += counter_read(&c->drops[k]);
+        if (counter_read(&c->unsupported_link) != 0)
+            out->unsupported_link = (uint16_t)counter_read(&c->unsupported_link);
     }
 }
 
@@ -52,7 +49,7 @@ void summary_log(struct worker *const *workers, unsigned count, const struct cap
 {
     struct totals t;
     char frames[900], messages[900], notes[900], absorbed[40] = "";
-    sum_up(workers, count, &t);
+    summary_totals(workers, count, &t);
     uint64_t captured = t.frames_seen - t.drops[DROP_FILTERED];
     uint64_t frame_drops = list_reasons(&t, LEDGER_FRAME, frames, sizeof(frames));
     uint64_t message_drops = list_reasons(&t, LEDGER_MESSAGE, messages, sizeof(messages));
@@ -76,7 +73,7 @@ bool summary_check(struct worker *const *workers, unsigned count)
     struct totals t;
     uint64_t frame_drops = 0, message_drops = 0;
     int i;
-    sum_up(workers, count, &t);
+    summary_totals(workers, count, &t);
     for (i = 0; i < DROP_REASON_COUNT; i++) {
         if (drop_table[i].ledger == LEDGER_FRAME || drop_table[i].ledger == LEDGER_ABSORBED)
             frame_drops += t.drops[i];

@@ -135,6 +135,8 @@ static void adjust_encoder(struct worker *w, int64_t now_us)
 static void count_drop(struct worker *w, enum drop_reason why)
 {
     counter_add(&w->counters.drops[why], 1);
+    if (why == DROP_LINK_UNSUPPORTED && w->frame)
+        counter_set(&w->counters.unsupported_link, w->frame->link_type);
     if (w->bad && w->frame)
         bad_file_add(w->bad, why, w->frame);
 }

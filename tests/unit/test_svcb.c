@@ -30,8 +30,10 @@ static enum drop_reason parse(void)
 #define RDATA(text) text, sizeof(text) - 1
 
 /* 1 . alpn=h2 ipv4hint=192.0.2.1,192.0.2.2 ipv6hint=2001:db8::1 */
-#define SERVICE                                                                                                \
-    RDATA("\0\1\0" "\0\1\0\3\2h2" "\0\4\0\x08\xc0\0\2\1\xc0\0\2\2"                                      \
+#define SERVICE                            \
+    RDATA("\0\1\0"                         \
+          "\0\1\0\3\2h2"                   \
+          "\0\4\0\x08\xc0\0\2\1\xc0\0\2\2" \
           "\0\6\0\x10\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1")
 
 static void answer(uint16_t type, const char *rdata, size_t len)

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Says why nothing comes out, when nothing has for a while: from the counters, or, when nothing passes the kernel's
+ * filter, from a short look at all that passes the interface. */
+#ifndef DNSFLOW_SENSOR_SILENCE_H
+#define DNSFLOW_SENSOR_SILENCE_H
+
+#include "sensor/summary.h"
+
+struct sensor;
+
+struct silence {
+    int64_t since_us, pause_us; /* monotonic; the next line is due after a pause, each one twice as long */
+    struct totals last; /* when there was a record last */
+};
+
+void silence_start(struct silence *silence, int64_t now_us);
+
+/* Looks whether a line is due and prints it. Live, about once a second. */
+void silence_look(struct silence *silence, const struct sensor *sensor, int64_t now_us);
+
+/* For files, at the end: why there was no record, if there was none. */
+void silence_end(const struct sensor *sensor);
+
+#endif

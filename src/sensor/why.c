@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "sensor/why.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "net/packet.h"
+
+/* What stands behind "N packets". A reason that is common on every link says something only when there is no other. */
+static const struct {
+    enum drop_reason reason;
+    bool is_common;
+    const char *text;
+} sentences[] = {
+    {DROP_LINK_ENCRYPTED, false, "are encrypted 802.11 frames: capture behind the access point"},
+    {DROP_LINK_SHORT, false, "are cut short by the snap length, inside their link header: capture with a larger one"},
+    {DROP_IP_SHORT, false, "are cut short by the snap length, before the DNS message: capture with a larger one"},
+    {DROP_DNS_CUT, false, "are cut short before the first address: capture with a larger snap length"},
+    {DROP_VLAN_DEPTH, false, "have more than 3 VLAN tags"},
+    {DROP_TUNNEL, false, "are in tunnels, which are not looked into: try --decap all"},
+    {DROP_TUNNEL_DEPTH, false, "are in more than 8 tunnels, one inside the other"},
+    {DROP_IP_ENCRYPTED, false, "are IPsec ESP: capture inside of the tunnel"},
+    {DROP_FRAGMENT, false, "are IP fragments, of which the others are missing"},
+    {DROP_ABSORBED, false, "are parts of IP packets or TCP streams, of which the rest is missing"},
+    {DROP_TCP_NO_START, false, "are the middle of TCP streams, of which the beginning is missing"},
+    {DROP_QUERY_PORT, false, "are queries, and none is a response: one direction only is mirrored"},
+    {DROP_OTHER_SHARE, false, "belong to other shares (-m)"},
+    {DROP_FILTERED, false, "are refused by the filter (-f): frames with VLAN tags need the word vlan in it"},
+    {DROP_DNS_QUERY, false, "are queries, and none is a response: one direction only is mirrored"},
+    {DROP_DNS_NOT_RA, false, "are responses of authoritative servers: capture between the clients and their resolver"},
+    {DROP_DNS_NOT_RD, false, "are responses to servers that ask without recursion: capture at the resolver's clients"},
+    {DROP_DNS_NXDOMAIN, false, "are responses that the name does not exist"},
+    {DROP_DNS_RCODE, false, "are responses with an error"},
+    {DROP_DNS_QTYPE, false, "are responses to questions of types other than A, AAAA and ANY"},
+    {DROP_DNS_NO_ADDRESS, false, "are responses without an address"},
+    {DROP_DNS_MALFORMED, false, "are from a DNS port, but no DNS messages that make sense"},
+    {DROP_SAMPLED, false, "were left out by sampling (-s)"},
+    {DROP_OVERSIZE, false, "are responses whose names fill a datagram"},
+    {DROP_DNSTAP_OTHER, false, "are dnstap of other kinds: let the server send CLIENT_RESPONSE"},
+    {DROP_DNSTAP_MALFORMED, false, "are no dnstap messages that make sense"},
+    {DROP_ENCRYPTED_PORT, true, "are of port 853 or 443: encrypted DNS cannot be read here, let the resolver send dnstap"},
+    {DROP_OTHER_PORT, true, "are UDP, but none is from a DNS port: name the port with -d"},
+    {DROP_TCP, true, "are TCP, which is not looked into, or not from a DNS port: try --tcp, name the port with -d"},
+    {DROP_NOT_IP, true, "are neither IPv4 nor IPv6"},
+    {DROP_ICMP, true, "are ICMP"},
+    {DROP_NOT_UDP, true, "are of other IP protocols"},
+};
+
+/* Digits in groups of three: 1 200 */
+static void write_number(uint64_t n, char *out, size_t size)
+{
+    char digits[32];
+    size_t used = 0;
+    int len = snprintf(digits, sizeof(digits), "%" PRIu64, n), i;
+    for (i = 0; i < len && used + 2 < size; i++) {
+        if (i > 0 && (len - i) % 3 == 0)
+            out[used++] = ' ';
+        out[used++] = digits[i];
+    }
+    out[used] = '\0';
+}
+
+/* "1 packet is ..." or "2 packets are ..." */
+static void write_sentence(uint64_t n, const char *rest, char *text, size_t size)
+{
+    static const char *const verbs[][2] = {{"are ", "is "}, {"have ", "has "}, {"belong ", "belongs "}, {"were ", "was "}};
+    char number[48];
+    const char *verb = "";
+    size_t i;
+    for (i = 0; n == 1 && i < sizeof(verbs) / sizeof(verbs[0]); i++)
+        if (strncmp(rest, verbs[i][0], strlen(verbs[i][0])) == 0) {
+            verb = verbs[i][1];
+            rest += strlen(verbs[i][0]);
+            break;
+        }
+    write_number(n, number, sizeof(number));
+    snprintf(text, size, "%s packet%s %s%s", number, n == 1 ? "" : "s", verb, rest);
+}
+
+/* Index of the sentence with the highest count, -1 when all are 0. */
+static int most_frequent(const uint64_t counts[DROP_REASON_COUNT], bool is_common)
+{
+    size_t i;
+    int best = -1;
+    for (i = 0; i < sizeof(sentences) / sizeof(sentences[0]); i++)
+        if (sentences[i].is_common == is_common && counts[sentences[i].reason] > 0 &&
+            (best < 0 || counts[sentences[i].reason] > counts[sentences[best].reason]))
+            best = (int)i;
+    return best;
+}
+
+enum drop_reason why_describe(const uint64_t counts[DROP_REASON_COUNT], uint16_t link_type, char *text, size_t size)
+{
+    char rest[128];
+    int best = most_frequent(counts, false);
+    uint64_t unsupported = counts[DROP_LINK_UNSUPPORTED];
+    if (best < 0)
+        best = most_frequent(counts, true);
+    if (unsupported > 0 && (best < 0 || sentences[best].is_common || unsupported > counts[sentences[best].reason])) {
+        snprintf(rest, sizeof(rest), "are %s (link type %u), which is not decoded", net_link_name(link_type), link_type);
+        write_sentence(unsupported, rest, text, size);
+        return DROP_LINK_UNSUPPORTED;
+    }
+    if (best < 0)
+        return DROP_NONE;
+    write_sentence(counts[sentences[best].reason], sentences[best].text, text, size);
+    return sentences[best].reason;
+}
