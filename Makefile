@@ -12,7 +12,7 @@ BUILD    ?= release
 PREFIX   ?= /usr/local
 O        := build/$(BUILD)
 PYTHON   ?= /usr/bin/python3
-PACKAGES := libpcap libarchive
+PACKAGES := libpcap libarchive libevent_core libcap-ng libseccomp
 FOLDERS  := *
 ifeq ($(origin CC),default)
 CC       := gcc
@@ -58,7 +58,7 @@ endif
 CPPFLAGS_ALL := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Isrc -Iinclude -I. -MMD -MP $(if $(PACKAGES),$(shell pkg-config --cflags $(PACKAGES)))
 CFLAGS_ALL   := -std=c11 $(WARNINGS) $(HARDEN) -pthread $(CFLAGS)
 LIBS         := $(if $(PACKAGES),$(shell pkg-config --libs $(PACKAGES)),-lcmocka)
-$(if $(LIBS),,$(error libpcap or libarchive not found; run scripts/install-deps build))
+$(if $(LIBS),,$(error libpcap, libarchive, libevent, libcap-ng or libseccomp not found; run scripts/install-deps build))
 
 SOURCES  := $(wildcard $(FOLDERS:%=src/%/*.c))
 OBJECTS  := $(SOURCES:%.c=$(O)/obj/%.o)

@@ -14,6 +14,9 @@
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define HAS_SANITIZER 1
 #endif
+#ifndef HAS_SANITIZER
+#define HAS_SANITIZER 0
+#endif
 
 void process_open_standard_files(void)
 {
@@ -25,17 +28,18 @@ void process_open_standard_files(void)
         close(fd);
 }
 
+bool process_has_sanitizer(void)
+{
+    return HAS_SANITIZER;
+}
+
 void process_limit_memory(size_t bytes)
 {
-#ifndef HAS_SANITIZER
     struct rlimit limit;
-    if (getrlimit(RLIMIT_DATA, &limit) != 0 || limit.rlim_cur < bytes)
-        return; /* somebody has set a lower one */
+    if (HAS_SANITIZER || getrlimit(RLIMIT_DATA, &limit) != 0 || limit.rlim_cur < bytes)
+        return; /* or somebody has set a lower one */
     limit.rlim_cur = bytes;
     (void)setrlimit(RLIMIT_DATA, &limit);
-#else
-    (void)bytes;
-#endif
 }
 
 bool process_pin_thread(unsigned index)

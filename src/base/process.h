@@ -15,6 +15,9 @@ void process_open_standard_files(void);
  * sanitizer, which maps far more. */
 void process_limit_memory(size_t bytes);
 
+/* Whether this build has a sanitizer, which takes memory and system calls of its own. */
+bool process_has_sanitizer(void);
+
 /* Keeps the calling thread on one CPU, number `index` of those it may use, counted round. False: it stays free. */
 bool process_pin_thread(unsigned index);
 

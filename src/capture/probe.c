@@ -14,9 +14,8 @@
 
 static int open_socket(const char *interface, uint16_t *link_type)
 {
-    struct sockaddr_ll address = {.sll_family = AF_PACKET,
-                                  .sll_protocol = htons(ETH_P_ALL),
-                                  .sll_ifindex = (int)if_nametoindex(interface)};
+    struct sockaddr_ll address = {
+        .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = (int)if_nametoindex(interface)};
     if (address.sll_ifindex == 0 || interface_link_type(interface, link_type) != 0)
         return -1;
     int kind = *link_type == LINK_ETHERNET ? SOCK_RAW : SOCK_DGRAM;

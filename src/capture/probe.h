@@ -10,7 +10,8 @@ enum { PROBE_PACKETS = 500, PROBE_MS = 200, PROBE_BYTES = 512 /* of each packet 
 
 typedef void probe_take(void *context, const struct packet *packet);
 
-/* Gives up to PROBE_PACKETS packets, within PROBE_MS. Returns their number, -1 when there is no right or no interface. */
+/* Gives up to PROBE_PACKETS packets, within PROBE_MS. Returns their number, -1 when there is no right or no interface.
+ */
 int capture_probe(const char *interface, probe_take *take, void *context);
 
 #endif

@@ -196,6 +196,26 @@ static int take_pid_file(void *config, const char *value, struct error *err)
     return parse_path(value, &((struct config *)config)->pid_path, err);
 }
 
+static int take_user(void *config, const char *value, struct error *err)
+{
+    if (!*value)
+        return error_set(err, "expected the name of a user");
+    ((struct config *)config)->user = value;
+    return 0;
+}
+
+static int take_seccomp(void *config, const char *value, struct error *err)
+{
+    static const char *const names[] = {"on", "log", "off"};
+    size_t i;
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(value, names[i]) == 0) {
+            ((struct config *)config)->seccomp = (enum config_seccomp)i;
+            return 0;
+        }
+    return error_set(err, "expected on, log or off");
+}
+
 static int take_port(void *config, const char *value, struct error *err)
 {
     struct config *c = config;
@@ -374,6 +394,10 @@ static const struct option_row rows[] = {
      "live: while packets are lost keep 1 DNS message in 2, in 4,\nup to 1 in MAX"},
     {'p', "no-promiscuous", NULL, take_no_promiscuous, "do not put the interface into promiscuous mode"},
     {'P', "pidfile", "FILE", take_pid_file, "write the process id to this file and keep it locked"},
+    {0, "user", "NAME", take_user,
+     "live: user to become once all is open; default: dnsflow if\nthere is one, else nobody"},
+    {0, "seccomp", "MODE", take_seccomp,
+     "live: on = only the system calls that are needed (the\ndefault), log = others are logged, off"},
     {'d', "dns-port", "PORT", take_port, "UDP source port of DNS responses instead of 53; up to 10"},
     {'J', "jmirror", "PORT", take_jmirror, "unwrap jmirror packets to this UDP port; repeatable"},
     {'X', "pcap-record", "PORT", take_pcap_record, "unwrap pcap records to this UDP port; repeatable"},

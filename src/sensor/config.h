@@ -51,6 +51,8 @@ struct config {
     uint32_t adaptive_max; /* under loss, up to 1 in this many of these; 0 = never */
     bool promiscuous;
     const char *pid_path;
+    const char *user; /* to run as, live; NULL = dnsflow or nobody */
+    enum config_seccomp { CONFIG_SECCOMP_ON, CONFIG_SECCOMP_LOG, CONFIG_SECCOMP_OFF } seccomp;
     size_t ports_count;
     uint16_t ports[CONFIG_PORTS_MAX + 1]; /* that DNS comes from; the last one is that of mDNS, if it is wanted */
     bool mdns, svcb;

@@ -1,319 +1,185 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Live mode: a thread for each worker, with a capture of its own. The main thread handles signals and prints; it takes
- * no part in the packets. */
-#include <net/if.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
+ * Live mode: a thread for each worker, and the main thread, which takes no part in the packets: it looks at signals,
+ * counters and time, and passes on what the helper process has found. */
+#include <event2/event.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/process.h"
-#include "sensor/sensor.h"
+#include "sensor/live_thread.h"
 #include "sensor/silence.h"
 #include "sensor/summary.h"
 
 enum {
-    STATS_US = 10 * SECOND_US,
     TICK_US = SECOND_US / 10,
     SUMMARY_US = 60 * SECOND_US,
-    CALM_US = 10 * SECOND_US, /* without loss until sampling is halved again */
+    RESOLVE_US = 10 * SECOND_US, /* between attempts to find an address */
 };
 
-struct live_thread {
+struct watch {
     struct sensor *sensor;
-    struct worker *worker;
-    struct capture *capture;
-    unsigned index;
-    pthread_t thread;
-    bool has_started;
-    atomic_bool reopen;                    /* SIGHUP came */
-    atomic_bool failed;                    /* the capture broke */
-    counter received, dropped, if_dropped; /* of the kernel, as of the last tick */
-    int64_t next_tick_us, next_stats_us;
-    uint64_t backlog;          /* as of the last tick */
-    uint32_t sampling;         /* of --adaptive-sample, 1 = all */
-    int64_t calm_since_us;     /* no packet has been lost since */
-    struct capture_stats last; /* as of the last tick */
+    struct event_base *base;
+    struct event *helper; /* NULL: it is gone */
+    int64_t next_summary_us, next_resolve_us;
+    uint32_t unknown; /* collectors without an address: a bit each */
+    uint32_t warned;  /* ... of which that has been said */
+    struct silence silence;
+    bool failed;
+    struct live_thread threads[CONFIG_WORKERS_MAX];
 };
-
-/* What AF_PACKET does not serve goes through libpcap, one worker. */
-static int open_by_libpcap(struct sensor *sensor, const char *interface, struct error *err)
-{
-    const struct config *c = sensor->config;
-    struct capture_live_options options = {.interface = interface, .filter = c->filter, .promiscuous = c->promiscuous};
-    if (c->workers > 1) {
-        error_set(err, "%s: expected an interface with Ethernet or IP packets; libpcap takes others, with -M 1",
-                  interface);
-        capture_add_interfaces(err);
-        return -1;
-    }
-    return capture_open_live(&options, &sensor->captures[sensor->workers_wanted], err);
-}
-
-static int open_interface(struct sensor *sensor, unsigned number, struct error *err)
-{
-    const struct config *c = sensor->config;
-    const char *interface = c->interfaces_count > 0 ? c->interfaces[number] : sensor->default_interface;
-    struct capture_ring_options options = {
-        .interface = interface,
-        .expression = c->filter,
-        .filter = {.ports = c->ports,
-                   .ports_count = c->ports_count,
-                   .tcp = c->tcp,
-                   .fragments = c->defrag,
-                   .encapsulations = c->encapsulations,
-                   .tunnel_ports = c->tunnel_ports,
-                   .tunnel_ports_count = c->tunnel_ports_count,
-                   .share = c->share,
-                   .shares = c->shares,
-                   .balance_checksum = c->balance_checksum},
-        .workers = c->workers,
-        .fanout = c->fanout,
-        .ring_bytes = c->ring_bytes,
-        .promiscuous = c->promiscuous,
-        .pin = c->pin,
-        .pin_first = sensor->workers_wanted,
-    };
-    int result = capture_has_rings(interface)
-                     ? capture_open_rings(&options, sensor->captures + sensor->workers_wanted, err)
-                     : CAPTURE_NOT_HERE;
-    if (result == CAPTURE_NOT_HERE)
-        result = open_by_libpcap(sensor, interface, err);
-    if (result != 0)
-        return -1;
-    sensor->workers_wanted += c->workers;
-    log_line("capturing on %s with %u worker%s", interface, c->workers, c->workers > 1 ? "s" : "");
-    return 0;
-}
-
-static int open_dnstap(struct sensor *sensor, const struct capture_dnstap_options *options, struct error *err)
-{
-    if (capture_open_dnstap(options, &sensor->captures[sensor->workers_wanted], err) != 0)
-        return -1;
-    sensor->workers_wanted++;
-    log_line("listening for dnstap on %s%s%s", options->path ? options->path : options->host,
-             options->path ? "" : " port ", options->path ? "" : options->port);
-    return 0;
-}
-
-/* Without any source named, the first interface that can be one. */
-int sensor_open_live(struct sensor *sensor, struct error *err)
-{
-    const struct config *c = sensor->config;
-    size_t i, interfaces = c->interfaces_count || c->dnstaps_count ? c->interfaces_count : 1;
-    if (interfaces > c->interfaces_count &&
-        capture_default_interface(sensor->default_interface, sizeof(sensor->default_interface), err) != 0)
-        return -1;
-    sensor->is_live = true;
-    sensor->workers_wanted = 0;
-    for (i = 0; i < interfaces; i++)
-        if (open_interface(sensor, (unsigned)i, err) != 0)
-            return -1;
-    for (i = 0; i < c->dnstaps_count; i++)
-        if (open_dnstap(sensor, &c->dnstaps[i], err) != 0)
-            return -1;
-    return 0;
-}
-
-/* Packets that the kernel dropped on their way from the network card, before any capture saw them: the second column of
- * softnet_stat, summed over the processors. The first worker counts them for all. */
-static uint64_t backlog_drops(void)
-{
-    FILE *file = fopen("/proc/net/softnet_stat", "re");
-    unsigned dropped;
-    uint64_t sum = 0;
-    while (file && fscanf(file, "%*x %x %*[^\n]", &dropped) == 1)
-        sum += dropped;
-    if (file)
-        fclose(file);
-    return sum;
-}
-
-static void note_backlog(struct live_thread *t)
-{
-    if (t->index > 0)
-        return;
-    uint64_t now = backlog_drops();
-    worker_note(t->worker, DROP_BACKLOG, now - t->backlog);
-    t->backlog = now;
-}
-
-/* --adaptive-sample: twice as sparse at each tick that saw a loss, half as sparse after 10 s without. */
-static void adapt_sampling(struct live_thread *t, const struct capture_stats *kernel, int64_t now)
-{
-    uint32_t max = t->sensor->config->adaptive_max, before = t->sampling;
-    if (max == 0)
-        return;
-    if (kernel->dropped > t->last.dropped) {
-        t->calm_since_us = now;
-        t->sampling = t->sampling > max / 2 ? max : t->sampling * 2;
-    } else if (t->sampling > 1 && now - t->calm_since_us >= CALM_US) {
-        t->calm_since_us = now;
-        t->sampling /= 2;
-    }
-    if (t->sampling == before)
-        return;
-    log_line("worker %u: keeps 1 DNS message in %u, %s", t->index, t->sampling,
-             t->sampling > before ? "as packets are lost" : "as none is lost any more");
-    worker_set_sampling(t->worker, t->sampling, kernel, clock_unix_us());
-}
-
-/* What time alone brings about. Statistics of several workers do not leave together. */
-static void pass_time(struct live_thread *t, int64_t now)
-{
-    struct capture_stats kernel;
-    capture_stats(t->capture, &kernel);
-    atomic_store(&t->received, kernel.received);
-    atomic_store(&t->dropped, kernel.dropped);
-    atomic_store(&t->if_dropped, kernel.if_dropped);
-    t->next_tick_us = now + TICK_US;
-    adapt_sampling(t, &kernel, now);
-    worker_note(t->worker, DROP_SUPERPACKET, kernel.super - t->last.super);
-    note_backlog(t);
-    t->last = kernel;
-    worker_tick(t->worker, clock_unix_us());
-    if (now >= t->next_stats_us) {
-        t->next_stats_us = now + STATS_US - STATS_US / 20 + now % (STATS_US / 10);
-        worker_stats(t->worker, &kernel, clock_unix_us());
-    }
-    if (atomic_exchange(&t->reopen, false))
-        worker_reopen(t->worker);
-}
-
-/* After a stop the ring is drained: what the kernel has handed over by then is still taken, within a second. */
-static bool goes_on(const struct live_thread *t, int count, int64_t *stop_at)
-{
-    if (!atomic_load_explicit(t->sensor->signals->stop, memory_order_relaxed))
-        return true;
-    if (*stop_at == 0) {
-        *stop_at = clock_monotonic_us() + SECOND_US;
-        return true;
-    }
-    return count > 0 && clock_monotonic_us() < *stop_at;
-}
-
-/* What came in under load after the last look is not taken any more: it is lost in the ring. */
-static void leave_rest(struct live_thread *t, struct capture_stats *kernel)
-{
-    if (kernel->lent == 0)
-        return;
-    kernel->dropped = kernel->received - kernel->lent;
-    atomic_store(&t->received, kernel->received);
-    atomic_store(&t->dropped, kernel->dropped);
-}
-
-static void *run(void *context)
-{
-    struct live_thread *t = context;
-    struct packet packets[CAPTURE_BATCH];
-    struct capture_stats kernel;
-    struct error why;
-    int count = 1, i;
-    int64_t stop_at = 0;
-    if (t->sensor->config->pin && !process_pin_thread(t->index))
-        log_line("warning: worker %u could not be kept on a CPU of its own", t->index);
-    t->next_stats_us = clock_monotonic_us() + STATS_US;
-    t->sampling = 1;
-    t->backlog = backlog_drops();
-    while (goes_on(t, count, &stop_at)) {
-        count = capture_borrow(t->capture, packets, CAPTURE_BATCH, &why);
-        if (count == CAPTURE_FAILED)
-            break;
-        for (i = 0; i < count; i++)
-            worker_packet(t->worker, &packets[i]);
-        int64_t now = clock_monotonic_us();
-        if (now >= t->next_tick_us)
-            pass_time(t, now);
-    }
-    if (count == CAPTURE_FAILED) {
-        log_line("error: %s", why.text);
-        atomic_store(&t->failed, true);
-    }
-    pass_time(t, clock_monotonic_us());
-    capture_stats(t->capture, &kernel);
-    leave_rest(t, &kernel);
-    worker_finish(t->worker);
-    worker_stats(t->worker, &kernel, clock_unix_us());
-    return NULL;
-}
-
-/* Signals are for the main thread. */
-static int start_threads(struct sensor *sensor, struct live_thread *threads)
-{
-    sigset_t all, before;
-    unsigned i;
-    int result = 0;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    for (i = 0; i < sensor->workers_count && result == 0; i++) {
-        struct live_thread *t = &threads[i];
-        t->sensor = sensor;
-        t->worker = sensor->workers[i];
-        t->capture = sensor->captures[i];
-        t->index = i;
-        result = pthread_create(&t->thread, NULL, run, t);
-        t->has_started = result == 0;
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (result != 0)
-        log_line("error: cannot start a worker thread: %s; lower --workers", strerror(result));
-    return result == 0 ? 0 : -1;
-}
 
 /* Sums up what the threads have last seen. Returns true when one of them has failed. */
-static bool look_at_threads(struct sensor *sensor, const struct live_thread *threads)
+static bool look_at_threads(struct watch *w)
 {
+    struct capture_stats *kernel = &w->sensor->kernel;
     bool failed = false;
     unsigned i;
-    memset(&sensor->kernel, 0, sizeof(sensor->kernel));
-    for (i = 0; i < sensor->workers_count; i++) {
-        sensor->kernel.received += counter_read(&threads[i].received);
-        sensor->kernel.dropped += counter_read(&threads[i].dropped);
-        sensor->kernel.if_dropped += counter_read(&threads[i].if_dropped);
-        failed |= atomic_load((atomic_bool *)(uintptr_t)&threads[i].failed);
+    memset(kernel, 0, sizeof(*kernel));
+    for (i = 0; i < w->sensor->workers_count; i++) {
+        kernel->received += counter_read(&w->threads[i].received);
+        kernel->dropped += counter_read(&w->threads[i].dropped);
+        kernel->if_dropped += counter_read(&w->threads[i].if_dropped);
+        failed |= atomic_load(&w->threads[i].failed);
     }
     return failed;
 }
 
-static bool watch(struct sensor *sensor, struct live_thread *threads)
+/* ---- the helper ---- */
+
+static void ask_for_addresses(struct watch *w, uint32_t which)
 {
-    struct timespec tick = {.tv_nsec = TICK_US * 1000L};
-    int64_t next_summary = clock_monotonic_us() + SUMMARY_US;
-    struct silence silence;
-    bool failed = false;
     unsigned i;
-    silence_start(&silence, clock_monotonic_us());
-    while (!sensor_check_signals(sensor) && !failed) {
-        (void)nanosleep(&tick, NULL); /* a signal ends it */
-        failed = look_at_threads(sensor, threads);
-        bool reload = atomic_exchange(sensor->signals->reload, false);
-        for (i = 0; i < sensor->workers_count && reload; i++)
-            atomic_store(&threads[i].reopen, true);
-        silence_look(&silence, sensor, clock_monotonic_us());
-        if (clock_monotonic_us() >= next_summary) {
-            next_summary += SUMMARY_US;
-            summary_log(sensor->workers, sensor->workers_count, &sensor->kernel);
+    for (i = 0; i < w->sensor->config->targets_count; i++)
+        if (which >> i & 1)
+            helper_ask(w->sensor->helper, HELPER_RESOLVE, i);
+}
+
+static void take_address(struct watch *w, const struct helper_answer *answer)
+{
+    const char *name = w->sensor->config->targets[answer->collector].text;
+    uint32_t bit = 1u << answer->collector;
+    unsigned i;
+    if (!answer->is_done && (w->unknown & bit) == 0) {
+        log_line("warning: %s; sending to its old address", answer->cause);
+    } else if (!answer->is_done) {
+        if ((w->warned & bit) == 0)
+            log_line("warning: %s; trying again every %d s, datagrams until then are lost", answer->cause,
+                     RESOLVE_US / SECOND_US);
+        w->warned |= bit;
+    } else {
+        if (w->unknown & bit)
+            log_line("collector %s: resolved", name);
+        w->unknown &= ~bit;
+        for (i = 0; i < w->sensor->workers_count; i++)
+            live_thread_set_address(&w->threads[i], answer->collector, &answer->address);
+    }
+}
+
+static void take_answers(evutil_socket_t fd, short what, void *context)
+{
+    struct watch *w = context;
+    struct helper_answer answer;
+    int result;
+    (void)fd, (void)what;
+    while ((result = helper_take(w->sensor->helper, &answer)) > 0) {
+        if (answer.task == HELPER_RESOLVE && answer.collector < w->sensor->config->targets_count)
+            take_address(w, &answer);
+        else if (answer.fd >= 0)
+            live_thread_set_file(&w->threads[0], answer.fd);
+        else
+            log_line("warning: %s; writing on to the old file", answer.cause);
+    }
+    if (result == 0)
+        return;
+    log_line("warning: the helper process is gone; names are not resolved and files not opened any more");
+    event_free(w->helper);
+    w->helper = NULL;
+}
+
+/* ---- time ---- */
+
+static void look_at_time(struct watch *w, int64_t now)
+{
+    if (atomic_exchange(w->sensor->signals->reload, false) && w->helper) {
+        ask_for_addresses(w, UINT32_MAX);
+        if (w->sensor->config->write_path)
+            helper_ask(w->sensor->helper, HELPER_OPEN, 0);
+    }
+    if (w->unknown && w->helper && now >= w->next_resolve_us) {
+        w->next_resolve_us = now + RESOLVE_US;
+        ask_for_addresses(w, w->unknown);
+    }
+    silence_look(&w->silence, w->sensor, now);
+    if (now >= w->next_summary_us) {
+        w->next_summary_us += SUMMARY_US;
+        summary_log(w->sensor->workers, w->sensor->workers_count, &w->sensor->kernel);
+    }
+}
+
+static void tick(evutil_socket_t fd, short what, void *context)
+{
+    struct watch *w = context;
+    (void)fd, (void)what;
+    w->failed |= look_at_threads(w);
+    look_at_time(w, clock_monotonic_us());
+    if (sensor_check_signals(w->sensor) || w->failed)
+        event_base_loopbreak(w->base);
+}
+
+/* Returns -1 when the loop cannot be made, which has been said. */
+static int run_loop(struct watch *w)
+{
+    const struct timeval every = {.tv_usec = TICK_US};
+    int64_t now = clock_monotonic_us();
+    struct event *timer = NULL;
+    w->next_summary_us = now + SUMMARY_US;
+    w->next_resolve_us = now;
+    silence_start(&w->silence, now);
+    w->base = event_base_new();
+    if (w->base) {
+        timer = event_new(w->base, -1, EV_PERSIST, tick, w);
+        w->helper = event_new(w->base, helper_fd(w->sensor->helper), EV_READ | EV_PERSIST, take_answers, w);
+    }
+    int result = timer && w->helper && event_add(timer, &every) == 0 && event_add(w->helper, NULL) == 0 ? 0 : -1;
+    if (result == 0)
+        (void)event_base_dispatch(w->base);
+    else
+        log_line("error: cannot make the event loop");
+    if (timer)
+        event_free(timer);
+    if (w->helper)
+        event_free(w->helper);
+    if (w->base)
+        event_base_free(w->base);
+    return result;
+}
+
+static int start_threads(struct watch *w)
+{
+    unsigned i;
+    for (i = 0; i < w->sensor->workers_count; i++) {
+        int result = live_thread_start(&w->threads[i], w->sensor, i);
+        if (result != 0) {
+            log_line("error: cannot start a worker thread: %s; lower --workers", strerror(result));
+            return -1;
         }
     }
-    return failed;
+    return 0;
 }
 
 int sensor_run_live(struct sensor *sensor)
 {
-    struct live_thread threads[CONFIG_WORKERS_MAX];
+    struct watch w = {.sensor = sensor};
     unsigned i;
-    memset(threads, 0, sizeof(threads));
-    bool failed = start_threads(sensor, threads) != 0;
-    if (!failed)
-        failed = watch(sensor, threads);
+    for (i = 0; i < sensor->config->targets_count; i++)
+        if (sensor->addresses[i].len == 0)
+            w.unknown |= 1u << i;
+    w.failed = start_threads(&w) != 0 || run_loop(&w) != 0;
     atomic_store(sensor->signals->stop, true);
     for (i = 0; i < sensor->workers_count; i++)
-        if (threads[i].has_started)
-            pthread_join(threads[i].thread, NULL);
-    (void)look_at_threads(sensor, threads);
-    return failed ? -1 : 0;
+        live_thread_join(&w.threads[i]);
+    (void)look_at_threads(&w);
+    return w.failed ? -1 : 0;
 }

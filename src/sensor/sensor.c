@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "sensor/sensor.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "sensor/privileges.h"
 #include "sensor/summary.h"
 
 static int find_files(const struct config *config, struct error *err)
@@ -16,9 +18,33 @@ static int find_files(const struct config *config, struct error *err)
     return 0;
 }
 
+/* Names that do not resolve yet are asked for again by the helper. */
+static void resolve_collectors(struct sensor *sensor)
+{
+    struct error why;
+    size_t i;
+    for (i = 0; sensor->is_live && i < sensor->config->targets_count; i++)
+        if (sink_resolve(&sensor->config->targets[i], &sensor->addresses[i], &why) != 0)
+            sensor->addresses[i].len = 0;
+}
+
+/* Everything is open: what is not needed any more is given up. The helper goes first, as it needs other rights. */
+static int give_up_rights(struct sensor *sensor, struct error *err)
+{
+    if (!sensor->is_live)
+        return 0;
+    sensor->softnet_fd = open("/proc/net/softnet_stat", O_RDONLY | O_CLOEXEC);
+    if (helper_start(sensor->config, privileges_drop_all, &sensor->helper, err) != 0)
+        return -1;
+    if (privileges_drop(sensor->config, err) != 0)
+        return -1;
+    return privileges_confine(sensor->config, err);
+}
+
 int sensor_open(struct sensor *sensor, const struct config *config, const struct signals *signals, struct error *err)
 {
     memset(sensor, 0, sizeof(*sensor));
+    sensor->softnet_fd = -1;
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     sensor->workers_wanted = config->workers;
     sensor->config = config;
@@ -29,11 +55,12 @@ int sensor_open(struct sensor *sensor, const struct config *config, const struct
         log_line("warning: %u workers on %ld CPUs", sensor->workers_wanted, cpus);
     if (config->dump_bad_path && bad_file_open(config->dump_bad_path, &sensor->bad, err) != 0)
         return -1;
+    resolve_collectors(sensor);
     for (; sensor->workers_count < sensor->workers_wanted; sensor->workers_count++)
-        if (worker_create(config, sensor->workers_count, sensor->bad, signals->stop,
-                          &sensor->workers[sensor->workers_count], err) != 0)
+        if (worker_create(config, sensor->workers_count, sensor->is_live ? sensor->addresses : NULL, sensor->bad,
+                          signals->stop, &sensor->workers[sensor->workers_count], err) != 0)
             return -1;
-    return 0;
+    return give_up_rights(sensor, err);
 }
 
 static const struct capture_stats *kernel_stats(const struct sensor *sensor)
@@ -67,6 +94,10 @@ int sensor_close(struct sensor *sensor)
     sensor->workers_count = 0;
     for (i = 0; i < CONFIG_WORKERS_MAX; i++)
         capture_close(sensor->captures[i]);
+    helper_stop(sensor->helper);
+    sensor->helper = NULL;
+    if (sensor->softnet_fd >= 0)
+        close(sensor->softnet_fd);
     int result = bad_file_close(sensor->bad);
     sensor->bad = NULL;
     return result;

@@ -10,6 +10,7 @@
 #include "capture/capture.h"
 #include "sensor/bad_file.h"
 #include "sensor/config.h"
+#include "sensor/helper.h"
 #include "sensor/worker.h"
 
 /* What signal handlers leave behind. */
@@ -26,9 +27,12 @@ struct sensor {
     unsigned workers_wanted, workers_count;
     struct worker *workers[CONFIG_WORKERS_MAX];
     bool is_live;
-    char default_interface[IF_NAMESIZE];          /* the one that was chosen for want of -i */
-    struct capture *captures[CONFIG_WORKERS_MAX]; /* live: one for each worker */
-    struct capture_stats kernel;                  /* live: sum over the captures, as of the last look */
+    char default_interface[IF_NAMESIZE];                /* the one that was chosen for want of -i */
+    struct capture *captures[CONFIG_WORKERS_MAX];       /* live: one for each worker */
+    struct sink_address addresses[SINK_COLLECTORS_MAX]; /* live: of the collectors, as of the start */
+    struct helper *helper;                              /* live */
+    int softnet_fd;                                     /* live: /proc/net/softnet_stat */
+    struct capture_stats kernel;                        /* live: sum over the captures, as of the last look */
 };
 
 /* Opens the live capture or looks for the files, then opens the outputs and makes the workers: what cannot start does

@@ -72,8 +72,8 @@ static void look_at(const struct sensor *sensor, const char *interface, int seco
     look.options.tunnels = look.tunnels;
     int count = capture_probe(interface, take, &look);
     if (count > 0 && why_describe(look.counts, look.link_type, text, sizeof(text)) != DROP_NONE)
-        log_line("nothing to send for %d s: no DNS response passes the filter on %s; of %d packets looked at, %s", seconds,
-                 interface, count, text);
+        log_line("nothing to send for %d s: no DNS response passes the filter on %s; of %d packets looked at, %s",
+                 seconds, interface, count, text);
 }
 
 static void say_why(const struct silence *s, const struct sensor *sensor, const struct totals *now, int seconds)
@@ -104,7 +104,8 @@ void silence_look(struct silence *silence, const struct sensor *sensor, int64_t 
         silence->pause_us = LATER_US;
     } else if (now_us - silence->since_us >= silence->pause_us) {
         say_why(silence, sensor, &now, (int)((now_us - silence->since_us) / SECOND_US));
-        silence->pause_us = silence->pause_us < PAUSE_MAX_US / 2 ? 2 * silence->pause_us : silence->pause_us + PAUSE_MAX_US;
+        silence->pause_us =
+            silence->pause_us < PAUSE_MAX_US / 2 ? 2 * silence->pause_us : silence->pause_us + PAUSE_MAX_US;
     }
 }
 

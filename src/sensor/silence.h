@@ -11,7 +11,7 @@ struct sensor;
 
 struct silence {
     int64_t since_us, pause_us; /* monotonic; the next line is due after a pause, each one twice as long */
-    struct totals last; /* when there was a record last */
+    struct totals last;         /* when there was a record last */
 };
 
 void silence_start(struct silence *silence, int64_t now_us);

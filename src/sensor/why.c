@@ -40,7 +40,8 @@ static const struct {
     {DROP_OVERSIZE, false, "are responses whose names fill a datagram"},
     {DROP_DNSTAP_OTHER, false, "are dnstap of other kinds: let the server send CLIENT_RESPONSE"},
     {DROP_DNSTAP_MALFORMED, false, "are no dnstap messages that make sense"},
-    {DROP_ENCRYPTED_PORT, true, "are of port 853 or 443: encrypted DNS cannot be read here, let the resolver send dnstap"},
+    {DROP_ENCRYPTED_PORT, true,
+     "are of port 853 or 443: encrypted DNS cannot be read here, let the resolver send dnstap"},
     {DROP_OTHER_PORT, true, "are UDP, but none is from a DNS port: name the port with -d"},
     {DROP_TCP, true, "are TCP, which is not looked into, or not from a DNS port: try --tcp, name the port with -d"},
     {DROP_NOT_IP, true, "are neither IPv4 nor IPv6"},
@@ -65,7 +66,8 @@ static void write_number(uint64_t n, char *out, size_t size)
 /* "1 packet is ..." or "2 packets are ..." */
 static void write_sentence(uint64_t n, const char *rest, char *text, size_t size)
 {
-    static const char *const verbs[][2] = {{"are ", "is "}, {"have ", "has "}, {"belong ", "belongs "}, {"were ", "was "}};
+    static const char *const verbs[][2] = {
+        {"are ", "is "}, {"have ", "has "}, {"belong ", "belongs "}, {"were ", "was "}};
     char number[48];
     const char *verb = "";
     size_t i;
@@ -99,7 +101,8 @@ enum drop_reason why_describe(const uint64_t counts[DROP_REASON_COUNT], uint16_t
     if (best < 0)
         best = most_frequent(counts, true);
     if (unsupported > 0 && (best < 0 || sentences[best].is_common || unsupported > counts[sentences[best].reason])) {
-        snprintf(rest, sizeof(rest), "are %s (link type %u), which is not decoded", net_link_name(link_type), link_type);
+        snprintf(rest, sizeof(rest), "are %s (link type %u), which is not decoded", net_link_name(link_type),
+                 link_type);
         write_sentence(unsupported, rest, text, size);
         return DROP_LINK_UNSUPPORTED;
     }

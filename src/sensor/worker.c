@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "flow/encoder.h"
@@ -163,13 +164,13 @@ static void emit(void *context, const uint8_t *datagram, size_t len, int64_t tim
         sink_write(w->sinks[i], datagram, len, time_us);
 }
 
-static int open_sinks(struct worker *w, struct error *err)
+static int open_sinks(struct worker *w, const struct sink_address *addresses, struct error *err)
 {
     const struct config *c = w->config;
     bool is_file_mode = c->files_count > 0;
     if (c->targets_count > 0) {
-        if (sink_open_udp(c->targets, c->targets_count, is_file_mode, &w->counters, &w->sinks[w->sinks_count], err) !=
-            0)
+        if (sink_open_udp(c->targets, c->targets_count, addresses, is_file_mode, &w->counters,
+                          &w->sinks[w->sinks_count], err) != 0)
             return -1;
         w->sinks_count++;
     }
@@ -199,8 +200,8 @@ static int create_encoder(struct worker *w, unsigned index, struct error *err)
     return w->encoder ? 0 : error_set(err, "out of memory");
 }
 
-int worker_create(const struct config *config, unsigned index, struct bad_file *bad, const atomic_bool *stop,
-                  struct worker **out, struct error *err)
+int worker_create(const struct config *config, unsigned index, const struct sink_address *addresses,
+                  struct bad_file *bad, const atomic_bool *stop, struct worker **out, struct error *err)
 {
     struct worker *w = calloc(1, sizeof(*w));
     if (!w)
@@ -215,7 +216,7 @@ int worker_create(const struct config *config, unsigned index, struct bad_file *
         w->random ^= (uint64_t)clock_monotonic_us();
     w->random |= 1;
     if (input_create(config, &w->counters, take_message, w, &w->input, err) != 0 ||
-        create_encoder(w, index, err) != 0 || open_sinks(w, err) != 0) {
+        create_encoder(w, index, err) != 0 || open_sinks(w, addresses, err) != 0) {
         worker_destroy(w);
         return -1;
     }
@@ -297,6 +298,11 @@ void worker_set_sampling(struct worker *worker, uint32_t rate, const struct capt
     worker_stats(worker, kernel, now_us);
 }
 
+uint32_t worker_sample_rate(const struct worker *worker)
+{
+    return worker->sample;
+}
+
 void worker_note(struct worker *worker, enum drop_reason reason, uint64_t n)
 {
     counter_add(&worker->counters.drops[reason], n);
@@ -318,6 +324,23 @@ void worker_reopen(struct worker *worker)
     size_t i;
     for (i = 0; i < worker->sinks_count; i++)
         sink_reopen(worker->sinks[i]);
+}
+
+/* The sinks are those that open_sinks() has made: each takes what is for it. */
+void worker_set_address(struct worker *worker, unsigned collector, const struct sink_address *address)
+{
+    size_t i;
+    for (i = 0; i < worker->sinks_count; i++)
+        sink_set_address(worker->sinks[i], collector, address);
+    worker->is_stale = true;
+}
+
+void worker_set_file(struct worker *worker, int fd)
+{
+    if (worker->config->write_path)
+        sink_set_file(worker->sinks[worker->sinks_count - 1], fd);
+    else
+        close(fd);
 }
 
 const struct counters *worker_counters(const struct worker *worker)

@@ -15,9 +15,10 @@
 
 struct worker;
 
-/* `stop` ends waits for --rate early. `bad` may be NULL. */
-int worker_create(const struct config *config, unsigned index, struct bad_file *bad, const atomic_bool *stop,
-                  struct worker **out, struct error *err);
+/* `stop` ends waits for --rate early. `bad` may be NULL. `addresses` are those of the collectors, NULL: the worker asks
+ * for them itself. */
+int worker_create(const struct config *config, unsigned index, const struct sink_address *addresses,
+                  struct bad_file *bad, const atomic_bool *stop, struct worker **out, struct error *err);
 
 /* Takes the frame all the way. Datagrams older than a second, by capture time, leave first. */
 void worker_packet(struct worker *worker, const struct packet *packet);
@@ -31,6 +32,9 @@ void worker_stats(struct worker *worker, const struct capture_stats *kernel, int
 /* Keeps 1 message in `rate` from now on, on top of --sample; a statistics datagram says so. */
 void worker_set_sampling(struct worker *worker, uint32_t rate, const struct capture_stats *kernel, int64_t now_us);
 
+/* 1 message in this many is kept, 0 = all. */
+uint32_t worker_sample_rate(const struct worker *worker);
+
 /* Counts `n` things that a LEDGER_NOTE reason stands for. From the worker's own thread. */
 void worker_note(struct worker *worker, enum drop_reason reason, uint64_t n);
 
@@ -39,6 +43,11 @@ void worker_finish(struct worker *worker);
 
 /* Opens the outputs anew. From the worker's own thread. */
 void worker_reopen(struct worker *worker);
+
+/* Takes over what has been found or opened for its outputs; see sink_set_address() and sink_set_file(). From the
+ * worker's own thread. */
+void worker_set_address(struct worker *worker, unsigned collector, const struct sink_address *address);
+void worker_set_file(struct worker *worker, int fd);
 
 const struct counters *worker_counters(const struct worker *worker);
 

@@ -168,40 +168,52 @@ static void write_file(void *self, const uint8_t *datagram, size_t len, int64_t 
     sink->held++;
 }
 
+/* Not emptied yet: it may be the file that is open already. */
 static int open_path(const char *path, struct error *err)
 {
-    int fd = strcmp(path, "-") == 0 ? STDOUT_FILENO : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0)
-        return error_set(err, "%s: %s", path, strerror(errno));
-    return fd;
+    int fd = strcmp(path, "-") == 0 ? STDOUT_FILENO : open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    return fd >= 0 ? fd : error_errno(err, "%s", path);
 }
 
-static bool is_still_at(const struct pcap_file_sink *sink)
+/* Returns 0 or an errno. */
+static int empty(int fd)
 {
-    struct stat named, open_now;
-    return stat(sink->path, &named) == 0 && fstat(sink->fd, &open_now) == 0 && named.st_dev == open_now.st_dev &&
-           named.st_ino == open_now.st_ino;
+    struct stat file;
+    if (fstat(fd, &file) != 0)
+        return errno;
+    return S_ISREG(file.st_mode) && ftruncate(fd, 0) != 0 ? errno : 0;
 }
 
-/* After a rotation the name leads to a new file; on failure, or if nobody has moved it, the old one stays. */
-static void reopen_file(void *self)
+static bool is_same_file(int a, int b)
+{
+    struct stat one, other;
+    return fstat(a, &one) == 0 && fstat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+/* After a rotation the name leads to a new file; if nobody has moved it, the old one stays. */
+static void set_file(void *self, int fd)
 {
     struct pcap_file_sink *sink = self;
-    struct error why;
-    int fd;
-    if (sink->fd == STDOUT_FILENO)
-        return;
     flush_file(sink);
-    if (is_still_at(sink))
-        return;
-    if ((fd = open_path(sink->path, &why)) < 0) {
-        log_line("warning: %s; writing on to the old file", why.text);
+    if (sink->fd == STDOUT_FILENO || is_same_file(fd, sink->fd)) {
+        close(fd);
         return;
     }
     close(sink->fd);
     sink->fd = fd;
-    sink->cause = 0;
+    sink->cause = empty(fd);
     write_file_header(&sink->out);
+}
+
+static void reopen_file(void *self)
+{
+    struct pcap_file_sink *sink = self;
+    struct error why;
+    int fd = sink->fd == STDOUT_FILENO ? -1 : open_path(sink->path, &why);
+    if (fd >= 0)
+        set_file(self, fd);
+    else if (sink->fd != STDOUT_FILENO)
+        log_line("warning: %s; writing on to the old file", why.text);
 }
 
 static size_t limit_file(const void *self)
@@ -235,6 +247,7 @@ int sink_open_pcap_file(const char *path, struct counters *counters, struct sink
     static const struct sink_ops ops = {.write = write_file,
                                         .flush = flush_file,
                                         .reopen = reopen_file,
+                                        .set_file = set_file,
                                         .limit = limit_file,
                                         .report = report_file,
                                         .close = close_file};
@@ -250,6 +263,8 @@ int sink_open_pcap_file(const char *path, struct counters *counters, struct sink
         close_file(sink);
         return -1;
     }
+    if (sink->fd != STDOUT_FILENO)
+        sink->cause = empty(sink->fd);
     write_file_header(&sink->out);
     return sink_create(&ops, sink, out, err);
 }

@@ -2,6 +2,7 @@
 #include "sink/sink.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 struct sink {
     const struct sink_ops *ops;
@@ -34,6 +35,20 @@ void sink_flush(struct sink *sink)
 void sink_reopen(struct sink *sink)
 {
     sink->ops->reopen(sink->self);
+}
+
+void sink_set_address(struct sink *sink, unsigned index, const struct sink_address *address)
+{
+    if (sink->ops->set_address)
+        sink->ops->set_address(sink->self, index, address);
+}
+
+void sink_set_file(struct sink *sink, int fd)
+{
+    if (sink->ops->set_file)
+        sink->ops->set_file(sink->self, fd);
+    else
+        close(fd);
 }
 
 size_t sink_limit(const struct sink *sink)

@@ -4,7 +4,6 @@
  * that its source port lasts as long as the sink: readers know a stream of sequence numbers by it. */
 #include <errno.h>
 #include <inttypes.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +37,7 @@ struct collector {
 struct udp_sink {
     struct counters *counters;
     bool blocking;
+    bool resolves; /* names by itself */
     size_t limit;
     size_t collectors_count;
     struct collector collectors[SINK_COLLECTORS_MAX];
@@ -46,38 +46,6 @@ struct udp_sink {
     struct iovec slices[GATHER];
     uint8_t datagrams[GATHER][DNSFLOW_LIMIT_IP4];
 };
-
-int sink_parse_target(const char *text, struct sink_target *out, struct error *err)
-{
-    const char *host = text, *colon = strrchr(text, ':'), *host_end = text + strlen(text);
-    char default_port[6];
-    const char *port = default_port;
-    snprintf(default_port, sizeof(default_port), "%d", DNSFLOW_PORT);
-    if (text[0] == '[') {
-        host = text + 1;
-        host_end = strchr(text, ']');
-        if (!host_end || (host_end[1] != '\0' && host_end[1] != ':'))
-            return error_set(err, "expected HOST, HOST:PORT, [IPv6] or [IPv6]:PORT");
-        if (host_end[1] == ':')
-            port = host_end + 2;
-    } else if (colon && strchr(text, ':') == colon) {
-        host_end = colon;
-        port = colon + 1;
-    }
-    char *port_end;
-    unsigned long number = strtoul(port, &port_end, 10);
-    if (*port < '0' || *port > '9' || *port_end || number < 1 || number > 65535)
-        return error_set(err, "expected a port from 1 to 65535 behind the colon");
-    size_t host_len = (size_t)(host_end - host);
-    if (host_len == 0 || host_len >= sizeof(out->host))
-        return error_set(err, "expected HOST, HOST:PORT, [IPv6] or [IPv6]:PORT");
-    memcpy(out->host, host, host_len);
-    out->host[host_len] = '\0';
-    snprintf(out->port, sizeof(out->port), "%lu", number);
-    bool is_ip6 = strchr(out->host, ':') != NULL;
-    snprintf(out->text, sizeof(out->text), "%s%s%s:%s", is_ip6 ? "[" : "", out->host, is_ip6 ? "]" : "", out->port);
-    return 0;
-}
 
 /* The kernel must not fragment: a datagram over the path's MTU comes back as EMSGSIZE instead. */
 static int make_socket(int family)
@@ -112,36 +80,36 @@ static void learn_limit(struct udp_sink *sink, const struct collector *c)
         sink->limit = limit;
 }
 
-/* Resolves the collector's name and connects to its first address, on the same socket as before if the family is
- * still the same. Returns 0, or -1 with the cause. */
-static int connect_collector(struct udp_sink *sink, struct collector *c, struct error *err)
+/* Sends to the address, on the same socket as before if the family is still the same. */
+static int connect_collector(struct udp_sink *sink, struct collector *c, const struct sink_address *to,
+                             struct error *err)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICSERV}, *found = NULL;
-    int result = getaddrinfo(c->target.host, c->target.port, &hints, &found);
-    if (result != 0)
-        return error_set(err, "collector %s: %s", c->target.text,
-                         result == EAI_SYSTEM ? strerror(errno) : gai_strerror(result));
-    int fd = c->fd >= 0 && c->family == found->ai_family ? c->fd : make_socket(found->ai_family);
-    if (fd < 0 || connect(fd, found->ai_addr, found->ai_addrlen) != 0) {
-        error_set(err, "collector %s: %s", c->target.text, strerror(errno));
+    int family = to->address.ss_family;
+    int fd = c->fd >= 0 && c->family == family ? c->fd : make_socket(family);
+    if (fd < 0 || connect(fd, (const struct sockaddr *)&to->address, to->len) != 0) {
+        error_errno(err, "collector %s", c->target.text);
         if (fd >= 0 && fd != c->fd)
             close(fd);
-        freeaddrinfo(found);
         return -1;
     }
     if (c->fd >= 0 && c->fd != fd)
         close(c->fd);
     c->fd = fd;
-    c->family = found->ai_family;
-    freeaddrinfo(found);
+    c->family = family;
     learn_limit(sink, c);
     return 0;
 }
 
-static void try_connect(struct udp_sink *sink, struct collector *c, bool is_first)
+static int resolve_collector(struct udp_sink *sink, struct collector *c, struct error *err)
+{
+    struct sink_address found;
+    return sink_resolve(&c->target, &found, err) == 0 ? connect_collector(sink, c, &found, err) : -1;
+}
+
+static void try_resolve(struct udp_sink *sink, struct collector *c, bool is_first)
 {
     struct error why;
-    if (connect_collector(sink, c, &why) == 0) {
+    if (resolve_collector(sink, c, &why) == 0) {
         if (!is_first)
             log_line("collector %s: resolved", c->target.text);
         return;
@@ -195,8 +163,8 @@ static void send_gathered(struct udp_sink *sink, struct collector *c)
     unsigned at = 0;
     bool was_retried = false, was_short = false;
 
-    if (c->fd < 0 && clock_monotonic_us() >= c->retry_at_us)
-        try_connect(sink, c, false);
+    if (c->fd < 0 && sink->resolves && clock_monotonic_us() >= c->retry_at_us)
+        try_resolve(sink, c, false);
     if (c->fd < 0) {
         lose(sink, c, &c->lost_unresolved, sink->gathered);
         return;
@@ -245,12 +213,21 @@ static void reopen_udp(void *self)
     struct udp_sink *sink = self;
     size_t i;
     flush_udp(sink);
-    for (i = 0; i < sink->collectors_count; i++) {
+    for (i = 0; i < sink->collectors_count && sink->resolves; i++) {
         struct error why;
-        if (connect_collector(sink, &sink->collectors[i], &why) != 0)
+        if (resolve_collector(sink, &sink->collectors[i], &why) != 0)
             log_line("warning: %s; %s", why.text,
                      sink->collectors[i].fd >= 0 ? "sending to its old address" : "trying again");
     }
+}
+
+static void set_address(void *self, unsigned index, const struct sink_address *address)
+{
+    struct udp_sink *sink = self;
+    struct error why;
+    flush_udp(sink);
+    if (index < sink->collectors_count && connect_collector(sink, &sink->collectors[index], address, &why) != 0)
+        log_line("warning: %s", why.text);
 }
 
 static size_t limit_udp(const void *self)
@@ -309,12 +286,13 @@ static void close_udp(void *self)
     free(sink);
 }
 
-int sink_open_udp(const struct sink_target *targets, size_t count, bool blocking, struct counters *counters,
-                  struct sink **out, struct error *err)
+int sink_open_udp(const struct sink_target *targets, size_t count, const struct sink_address *addresses, bool blocking,
+                  struct counters *counters, struct sink **out, struct error *err)
 {
     static const struct sink_ops ops = {.write = write_udp,
                                         .flush = flush_udp,
                                         .reopen = reopen_udp,
+                                        .set_address = set_address,
                                         .limit = limit_udp,
                                         .report = report_udp,
                                         .close = close_udp};
@@ -324,6 +302,7 @@ int sink_open_udp(const struct sink_target *targets, size_t count, bool blocking
         return error_errno(err, "cannot open the collectors");
     sink->counters = counters;
     sink->blocking = blocking;
+    sink->resolves = !addresses;
     sink->limit = DNSFLOW_LIMIT_IP4;
     for (i = 0; i < GATHER; i++) {
         sink->slices[i].iov_base = sink->datagrams[i];
@@ -334,7 +313,10 @@ int sink_open_udp(const struct sink_target *targets, size_t count, bool blocking
         struct collector *c = &sink->collectors[sink->collectors_count];
         c->fd = -1;
         c->target = targets[sink->collectors_count];
-        try_connect(sink, c, true);
+        if (sink->resolves)
+            try_resolve(sink, c, true);
+        else if (addresses[sink->collectors_count].len > 0)
+            (void)connect_collector(sink, c, &addresses[sink->collectors_count], err);
     }
     return sink_create(&ops, sink, out, err);
 }

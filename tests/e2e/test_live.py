@@ -303,7 +303,7 @@ def test_final_statistics(net):
 
 def test_signals(net, tmp_path):
     out = tmp_path / "out"
-    sensor = net.sensor("-w", out)
+    sensor = net.sensor("-w", out, "--user", "root")  # who may make a file here
     send = net.wire()
     send(frames_of(10, mark="before"))
     wait_records(sensor, 10)

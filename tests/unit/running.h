@@ -36,7 +36,7 @@ static inline void run_start(struct run *r, unsigned index)
 {
     struct error err;
     config_complete(&r->config);
-    if (worker_create(&r->config, index, NULL, &r->stop, &r->worker, &err) != 0)
+    if (worker_create(&r->config, index, NULL, NULL, &r->stop, &r->worker, &err) != 0)
         fail_msg("%s", err.text);
 }
 

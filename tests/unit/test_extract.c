@@ -21,7 +21,8 @@ static enum drop_reason extract_cut(const struct flow *f, size_t len, bool compl
                               .dst = f->client,
                               .src_port = f->resolver_port,
                               .dst_port = f->client_port};
-    enum drop_reason why = extract_message(scratch, &udp, 1700000000123456, is_mdns, encoder, &counters);
+    enum drop_reason why =
+        extract_message(scratch, &udp, 1700000000123456, is_mdns ? EXTRACT_MDNS : EXTRACT_PLAIN, encoder, &counters);
     free(msg);
     return why;
 }

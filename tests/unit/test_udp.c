@@ -113,7 +113,7 @@ static struct sink *open_sink(const struct sink_target *list, size_t count, bool
 {
     struct sink *sink;
     memset(&counters, 0, sizeof(counters));
-    assert_int_equal(sink_open_udp(list, count, blocking, &counters, &sink, &err), 0);
+    assert_int_equal(sink_open_udp(list, count, NULL, blocking, &counters, &sink, &err), 0);
     return sink;
 }
 

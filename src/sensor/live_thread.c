@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "sensor/live_thread.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/process.h"
+
+enum {
+    STATS_US = 10 * SECOND_US,
+    TICK_US = SECOND_US / 10,
+    CALM_US = 10 * SECOND_US, /* without loss until sampling is halved again */
+};
+
+/* Packets that the kernel dropped on their way from the network card, before any capture saw them: the second column of
+ * softnet_stat, summed over the processors. The first worker counts them for all. */
+static uint64_t backlog_drops(int fd)
+{
+    char text[16384]; /* 110 bytes for each processor */
+    ssize_t len = fd >= 0 ? pread(fd, text, sizeof(text) - 1, 0) : 0;
+    const char *line = text;
+    unsigned dropped;
+    uint64_t sum = 0;
+    text[len > 0 ? len : 0] = '\0';
+    for (; line && sscanf(line, "%*x %x", &dropped) == 1; line = *line ? line + 1 : NULL) {
+        sum += dropped;
+        line += strcspn(line, "\n");
+    }
+    return sum;
+}
+
+static void note_backlog(struct live_thread *t)
+{
+    if (t->index > 0)
+        return;
+    uint64_t now = backlog_drops(t->sensor->softnet_fd);
+    worker_note(t->worker, DROP_BACKLOG, now - t->backlog);
+    t->backlog = now;
+}
+
+/* --adaptive-sample: twice as sparse at each tick that saw a loss, half as sparse after 10 s without. */
+static void adapt_sampling(struct live_thread *t, const struct capture_stats *kernel, int64_t now)
+{
+    uint32_t max = t->sensor->config->adaptive_max, before = t->sampling;
+    if (max == 0)
+        return;
+    if (kernel->dropped > t->last.dropped) {
+        t->calm_since_us = now;
+        t->sampling = t->sampling > max / 2 ? max : t->sampling * 2;
+    } else if (t->sampling > 1 && now - t->calm_since_us >= CALM_US) {
+        t->calm_since_us = now;
+        t->sampling /= 2;
+    }
+    if (t->sampling == before)
+        return;
+    log_line("worker %u: keeps 1 DNS message in %u, %s", t->index, t->sampling,
+             t->sampling > before ? "as packets are lost" : "as none is lost any more");
+    worker_set_sampling(t->worker, t->sampling, kernel, clock_unix_us());
+    counter_set(&t->sample_rate, worker_sample_rate(t->worker));
+}
+
+static void follow_orders(struct live_thread *t)
+{
+    struct orders *o = &t->orders;
+    unsigned i;
+    pthread_mutex_lock(&o->lock);
+    for (i = 0; i < SINK_COLLECTORS_MAX; i++)
+        if (o->addresses >> i & 1)
+            worker_set_address(t->worker, i, &o->address[i]);
+    if (o->file >= 0)
+        worker_set_file(t->worker, o->file);
+    o->addresses = 0;
+    o->file = -1;
+    atomic_store(&o->waiting, false);
+    pthread_mutex_unlock(&o->lock);
+}
+
+/* What time alone brings about. Statistics of several workers do not leave together. */
+static void pass_time(struct live_thread *t, int64_t now)
+{
+    struct capture_stats kernel;
+    capture_stats(t->capture, &kernel);
+    atomic_store(&t->received, kernel.received);
+    atomic_store(&t->dropped, kernel.dropped);
+    atomic_store(&t->if_dropped, kernel.if_dropped);
+    t->next_tick_us = now + TICK_US;
+    adapt_sampling(t, &kernel, now);
+    worker_note(t->worker, DROP_SUPERPACKET, kernel.super - t->last.super);
+    note_backlog(t);
+    t->last = kernel;
+    worker_tick(t->worker, clock_unix_us());
+    if (now >= t->next_stats_us) {
+        t->next_stats_us = now + STATS_US - STATS_US / 20 + now % (STATS_US / 10);
+        worker_stats(t->worker, &kernel, clock_unix_us());
+    }
+    if (atomic_load_explicit(&t->orders.waiting, memory_order_acquire))
+        follow_orders(t);
+}
+
+/* After a stop the ring is drained: what the kernel has handed over by then is still taken, within a second. */
+static bool goes_on(const struct live_thread *t, int count, int64_t *stop_at)
+{
+    if (!atomic_load_explicit(t->sensor->signals->stop, memory_order_relaxed))
+        return true;
+    if (*stop_at == 0) {
+        *stop_at = clock_monotonic_us() + SECOND_US;
+        return true;
+    }
+    return count > 0 && clock_monotonic_us() < *stop_at;
+}
+
+/* What came in under load after the last look is not taken any more: it is lost in the ring. */
+static void leave_rest(struct live_thread *t, struct capture_stats *kernel)
+{
+    if (kernel->lent == 0)
+        return;
+    kernel->dropped = kernel->received - kernel->lent;
+    atomic_store(&t->received, kernel->received);
+    atomic_store(&t->dropped, kernel->dropped);
+}
+
+static void *run(void *context)
+{
+    struct live_thread *t = context;
+    struct packet packets[CAPTURE_BATCH];
+    struct capture_stats kernel;
+    struct error why;
+    int count = 1, i;
+    int64_t stop_at = 0;
+    if (t->sensor->config->pin && !process_pin_thread(t->index))
+        log_line("warning: worker %u could not be kept on a CPU of its own", t->index);
+    t->next_stats_us = clock_monotonic_us() + STATS_US;
+    t->sampling = 1;
+    t->backlog = backlog_drops(t->sensor->softnet_fd);
+    while (goes_on(t, count, &stop_at)) {
+        count = capture_borrow(t->capture, packets, CAPTURE_BATCH, &why);
+        if (count == CAPTURE_FAILED)
+            break;
+        counter_add(&t->heartbeat, 1);
+        for (i = 0; i < count; i++)
+            worker_packet(t->worker, &packets[i]);
+        int64_t now = clock_monotonic_us();
+        if (now >= t->next_tick_us)
+            pass_time(t, now);
+    }
+    if (count == CAPTURE_FAILED) {
+        log_line("error: %s", why.text);
+        atomic_store(&t->failed, true);
+    }
+    pass_time(t, clock_monotonic_us());
+    capture_stats(t->capture, &kernel);
+    leave_rest(t, &kernel);
+    worker_finish(t->worker);
+    worker_stats(t->worker, &kernel, clock_unix_us());
+    return NULL;
+}
+
+int live_thread_start(struct live_thread *thread, struct sensor *sensor, unsigned index)
+{
+    sigset_t all, before;
+    memset(thread, 0, sizeof(*thread));
+    thread->sensor = sensor;
+    thread->worker = sensor->workers[index];
+    thread->capture = sensor->captures[index];
+    thread->index = index;
+    thread->orders.file = -1;
+    pthread_mutex_init(&thread->orders.lock, NULL);
+    counter_set(&thread->sample_rate, worker_sample_rate(thread->worker));
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int result = pthread_create(&thread->thread, NULL, run, thread);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    thread->has_started = result == 0;
+    return result;
+}
+
+void live_thread_join(struct live_thread *thread)
+{
+    if (!thread->has_started)
+        return;
+    pthread_join(thread->thread, NULL);
+    if (thread->orders.file >= 0)
+        close(thread->orders.file);
+    pthread_mutex_destroy(&thread->orders.lock);
+}
+
+void live_thread_set_address(struct live_thread *thread, unsigned collector, const struct sink_address *address)
+{
+    struct orders *o = &thread->orders;
+    pthread_mutex_lock(&o->lock);
+    o->address[collector] = *address;
+    o->addresses |= 1u << collector;
+    atomic_store_explicit(&o->waiting, true, memory_order_release);
+    pthread_mutex_unlock(&o->lock);
+}
+
+void live_thread_set_file(struct live_thread *thread, int fd)
+{
+    struct orders *o = &thread->orders;
+    pthread_mutex_lock(&o->lock);
+    if (o->file >= 0)
+        close(o->file);
+    o->file = fd;
+    atomic_store_explicit(&o->waiting, true, memory_order_release);
+    pthread_mutex_unlock(&o->lock);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * One worker of a live sensor: a thread with a capture of its own. The main thread reads its counters, and leaves it
+ * orders, which it looks at ten times a second. */
+#ifndef DNSFLOW_SENSOR_LIVE_THREAD_H
+#define DNSFLOW_SENSOR_LIVE_THREAD_H
+
+#include <pthread.h>
+
+#include "sensor/sensor.h"
+
+/* What the main thread has found or opened for the worker's outputs. */
+struct orders {
+    pthread_mutex_t lock; /* over everything below but `waiting` */
+    atomic_bool waiting;  /* there are some */
+    uint32_t addresses;   /* a bit for each collector that has a new address */
+    struct sink_address address[SINK_COLLECTORS_MAX];
+    int file; /* descriptor, -1 = none */
+};
+
+struct live_thread {
+    struct sensor *sensor;
+    struct worker *worker;
+    struct capture *capture;
+    unsigned index;
+    pthread_t thread;
+    bool has_started;
+    atomic_bool failed;                    /* the capture broke */
+    counter heartbeat;                     /* moves as long as the thread does its rounds */
+    counter received, dropped, if_dropped; /* of the kernel, as of the last tick */
+    counter sample_rate;                   /* 1 message in this many is kept */
+    struct orders orders;
+    int64_t next_tick_us, next_stats_us;
+    uint64_t backlog;          /* as of the last tick */
+    uint32_t sampling;         /* of --adaptive-sample, 1 = all */
+    int64_t calm_since_us;     /* no packet has been lost since */
+    struct capture_stats last; /* as of the last tick */
+};
+
+/* Returns 0 or an errno. Signals are blocked in it. */
+int live_thread_start(struct live_thread *thread, struct sensor *sensor, unsigned index);
+
+/* Waits for its end, once the sensor's stop flag is set. */
+void live_thread_join(struct live_thread *thread);
+
+/* Leaves orders; from the main thread. The file belongs to the worker then. */
+void live_thread_set_address(struct live_thread *thread, unsigned collector, const struct sink_address *address);
+void live_thread_set_file(struct live_thread *thread, int fd);
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Opening what a live sensor takes packets from. */
+#include <stdio.h>
+
+#include "base/log.h"
+#include "sensor/sensor.h"
+
+/* What AF_PACKET does not serve goes through libpcap, one worker. */
+static int open_by_libpcap(struct sensor *sensor, const char *interface, struct error *err)
+{
+    const struct config *c = sensor->config;
+    struct capture_live_options options = {.interface = interface, .filter = c->filter, .promiscuous = c->promiscuous};
+    if (c->workers > 1) {
+        error_set(err, "%s: expected an interface with Ethernet or IP packets; libpcap takes others, with -M 1",
+                  interface);
+        capture_add_interfaces(err);
+        return -1;
+    }
+    return capture_open_live(&options, &sensor->captures[sensor->workers_wanted], err);
+}
+
+static int open_interface(struct sensor *sensor, unsigned number, struct error *err)
+{
+    const struct config *c = sensor->config;
+    const char *interface = c->interfaces_count > 0 ? c->interfaces[number] : sensor->default_interface;
+    struct capture_ring_options options = {
+        .interface = interface,
+        .expression = c->filter,
+        .filter = {.ports = c->ports,
+                   .ports_count = c->ports_count,
+                   .tcp = c->tcp,
+                   .fragments = c->defrag,
+                   .encapsulations = c->encapsulations,
+                   .tunnel_ports = c->tunnel_ports,
+                   .tunnel_ports_count = c->tunnel_ports_count,
+                   .share = c->share,
+                   .shares = c->shares,
+                   .balance_checksum = c->balance_checksum},
+        .workers = c->workers,
+        .fanout = c->fanout,
+        .ring_bytes = c->ring_bytes,
+        .promiscuous = c->promiscuous,
+        .pin = c->pin,
+        .pin_first = sensor->workers_wanted,
+    };
+    int result = capture_has_rings(interface)
+                     ? capture_open_rings(&options, sensor->captures + sensor->workers_wanted, err)
+                     : CAPTURE_NOT_HERE;
+    if (result == CAPTURE_NOT_HERE)
+        result = open_by_libpcap(sensor, interface, err);
+    if (result != 0)
+        return -1;
+    sensor->workers_wanted += c->workers;
+    log_line("capturing on %s with %u worker%s", interface, c->workers, c->workers > 1 ? "s" : "");
+    return 0;
+}
+
+static int open_dnstap(struct sensor *sensor, const struct capture_dnstap_options *options, struct error *err)
+{
+    if (capture_open_dnstap(options, &sensor->captures[sensor->workers_wanted], err) != 0)
+        return -1;
+    sensor->workers_wanted++;
+    log_line("listening for dnstap on %s%s%s", options->path ? options->path : options->host,
+             options->path ? "" : " port ", options->path ? "" : options->port);
+    return 0;
+}
+
+/* Without any source named, the first interface that can be one. */
+int sensor_open_live(struct sensor *sensor, struct error *err)
+{
+    const struct config *c = sensor->config;
+    size_t i, interfaces = c->interfaces_count || c->dnstaps_count ? c->interfaces_count : 1;
+    if (interfaces > c->interfaces_count &&
+        capture_default_interface(sensor->default_interface, sizeof(sensor->default_interface), err) != 0)
+        return -1;
+    sensor->is_live = true;
+    sensor->workers_wanted = 0;
+    for (i = 0; i < interfaces; i++)
+        if (open_interface(sensor, (unsigned)i, err) != 0)
+            return -1;
+    for (i = 0; i < c->dnstaps_count; i++)
+        if (open_dnstap(sensor, &c->dnstaps[i], err) != 0)
+            return -1;
+    return 0;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * What a process can still do behind the list of system calls, each in a child of its own. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "base/process.h"
+#include "sensor/privileges.h"
+#include "sensor/sandbox.h"
+#include "testing.h"
+
+enum { MAY = 0, FAILS = 1 };
+
+/* Exit status of what `act` does behind the sandbox, or minus the signal that ended it. */
+static int behind(int (*act)(void), enum config_seccomp mode)
+{
+    static struct config config;
+    struct error err;
+    int status;
+    config.seccomp = mode;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(privileges_confine(&config, &err) == 0 ? act() : 99);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static int open_file(void)
+{
+    return open("/etc/passwd", O_RDONLY) >= 0 ? MAY : FAILS;
+}
+
+static int make_file(void)
+{
+    return open("/tmp/dnsflow-sandbox", O_WRONLY | O_CREAT, 0600) >= 0 ? MAY : FAILS;
+}
+
+static int run_program(void)
+{
+    char *const argv[] = {(char *)"/bin/true", NULL};
+    execv(argv[0], argv);
+    return FAILS;
+}
+
+static int start_process(void)
+{
+    return fork() >= 0 ? MAY : FAILS;
+}
+
+static int executable_memory(void)
+{
+    return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED ? MAY : FAILS;
+}
+
+static int other_socket(void)
+{
+    return socket(AF_ALG, SOCK_SEQPACKET, 0) >= 0 ? MAY : FAILS;
+}
+
+static int trace(void)
+{
+    return kill(getppid(), 0) == 0 ? MAY : FAILS;
+}
+
+static int udp_socket(void)
+{
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    return fd >= 0 && close(fd) == 0 ? MAY : FAILS;
+}
+
+static void *nothing(void *context)
+{
+    return context;
+}
+
+static int thread(void)
+{
+    pthread_t t;
+    return pthread_create(&t, NULL, nothing, NULL) == 0 && pthread_join(t, NULL) == 0 ? MAY : FAILS;
+}
+
+static int memory(void)
+{
+    char *p = malloc(64 << 20);
+    if (!p)
+        return FAILS;
+    memset(p, 1, 64 << 20);
+    free(p);
+    return MAY;
+}
+
+static void what_is_left(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        int (*act)(void);
+        int on, off; /* with and without the list of system calls */
+    } rows[] = {
+        {"open a file", open_file, FAILS, FAILS},        {"make a file", make_file, FAILS, FAILS},
+        {"run a program", run_program, -SIGSYS, FAILS},  {"start a process", start_process, -SIGSYS, MAY},
+        {"executable memory", executable_memory, -SIGSYS, MAY}, {"a socket of another family", other_socket, -SIGSYS, MAY},
+        {"signal another process", trace, -SIGSYS, MAY}, {"a UDP socket", udp_socket, MAY, MAY},
+        {"a thread", thread, MAY, MAY},                  {"memory", memory, MAY, MAY},
+    };
+    if (process_has_sanitizer()) {
+        printf("skipped: a sanitizer takes other system calls\n");
+        skip();
+    }
+    for (size_t i = 0; i < LEN(rows); i++) {
+        int got = behind(rows[i].act, CONFIG_SECCOMP_ON);
+        if (got != rows[i].on)
+            fail_msg("%s: %d", rows[i].what, got);
+        got = behind(rows[i].act, CONFIG_SECCOMP_OFF);
+        if (got != rows[i].off && !(rows[i].act == other_socket && got == FAILS))
+            fail_msg("%s, with the file system closed only: %d", rows[i].what, got);
+    }
+    assert_int_equal(behind(start_process, CONFIG_SECCOMP_LOG), MAY);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(what_is_left)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
