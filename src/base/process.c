@@ -28,6 +28,16 @@ void process_open_standard_files(void)
         close(fd);
 }
 
+void process_leave_terminal(void)
+{
+    int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (nowhere < 0)
+        return;
+    (void)dup2(nowhere, STDIN_FILENO);
+    (void)dup2(nowhere, STDOUT_FILENO);
+    close(nowhere);
+}
+
 bool process_has_sanitizer(void)
 {
     return HAS_SANITIZER;

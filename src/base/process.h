@@ -10,6 +10,9 @@
 /* Opens /dev/null in place of standard files that are closed, so that no output is opened in their place. */
 void process_open_standard_files(void);
 
+/* Standard input and output lead nowhere from now on. */
+void process_leave_terminal(void);
+
 /* Sets a ceiling on the memory the process may ask for (RLIMIT_DATA), in bytes. All tables have a fixed size, so that
  * it is never met unless there is a defect; then an allocation fails instead of the machine. No effect in builds with a
  * sanitizer, which maps far more. */

@@ -196,6 +196,27 @@ static int take_pid_file(void *config, const char *value, struct error *err)
     return parse_path(value, &((struct config *)config)->pid_path, err);
 }
 
+static int take_background(void *config, const char *value, struct error *err)
+{
+    (void)value, (void)err;
+    ((struct config *)config)->background = true;
+    return 0;
+}
+
+static int take_log(void *config, const char *value, struct error *err)
+{
+    static const char *const names[] = {"stderr", "syslog", "journal"};
+    struct config *c = config;
+    size_t i;
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(value, names[i]) == 0) {
+            c->log = (enum config_log)i;
+            c->log_given = true;
+            return 0;
+        }
+    return error_set(err, "expected stderr, syslog or journal");
+}
+
 static int take_user(void *config, const char *value, struct error *err)
 {
     if (!*value)
@@ -394,6 +415,8 @@ static const struct option_row rows[] = {
      "live: while packets are lost keep 1 DNS message in 2, in 4,\nup to 1 in MAX"},
     {'p', "no-promiscuous", NULL, take_no_promiscuous, "do not put the interface into promiscuous mode"},
     {'P', "pidfile", "FILE", take_pid_file, "write the process id to this file and keep it locked"},
+    {'D', "daemon", NULL, take_background, "go into the background once everything is open"},
+    {0, "log", "WHERE", take_log, "where lines go: stderr, syslog (the default with -D), journal"},
     {0, "user", "NAME", take_user,
      "live: user to become once all is open; default: dnsflow if\nthere is one, else nobody"},
     {0, "seccomp", "MODE", take_seccomp,

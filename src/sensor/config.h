@@ -51,6 +51,9 @@ struct config {
     uint32_t adaptive_max; /* under loss, up to 1 in this many of these; 0 = never */
     bool promiscuous;
     const char *pid_path;
+    bool background;
+    enum config_log { CONFIG_LOG_STDERR, CONFIG_LOG_SYSLOG, CONFIG_LOG_JOURNAL } log;
+    bool log_given;
     const char *user; /* to run as, live; NULL = dnsflow or nobody */
     enum config_seccomp { CONFIG_SECCOMP_ON, CONFIG_SECCOMP_LOG, CONFIG_SECCOMP_OFF } seccomp;
     size_t ports_count;

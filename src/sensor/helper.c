@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/process.h"
 
 struct request {
     uint8_t task, collector;
@@ -89,6 +90,7 @@ static void become_helper(const struct config *config, int (*drop)(const struct 
     size_t i;
     for (i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
         signal(ignored[i], SIG_IGN);
+    process_leave_terminal();
     if (fd != STDERR_FILENO + 1)
         (void)dup2(fd, STDERR_FILENO + 1);
     (void)close_range(STDERR_FILENO + 2, ~0u, 0);
@@ -151,10 +153,8 @@ int helper_take(struct helper *helper, struct helper_answer *out)
         uint8_t bytes[CMSG_SPACE(sizeof(int))];
     } control;
     struct iovec slice = {out, sizeof(*out)};
-    struct msghdr message = {.msg_iov = &slice,
-                             .msg_iovlen = 1,
-                             .msg_control = control.bytes,
-                             .msg_controllen = sizeof(control.bytes)};
+    struct msghdr message = {
+        .msg_iov = &slice, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
     ssize_t len = recvmsg(helper->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (len < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;

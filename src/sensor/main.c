@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/process.h"
+#include "sensor/daemon.h"
 #include "sensor/pid_file.h"
 #include "sensor/sensor.h"
 
@@ -48,12 +49,12 @@ static int fail(const struct error *why, int status)
 }
 
 /* Runs to the end of the input or a signal; returns the exit status. */
-static int run(const struct config *config)
+static int run(const struct config *config, int ready_fd)
 {
     const struct signals signals = {&stop, &reload, &report};
     struct sensor sensor;
     struct error why;
-    int result = sensor_open(&sensor, config, &signals, &why);
+    int result = sensor_open(&sensor, config, &signals, ready_fd, &why);
     if (result != 0) {
         (void)fail(&why, 1);
     } else {
@@ -66,11 +67,21 @@ static int run(const struct config *config)
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* What comes before anything is opened. */
+static int start(const struct config *config, int *pid_fd, int *ready_fd, struct error *err)
+{
+    if (config->background && daemon_start(ready_fd, err) != 0)
+        return -1;
+    if (config->pid_path && (*pid_fd = pid_file_lock(config->pid_path, err)) < 0)
+        return -1;
+    return daemon_log(config, err);
+}
+
 int main(int argc, char **argv)
 {
     struct config config;
     struct error why;
-    int pid_fd = -1;
+    int pid_fd = -1, ready_fd = -1;
     process_open_standard_files();
     if (config_parse(&config, argc, argv, &why) != 0)
         return fail(&why, 2);
@@ -81,12 +92,12 @@ int main(int argc, char **argv)
             config_print_version(stdout);
         return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     }
-    if (config.pid_path && (pid_fd = pid_file_lock(config.pid_path, &why)) < 0)
+    if (start(&config, &pid_fd, &ready_fd, &why) != 0)
         return fail(&why, 1);
     catch_signals();
     size_t workers = config.workers * (config.interfaces_count ? config.interfaces_count : 1) + config.dnstaps_count;
     process_limit_memory((MEMORY_MIB + workers * MEMORY_WORKER_MIB) << 20);
-    int status = run(&config);
+    int status = run(&config, ready_fd);
     if (pid_fd >= 0)
         close(pid_fd);
     return status;

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "sensor/daemon.h"
 #include "sensor/live_thread.h"
 #include "sensor/silence.h"
 #include "sensor/summary.h"
@@ -27,6 +28,8 @@ struct watch {
     uint32_t warned;  /* ... of which that has been said */
     struct silence silence;
     bool failed;
+    int64_t watchdog_us, next_sign_us; /* the service manager's; 0 = none */
+    uint64_t heartbeats[CONFIG_WORKERS_MAX];
     struct live_thread threads[CONFIG_WORKERS_MAX];
 };
 
@@ -100,6 +103,25 @@ static void take_answers(evutil_socket_t fd, short what, void *context)
 
 /* ---- time ---- */
 
+/* The manager hears from us as long as every worker does its rounds, at the latest ten times a second. */
+static void give_sign_of_life(struct watch *w, int64_t now)
+{
+    bool all_move = true;
+    unsigned i;
+    if (w->watchdog_us == 0 || now < w->next_sign_us)
+        return;
+    for (i = 0; i < w->sensor->workers_count; i++) {
+        uint64_t beats = counter_read(&w->threads[i].heartbeat);
+        all_move &= beats != w->heartbeats[i];
+    }
+    if (!all_move)
+        return;
+    for (i = 0; i < w->sensor->workers_count; i++)
+        w->heartbeats[i] = counter_read(&w->threads[i].heartbeat);
+    w->next_sign_us = now + w->watchdog_us / 3;
+    notify_send(w->sensor->notify_fd, "WATCHDOG=1");
+}
+
 static void look_at_time(struct watch *w, int64_t now)
 {
     if (atomic_exchange(w->sensor->signals->reload, false) && w->helper) {
@@ -124,6 +146,7 @@ static void tick(evutil_socket_t fd, short what, void *context)
     (void)fd, (void)what;
     w->failed |= look_at_threads(w);
     look_at_time(w, clock_monotonic_us());
+    give_sign_of_life(w, clock_monotonic_us());
     if (sensor_check_signals(w->sensor) || w->failed)
         event_base_loopbreak(w->base);
 }
@@ -136,6 +159,7 @@ static int run_loop(struct watch *w)
     struct event *timer = NULL;
     w->next_summary_us = now + SUMMARY_US;
     w->next_resolve_us = now;
+    w->watchdog_us = notify_watchdog_us();
     silence_start(&w->silence, now);
     w->base = event_base_new();
     if (w->base) {
@@ -177,6 +201,7 @@ int sensor_run_live(struct sensor *sensor)
         if (sensor->addresses[i].len == 0)
             w.unknown |= 1u << i;
     w.failed = start_threads(&w) != 0 || run_loop(&w) != 0;
+    notify_send(sensor->notify_fd, "STOPPING=1");
     atomic_store(sensor->signals->stop, true);
     for (i = 0; i < sensor->workers_count; i++)
         live_thread_join(&w.threads[i]);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "sensor/sensor.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "sensor/daemon.h"
 #include "sensor/privileges.h"
 #include "sensor/summary.h"
 
@@ -28,23 +30,41 @@ static void resolve_collectors(struct sensor *sensor)
             sensor->addresses[i].len = 0;
 }
 
+/* Lets those who wait for the start know. */
+static void tell_ready(struct sensor *sensor)
+{
+    static const char started[] = {DAEMON_LOG_STARTED, '\n'};
+    if (sensor->config->log != CONFIG_LOG_STDERR && write(STDERR_FILENO, started, sizeof(started)) < 0)
+        log_line("warning: standard error: %s", strerror(errno));
+    if (sensor->ready_fd >= 0)
+        daemon_ready(sensor->ready_fd);
+    sensor->ready_fd = -1;
+    notify_send(sensor->notify_fd, "READY=1");
+}
+
 /* Everything is open: what is not needed any more is given up. The helper goes first, as it needs other rights. */
 static int give_up_rights(struct sensor *sensor, struct error *err)
 {
-    if (!sensor->is_live)
+    if (!sensor->is_live) {
+        tell_ready(sensor);
         return 0;
+    }
     sensor->softnet_fd = open("/proc/net/softnet_stat", O_RDONLY | O_CLOEXEC);
     if (helper_start(sensor->config, privileges_drop_all, &sensor->helper, err) != 0)
         return -1;
     if (privileges_drop(sensor->config, err) != 0)
         return -1;
+    tell_ready(sensor);
     return privileges_confine(sensor->config, err);
 }
 
-int sensor_open(struct sensor *sensor, const struct config *config, const struct signals *signals, struct error *err)
+int sensor_open(struct sensor *sensor, const struct config *config, const struct signals *signals, int ready_fd,
+                struct error *err)
 {
     memset(sensor, 0, sizeof(*sensor));
     sensor->softnet_fd = -1;
+    sensor->notify_fd = notify_open();
+    sensor->ready_fd = ready_fd;
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     sensor->workers_wanted = config->workers;
     sensor->config = config;
@@ -98,6 +118,8 @@ int sensor_close(struct sensor *sensor)
     sensor->helper = NULL;
     if (sensor->softnet_fd >= 0)
         close(sensor->softnet_fd);
+    if (sensor->notify_fd >= 0)
+        close(sensor->notify_fd);
     int result = bad_file_close(sensor->bad);
     sensor->bad = NULL;
     return result;

@@ -32,12 +32,15 @@ struct sensor {
     struct sink_address addresses[SINK_COLLECTORS_MAX]; /* live: of the collectors, as of the start */
     struct helper *helper;                              /* live */
     int softnet_fd;                                     /* live: /proc/net/softnet_stat */
+    int notify_fd;                                      /* the service manager's socket, -1 = none */
+    int ready_fd;                                       /* who waits for the start in the foreground, -1 = nobody */
     struct capture_stats kernel;                        /* live: sum over the captures, as of the last look */
 };
 
 /* Opens the live capture or looks for the files, then opens the outputs and makes the workers: what cannot start does
  * not touch an output. On failure what was made stays for sensor_close(). */
-int sensor_open(struct sensor *sensor, const struct config *config, const struct signals *signals, struct error *err);
+int sensor_open(struct sensor *sensor, const struct config *config, const struct signals *signals, int ready_fd,
+                struct error *err);
 
 /* Reads the files of the configuration to their end, or until a stop signal. Returns -1 if one was broken, which has
  * been said. */

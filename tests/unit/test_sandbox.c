@@ -103,11 +103,16 @@ static void what_is_left(void **state)
         int (*act)(void);
         int on, off; /* with and without the list of system calls */
     } rows[] = {
-        {"open a file", open_file, FAILS, FAILS},        {"make a file", make_file, FAILS, FAILS},
-        {"run a program", run_program, -SIGSYS, FAILS},  {"start a process", start_process, -SIGSYS, MAY},
-        {"executable memory", executable_memory, -SIGSYS, MAY}, {"a socket of another family", other_socket, -SIGSYS, MAY},
-        {"signal another process", trace, -SIGSYS, MAY}, {"a UDP socket", udp_socket, MAY, MAY},
-        {"a thread", thread, MAY, MAY},                  {"memory", memory, MAY, MAY},
+        {"open a file", open_file, FAILS, FAILS},
+        {"make a file", make_file, FAILS, FAILS},
+        {"run a program", run_program, -SIGSYS, FAILS},
+        {"start a process", start_process, -SIGSYS, MAY},
+        {"executable memory", executable_memory, -SIGSYS, MAY},
+        {"a socket of another family", other_socket, -SIGSYS, MAY},
+        {"signal another process", trace, -SIGSYS, MAY},
+        {"a UDP socket", udp_socket, MAY, MAY},
+        {"a thread", thread, MAY, MAY},
+        {"memory", memory, MAY, MAY},
     };
     if (process_has_sanitizer()) {
         printf("skipped: a sanitizer takes other system calls\n");

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The process that passes lines on. It ends when the last writer of its pipe has. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/process.h"
+#include "sensor/daemon.h"
+#include "sensor/privileges.h"
+
+enum { LINES_MAX = 200, PERIOD_US = 10 * SECOND_US };
+
+struct passing {
+    enum config_log where;
+    int journal;
+    int echo; /* where lines go as well until the sensor has started, -1 = nowhere */
+    int64_t since_us;
+    unsigned lines, left_out;
+};
+
+/* The level is in the text: "[PID]: error: ...". */
+static int level_of(const char *line)
+{
+    const char *text = strstr(line, "]: ");
+    text = text ? text + 3 : line;
+    if (strncmp(text, "error:", 6) == 0)
+        return LOG_ERR;
+    return strncmp(text, "warning:", 8) == 0 ? LOG_WARNING : LOG_INFO;
+}
+
+/* The journal's own protocol: fields, one on each line (systemd.io/JOURNAL_NATIVE_PROTOCOL). */
+static void write_journal(int fd, int level, const char *line)
+{
+    char text[1400];
+    int len = snprintf(text, sizeof(text), "PRIORITY=%d\nSYSLOG_IDENTIFIER=dnsflow\nMESSAGE=%s\n", level, line);
+    if (len > 0 && (size_t)len < sizeof(text))
+        (void)send(fd, text, (size_t)len, MSG_NOSIGNAL);
+}
+
+static void write_line(const struct passing *p, const char *line)
+{
+    if (p->where == CONFIG_LOG_JOURNAL)
+        write_journal(p->journal, level_of(line), line);
+    else
+        syslog(level_of(line), "%s", line);
+}
+
+static void pass_on(struct passing *p, const char *line)
+{
+    int64_t now = clock_monotonic_us();
+    char note[64];
+    if (p->echo >= 0)
+        dprintf(p->echo, "%s\n", line);
+    if (now - p->since_us >= PERIOD_US) {
+        snprintf(note, sizeof(note), "warning: %u lines were left out", p->left_out);
+        if (p->left_out > 0)
+            write_line(p, note);
+        p->since_us = now;
+        p->lines = p->left_out = 0;
+    }
+    if (p->lines++ < LINES_MAX)
+        write_line(p, line);
+    else
+        p->left_out++;
+}
+
+static int open_journal(struct error *err)
+{
+    const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/run/systemd/journal/socket"};
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0)
+        return error_errno(err, "option --log journal: %s", address.sun_path);
+    return fd;
+}
+
+static void stop_echo(struct passing *p)
+{
+    if (p->echo >= 0)
+        close(p->echo);
+    p->echo = -1;
+}
+
+static void run(struct passing *p, int fd)
+{
+    char line[1100];
+    FILE *in = fdopen(fd, "r");
+    while (in && (fgets(line, sizeof(line), in) || (ferror(in) && errno == EINTR))) {
+        line[strcspn(line, "\n")] = '\0';
+        if (line[0] == DAEMON_LOG_STARTED)
+            stop_echo(p);
+        else
+            pass_on(p, line);
+    }
+}
+
+int daemon_log(const struct config *config, struct error *err)
+{
+    static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
+    struct passing p = {.where = config->log, .journal = -1, .echo = -1, .since_us = clock_monotonic_us()};
+    int pair[2];
+    size_t i;
+    if (config->log == CONFIG_LOG_STDERR)
+        return 0;
+    if (config->log == CONFIG_LOG_JOURNAL && (p.journal = open_journal(err)) < 0)
+        return -1;
+    p.echo = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    pid_t process = pipe(pair) == 0 ? fork() : -1;
+    if (process < 0)
+        return error_errno(err, "option --log: cannot start a process");
+    if (process == 0) {
+        for (i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+            signal(ignored[i], SIG_IGN);
+        close(pair[1]);
+        process_leave_terminal();
+        (void)dup2(STDOUT_FILENO, STDERR_FILENO);
+        (void)dup2(pair[0], STDIN_FILENO);
+        openlog("dnsflow", LOG_NDELAY, LOG_DAEMON);
+        (void)privileges_drop_all(config, NULL);
+        run(&p, STDIN_FILENO);
+        _exit(EXIT_SUCCESS);
+    }
+    (void)dup2(pair[1], STDERR_FILENO);
+    close(pair[0]);
+    close(pair[1]);
+    if (p.journal >= 0)
+        close(p.journal);
+    stop_echo(&p);
+    return 0;
+}
