@@ -4,7 +4,7 @@
 #   make check           all tests                                       make check-asan, check-tsan
 #   make bench           measured figures                                make fuzz T=message S=60
 #   make check-msan      uninitialized memory, without libpcap           make check-cross, check-abi
-#   make lint fmt clean  make install uninstall DESTDIR= PREFIX=
+#   make lint fmt clean  make install uninstall DESTDIR= PREFIX= LIBDIR=   make deb, rpm
 #
 # Variables: CC, CFLAGS, LDFLAGS, WERROR=1 (warnings are errors), BUILD (directory below build/).
 
@@ -82,7 +82,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1)  $(2)")
 
 .PHONY: bench-live all programs tests check check-asan check-tsan bench fuzz fuzz-smoke lint fmt clean install uninstall \
-        core check-core check-msan check-cross check-abi
+        core check-core check-msan check-cross check-abi deb rpm
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -190,24 +190,35 @@ lint: all
 fmt:
 	$(Q)clang-format -i $(shell git ls-files 'src/**/*.[ch]' 'include/*.h' 'tests/**/*.[ch]' 'bench/*.[ch]')
 
-INSTALLED := sbin/dnsflow bin/dnsflow_read bin/dnsflow_read.py lib/libdnsflow.a lib/$(SO_NAME) lib/libdnsflow.so \
-             lib/pkgconfig/libdnsflow.pc include/dnsflow.h share/man/man8/dnsflow.8 share/man/man1/dnsflow_read.1
+LIBDIR    ?= $(PREFIX)/lib
+INSTALLED := $(addprefix $(PREFIX)/,sbin/dnsflow bin/dnsflow_read bin/dnsflow_read.py include/dnsflow.h \
+               share/man/man8/dnsflow.8 share/man/man1/dnsflow_read.1 share/man/man5/dnsflow.5 share/man/man3/libdnsflow.3 \
+               $(foreach p,dnsflow dnsflow_read,share/bash-completion/completions/$(p) share/zsh/vendor-completions/_$(p) \
+                 share/fish/vendor_completions.d/$(p).fish)) \
+             $(addprefix $(LIBDIR)/,libdnsflow.a $(SO_NAME) libdnsflow.so pkgconfig/libdnsflow.pc)
 
 install: all $(LIBRARY) $(O)/$(SO_NAME)
-	install -d $(sort $(dir $(addprefix $(DESTDIR)$(PREFIX)/,$(INSTALLED))))
+	install -d $(sort $(dir $(addprefix $(DESTDIR),$(INSTALLED))))
 	install -m 755 dnsflow $(DESTDIR)$(PREFIX)/sbin/dnsflow
 	install -m 755 dnsflow_read dnsflow_read.py $(DESTDIR)$(PREFIX)/bin
-	install -m 644 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/libdnsflow.a
-	install -m 644 $(O)/$(SO_NAME) $(DESTDIR)$(PREFIX)/lib/$(SO_NAME)
-	ln -sf $(SO_NAME) $(DESTDIR)$(PREFIX)/lib/libdnsflow.so
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' packaging/libdnsflow.pc.in \
-	    >$(DESTDIR)$(PREFIX)/lib/pkgconfig/libdnsflow.pc
+	install -m 644 $(LIBRARY) $(DESTDIR)$(LIBDIR)/libdnsflow.a
+	install -m 644 $(O)/$(SO_NAME) $(DESTDIR)$(LIBDIR)/$(SO_NAME)
+	ln -sf $(SO_NAME) $(DESTDIR)$(LIBDIR)/libdnsflow.so
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' packaging/libdnsflow.pc.in \
+	    >$(DESTDIR)$(LIBDIR)/pkgconfig/libdnsflow.pc
 	install -m 644 include/dnsflow.h $(DESTDIR)$(PREFIX)/include/dnsflow.h
-	install -m 644 docs/man/dnsflow.8 $(DESTDIR)$(PREFIX)/share/man/man8/dnsflow.8
-	install -m 644 docs/man/dnsflow_read.1 $(DESTDIR)$(PREFIX)/share/man/man1/dnsflow_read.1
+	for page in docs/man/*.[1-8]; do \
+	    install -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/ || exit 1; done
+	for p in dnsflow dnsflow_read; do scripts/make-completions ./$$p $(O)/completions || exit 1; \
+	    install -m 644 $(O)/completions/$$p.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p; \
+	    install -m 644 $(O)/completions/$$p.zsh $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_$$p; \
+	    install -m 644 $(O)/completions/$$p.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/$$p.fish; done
+
+deb rpm: %:
+	$(Q)scripts/build-$*
 
 uninstall:
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,$(INSTALLED))
+	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
 
 clean:
 	rm -rf build dnsflow dnsflow_read
