@@ -86,3 +86,12 @@ bool ring_next(struct ring *ring, struct ring_packet *out)
         ring->left = 0;
     return true;
 }
+
+unsigned ring_fill(const struct ring *ring)
+{
+    struct ring other = *ring;
+    unsigned full = 0;
+    for (other.block = 0; ring->map && other.block < ring->blocks; other.block++)
+        full += (__atomic_load_n(&block_of(&other)->hdr.bh1.block_status, __ATOMIC_RELAXED) & TP_STATUS_USER) != 0;
+    return ring->blocks > 0 ? full * 100 / ring->blocks : 0;
+}

@@ -47,4 +47,7 @@ bool ring_take(struct ring *ring);
 /* The next packet of the block. False: its numbers lead out of the block, of which no more is read. */
 bool ring_next(struct ring *ring, struct ring_packet *out);
 
+/* Percent of the blocks that the kernel has handed over and that have not been given back. */
+unsigned ring_fill(const struct ring *ring);
+
 #endif

@@ -50,9 +50,7 @@ static int take_dnstap(void *config, const char *value, struct error *err)
         return error_set(err, "expected at most %d sockets", CONFIG_DNSTAPS_MAX);
     if (is_unix && parse_path(value + 5, &d->path, err) != 0)
         return -1;
-    const char *colon = strrchr(value + 4, ':');
-    bool has_port = colon && !strchr(colon, ']') && (value[4] == '[' || strchr(value + 4, ':') == colon);
-    if (is_tcp && (!has_port || sink_parse_target(value + 4, address, err) != 0))
+    if (is_tcp && sink_parse_address(value + 4, address, NULL) != 0)
         return error_set(err, "expected tcp:HOST:PORT, an IPv6 address in brackets");
     d->host = address->host;
     d->port = address->port;
@@ -194,6 +192,23 @@ static int take_no_promiscuous(void *config, const char *value, struct error *er
 static int take_pid_file(void *config, const char *value, struct error *err)
 {
     return parse_path(value, &((struct config *)config)->pid_path, err);
+}
+
+static int take_metrics(void *config, const char *value, struct error *err)
+{
+    struct config *c = config;
+    char local[32];
+    uint64_t port;
+    c->has_metrics = true;
+    if (strncmp(value, "unix:", 5) == 0)
+        return parse_path(value + 5, &c->metrics_path, err);
+    if (parse_number(value, 1, 65535, &port, NULL) == 0) {
+        snprintf(local, sizeof(local), "127.0.0.1:%u", (unsigned)port);
+        value = local;
+    }
+    if (sink_parse_address(value, &c->metrics, NULL) != 0)
+        return error_set(err, "expected PORT, ADDRESS:PORT or unix:PATH");
+    return 0;
 }
 
 static int take_background(void *config, const char *value, struct error *err)
@@ -415,6 +430,8 @@ static const struct option_row rows[] = {
      "live: while packets are lost keep 1 DNS message in 2, in 4,\nup to 1 in MAX"},
     {'p', "no-promiscuous", NULL, take_no_promiscuous, "do not put the interface into promiscuous mode"},
     {'P', "pidfile", "FILE", take_pid_file, "write the process id to this file and keep it locked"},
+    {0, "metrics", "WHERE", take_metrics,
+     "live: serve counters over HTTP, for Prometheus: PORT (of\n127.0.0.1), ADDRESS:PORT or unix:PATH"},
     {'D', "daemon", NULL, take_background, "go into the background once everything is open"},
     {0, "log", "WHERE", take_log, "where lines go: stderr, syslog (the default with -D), journal"},
     {0, "user", "NAME", take_user,

@@ -51,6 +51,9 @@ struct config {
     uint32_t adaptive_max; /* under loss, up to 1 in this many of these; 0 = never */
     bool promiscuous;
     const char *pid_path;
+    bool has_metrics;
+    struct sink_target metrics; /* where they are served ... */
+    const char *metrics_path;   /* ... or a unix socket, if not NULL */
     bool background;
     enum config_log { CONFIG_LOG_STDERR, CONFIG_LOG_SYSLOG, CONFIG_LOG_JOURNAL } log;
     bool log_given;

@@ -73,6 +73,8 @@ int config_check(const struct config *config, struct error *err)
         return error_set(err, "option -t/--dnstap: expected either sockets or files");
     if (config->targets_count == 0 && !config->write_path)
         return error_set(err, "no output: expected -u/--udp HOST, -w/--write FILE or both");
+    if (config->has_metrics && config->files_count > 0)
+        return error_set(err, "option --metrics: expected -i/--interface or -t/--dnstap with it");
     if (config->write_path && config->workers > 1)
         return error_set(err, "option -w/--write %s: expected one worker (-M 1), as the file has one sequence",
                          config->write_path);

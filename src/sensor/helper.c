@@ -81,6 +81,8 @@ static void run(const struct config *config, int fd)
     for (i = 0; i < config->dnstaps_count; i++)
         if (config->dnstaps[i].path)
             (void)unlink(config->dnstaps[i].path);
+    if (config->metrics_path)
+        (void)unlink(config->metrics_path);
 }
 
 static void become_helper(const struct config *config, int (*drop)(const struct config *, struct error *), int fd)

@@ -28,6 +28,7 @@ struct live_thread {
     atomic_bool failed;                    /* the capture broke */
     counter heartbeat;                     /* moves as long as the thread does its rounds */
     counter received, dropped, if_dropped; /* of the kernel, as of the last tick */
+    counter ring_fill;                     /* percent */
     counter sample_rate;                   /* 1 message in this many is kept */
     struct orders orders;
     int64_t next_tick_us, next_stats_us;

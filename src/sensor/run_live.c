@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "sensor/daemon.h"
 #include "sensor/live_thread.h"
+#include "sensor/metrics.h"
 #include "sensor/silence.h"
 #include "sensor/summary.h"
 
@@ -23,6 +24,7 @@ struct watch {
     struct sensor *sensor;
     struct event_base *base;
     struct event *helper; /* NULL: it is gone */
+    struct metrics *metrics;
     int64_t next_summary_us, next_resolve_us;
     uint32_t unknown; /* collectors without an address: a bit each */
     uint32_t warned;  /* ... of which that has been said */
@@ -166,11 +168,16 @@ static int run_loop(struct watch *w)
         timer = event_new(w->base, -1, EV_PERSIST, tick, w);
         w->helper = event_new(w->base, helper_fd(w->sensor->helper), EV_READ | EV_PERSIST, take_answers, w);
     }
+    if (w->base && w->sensor->metrics_fd >= 0)
+        w->metrics = metrics_start(w->base, w->sensor->metrics_fd, w->sensor, w->threads);
     int result = timer && w->helper && event_add(timer, &every) == 0 && event_add(w->helper, NULL) == 0 ? 0 : -1;
     if (result == 0)
         (void)event_base_dispatch(w->base);
     else
         log_line("error: cannot make the event loop");
+    if (w->metrics)
+        w->sensor->metrics_fd = -1; /* it closes it */
+    metrics_stop(w->metrics);
     if (timer)
         event_free(timer);
     if (w->helper)

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "sensor/daemon.h"
+#include "sensor/metrics.h"
 #include "sensor/privileges.h"
 #include "sensor/summary.h"
 
@@ -49,6 +50,8 @@ static int give_up_rights(struct sensor *sensor, struct error *err)
         tell_ready(sensor);
         return 0;
     }
+    if (sensor->config->has_metrics && (sensor->metrics_fd = metrics_listen(sensor->config, err)) < 0)
+        return -1;
     sensor->softnet_fd = open("/proc/net/softnet_stat", O_RDONLY | O_CLOEXEC);
     if (helper_start(sensor->config, privileges_drop_all, &sensor->helper, err) != 0)
         return -1;
@@ -63,6 +66,7 @@ int sensor_open(struct sensor *sensor, const struct config *config, const struct
 {
     memset(sensor, 0, sizeof(*sensor));
     sensor->softnet_fd = -1;
+    sensor->metrics_fd = -1;
     sensor->notify_fd = notify_open();
     sensor->ready_fd = ready_fd;
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -120,6 +124,8 @@ int sensor_close(struct sensor *sensor)
         close(sensor->softnet_fd);
     if (sensor->notify_fd >= 0)
         close(sensor->notify_fd);
+    if (sensor->metrics_fd >= 0)
+        close(sensor->metrics_fd);
     int result = bad_file_close(sensor->bad);
     sensor->bad = NULL;
     return result;

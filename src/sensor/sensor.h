@@ -33,6 +33,7 @@ struct sensor {
     struct helper *helper;                              /* live */
     int softnet_fd;                                     /* live: /proc/net/softnet_stat */
     int notify_fd;                                      /* the service manager's socket, -1 = none */
+    int metrics_fd;                                     /* listens for --metrics, -1 = does not */
     int ready_fd;                                       /* who waits for the start in the foreground, -1 = nobody */
     struct capture_stats kernel;                        /* live: sum over the captures, as of the last look */
 };

@@ -343,6 +343,14 @@ void worker_set_file(struct worker *worker, int fd)
         close(fd);
 }
 
+void worker_collector(const struct worker *worker, unsigned collector, uint64_t *sent, uint64_t *lost)
+{
+    size_t i;
+    *sent = *lost = 0;
+    for (i = 0; i < worker->sinks_count; i++)
+        sink_collector(worker->sinks[i], collector, sent, lost);
+}
+
 const struct counters *worker_counters(const struct worker *worker)
 {
     return &worker->counters;

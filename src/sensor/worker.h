@@ -49,6 +49,9 @@ void worker_reopen(struct worker *worker);
 void worker_set_address(struct worker *worker, unsigned collector, const struct sink_address *address);
 void worker_set_file(struct worker *worker, int fd);
 
+/* How many datagrams a collector was sent, and how many it was not. From any thread. */
+void worker_collector(const struct worker *worker, unsigned collector, uint64_t *sent, uint64_t *lost);
+
 const struct counters *worker_counters(const struct worker *worker);
 
 /* Logs a line for each output. Returns -1 if one failed for good. */

@@ -56,6 +56,12 @@ size_t sink_limit(const struct sink *sink)
     return sink->ops->limit(sink->self);
 }
 
+void sink_collector(const struct sink *sink, unsigned index, uint64_t *sent, uint64_t *lost)
+{
+    if (sink->ops->collector)
+        sink->ops->collector(sink->self, index, sent, lost);
+}
+
 int sink_report(struct sink *sink)
 {
     return sink->ops->report(sink->self);

@@ -35,6 +35,7 @@ struct sink_ops {
     void (*set_address)(void *self, unsigned index, const struct sink_address *address); /* NULL: has none */
     void (*set_file)(void *self, int fd);                                                /* NULL: has none */
     size_t (*limit)(const void *self);
+    void (*collector)(const void *self, unsigned index, uint64_t *sent, uint64_t *lost); /* NULL: has none */
     int (*report)(void *self);
     void (*close)(void *self);
 };
@@ -43,6 +44,9 @@ struct sink;
 
 /* Takes HOST, HOST:PORT, [IPv6] or [IPv6]:PORT; the port defaults to 5300. */
 int sink_parse_target(const char *text, struct sink_target *out, struct error *err);
+
+/* The same with a port that must be there. */
+int sink_parse_address(const char *text, struct sink_target *out, struct error *err);
 
 /* Asks for the first address of the collector's name; may take long. Returns -1 with "collector NAME: cause". */
 int sink_resolve(const struct sink_target *target, struct sink_address *out, struct error *err);
@@ -74,6 +78,9 @@ void sink_set_file(struct sink *sink, int fd);
 
 /* Bytes of the largest datagram that all destinations take. May fall while running. */
 size_t sink_limit(const struct sink *sink);
+
+/* How many datagrams collector number `index` was sent, and how many it was not. From any thread. */
+void sink_collector(const struct sink *sink, unsigned index, uint64_t *sent, uint64_t *lost);
 
 /* Logs a line about each destination: sent, lost and why. Returns -1 if an output failed for good. */
 int sink_report(struct sink *sink);

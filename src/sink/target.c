@@ -42,6 +42,14 @@ int sink_parse_target(const char *text, struct sink_target *out, struct error *e
     return 0;
 }
 
+int sink_parse_address(const char *text, struct sink_target *out, struct error *err)
+{
+    const char *colon = strrchr(text, ':');
+    if (!colon || strchr(colon, ']') || (text[0] != '[' && strchr(text, ':') != colon))
+        return error_set(err, "expected HOST:PORT, an IPv6 address in brackets");
+    return sink_parse_target(text, out, err);
+}
+
 int sink_resolve(const struct sink_target *target, struct sink_address *out, struct error *err)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICSERV}, *found = NULL;

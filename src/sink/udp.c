@@ -30,7 +30,8 @@ struct collector {
     int family;
     int64_t retry_at_us; /* monotonic */
     int last_errno;
-    uint64_t sent, refused, lost;
+    counter sent, lost;
+    uint64_t refused;
     uint64_t lost_unresolved, lost_full, lost_size, lost_other;
 };
 
@@ -122,7 +123,7 @@ static void try_resolve(struct udp_sink *sink, struct collector *c, bool is_firs
 static void lose(struct udp_sink *sink, struct collector *c, uint64_t *reason, uint64_t count)
 {
     *reason += count;
-    c->lost += count;
+    counter_add(&c->lost, count);
     counter_add(&sink->counters->drops[DROP_SEND_LOST], count);
 }
 
@@ -176,7 +177,7 @@ static void send_gathered(struct udp_sink *sink, struct collector *c)
                 count_refused(sink, c);
             at += (unsigned)sent;
             was_short = at < sink->gathered;
-            c->sent += (uint64_t)sent;
+            counter_add(&c->sent, (uint64_t)sent);
             counter_add(&sink->counters->drops[DROP_SENT], (uint64_t)sent);
             was_retried = false;
             continue;
@@ -248,7 +249,7 @@ static void describe_loss(const struct collector *c, char *text, size_t size)
                    {"other", c->lost_other}};
     size_t used = 0, i;
     text[0] = '\0';
-    if (c->lost == 0)
+    if (counter_read(&c->lost) == 0)
         return;
     for (i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
         if (reasons[i].count > 0 && used < size)
@@ -259,6 +260,13 @@ static void describe_loss(const struct collector *c, char *text, size_t size)
                  c->last_errno ? strerror(c->last_errno) : "");
 }
 
+static void collector_udp(const void *self, unsigned index, uint64_t *sent, uint64_t *lost)
+{
+    const struct udp_sink *sink = self;
+    *sent = counter_read(&sink->collectors[index].sent);
+    *lost = counter_read(&sink->collectors[index].lost);
+}
+
 static int report_udp(void *self)
 {
     const struct udp_sink *sink = self;
@@ -267,8 +275,8 @@ static int report_udp(void *self)
     for (i = 0; i < sink->collectors_count; i++) {
         const struct collector *c = &sink->collectors[i];
         describe_loss(c, loss, sizeof(loss));
-        log_line("collector %s: %" PRIu64 " datagrams sent, %" PRIu64 " lost%s", c->target.text, c->sent, c->lost,
-                 loss);
+        log_line("collector %s: %" PRIu64 " datagrams sent, %" PRIu64 " lost%s", c->target.text, counter_read(&c->sent),
+                 counter_read(&c->lost), loss);
         if (c->refused > 0)
             log_line("collector %s: answered %" PRIu64 " times that nobody listens on this port", c->target.text,
                      c->refused);
@@ -294,6 +302,7 @@ int sink_open_udp(const struct sink_target *targets, size_t count, const struct 
                                         .reopen = reopen_udp,
                                         .set_address = set_address,
                                         .limit = limit_udp,
+                                        .collector = collector_udp,
                                         .report = report_udp,
                                         .close = close_udp};
     struct udp_sink *sink = calloc(1, sizeof(*sink));
