@@ -42,6 +42,7 @@ def metrics(net, tmp_path):
     collector = net.collector()
     path = tmp_path / "metrics.sock"
     running = net.sensor("-u", collector.target, "-u", "nosuch.invalid", "-M2", "--metrics", "unix:%s" % path)
+    wait_until(path.exists)
     os.chmod(path, 0o666)
 
     def get(what, *headers, **more):

@@ -53,7 +53,7 @@ def test_deb(tmp_path):
         return run(["chroot", root] + list(argv), **more)
     installed = inside("sh", "-c", "dpkg -i /libdnsflow1_*.deb /libdnsflow-dev_*.deb /dnsflow_*.deb", timeout=120)
     assert installed.status == 0, installed.out.decode() + installed.err
-    (root / "etc/default/dnsflow").write_text('DNSFLOW_OPTS="-i lo --ring-size 1 -u 127.0.0.1:53053 --log stderr"\n')
+    (root / "etc/default/dnsflow").write_text('DNSFLOW_OPTS="-i lo --ring-size 1 -u 127.0.0.1:53053"\n')
     assert inside("sh", "-c", "mount -t proc proc /proc").status == 0
     try:
         assert inside("service", "dnsflow", "status").status == 3
