@@ -14,6 +14,8 @@ O        := build/$(BUILD)
 PYTHON   ?= /usr/bin/python3
 PACKAGES := libpcap libarchive libevent_core libevent_extra libcap-ng libseccomp
 FOLDERS  := *
+# Found or not; --version tells.
+OPTIONAL := $(shell pkg-config --exists libcrypto && echo libcrypto)
 ifeq ($(origin CC),default)
 CC       := gcc
 endif
@@ -21,6 +23,7 @@ endif
 # These builds have no libpcap and no libarchive of their own kind: the folders that need neither, and their tests.
 ifneq ($(filter msan cross-%,$(BUILD)),)
 PACKAGES :=
+OPTIONAL :=
 FOLDERS  := base net dns flow
 endif
 
@@ -55,9 +58,10 @@ CFLAGS   := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-rec
 HARDEN   := -fPIE
 endif
 
-CPPFLAGS_ALL := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Isrc -Iinclude -I. -MMD -MP $(if $(PACKAGES),$(shell pkg-config --cflags $(PACKAGES)))
+CPPFLAGS_ALL := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Isrc -Iinclude -I. -MMD -MP $(OPTIONAL:libcrypto=-DHAVE_LIBCRYPTO) \
+                $(if $(PACKAGES),$(shell pkg-config --cflags $(PACKAGES) $(OPTIONAL)))
 CFLAGS_ALL   := -std=c11 $(WARNINGS) $(HARDEN) -pthread $(CFLAGS)
-LIBS         := $(if $(PACKAGES),$(shell pkg-config --libs $(PACKAGES)),-lcmocka)
+LIBS         := $(if $(PACKAGES),$(shell pkg-config --libs $(PACKAGES) $(OPTIONAL)),-lcmocka)
 $(if $(LIBS),,$(error libpcap, libarchive, libevent, libcap-ng or libseccomp not found; run scripts/install-deps build))
 
 SOURCES  := $(wildcard $(FOLDERS:%=src/%/*.c))

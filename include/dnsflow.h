@@ -25,6 +25,9 @@ extern "C" {
 /* Bits of the header's flags. */
 #define DNSFLOW_FLAG_STATS    1 /* statistics instead of data */
 #define DNSFLOW_FLAG_EXTENDED 2 /* an extension trailer follows the sets or the statistics */
+#define DNSFLOW_FLAG_SIGNED   4 /* ... and ends the datagram, behind it, a tag of DNSFLOW_TAG_SIZE bytes */
+
+#define DNSFLOW_TAG_SIZE 16
 
 /* Bits of dnsflow_record.set_flags. */
 #define DNSFLOW_SET_CONTINUES  1  /* belongs to the record of the set before it */
@@ -100,6 +103,9 @@ struct dnsflow_encoder_options {
      * It must not call the encoder. */
     void (*emit)(void *context, const uint8_t *datagram, size_t len, int64_t time_us);
     void *context;
+    /* NULL = none. Else datagrams are extended and end with a tag, which this makes of all bytes before it. */
+    void (*sign)(void *sign_context, const uint8_t *bytes, size_t len, uint8_t tag[DNSFLOW_TAG_SIZE]);
+    void *sign_context;
 };
 
 /* Returns NULL when memory is short or the options are contradictory. */
@@ -139,6 +145,7 @@ struct dnsflow_datagram {
     struct dnsflow_stats stats; /* when flags has DNSFLOW_FLAG_STATS */
     int has_trailer;            /* trailer and the extended fields of records are filled */
     struct dnsflow_trailer trailer;
+    const uint8_t *tag;      /* the last DNSFLOW_TAG_SIZE bytes, over all before them; NULL = not signed */
     const uint8_t *counters; /* trailer of statistics: counters_count x 8 bytes, big-endian */
     size_t counters_count;
     /* ---- */

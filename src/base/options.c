@@ -83,7 +83,9 @@ int options_parse(const struct option_row *rows, int argc, char **argv, void *co
             return refuse(rows, found, argv, err);
         const struct option_row *row = find_row(rows, found);
         option_label(row, label, sizeof(label));
-        if (row->take(config, optarg, &why) == 0)
+        if (!row->take)
+            *(bool *)((char *)config + row->flag) = true;
+        if (!row->take || row->take(config, optarg, &why) == 0)
             continue;
         return error_set(err, "option %s%s%s: %s", label, row->arg ? " " : "", row->arg ? optarg : "", why.text);
     }

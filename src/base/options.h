@@ -5,6 +5,8 @@
 #ifndef DNSFLOW_BASE_OPTIONS_H
 #define DNSFLOW_BASE_OPTIONS_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -14,11 +16,12 @@
 typedef int option_take(void *config, const char *value, struct error *err);
 
 struct option_row {
-    char letter;      /* 0 = long name only */
-    const char *name; /* long name, without dashes */
-    const char *arg;  /* name of the argument in the help, NULL = none */
-    option_take *take;
-    const char *help; /* may hold line breaks */
+    char letter;       /* 0 = long name only */
+    const char *name;  /* long name, without dashes */
+    const char *arg;   /* name of the argument in the help, NULL = none */
+    option_take *take; /* NULL: the bool at `flag` is set */
+    const char *help;  /* may hold line breaks */
+    size_t flag;       /* offset in the configuration */
 };
 
 /* Takes every option of argv into `config`; the rows end with one whose name is NULL. Arguments that are no options

@@ -117,8 +117,10 @@ static int read_trailer(struct reader *in, struct dnsflow_datagram *d)
     read_skip(&whole, len);
     if (in->failed || whole.failed || len < 4)
         return DNSFLOW_SHORT_TRAILER;
-    if (t->ext_version != WIRE_EXT_VERSION)
+    if (t->ext_version != WIRE_EXT_VERSION) {
+        *in = whole;
         return DNSFLOW_OK;
+    }
     reader_clamp(in, len - 4);
     t->sensor_id = read_be32(in);
     t->start_time = read_be32(in);
@@ -134,6 +136,16 @@ static int read_trailer(struct reader *in, struct dnsflow_datagram *d)
     if (in->failed)
         return DNSFLOW_SHORT_TRAILER;
     d->has_trailer = 1;
+    *in = whole;
+    return DNSFLOW_OK;
+}
+
+/* The end of the datagram, behind its trailer. */
+static int find_tag(const struct reader *in, struct dnsflow_datagram *d)
+{
+    if (!(d->flags & DNSFLOW_FLAG_EXTENDED) || reader_left(in) < DNSFLOW_TAG_SIZE)
+        return DNSFLOW_SHORT_TRAILER;
+    d->tag = in->end - DNSFLOW_TAG_SIZE;
     return DNSFLOW_OK;
 }
 
@@ -155,6 +167,8 @@ int dnsflow_decode(const uint8_t *bytes, size_t len, struct dnsflow_datagram *ou
     result = d.flags & DNSFLOW_FLAG_STATS ? read_stats(&in, &d) : check_sets(&in, &d);
     if (result == DNSFLOW_OK && d.version == DNSFLOW_VERSION && (d.flags & DNSFLOW_FLAG_EXTENDED))
         result = read_trailer(&in, &d);
+    if (result == DNSFLOW_OK && d.version == DNSFLOW_VERSION && (d.flags & DNSFLOW_FLAG_SIGNED))
+        result = find_tag(&in, &d);
     if (result == DNSFLOW_OK)
         *out = d;
     return result;

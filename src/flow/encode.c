@@ -37,6 +37,8 @@ struct dnsflow_encoder *dnsflow_encoder_create(const struct dnsflow_encoder_opti
         e->options.limit = DNSFLOW_LIMIT_IP4;
     if (e->options.limit < DNSFLOW_LIMIT_MIN)
         e->options.limit = DNSFLOW_LIMIT_MIN;
+    if (options->sign)
+        e->options.extended = 1;
     e->used = WIRE_HEADER;
     e->sequence = 1;
     return e;
@@ -55,7 +57,7 @@ static size_t set_trailer_size(const struct dnsflow_encoder *e)
 /* What the datagram will measure when it is closed now. */
 static size_t closed_size(const struct dnsflow_encoder *e)
 {
-    size_t trailer = e->options.extended ? WIRE_TRAILER : 0;
+    size_t trailer = (e->options.extended ? WIRE_TRAILER : 0u) + (e->options.sign ? DNSFLOW_TAG_SIZE : 0u);
     return e->used + trailer + e->sets * set_trailer_size(e);
 }
 
@@ -63,6 +65,8 @@ static void put_header(struct dnsflow_encoder *e, unsigned flags, size_t sets)
 {
     if (e->options.extended)
         flags |= DNSFLOW_FLAG_EXTENDED;
+    if (e->options.sign)
+        flags |= DNSFLOW_FLAG_SIGNED;
     e->buffer[0] = DNSFLOW_VERSION;
     e->buffer[1] = (uint8_t)sets;
     store_be16(e->buffer + 2, (uint16_t)flags);
@@ -80,8 +84,13 @@ static void put_trailer(const struct dnsflow_encoder *e, struct writer *out, siz
     write_be64(out, (uint64_t)base_time_us);
 }
 
+/* `len` is that of the datagram with its tag, which is still to be made. */
 static void emit(struct dnsflow_encoder *e, size_t len, int64_t time_us)
 {
+    if (e->options.sign) {
+        uint8_t *tag = e->buffer + len - DNSFLOW_TAG_SIZE;
+        e->options.sign(e->options.sign_context, e->buffer, len - DNSFLOW_TAG_SIZE, tag);
+    }
     e->options.emit(e->options.context, e->buffer, len, time_us);
     e->sequence++;
     e->datagrams++;
@@ -301,6 +310,8 @@ int dnsflow_encoder_stats(struct dnsflow_encoder *encoder, const struct dnsflow_
         for (i = 0; i < counters_count; i++)
             write_be64(&out, counters[i]);
     }
+    if (encoder->options.sign)
+        write_zeros(&out, DNSFLOW_TAG_SIZE);
     emit(encoder, WIRE_HEADER + writer_len(&out), time_us);
     return DNSFLOW_OK;
 }

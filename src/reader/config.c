@@ -53,54 +53,32 @@ static int take_format(void *config, const char *value, struct error *err)
     return c->printer ? 0 : error_set(err, "expected one of: %s", names);
 }
 
-static int take_no_header(void *config, const char *value, struct error *err)
+static int take_auth_key(void *config, const char *value, struct error *err)
 {
-    (void)value, (void)err;
-    ((struct reader_config *)config)->no_header = true;
-    return 0;
-}
-
-static int take_stats_only(void *config, const char *value, struct error *err)
-{
-    (void)value, (void)err;
-    ((struct reader_config *)config)->stats_only = true;
-    return 0;
-}
-
-static int take_summaries(void *config, const char *value, struct error *err)
-{
-    (void)value, (void)err;
-    ((struct reader_config *)config)->show_summaries = true;
-    return 0;
-}
-
-static int take_version(void *config, const char *value, struct error *err)
-{
-    (void)value, (void)err;
-    ((struct reader_config *)config)->show_version = true;
-    return 0;
-}
-
-static int take_help(void *config, const char *value, struct error *err)
-{
-    (void)value, (void)err;
-    ((struct reader_config *)config)->show_help = true;
-    return 0;
+    struct reader_config *c = config;
+    if (!secret_is_supported())
+        return error_set(err, "this program was built without libcrypto");
+    return parse_path(value, &c->auth_path, err) == 0 ? secret_read_key(value, c->auth_key, err) : -1;
 }
 
 static const struct option_row rows[] = {
     {'r', "read", "FILE", take_file,
-     "read datagrams from a capture file: pcap or pcapng, plain or\ncompressed, - = standard input"},
-    {'i', "interface", "IF", take_interface, "capture datagrams to UDP port 5300 on this interface"},
-    {'f', "filter", "EXPR", take_filter, "only what this pcap expression accepts too"},
-    {'F', "whole-filter", "EXPR", take_whole_filter, "what this pcap expression accepts, instead of UDP to port 5300"},
-    {0, "format", "NAME", take_format, "text (the default), json, csv or tsv"},
-    {0, "no-header", NULL, take_no_header, "do not print the line with the column names"},
-    {'s', "stats", NULL, take_stats_only, "only statistics: a line and the source's summary for each"},
-    {'S', "summaries", NULL, take_summaries, "the summary of every source after each 100000 datagrams"},
-    {'V', "version", NULL, take_version, "print the version"},
-    {'h', "help", NULL, take_help, "print this help"},
-    {0, NULL, NULL, NULL, NULL},
+     "read datagrams from a capture file: pcap or pcapng, plain or\ncompressed, - = standard input", 0},
+    {'i', "interface", "IF", take_interface, "capture datagrams to UDP port 5300 on this interface", 0},
+    {'f', "filter", "EXPR", take_filter, "only what this pcap expression accepts too", 0},
+    {'F', "whole-filter", "EXPR", take_whole_filter, "what this pcap expression accepts, instead of UDP to port 5300",
+     0},
+    {0, "format", "NAME", take_format, "text (the default), json, csv or tsv", 0},
+    {0, "auth-key", "FILE", take_auth_key, "only datagrams signed with the key in this file, each once", 0},
+    {0, "no-header", NULL, NULL, "do not print the line with the column names",
+     offsetof(struct reader_config, no_header)},
+    {'s', "stats", NULL, NULL, "only statistics: a line and the source's summary for each",
+     offsetof(struct reader_config, stats_only)},
+    {'S', "summaries", NULL, NULL, "the summary of every source after each 100000 datagrams",
+     offsetof(struct reader_config, show_summaries)},
+    {'V', "version", NULL, NULL, "print the version", offsetof(struct reader_config, show_version)},
+    {'h', "help", NULL, NULL, "print this help", offsetof(struct reader_config, show_help)},
+    {0, NULL, NULL, NULL, NULL, 0},
 };
 
 void reader_config_help(FILE *out)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "base/secret.h"
 #include "reader/printer.h"
 
 struct reader_config {
@@ -18,6 +19,8 @@ struct reader_config {
     bool is_whole_filter;  /* -F: datagrams to any port */
     const struct printer *printer;
     bool no_header;
+    const char *auth_path; /* --auth-key, NULL = datagrams are taken unverified */
+    uint8_t auth_key[SECRET_KEY];
     bool stats_only;     /* -s */
     bool show_summaries; /* -S */
 };

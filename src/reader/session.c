@@ -17,7 +17,9 @@ int session_open(struct session *session, const struct reader_config *config, st
     session->datagrams = session->malformed = session->other_sources = 0;
     session->sources = sources_create();
     session->reassembly = reassembly_create(FRAGMENTED_MAX, FRAGMENTED_MAX * 2, NULL, NULL);
-    if (!session->sources || !session->reassembly)
+    if (config->auth_path)
+        session->verifier = verifier_create(config->auth_key);
+    if (!session->sources || !session->reassembly || (config->auth_path && !session->verifier))
         return error_set(err, "out of memory");
     if (config->filter && config->file && filter_create(config->filter, &session->filter, err) != 0)
         return -1;
@@ -58,6 +60,19 @@ static void refuse(struct session *session, struct source *source, int result)
     (void)inet_ntop(source->ip_vers == 6 ? AF_INET6 : AF_INET, source->address, name, sizeof(name));
     log_line("malformed datagram from %s port %u: %s; more of this source are only counted", name, source->port,
              dnsflow_result_text(result));
+}
+
+/* With --auth-key: what is refused does not touch the accounts of its source but these. */
+static bool is_genuine(struct session *session, struct source *source, const struct net_payload *udp,
+                       const struct dnsflow_datagram *datagram, int64_t time_us)
+{
+    if (!session->verifier)
+        return true;
+    enum verify_result result =
+        verifier_check(session->verifier, udp->bytes, udp->len, datagram, session->config->interface ? time_us : 0);
+    if (result != VERIFY_OK && source)
+        source->refused[result]++;
+    return result == VERIFY_OK;
 }
 
 static void print_datagram(struct session *session, struct received *from, struct source *source)
@@ -112,6 +127,8 @@ void session_packet(struct session *session, const struct packet *packet)
         refuse(session, source, result);
         return;
     }
+    if (!is_genuine(session, source, &udp, &from.datagram, packet->time_us))
+        return;
     if (source)
         source_count(source, &from.datagram, packet->time_us);
     print_datagram(session, &from, source);
@@ -137,6 +154,7 @@ int session_close(struct session *session, struct error *err)
         result = error_set(err, "standard output: %s", strerror(session->out.cause));
     sources_destroy(session->sources);
     reassembly_destroy(session->reassembly);
+    verifier_destroy(session->verifier);
     filter_destroy(session->filter);
     return result;
 }

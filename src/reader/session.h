@@ -9,10 +9,12 @@
 #include "net/reassembly.h"
 #include "reader/config.h"
 #include "reader/source.h"
+#include "reader/verify.h"
 
 struct session {
     const struct reader_config *config;
     struct sources *sources;
+    struct verifier *verifier;     /* NULL: datagrams are taken unverified */
     struct filter *filter;         /* NULL = none; live, the kernel has it */
     struct reassembly *reassembly; /* old sensors send datagrams that do not fit a packet */
     struct output out;             /* standard output */

@@ -154,6 +154,7 @@ void source_print(const struct source *source, struct output *out)
 {
     static const char *const data_keys[] = {"n_data_pkts", "n_records", "n_stats_pkts"};
     static const char *const stats_keys[] = {"pkts_captured", "pkts_received", "pkts_dropped", "pkts_ifdropped"};
+    enum verify_result i;
     const struct dnsflow_stats *first = &source->first_stats, *last = &source->last_stats;
     double seconds = (double)(source->last_time_us - source->first_time_us) / SECOND_US;
     uint64_t data[] = {source->data_datagrams, source->records, source->stats_datagrams};
@@ -174,6 +175,9 @@ void source_print(const struct source *source, struct output *out)
                   source->sequence, source->total, source->lost, source->out_of_order);
     if (source->malformed > 0)
         output_format(out, "  n_malformed=%" PRIu64 "\n", source->malformed);
+    for (i = VERIFY_OK + 1; i < VERIFY_RESULTS; i++)
+        if (source->refused[i] > 0)
+            output_format(out, "  n_%s=%" PRIu64 "\n", verify_text(i), source->refused[i]);
 }
 
 void sources_print(const struct sources *sources, struct output *out)

@@ -6,6 +6,7 @@
 
 #include "dnsflow.h"
 #include "reader/output.h"
+#include "reader/verify.h"
 
 enum { SOURCES_MAX = 65536 };
 
@@ -15,6 +16,7 @@ struct source {
     uint16_t port;
     int64_t first_time_us, last_time_us;
     uint64_t data_datagrams, records, stats_datagrams, malformed;
+    uint64_t refused[VERIFY_RESULTS];
     struct dnsflow_stats first_stats, last_stats;
     uint32_t start_time; /* of the trailer, 0 = not known */
     uint32_t sequence;   /* highest so far */

@@ -2,6 +2,7 @@
 #include "sensor/config.h"
 
 #include <archive.h>
+#include <event2/event.h>
 #include <pcap/pcap.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,13 +133,6 @@ static int take_fanout(void *config, const char *value, struct error *err)
     return error_set(err, "expected client, checksum, queue or cpu");
 }
 
-static int take_pin(void *config, const char *value, struct error *err)
-{
-    (void)value, (void)err;
-    ((struct config *)config)->pin = true;
-    return 0;
-}
-
 static int take_share(void *config, const char *value, struct error *err)
 {
     struct config *c = config;
@@ -155,13 +149,6 @@ static int take_share(void *config, const char *value, struct error *err)
         }
     }
     return error_set(err, "expected I/N with I from 1 to N, such as 2/4");
-}
-
-static int take_balance(void *config, const char *value, struct error *err)
-{
-    (void)value, (void)err;
-    ((struct config *)config)->balance_checksum = true;
-    return 0;
 }
 
 static int take_sample(void *config, const char *value, struct error *err)
@@ -208,13 +195,6 @@ static int take_metrics(void *config, const char *value, struct error *err)
     }
     if (sink_parse_address(value, &c->metrics, NULL) != 0)
         return error_set(err, "expected PORT, ADDRESS:PORT or unix:PATH");
-    return 0;
-}
-
-static int take_background(void *config, const char *value, struct error *err)
-{
-    (void)value, (void)err;
-    ((struct config *)config)->background = true;
     return 0;
 }
 
@@ -351,27 +331,6 @@ static int take_no_defrag(void *config, const char *value, struct error *err)
     return 0;
 }
 
-static int take_mdns(void *config, const char *value, struct error *err)
-{
-    (void)value, (void)err;
-    ((struct config *)config)->mdns = true;
-    return 0;
-}
-
-static int take_svcb(void *config, const char *value, struct error *err)
-{
-    (void)value, (void)err;
-    ((struct config *)config)->svcb = true;
-    return 0;
-}
-
-static int take_extended(void *config, const char *value, struct error *err)
-{
-    (void)value, (void)err;
-    ((struct config *)config)->extended = true;
-    return 0;
-}
-
 static int take_sensor_id(void *config, const char *value, struct error *err)
 {
     uint64_t id;
@@ -391,72 +350,99 @@ static int take_dump_bad(void *config, const char *value, struct error *err)
     return parse_path(value, &((struct config *)config)->dump_bad_path, err);
 }
 
-static int take_version(void *config, const char *value, struct error *err)
+static int take_auth_key(void *config, const char *value, struct error *err)
 {
-    (void)value, (void)err;
-    ((struct config *)config)->show_version = true;
-    return 0;
+    struct config *c = config;
+    if (!secret_is_supported())
+        return error_set(err, "this program was built without libcrypto");
+    c->extended = true;
+    return parse_path(value, &c->auth_path, err) == 0 ? secret_read_key(value, c->auth_key, err) : -1;
 }
 
-static int take_help(void *config, const char *value, struct error *err)
+/* truncate:V4/V6 or cryptopan:KEYFILE */
+static int take_anonymize(void *config, const char *value, struct error *err)
 {
-    (void)value, (void)err;
-    ((struct config *)config)->show_help = true;
-    return 0;
+    struct anonymize_options *a = &((struct config *)config)->anonymize;
+    uint64_t ip4, ip6;
+    char text[8] = "";
+    if (strncmp(value, "cryptopan:", 10) == 0 && value[10]) {
+        if (!secret_is_supported())
+            return error_set(err, "this program was built without libcrypto");
+        a->kind = ANONYMIZE_CRYPTOPAN;
+        return secret_read_key(value + 10, a->key, err);
+    }
+    const char *slash = strchr(value, '/');
+    if (strncmp(value, "truncate:", 9) == 0 && slash && (size_t)(slash - value - 9) < sizeof(text)) {
+        memcpy(text, value + 9, (size_t)(slash - value - 9));
+        if (parse_number(text, 0, 32, &ip4, NULL) == 0 && parse_number(slash + 1, 0, 128, &ip6, NULL) == 0) {
+            *a = (struct anonymize_options){
+                .kind = ANONYMIZE_TRUNCATE, .keep_ip4 = (unsigned)ip4, .keep_ip6 = (unsigned)ip6};
+            return 0;
+        }
+    }
+    return error_set(err, "expected truncate:V4/V6 with the bits to keep, or cryptopan:KEYFILE");
 }
 
 static const struct option_row rows[] = {
     {'i', "interface", "IF", take_interface,
-     "capture live on this interface, repeatable; without -i and\n-r: the first one that is up and not loopback"},
+     "capture live on this interface, repeatable; without -i and\n-r: the first one that is up and not loopback", 0},
     {'r', "read", "FILE", take_file,
      "read a capture file: pcap or pcapng, plain or compressed\n(gzip, bzip2, xz, zstd, lz4), - = standard input; "
-     "repeatable"},
+     "repeatable",
+     0},
     {'t', "dnstap", "WHERE", take_dnstap,
-     "take dnstap from name servers: unix:PATH or tcp:HOST:PORT to\nlisten at, or a file; repeatable"},
-    {0, "dnstap-mode", "MODE", take_dnstap_mode, "rights of the unix socket, 0660 by default"},
-    {'f', "filter", "EXPR", take_filter, "pcap expression instead of the built-in filter; ports are\nnot checked then"},
-    {'u', "udp", "HOST[:PORT]", take_udp, "send to this collector; port 5300 by default; up to 10"},
-    {'w', "write", "FILE", take_write, "write the datagrams to a pcap file, - = standard output"},
-    {'M', "workers", "N", take_workers, "N workers for each interface, 1 by default; 0 = half the CPUs"},
+     "take dnstap from name servers: unix:PATH or tcp:HOST:PORT to\nlisten at, or a file; repeatable", 0},
+    {0, "dnstap-mode", "MODE", take_dnstap_mode, "rights of the unix socket, 0660 by default", 0},
+    {'f', "filter", "EXPR", take_filter, "pcap expression instead of the built-in filter; ports are\nnot checked then",
+     0},
+    {'u', "udp", "HOST[:PORT]", take_udp, "send to this collector; port 5300 by default; up to 10", 0},
+    {'w', "write", "FILE", take_write, "write the datagrams to a pcap file, - = standard output", 0},
+    {'M', "workers", "N", take_workers, "N workers for each interface, 1 by default; 0 = half the CPUs", 0},
     {0, "fanout", "MODE", take_fanout,
-     "how live workers share packets: client (address, the\ndefault), checksum (with -c), queue, cpu"},
-    {0, "ring-size", "MIB", take_ring_size, "memory of each live worker's ring, 64 by default"},
-    {0, "pin", NULL, take_pin, "keep each live worker on a CPU of its own"},
-    {'m', "share", "I/N", take_share,
-     "only share I of N of the traffic: IPv4 by client address,\nIPv6 by UDP checksum"},
-    {'c', "balance-checksum", NULL, take_balance, "share IPv4 by UDP checksum too"},
-    {'s', "sample", "N", take_sample, "keep 1 DNS message in N at random"},
+     "how live workers share packets: client (address, the\ndefault), checksum (with -c), queue, cpu", 0},
+    {0, "ring-size", "MIB", take_ring_size, "memory of each live worker's ring, 64 by default", 0},
+    {0, "pin", NULL, NULL, "keep each live worker on a CPU of its own", offsetof(struct config, pin)},
+    {'m', "share", "I/N", take_share, "only share I of N of the traffic: IPv4 by client address,\nIPv6 by UDP checksum",
+     0},
+    {'c', "balance-checksum", NULL, NULL, "share IPv4 by UDP checksum too", offsetof(struct config, balance_checksum)},
+    {'s', "sample", "N", take_sample, "keep 1 DNS message in N at random", 0},
     {0, "adaptive-sample", "MAX", take_adaptive,
-     "live: while packets are lost keep 1 DNS message in 2, in 4,\nup to 1 in MAX"},
-    {'p', "no-promiscuous", NULL, take_no_promiscuous, "do not put the interface into promiscuous mode"},
-    {'P', "pidfile", "FILE", take_pid_file, "write the process id to this file and keep it locked"},
+     "live: while packets are lost keep 1 DNS message in 2, in 4,\nup to 1 in MAX", 0},
+    {'p', "no-promiscuous", NULL, take_no_promiscuous, "do not put the interface into promiscuous mode", 0},
+    {'P', "pidfile", "FILE", take_pid_file, "write the process id to this file and keep it locked", 0},
     {0, "metrics", "WHERE", take_metrics,
-     "live: serve counters over HTTP, for Prometheus: PORT (of\n127.0.0.1), ADDRESS:PORT or unix:PATH"},
-    {'D', "daemon", NULL, take_background, "go into the background once everything is open"},
-    {0, "log", "WHERE", take_log, "where lines go: stderr, syslog (the default with -D), journal"},
+     "live: serve counters over HTTP, for Prometheus: PORT (of\n127.0.0.1), ADDRESS:PORT or unix:PATH", 0},
+    {'D', "daemon", NULL, NULL, "go into the background once everything is open", offsetof(struct config, background)},
+    {0, "log", "WHERE", take_log, "where lines go: stderr, syslog (the default with -D), journal", 0},
     {0, "user", "NAME", take_user,
-     "live: user to become once all is open; default: dnsflow if\nthere is one, else nobody"},
+     "live: user to become once all is open; default: dnsflow if\nthere is one, else nobody", 0},
     {0, "seccomp", "MODE", take_seccomp,
-     "live: on = only the system calls that are needed (the\ndefault), log = others are logged, off"},
-    {'d', "dns-port", "PORT", take_port, "UDP source port of DNS responses instead of 53; up to 10"},
-    {'J', "jmirror", "PORT", take_jmirror, "unwrap jmirror packets to this UDP port; repeatable"},
-    {'X', "pcap-record", "PORT", take_pcap_record, "unwrap pcap records to this UDP port; repeatable"},
+     "live: on = only the system calls that are needed (the\ndefault), log = others are logged, off", 0},
+    {'d', "dns-port", "PORT", take_port, "UDP source port of DNS responses instead of 53; up to 10", 0},
+    {'J', "jmirror", "PORT", take_jmirror, "unwrap jmirror packets to this UDP port; repeatable", 0},
+    {'X', "pcap-record", "PORT", take_pcap_record, "unwrap pcap records to this UDP port; repeatable", 0},
     {0, "decap", "LIST", take_decap,
-     "tunnels to look into: all, none or a list of names; default:\nwith -r or -f all, else none"},
-    {0, "tcp", NULL, take_tcp, "DNS over TCP too, as with -r or -f"},
-    {0, "no-tcp", NULL, take_no_tcp, "leave TCP alone"},
-    {0, "defrag", NULL, take_defrag, "put IP fragments together, the default"},
-    {0, "no-defrag", NULL, take_no_defrag, "take from fragments what the first one holds"},
-    {'Y', "mdns", NULL, take_mdns, "multicast DNS too, from port 5353"},
-    {0, "svcb", NULL, take_svcb, "questions of type HTTPS and SVCB too: their address hints\ncount as answers"},
-    {'x', "extended", NULL, take_extended,
-     "add a trailer with time, TTL, type, port and loss counters;\nreaders of plain version 4 ignore it"},
-    {0, "sensor-id", "N", take_sensor_id, "number of this sensor in the trailer, 0 by default"},
-    {0, "rate", "N", take_rate, "with -r: at most N DNS messages a second"},
-    {0, "dump-bad", "FILE", take_dump_bad, "write the first frames of every drop reason to a pcap file"},
-    {'V', "version", NULL, take_version, "print the version and what it is built with"},
-    {'h', "help", NULL, take_help, "print this help"},
-    {0, NULL, NULL, NULL, NULL},
+     "tunnels to look into: all, none or a list of names; default:\nwith -r or -f all, else none", 0},
+    {0, "tcp", NULL, take_tcp, "DNS over TCP too, as with -r or -f", 0},
+    {0, "no-tcp", NULL, take_no_tcp, "leave TCP alone", 0},
+    {0, "defrag", NULL, take_defrag, "put IP fragments together, the default", 0},
+    {0, "no-defrag", NULL, take_no_defrag, "take from fragments what the first one holds", 0},
+    {'Y', "mdns", NULL, NULL, "multicast DNS too, from port 5353", offsetof(struct config, mdns)},
+    {0, "svcb", NULL, NULL, "questions of type HTTPS and SVCB too: their address hints\ncount as answers",
+     offsetof(struct config, svcb)},
+    {'x', "extended", NULL, NULL,
+     "add a trailer with time, TTL, type, port and loss counters;\nreaders of plain version 4 ignore it",
+     offsetof(struct config, extended)},
+    {0, "sensor-id", "N", take_sensor_id, "number of this sensor in the trailer, 0 by default", 0},
+    {0, "rate", "N", take_rate, "with -r: at most N DNS messages a second", 0},
+    {0, "dump-bad", "FILE", take_dump_bad, "write the first frames of every drop reason to a pcap file", 0},
+    {0, "auth-key", "FILE", take_auth_key, "sign datagrams with the key in this file; implies -x", 0},
+    {0, "anonymize-client", "HOW", take_anonymize,
+     "another address for the client's: truncate:V4/V6 keeps so\nmany bits, cryptopan:KEYFILE keeps common prefixes",
+     0},
+    {'V', "version", NULL, NULL, "print the version and what it is built with", offsetof(struct config, show_version)},
+    {'h', "help", NULL, NULL, "print this help", offsetof(struct config, show_help)},
+    {0, NULL, NULL, NULL, NULL, 0},
 };
 
 void config_print_help(FILE *out)
@@ -467,7 +453,9 @@ void config_print_help(FILE *out)
 
 void config_print_version(FILE *out)
 {
-    fprintf(out, "dnsflow %s\n%s\n%s\n", DNSFLOW_PROGRAM_VERSION, pcap_lib_version(), archive_version_details());
+    fprintf(out, "dnsflow %s\n%s\n%s\nlibevent %s\n%s\n", DNSFLOW_PROGRAM_VERSION, pcap_lib_version(),
+            archive_version_details(), event_get_version(),
+            secret_is_supported() ? "with libcrypto" : "without libcrypto: no --auth-key, no cryptopan");
 }
 
 int config_parse(struct config *config, int argc, char **argv, struct error *err)

@@ -13,6 +13,7 @@
 #include "capture/capture.h"
 #include "net/encapsulation.h"
 #include "net/packet.h"
+#include "sensor/anonymize.h"
 #include "sink/sink.h"
 
 enum {
@@ -74,6 +75,9 @@ struct config {
     uint32_t sensor_id;
     uint64_t rate; /* messages per second in file mode, 0 = as fast as possible */
     const char *dump_bad_path;
+    const char *auth_path; /* key file, NULL = datagrams are not signed ... */
+    uint8_t auth_key[SECRET_KEY];
+    struct anonymize_options anonymize;
 };
 
 /* Fills *config from the command line. Returns 0, or -1 with one line for the user. */

@@ -227,8 +227,7 @@ static void refuse(struct evhttp_request *request, void *context)
     evhttp_send_error(request, HTTP_NOTFOUND, NULL);
 }
 
-struct metrics *metrics_start(struct event_base *base, int listener, struct sensor *sensor,
-                              struct live_thread *threads)
+struct metrics *metrics_start(struct event_base *base, int listener, struct sensor *sensor, struct live_thread *threads)
 {
     struct metrics *m = calloc(1, sizeof(*m));
     if (!m || !(m->http = evhttp_new(base))) {

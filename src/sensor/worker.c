@@ -23,6 +23,8 @@ struct worker {
     struct net_options options;
     const struct packet *frame; /* the last one; NULL: what comes has waited and has none */
     struct dnsflow_encoder *encoder;
+    struct secret_tagger *tagger;  /* NULL: datagrams are not signed */
+    struct anonymizer *anonymizer; /* NULL: clients are named as they are */
     size_t sinks_count;
     struct sink *sinks[SINKS];
     int64_t open_from_us; /* the open datagram may stay open for capture times from here (modulo 2^64) ... */
@@ -145,7 +147,14 @@ static void count_drop(struct worker *w, enum drop_reason why)
 static void take_message(void *context, const struct net_payload *message, int64_t time_us)
 {
     struct worker *w = context;
+    struct net_payload other;
     adjust_encoder(w, time_us);
+    if (__builtin_expect(w->anonymizer != NULL, 0)) {
+        other = *message;
+        other.dst = anonymizer_address(w->anonymizer, message->ip_vers, message->dst);
+        other.dst_port = 0;
+        message = &other;
+    }
     counter_add(&w->counters.messages_parsed, 1);
     enum drop_reason why = parse_message(w, message, time_us);
     if (why == DROP_NONE)
@@ -182,6 +191,19 @@ static int open_sinks(struct worker *w, const struct sink_address *addresses, st
     return 0;
 }
 
+static void sign(void *context, const uint8_t *bytes, size_t len, uint8_t tag[DNSFLOW_TAG_SIZE])
+{
+    secret_tag(context, bytes, len, tag);
+}
+
+static int create_secrets(struct worker *w, struct error *err)
+{
+    const struct config *c = w->config;
+    if (c->auth_path && !(w->tagger = secret_tagger_create(c->auth_key)))
+        return error_set(err, "option --auth-key: BLAKE2b cannot be had from libcrypto");
+    return c->anonymize.kind == ANONYMIZE_NONE ? 0 : anonymizer_create(&c->anonymize, &w->anonymizer, err);
+}
+
 static int create_encoder(struct worker *w, unsigned index, struct error *err)
 {
     struct dnsflow_encoder_options options = {
@@ -192,6 +214,8 @@ static int create_encoder(struct worker *w, unsigned index, struct error *err)
         .sample_rate = w->config->sample,
         .emit = emit,
         .context = w,
+        .sign = w->tagger ? sign : NULL,
+        .sign_context = w->tagger,
     };
     w->encoder = dnsflow_encoder_create(&options);
     w->is_stale = true;
@@ -215,7 +239,7 @@ int worker_create(const struct config *config, unsigned index, const struct sink
     if (config->files_count == 0 && getrandom(&w->random, sizeof(w->random), GRND_NONBLOCK) < 0)
         w->random ^= (uint64_t)clock_monotonic_us();
     w->random |= 1;
-    if (input_create(config, &w->counters, take_message, w, &w->input, err) != 0 ||
+    if (create_secrets(w, err) != 0 || input_create(config, &w->counters, take_message, w, &w->input, err) != 0 ||
         create_encoder(w, index, err) != 0 || open_sinks(w, addresses, err) != 0) {
         worker_destroy(w);
         return -1;
@@ -375,5 +399,7 @@ void worker_destroy(struct worker *worker)
         sink_close(worker->sinks[i]);
     dnsflow_encoder_destroy(worker->encoder);
     input_destroy(worker->input);
+    secret_tagger_destroy(worker->tagger);
+    anonymizer_destroy(worker->anonymizer);
     free(worker);
 }

@@ -41,7 +41,8 @@ def test_deb(tmp_path):
     lint = run(["lintian", "--allow-root", "--fail-on", "error", *folder.glob("*.deb")], timeout=120)
     assert lint.status == 0, lint.out
     root = tmp_path / "root"
-    made = run(["debootstrap", "--variant=minbase", "--include=libpcap0.8,libarchive13,libevent-core-2.1-7,libcap-ng0,"
+    made = run(["debootstrap", "--variant=minbase", "--include=libpcap0.8,libarchive13,libevent-core-2.1-7,"
+                "libevent-extra-2.1-7,libssl3,libcap-ng0,"
                 "libseccomp2,adduser,python3,init-system-helpers", "bookworm", root], timeout=500)
     if made.status != 0:
         pytest.skip("no base system to be had: " + made.out.decode()[-200:])

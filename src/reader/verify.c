@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "reader/verify.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+struct stream {
+    bool is_used;
+    uint8_t worker;
+    uint32_t sensor_id, start_time;
+    uint32_t highest;
+    uint64_t window; /* bit i: highest - i has been seen */
+};
+
+struct verifier {
+    struct secret_tagger *tagger;
+    struct stream streams[VERIFY_STREAMS_MAX];
+};
+
+struct verifier *verifier_create(const uint8_t key[SECRET_KEY])
+{
+    struct verifier *v = calloc(1, sizeof(*v));
+    if (!v || !(v->tagger = secret_tagger_create(key))) {
+        free(v);
+        return NULL;
+    }
+    return v;
+}
+
+void verifier_destroy(struct verifier *verifier)
+{
+    if (!verifier)
+        return;
+    secret_tagger_destroy(verifier->tagger);
+    free(verifier);
+}
+
+/* The stream, or a free place for it; NULL when there is neither. Only who has the key fills the table. */
+static struct stream *find_stream(struct verifier *v, const struct dnsflow_trailer *t)
+{
+    uint32_t at = (t->sensor_id * 2654435761u ^ t->start_time * 2246822519u ^ t->worker) % VERIFY_STREAMS_MAX, i;
+    for (i = 0; i < VERIFY_STREAMS_MAX; i++) {
+        struct stream *s = &v->streams[(at + i) % VERIFY_STREAMS_MAX];
+        if (!s->is_used ||
+            (s->sensor_id == t->sensor_id && s->worker == t->worker && s->start_time == t->start_time))
+            return s;
+    }
+    return NULL;
+}
+
+static enum verify_result take_number(struct stream *s, const struct dnsflow_datagram *d)
+{
+    int32_t step = (int32_t)(d->sequence - s->highest);
+    if (!s->is_used) {
+        *s = (struct stream){.is_used = true,
+                             .worker = d->trailer.worker,
+                             .sensor_id = d->trailer.sensor_id,
+                             .start_time = d->trailer.start_time,
+                             .highest = d->sequence,
+                             .window = 1};
+        return VERIFY_OK;
+    }
+    if (step > 0) {
+        s->window = step < VERIFY_WINDOW ? s->window << step | 1 : 1;
+        s->highest = d->sequence;
+        return VERIFY_OK;
+    }
+    if (-(int64_t)step >= VERIFY_WINDOW || (s->window >> -step & 1))
+        return VERIFY_REPLAYED;
+    s->window |= UINT64_C(1) << -step;
+    return VERIFY_OK;
+}
+
+enum verify_result verifier_check(struct verifier *verifier, const uint8_t *bytes, size_t len,
+                                  const struct dnsflow_datagram *datagram, int64_t now_us)
+{
+    uint8_t tag[SECRET_TAG];
+    if (!datagram->tag || !datagram->has_trailer)
+        return VERIFY_UNSIGNED;
+    secret_tag(verifier->tagger, bytes, len - SECRET_TAG, tag);
+    if (!secret_tags_are_equal(tag, datagram->tag))
+        return VERIFY_FORGED;
+    uint64_t away = (uint64_t)now_us - (uint64_t)datagram->trailer.base_time_us + (uint64_t)VERIFY_LATE_S * SECOND_US;
+    if (now_us != 0 && away > 2 * (uint64_t)VERIFY_LATE_S * SECOND_US)
+        return VERIFY_STALE;
+    struct stream *s = find_stream(verifier, &datagram->trailer);
+    return s ? take_number(s, datagram) : VERIFY_CROWDED;
+}
+
+const char *verify_text(enum verify_result result)
+{
+    static const char *const texts[VERIFY_RESULTS] = {"accepted", "unsigned", "forged", "replayed", "stale", "crowded"};
+    return texts[result];
+}
