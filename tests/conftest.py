@@ -271,7 +271,10 @@ def _decode_set(data, at):
 def decode(data):
     """A version 4 datagram; fails on anything that the format does not allow."""
     version, count, flags, sequence = struct.unpack_from("!BBHI", data)
-    assert version == 4 and flags & ~3 == 0, "version %d, flags %d" % (version, flags)
+    assert version == 4 and flags & ~7 == 0 and flags & 6 != 4, "version %d, flags %d" % (version, flags)
+    whole = len(data)
+    if flags & 4:
+        data = data[:-16]
     at, sets, stats, trailer = 8, [], None, None
     if flags & 1:
         assert count == 1
@@ -299,7 +302,7 @@ def decode(data):
             at += 16
         trailer = Trailer(worker, sensor_id, start, rate, base, counters)
     assert at == len(data), "%d bytes behind the end" % (len(data) - at)
-    return Datagram(len(data), flags, sequence, sets, stats, trailer)
+    return Datagram(whole, flags, sequence, sets, stats, trailer)
 
 
 def set_row(one):
