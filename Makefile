@@ -85,7 +85,7 @@ BENCHES  := $(patsubst %.c,$(O)/%,$(wildcard bench/*.c))
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1)  $(2)")
 
-.PHONY: bench-live all programs tests check check-asan check-tsan bench fuzz fuzz-smoke lint fmt clean install uninstall \
+.PHONY: bench-live soak all programs tests check check-asan check-tsan bench fuzz fuzz-smoke lint fmt clean install uninstall \
         core check-core check-msan check-cross check-abi deb rpm
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -184,6 +184,9 @@ fuzz-smoke:
 
 bench-live: all $(BENCHES)
 	$(Q)bench/live $(O)
+
+soak: all
+	$(Q)$(PYTHON) bench/soak $(O) $(if $(S),--seconds $(S))
 
 bench: all $(BENCHES)
 	$(Q)bench/run $(O)

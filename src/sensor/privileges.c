@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/process.h"
 #include "sensor/sandbox.h"
 
 /* The user to become. */
@@ -55,6 +56,8 @@ static int drop(const struct config *config, bool keeps_raw, struct error *err)
         return error_set(err, "cannot give up the rights of uid %d (error %d of libcap-ng)", (int)geteuid(), result);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return error_errno(err, "cannot set no_new_privs");
+    if (process_has_sanitizer())
+        (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* the leak checker traces the process */
     return 0;
 }
 
@@ -81,6 +84,7 @@ static void forbid_files(void)
 
 int privileges_confine(const struct config *config, struct error *err)
 {
-    forbid_files();
+    if (!process_has_sanitizer()) /* the leak checker reads /proc */
+        forbid_files();
     return config->seccomp == CONFIG_SECCOMP_OFF ? 0 : sandbox_enter(config->seccomp == CONFIG_SECCOMP_LOG, err);
 }

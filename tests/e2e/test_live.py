@@ -187,7 +187,8 @@ def test_process_ids_of_containers(net, tmp_path):
     for _ in range(2):
         collector = net.collector()
         argv = net.argv("-i", "in0", "--ring-size", "8", "-M2", "-u", collector.target)
-        argv[4:4] = ["unshare", "--pid", "--fork", "--kill-child"]
+        # A shell stays root, so that the end of unshare reaches it; with it all of its process ids end.
+        argv[4:4] = ["unshare", "--pid", "--fork", "--kill-child", "sh", "-c", '"$@"; exit', "sh"]
         sensor = net.stack.enter_context(Background(argv, tmp_path))
         wait_until(lambda: "capturing on in0" in sensor.err or sensor.process.poll() is not None)
         assert sensor.process.poll() is None, sensor.err

@@ -132,7 +132,11 @@ def test_tcp_port(tmp_path):
     with Background([SENSOR, "-i", "lo", "--ring-size", "1", "-u", "127.0.0.1:9", "--metrics", port], tmp_path) as running:
         running.wait_err("capturing on lo")
         running.wait_handlers()
-        wait_until(lambda: ask(("127.0.0.1", port), "/healthz")[0] == 200)
+
+        def answers():
+            with contextlib.suppress(ConnectionRefusedError):
+                return ask(("127.0.0.1", port), "/healthz")[0] == 200
+        wait_until(answers)
         taken = sensor("-i", "lo", "-u", "127.0.0.1:9", "--metrics", "127.0.0.1:%d" % port)
         assert taken.status == 1 and "--metrics" in taken.err and str(port) in taken.err
         running.signal(signal.SIGTERM)
