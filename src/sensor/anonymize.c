@@ -91,23 +91,25 @@ void anonymizer_destroy(struct anonymizer *anonymizer)
     free(anonymizer);
 }
 
-/* The first `bits` bits of `from`, the others of `rest`. */
-static void join_bits(const uint8_t *from, const uint8_t *rest, unsigned bits, unsigned size, uint8_t *out)
+/* The first `bits` bits of `from`, then zeros. */
+static void keep_bits(const uint8_t *from, unsigned bits, unsigned size, uint8_t *out)
 {
     unsigned i;
     for (i = 0; i < size; i++) {
         unsigned kept = bits >= 8 * (i + 1) ? 8 : bits > 8 * i ? bits - 8 * i : 0;
-        uint8_t mask = (uint8_t)(0xff00u >> kept);
-        out[i] = (uint8_t)((from[i] & mask) | (rest[i] & (uint8_t)~mask));
+        out[i] = from[i] & (uint8_t)(0xff00u >> kept);
     }
 }
 
 static void cryptopan(struct anonymizer *a, const uint8_t *address, unsigned size)
 {
     unsigned bits = 8 * size, i;
+    uint8_t block[BLOCK];
+    memcpy(block, a->pad, BLOCK);
     for (i = 0; i < bits; i++) {
-        memcpy(a->blocks + (size_t)i * BLOCK, a->pad, BLOCK);
-        join_bits(address, a->pad, i, size, a->blocks + (size_t)i * BLOCK);
+        uint8_t bit = (uint8_t)(0x80u >> i % 8);
+        memcpy(a->blocks + (size_t)i * BLOCK, block, BLOCK);
+        block[i / 8] = (uint8_t)((block[i / 8] & (uint8_t)~bit) | (address[i / 8] & bit));
     }
     encrypt_blocks(a, bits);
     memcpy(a->result, address, size);
@@ -117,12 +119,11 @@ static void cryptopan(struct anonymizer *a, const uint8_t *address, unsigned siz
 
 const uint8_t *anonymizer_address(struct anonymizer *anonymizer, uint8_t ip_vers, const uint8_t *address)
 {
-    static const uint8_t zeros[16];
     const struct anonymize_options *o = &anonymizer->options;
     unsigned size = ip_vers == 4 ? 4 : 16;
     if (o->kind == ANONYMIZE_CRYPTOPAN)
         cryptopan(anonymizer, address, size);
     else
-        join_bits(address, zeros, ip_vers == 4 ? o->keep_ip4 : o->keep_ip6, size, anonymizer->result);
+        keep_bits(address, ip_vers == 4 ? o->keep_ip4 : o->keep_ip6, size, anonymizer->result);
     return anonymizer->result;
 }
