@@ -18,6 +18,8 @@ struct dnsflow_encoder {
     struct writer names; /* of the set being made */
     size_t used;         /* bytes of the open datagram; WIRE_HEADER = nothing in it */
     size_t sets;         /* sets in it */
+    size_t trailer;      /* bytes a datagram ends with, its tag included */
+    size_t set_trailer;  /* bytes more for each set */
     uint32_t sequence;   /* of the open datagram */
     uint64_t datagrams;
     int64_t first_time_us; /* of the open datagram's first set */
@@ -39,6 +41,8 @@ struct dnsflow_encoder *dnsflow_encoder_create(const struct dnsflow_encoder_opti
         e->options.limit = DNSFLOW_LIMIT_MIN;
     if (options->sign)
         e->options.extended = 1;
+    e->trailer = (e->options.extended ? WIRE_TRAILER : 0u) + (options->sign ? DNSFLOW_TAG_SIZE : 0u);
+    e->set_trailer = e->options.extended ? WIRE_SET_TRAILER : 0;
     e->used = WIRE_HEADER;
     e->sequence = 1;
     return e;
@@ -49,16 +53,10 @@ void dnsflow_encoder_destroy(struct dnsflow_encoder *encoder)
     free(encoder);
 }
 
-static size_t set_trailer_size(const struct dnsflow_encoder *e)
-{
-    return e->options.extended ? WIRE_SET_TRAILER : 0;
-}
-
 /* What the datagram will measure when it is closed now. */
 static size_t closed_size(const struct dnsflow_encoder *e)
 {
-    size_t trailer = (e->options.extended ? WIRE_TRAILER : 0u) + (e->options.sign ? DNSFLOW_TAG_SIZE : 0u);
-    return e->used + trailer + e->sets * set_trailer_size(e);
+    return e->used + e->trailer + e->sets * e->set_trailer;
 }
 
 static void put_header(struct dnsflow_encoder *e, unsigned flags, size_t sets)
@@ -103,7 +101,7 @@ static void emit(struct dnsflow_encoder *e, size_t len, int64_t time_us)
 static void close_datagram(struct dnsflow_encoder *e, size_t names_len)
 {
     const size_t names_at = WIRE_HEADER + WIRE_SET_HEADER;
-    size_t trailers_len = e->sets * set_trailer_size(e);
+    size_t trailers_len = e->sets * e->set_trailer;
 
     if (names_len)
         memcpy(e->moved_names, e->names.start, names_len);
@@ -147,7 +145,7 @@ struct pending {
  * fit. */
 static size_t address_room(const struct dnsflow_encoder *e, const struct pending *p)
 {
-    size_t need = closed_size(e) + set_trailer_size(e) + WIRE_SET_HEADER + p->names_len;
+    size_t need = closed_size(e) + e->set_trailer + WIRE_SET_HEADER + p->names_len;
     return need < e->options.limit && e->sets < DNSFLOW_SETS_MAX ? e->options.limit - need : 0;
 }
 
