@@ -213,18 +213,20 @@ def one_set(data, at, version):
 
 
 def check_trailer(data, at, sets_count, is_stats):
+    """Where the trailer ends."""
     version, _, length = struct.unpack("!BBH", take(data, at, 4)[0])
-    trailer, _ = take(data, at, length)
+    trailer, end = take(data, at, length)
     if length < 4:
         raise Refused
     if version != 1:
-        return
+        return end
     take(trailer, 0, 24)
     if is_stats:
         count = struct.unpack("!H", take(trailer, 24, 4)[0][:2])[0]
         take(trailer, 28, 8 * count)
     else:
         take(trailer, 24, 16 * sets_count)
+    return end
 
 
 def lenient(data):
@@ -240,7 +242,11 @@ def lenient(data):
             row, at = one_set(data, at, version)
             rows.append(row)
     if version == 4 and flags & 2:
-        check_trailer(data, at, count, flags & 1)
+        at = check_trailer(data, at, count, flags & 1)
+    if version == 4 and flags & 4:
+        if not flags & 2:
+            raise Refused
+        take(data, at, 16)
     return rows
 
 
