@@ -114,7 +114,7 @@ static int allow_some(scmp_filter_ctx filter)
     result |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
     for (i = 0; i < sizeof(families) / sizeof(families[0]); i++)
         result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-                                   SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+                                   SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i], 0));
     return result;
 }
 
