@@ -89,6 +89,18 @@ def wait_until(condition, seconds=10, step=0.01):
         select.select([], [], [], step)
 
 
+UNBOUND = """
+server:
+    do-daemonize: no
+    username: ""
+    chroot: ""
+    directory: "%(folder)s"
+    pidfile: ""
+    logfile: "%(folder)s/log"
+    use-syslog: no
+"""  # as every test starts it
+
+
 class Background:
     """A program that runs beside the test. Its outputs go to files. Ended with the block it is used in."""
 

@@ -145,3 +145,19 @@ int parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *out, st
     *out = v;
     return 0;
 }
+
+int parse_choice(const char *text, const char *const *names, size_t count, unsigned *out, struct error *err)
+{
+    size_t i, used;
+    for (i = 0; i < count; i++)
+        if (strcmp(text, names[i]) == 0) {
+            *out = (unsigned)i;
+            return 0;
+        }
+    error_set(err, "expected one of:");
+    for (i = 0; i < count; i++) {
+        used = strlen(err->text);
+        snprintf(err->text + used, sizeof(err->text) - used, "%s %s", i ? "," : "", names[i]);
+    }
+    return -1;
+}

@@ -34,6 +34,9 @@ void options_help(const struct option_row *rows, const char *program, const char
 /* Takes a file name, which must not be empty. Returns 0, or -1 with "expected ...". */
 int parse_path(const char *text, const char **out, struct error *err);
 
+/* Which of the names `text` is, from 0 on. Returns 0, or -1 with "expected ..." and all of them. */
+int parse_choice(const char *text, const char *const *names, size_t count, unsigned *out, struct error *err);
+
 /* The whole of `text` as a decimal number in min..max. Returns 0, or -1 with "expected ...". */
 int parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *out, struct error *err);
 

@@ -123,14 +123,12 @@ static int take_fanout(void *config, const char *value, struct error *err)
 {
     static const char *const names[] = {"client", "checksum", "queue", "cpu"};
     struct config *c = config;
-    size_t i;
-    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (strcmp(value, names[i]) == 0) {
-            c->fanout = (enum capture_fanout)i;
-            c->fanout_given = true;
-            return 0;
-        }
-    return error_set(err, "expected client, checksum, queue or cpu");
+    unsigned choice;
+    if (parse_choice(value, names, sizeof(names) / sizeof(names[0]), &choice, err) != 0)
+        return -1;
+    c->fanout = (enum capture_fanout)choice;
+    c->fanout_given = true;
+    return 0;
 }
 
 static int take_share(void *config, const char *value, struct error *err)
@@ -202,14 +200,12 @@ static int take_log(void *config, const char *value, struct error *err)
 {
     static const char *const names[] = {"stderr", "syslog", "journal"};
     struct config *c = config;
-    size_t i;
-    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (strcmp(value, names[i]) == 0) {
-            c->log = (enum config_log)i;
-            c->log_given = true;
-            return 0;
-        }
-    return error_set(err, "expected stderr, syslog or journal");
+    unsigned choice;
+    if (parse_choice(value, names, sizeof(names) / sizeof(names[0]), &choice, err) != 0)
+        return -1;
+    c->log = (enum config_log)choice;
+    c->log_given = true;
+    return 0;
 }
 
 static int take_user(void *config, const char *value, struct error *err)
@@ -223,13 +219,11 @@ static int take_user(void *config, const char *value, struct error *err)
 static int take_seccomp(void *config, const char *value, struct error *err)
 {
     static const char *const names[] = {"on", "log", "off"};
-    size_t i;
-    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (strcmp(value, names[i]) == 0) {
-            ((struct config *)config)->seccomp = (enum config_seccomp)i;
-            return 0;
-        }
-    return error_set(err, "expected on, log or off");
+    unsigned choice;
+    if (parse_choice(value, names, sizeof(names) / sizeof(names[0]), &choice, err) != 0)
+        return -1;
+    ((struct config *)config)->seccomp = (enum config_seccomp)choice;
+    return 0;
 }
 
 static int take_port(void *config, const char *value, struct error *err)

@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import socket
+import threading
 import time
 
 import pytest
@@ -19,6 +20,19 @@ from conftest import (AAAA, BASE_US, ETHERNET, SENSOR, Background, Collector, Su
 CLONE_NEWNET = 0x40000000
 libc = ctypes.CDLL(None, use_errno=True)
 
+
+class Task:
+    """Does self.run() in a thread until `stopped`."""
+
+    def __enter__(self):
+        self.stopped = False
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopped = True
+        self.thread.join()
 
 
 def why_not():

@@ -10,7 +10,7 @@ import stat
 import struct
 
 import pytest
-from conftest import (SENSOR, Background, Collector, Summary, address, check_sequence, read_written, response, rows_of,
+from conftest import (SENSOR, UNBOUND, Background, Collector, Summary, address, check_sequence, read_written, response, rows_of,
                       run, sensor, unused_port, wait_until, written_rows)
 
 CONTENT = b"protobuf:dnstap.Dnstap"
@@ -304,16 +304,7 @@ def need(*programs):
             pytest.skip("there is no program " + program)
 
 
-UNBOUND = """
-server:
-    do-daemonize: no
-    username: ""
-    chroot: ""
-    directory: "%(folder)s"
-    pidfile: ""
-    logfile: "%(folder)s/log"
-    use-syslog: no
-    interface: 127.0.0.1@%(port)d
+RESOLVER = UNBOUND + """    interface: 127.0.0.1@%(port)d
     interface: 127.0.0.1@%(tls)d
     interface: 127.0.0.1@%(https)d
     tls-port: %(tls)d
@@ -380,7 +371,7 @@ def ports():
 
 def unbound(tmp_path, ports, socket_path, port):
     config = tmp_path / ("unbound%d.conf" % port)
-    config.write_text(UNBOUND % dict(ports, folder=tmp_path, socket=socket_path, port=port))
+    config.write_text(RESOLVER % dict(ports, folder=tmp_path, socket=socket_path, port=port))
     if b"nghttp2" not in run(["unbound", "-V"]).out + run(["unbound", "-V"]).err.encode():
         pytest.skip("this unbound has no DNS over HTTPS")
     return Background(["unbound", "-d", "-c", config], tmp_path)

@@ -10,13 +10,12 @@ import signal
 import socket
 import struct
 import tempfile
-import threading
 
 import pytest
 from conftest import (CAPTURES, ETHERNET, RAW, SENSOR, Background, check_sequence, ethernet, list_captures, read_pcap,
                       read_written, response, response_frame, rows_of, run, udp_packet, unused_port, wait_until,
                       written_rows)
-from netns import (clients_by_worker, collect, finish, frames_of, needs_namespaces, net, now, packets, wait_quiet,
+from netns import (Task, clients_by_worker, collect, finish, frames_of, needs_namespaces, net, now, packets, wait_quiet,
                    wait_records, wait_taken, whole_rows)
 
 pytestmark = needs_namespaces
@@ -210,16 +209,14 @@ def test_workers_into_one_file_are_refused(net, tmp_path):
 
 # Starting and stopping
 
-class Load:
+class Load(Task):
     """Sends until it is stopped: responses with names that never come twice, queries and other ports."""
 
     def __init__(self, net):
         self.send = net.wire()
-        self.stopped = False
         self.names = 0
-        self.thread = threading.Thread(target=self._run)
 
-    def _run(self):
+    def run(self):
         other = [ethernet(udp_packet("10.1.1.1", 9999, "10.8.1.%d" % i, 53, b"\xff" * 40)) for i in range(1, 20)]
         other += [ethernet(udp_packet("10.1.1.1", 9999, "10.8.1.%d" % i, 40000, b"\xff" * 40)) for i in range(1, 20)]
         while not self.stopped:
@@ -227,14 +224,6 @@ class Load:
                        for i in range(20)])
             self.names += 20
             self.send(other)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopped = True
-        self.thread.join()
 
 
 @pytest.mark.parametrize("options", [["-M1"], ["-M2"], ["-M4"], ["-M2", "-m", "1/2"]], ids=" ".join)

@@ -6,13 +6,13 @@ import select
 import shutil
 import signal
 import socket
-import threading
 import time
 
 import pytest
-from conftest import (CAPTURES, ETHERNET, SENSOR, Background, Collector, list_captures, read_pcap, run, wait_until,
+from conftest import (CAPTURES, ETHERNET, SENSOR, UNBOUND, Background, Collector, list_captures, read_pcap, run, wait_until,
                       write_pcap, written_rows)
-from netns import collect, finish, frames_of, needs_namespaces, net, now, wait_quiet, wait_records, wait_taken, whole_rows
+from netns import (Task, collect, finish, frames_of, needs_namespaces, net, now, wait_quiet, wait_records, wait_taken,
+                   whole_rows)
 
 pytestmark = needs_namespaces
 
@@ -76,16 +76,7 @@ def test_tcpreplay(net, tmp_path, options):
 
 # Real programs
 
-ZONE = """
-server:
-    do-daemonize: no
-    username: ""
-    chroot: ""
-    directory: "%(folder)s"
-    pidfile: ""
-    logfile: "%(folder)s/log"
-    use-syslog: no
-    interface: 10.7.0.53
+ZONE = UNBOUND + """    interface: 10.7.0.53
     interface: fd07::53
     access-control: 10.7.0.0/16 allow
     access-control: fd07::/64 allow
@@ -130,29 +121,20 @@ class Hosts:
         return run(["ip", "netns", "exec", self.client] + [str(a) for a in argv], **more)
 
 
-class Mirror:
+class Mirror(Task):
     """What a switch does for a tap: every frame of r0 goes out of out0 as well, with VLAN tags in front of it."""
 
     def __init__(self, net, tags):
         self.tap = net.socket(socket.AF_PACKET, socket.SOCK_RAW)
         self.tap.bind(("r0", 3))  # ETH_P_ALL
         self.tap.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        self.send, self.tags, self.stopped = net.wire(), tags, False
-        self.thread = threading.Thread(target=self._run)
+        self.send, self.tags = net.wire(), tags
 
-    def _run(self):
+    def run(self):
         while not self.stopped:
             if select.select([self.tap], [], [], 0.05)[0]:
                 frame = self.tap.recv(65536)
                 self.send([frame[:12] + self.tags + frame[12:]])
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopped = True
-        self.thread.join()
 
 
 @contextlib.contextmanager

@@ -27,9 +27,10 @@ def threads(pid):
 
 
 def helper_of(pid):
-    children = Path("/proc/%d/task/%d/children" % (pid, pid)).read_text().split()
-    assert len(children) == 1
-    return int(children[0])
+    def children():
+        return Path("/proc/%d/task/%d/children" % (pid, pid)).read_text().split()
+    wait_until(lambda: len(children()) == 1)  # proc(5): the list can lack one while the process runs
+    return int(children()[0])
 
 
 def capabilities(values):
