@@ -15,10 +15,14 @@ PYTHON   ?= /usr/bin/python3
 PACKAGES := libpcap libarchive libevent_core libevent_extra libcap-ng libseccomp
 FOLDERS  := *
 # Found or not; --version tells.
-OPTIONAL := $(shell pkg-config --exists libcrypto && echo libcrypto)
+OPTIONAL := $(shell for p in libcrypto ncurses libpsl; do pkg-config --exists $$p && echo $$p; done)
 ifeq ($(origin CC),default)
 CC       := gcc
 endif
+
+HAVE_libcrypto := -DHAVE_LIBCRYPTO
+HAVE_ncurses   := -DHAVE_NCURSES
+HAVE_libpsl    := -DHAVE_LIBPSL
 
 # These builds have no libpcap and no libarchive of their own kind: the folders that need neither, and their tests.
 ifneq ($(filter msan cross-%,$(BUILD)),)
@@ -58,10 +62,11 @@ CFLAGS   := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-rec
 HARDEN   := -fPIE
 endif
 
-CPPFLAGS_ALL := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Isrc -Iinclude -I. -MMD -MP $(OPTIONAL:libcrypto=-DHAVE_LIBCRYPTO) \
+CPPFLAGS_ALL := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Isrc -Iinclude -I. -MMD -MP $(foreach p,$(OPTIONAL),$(HAVE_$p)) \
                 $(if $(PACKAGES),$(shell pkg-config --cflags $(PACKAGES) $(OPTIONAL)))
 CFLAGS_ALL   := -std=c11 $(WARNINGS) $(HARDEN) -pthread $(CFLAGS)
-LIBS         := $(if $(PACKAGES),$(shell pkg-config --libs $(PACKAGES) $(OPTIONAL)),-lcmocka)
+LIBS         := $(if $(PACKAGES),$(shell pkg-config --libs $(PACKAGES) $(filter libcrypto,$(OPTIONAL))),-lcmocka)
+VIEW_LIBS    := $(if $(PACKAGES),$(shell pkg-config --libs $(filter ncurses libpsl,$(OPTIONAL)) 2>/dev/null) -lm)
 $(if $(LIBS),,$(error libpcap, libarchive, libevent, libcap-ng or libseccomp not found; run scripts/install-deps build))
 
 SOURCES  := $(wildcard $(FOLDERS:%=src/%/*.c))
@@ -119,12 +124,13 @@ $(O)/$(SO_NAME): $(patsubst %.c,$(O)/pic/%.o,$(wildcard src/flow/*.c)) src/flow/
 
 $(O)/dnsflow: $(SENSOR) $(SHARED)
 $(O)/dnsflow_read: $(READER) $(SHARED)
+$(O)/dnsflow_read: LIBS += $(VIEW_LIBS)
 $(O)/dnsflow $(O)/dnsflow_read:
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LINK) $^ -o $@ $(LIBS)
 
 # A test or a benchmark is one file, linked with everything but the mains.
-$(O)/tests/% $(O)/bench/%: LIBS += $(shell pkg-config --libs cmocka 2>/dev/null)
+$(O)/tests/% $(O)/bench/%: LIBS += $(shell pkg-config --libs cmocka 2>/dev/null) $(VIEW_LIBS)
 # The oracle, a test of its own. Without ldns it is left out.
 ifeq ($(shell pkg-config --exists ldns && echo yes),yes)
 $(O)/tests/prop/test_ldns: LIBS += $(shell pkg-config --libs ldns)

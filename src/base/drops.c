@@ -6,3 +6,14 @@ const struct drop_info drop_table[DROP_REASON_COUNT] = {[DROP_NONE] = {"none", L
                                                         DROP_REASONS(X)
 #undef X
 };
+
+const char *drop_counter_name(size_t index)
+{
+    static const char *const first[] = {"frames_seen", "frames_delivered", "messages_parsed", "messages_with_record",
+                                        "records"};
+    enum { FIRST = sizeof(first) / sizeof(first[0]) };
+    if (index < FIRST)
+        return first[index];
+    index = index - FIRST + DROP_NONE + 1;
+    return index < DROP_REASON_COUNT ? drop_table[index].token : NULL;
+}

@@ -11,6 +11,7 @@
 #ifndef DNSFLOW_BASE_DROPS_H
 #define DNSFLOW_BASE_DROPS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum drop_ledger { LEDGER_NONE, LEDGER_FRAME, LEDGER_ABSORBED, LEDGER_MESSAGE, LEDGER_NOTE };
@@ -99,5 +100,8 @@ struct drop_info {
 
 /* Indexed by enum drop_reason; entry 0 is DROP_NONE. */
 extern const struct drop_info drop_table[DROP_REASON_COUNT];
+
+/* Name of a counter of the statistics trailer (docs/WIRE.md), from 0 on; NULL when there is none with this number. */
+const char *drop_counter_name(size_t index);
 
 #endif

@@ -12,9 +12,14 @@ enum { MAX_ROWS = 64, LONG_ONLY = 256 };
 
 /* The table in getopt_long's shape. Row i without a letter gets the value LONG_ONLY + i. */
 struct getopt_shape {
-    char letters[2 + 2 * MAX_ROWS + 1];
+    char letters[2 + 3 * MAX_ROWS + 1];
     struct option longs[MAX_ROWS + 1];
 };
+
+static bool is_optional(const struct option_row *row)
+{
+    return row->arg && row->arg[0] == '[';
+}
 
 static void shape_table(const struct option_row *rows, struct getopt_shape *shape)
 {
@@ -24,12 +29,16 @@ static void shape_table(const struct option_row *rows, struct getopt_shape *shap
     shape->letters[used++] = ':'; /* tell a missing argument from an unknown option */
     for (i = 0; rows[i].name && i < MAX_ROWS; i++) {
         shape->longs[i].name = rows[i].name;
-        shape->longs[i].has_arg = rows[i].arg ? required_argument : no_argument;
+        shape->longs[i].has_arg = !rows[i].arg            ? no_argument
+                                  : is_optional(&rows[i]) ? optional_argument
+                                                          : required_argument;
         shape->longs[i].val = rows[i].letter ? rows[i].letter : LONG_ONLY + (int)i;
         if (!rows[i].letter)
             continue;
         shape->letters[used++] = rows[i].letter;
         if (rows[i].arg)
+            shape->letters[used++] = ':';
+        if (is_optional(&rows[i]))
             shape->letters[used++] = ':';
     }
 }
@@ -83,11 +92,14 @@ int options_parse(const struct option_row *rows, int argc, char **argv, void *co
             return refuse(rows, found, argv, err);
         const struct option_row *row = find_row(rows, found);
         option_label(row, label, sizeof(label));
+        /* No argument of a command line stands by itself, so that what follows belongs to the option. */
+        if (is_optional(row) && !optarg && optind < argc && argv[optind][0] != '-')
+            optarg = argv[optind++];
         if (!row->take)
             *(bool *)((char *)config + row->flag) = true;
         if (!row->take || row->take(config, optarg, &why) == 0)
             continue;
-        return error_set(err, "option %s%s%s: %s", label, row->arg ? " " : "", row->arg ? optarg : "", why.text);
+        return error_set(err, "option %s%s%s: %s", label, optarg ? " " : "", optarg ? optarg : "", why.text);
     }
     if (optind < argc)
         return error_set(err, "argument %s: not expected; every input is given by an option, see --help", argv[optind]);

@@ -12,13 +12,13 @@
 
 #include "base/error.h"
 
-/* Stores `value` (NULL for an option without argument) in `config`. Returns 0, or -1 with what was expected. */
+/* Stores `value` (NULL if there is none) in `config`. Returns 0, or -1 with what was expected. */
 typedef int option_take(void *config, const char *value, struct error *err);
 
 struct option_row {
     char letter;       /* 0 = long name only */
     const char *name;  /* long name, without dashes */
-    const char *arg;   /* name of the argument in the help, NULL = none */
+    const char *arg;   /* name of the argument in the help, NULL = none; in brackets: it may be left out */
     option_take *take; /* NULL: the bool at `flag` is set */
     const char *help;  /* may hold line breaks */
     size_t flag;       /* offset in the configuration */

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "reader/config.h"
 
+#include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/options.h"
 #include "capture/filter.h"
+#include "reader/column.h"
 
 static int take_file(void *config, const char *value, struct error *err)
 {
@@ -53,6 +58,120 @@ static int take_format(void *config, const char *value, struct error *err)
     return c->printer ? 0 : error_set(err, "expected one of: %s", names);
 }
 
+/* ADDR:PORT, [IPv6]:PORT, ADDR, :PORT or PORT; nothing is all addresses, port 5300. */
+static int parse_listen(const char *text, struct reader_config *c, struct error *err)
+{
+    char whole[sizeof(c->listen_target.text)];
+    const char *port = *text == ':' ? text + 1 : text;
+    bool is_any = strspn(port, "0123456789") == strlen(port);
+    int len = is_any ? snprintf(whole, sizeof(whole), "[::]%s%s", *port ? ":" : "", port)
+                     : snprintf(whole, sizeof(whole), "%s", text);
+    if (len >= (int)sizeof(whole) || sink_parse_target(whole, &c->listen_target, NULL) != 0)
+        return error_set(err, "expected ADDR:PORT, [IPv6]:PORT, ADDR, :PORT or PORT");
+    c->listener.host = is_any ? NULL : c->listen_target.host;
+    c->listener.port = c->listen_target.port;
+    c->listener.text = c->listen_target.text;
+    return 0;
+}
+
+static int take_listen(void *config, const char *value, struct error *err)
+{
+    struct reader_config *c = config;
+    if (c->is_listening)
+        return error_set(err, "expected once");
+    c->is_listening = true;
+    return parse_listen(value ? value : "", c, err);
+}
+
+static int take_client(void *config, const char *value, struct error *err)
+{
+    return match_add_prefix(&((struct reader_config *)config)->match.clients, value, err);
+}
+
+static int take_resolver(void *config, const char *value, struct error *err)
+{
+    return match_add_prefix(&((struct reader_config *)config)->match.resolvers, value, err);
+}
+
+static int take_answer(void *config, const char *value, struct error *err)
+{
+    return match_add_prefix(&((struct reader_config *)config)->match.answers, value, err);
+}
+
+static int take_name(void *config, const char *value, struct error *err)
+{
+    return match_add_name(&((struct reader_config *)config)->match, value, err);
+}
+
+static int take_family(void *config, const char *value, struct error *err)
+{
+    static const char *const names[] = {"4", "6"};
+    unsigned which;
+    if (parse_choice(value, names, 2, &which, err) != 0)
+        return -1;
+    ((struct reader_config *)config)->match.family = which ? 6 : 4;
+    return 0;
+}
+
+static int take_since(void *config, const char *value, struct error *err)
+{
+    struct match *m = &((struct reader_config *)config)->match;
+    m->has_since = true;
+    return when_parse(value, clock_unix_us(), &m->since_us, err);
+}
+
+static int take_until(void *config, const char *value, struct error *err)
+{
+    struct match *m = &((struct reader_config *)config)->match;
+    m->has_until = true;
+    return when_parse(value, clock_unix_us(), &m->until_us, err);
+}
+
+static int take_count(void *config, const char *value, struct error *err)
+{
+    return parse_number(value, 1, UINT64_MAX, &((struct reader_config *)config)->count, err);
+}
+
+static int take_fields(void *config, const char *value, struct error *err)
+{
+    return layout_parse(value, &((struct reader_config *)config)->layout, err);
+}
+
+static int take_time(void *config, const char *value, struct error *err)
+{
+    static const char *const names[WHEN_STYLES] = {"utc", "local", "epoch", "iso"};
+    struct layout *layout = &((struct reader_config *)config)->layout;
+    unsigned which;
+    if (parse_choice(value, names, WHEN_STYLES, &which, err) != 0)
+        return -1;
+    layout->time_style = (enum when_style)which;
+    layout->has_time_style = true;
+    return 0;
+}
+
+enum { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
+
+static int take_color(void *config, const char *value, struct error *err)
+{
+    static const char *const names[] = {"auto", "always", "never"};
+    return parse_choice(value, names, 3, &((struct reader_config *)config)->color, err);
+}
+
+static int take_interval(void *config, const char *value, struct error *err)
+{
+    return parse_number(value, 1, 86400, &((struct reader_config *)config)->interval, err);
+}
+
+static int take_speed(void *config, const char *value, struct error *err)
+{
+    double *speed = &((struct reader_config *)config)->speed;
+    char *end;
+    *speed = strtod(value, &end);
+    if (!isdigit((unsigned char)value[0]) || *end || !(*speed >= 0.001 && *speed <= 1e6))
+        return error_set(err, "expected a number from 0.001 to 1000000; 1 = as it was captured");
+    return 0;
+}
+
 static int take_auth_key(void *config, const char *value, struct error *err)
 {
     struct reader_config *c = config;
@@ -62,16 +181,43 @@ static int take_auth_key(void *config, const char *value, struct error *err)
 }
 
 static const struct option_row rows[] = {
+    {'l', "listen", "[ADDR:PORT]", take_listen,
+     "receive datagrams on this address and UDP port, [::]:5300 if it\nis left out; :PORT, PORT and ADDR alone do", 0},
     {'r', "read", "FILE", take_file,
      "read datagrams from a capture file: pcap or pcapng, plain or\ncompressed, - = standard input", 0},
     {'i', "interface", "IF", take_interface, "capture datagrams to UDP port 5300 on this interface", 0},
-    {'f', "filter", "EXPR", take_filter, "only what this pcap expression accepts too", 0},
-    {'F', "whole-filter", "EXPR", take_whole_filter, "what this pcap expression accepts, instead of UDP to port 5300",
-     0},
-    {0, "format", "NAME", take_format, "text (the default), json, csv or tsv", 0},
+    {0, "reuse-port", NULL, NULL, "-l: share the port with other readers; each gets some sources",
+     offsetof(struct reader_config, listener.reuse_port)},
+    {'f', "filter", "EXPR", take_filter, "-r, -i: only what this pcap expression accepts too", 0},
+    {'F', "whole-filter", "EXPR", take_whole_filter,
+     "-r, -i: what this pcap expression accepts, instead of UDP to\nport 5300", 0},
     {0, "auth-key", "FILE", take_auth_key, "only datagrams signed with the key in this file, each once", 0},
+    {0, "client", "CIDR", take_client, "only records of these clients", 0},
+    {0, "resolver", "CIDR", take_resolver, "only records from these resolvers", 0},
+    {0, "name", "PATTERN", take_name,
+     "only records with such a name: NAME, *.NAME (below it) or\n*TEXT* (somewhere in it)", 0},
+    {0, "answer", "CIDR", take_answer, "only records with such an address among their answers", 0},
+    {0, "family", "4|6", take_family, "only records of IPv4, or of IPv6, clients", 0},
+    {0, "since", "TIME", take_since,
+     "only records from then on: 2026-01-31T23:59:59Z, 2026-01-31,\nseconds since 1970, or 10m (ago; s, m, h or d)", 0},
+    {0, "until", "TIME", take_until, "only records before then", 0},
+    {0, "count", "N", take_count, "end after N records", 0},
+    {0, "format", "NAME", take_format, "text (the default), json, csv, tsv or cof (passive DNS)", 0},
+    {0, "fields", "LIST", take_fields,
+     "these columns: server,port,seq,resolver,client,time,qname,names,\nipv4,ipv6 and, of -x sensors, "
+     "response_time,min_ttl,qtype,\nclient_port,set_flags,sensor_id,worker,sample_rate",
+     0},
+    {0, "time", "STYLE", take_time, "utc or local (HH:MM:SS), epoch (seconds since 1970) or iso", 0},
+    {0, "color", "WHEN", take_color, "auto (the default: on a terminal), always or never", 0},
     {0, "no-header", NULL, NULL, "do not print the line with the column names",
      offsetof(struct reader_config, no_header)},
+    {0, "top", NULL, NULL, "what occurs most, on the terminal; h shows the keys",
+     offsetof(struct reader_config, show_top)},
+    {0, "summary", NULL, NULL, "what occurs most, in tables at the end, instead of rows",
+     offsetof(struct reader_config, show_tables)},
+    {0, "interval", "SECONDS", take_interval,
+     "cof: print what was gathered this often, not only at the end;\n--top: draw this often (1)", 0},
+    {0, "speed", "N", take_speed, "-r: N times as fast as it was captured", 0},
     {'s', "stats", NULL, NULL, "only statistics: a line and the source's summary for each",
      offsetof(struct reader_config, stats_only)},
     {'S', "summaries", NULL, NULL, "the summary of every source after each 100000 datagrams",
@@ -83,19 +229,62 @@ static const struct option_row rows[] = {
 
 void reader_config_help(FILE *out)
 {
-    options_help(rows, "dnsflow_read", "Prints the DNS records that dnsflow sensors send.", out);
+    options_help(rows, "dnsflow_read", "Receives, or reads from captures, the DNS records that dnsflow sensors send.",
+                 out);
+}
+
+static bool has_condition(const struct match *m)
+{
+    return m->clients.count || m->resolvers.count || m->answers.count || m->names_count || m->family || m->has_since ||
+           m->has_until;
+}
+
+/* NO_COLOR: https://no-color.org */
+static bool wants_color(unsigned color)
+{
+    const char *no = getenv("NO_COLOR"), *type = getenv("TERM");
+    if (color != COLOR_AUTO)
+        return color == COLOR_ALWAYS;
+    return isatty(STDOUT_FILENO) && !(no && *no) && type && strcmp(type, "dumb") != 0;
+}
+
+/* Which options make no sense together. */
+static int check(const struct reader_config *c, struct error *err)
+{
+    bool is_rows = !c->show_top && !c->show_tables && !c->stats_only && c->printer != &printer_cof;
+    if ((c->file != NULL) + (c->interface != NULL) + c->is_listening > 1)
+        return error_set(err, "options -l/--listen, -r/--read and -i/--interface: expected only one of them");
+    if (c->is_listening && c->filter)
+        return error_set(err, "options -f/--filter and -F/--whole-filter: expected with -r or -i");
+    if (c->listener.reuse_port && !c->is_listening)
+        return error_set(err, "option --reuse-port: expected with -l/--listen");
+    if (c->speed > 0 && !c->file)
+        return error_set(err, "option --speed: expected with -r/--read");
+    if (c->show_top + c->show_tables + c->stats_only + (c->printer == &printer_cof) > 1)
+        return error_set(err, "options --top, --summary, -s/--stats and --format cof: expected only one of them");
+    if ((c->show_top || c->show_tables) && c->printer != &printer_text)
+        return error_set(err, "option --format: expected without --top and --summary");
+    if (!c->layout.is_usual && !is_rows)
+        return error_set(err, "option --fields: expected with rows, of text, json, csv or tsv");
+    if (c->interval > 0 && c->printer != &printer_cof && !c->show_top)
+        return error_set(err, "option --interval: expected with --format cof or --top");
+    if (c->match.has_since && c->match.has_until && c->match.since_us >= c->match.until_us)
+        return error_set(err, "options --since and --until: expected a time before the other");
+    return 0;
 }
 
 int reader_config_parse(struct reader_config *config, int argc, char **argv, struct error *err)
 {
     memset(config, 0, sizeof(*config));
     config->printer = &printer_text;
+    layout_default(&config->layout);
     if (options_parse(rows, argc, argv, config, err) != 0)
         return -1;
     if (config->show_help || config->show_version)
         return 0;
-    if (config->file && config->interface)
-        return error_set(err, "options -r/--read and -i/--interface: expected only one of them");
-    return config->file || config->interface ? 0
-                                             : error_set(err, "no input: expected -r/--read FILE or -i/--interface IF");
+    if (!config->file && !config->interface && !config->is_listening)
+        return error_set(err, "no input: expected -l/--listen, -r/--read FILE or -i/--interface IF");
+    config->match.is_wanted = has_condition(&config->match);
+    config->layout.color = wants_color(config->color);
+    return check(config, err);
 }

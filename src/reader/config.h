@@ -9,20 +9,33 @@
 
 #include "base/error.h"
 #include "base/secret.h"
+#include "reader/listener.h"
+#include "reader/match.h"
 #include "reader/printer.h"
+#include "sink/sink.h"
 
 struct reader_config {
     bool show_help, show_version;
     const char *file;      /* -r */
     const char *interface; /* -i */
-    const char *filter;    /* -f or -F, NULL = none */
-    bool is_whole_filter;  /* -F: datagrams to any port */
+    bool is_listening;     /* -l */
+    struct listener_options listener;
+    struct sink_target listen_target; /* what listener points into */
+    const char *filter;               /* -f or -F, NULL = none */
+    bool is_whole_filter;             /* -F: datagrams to any port */
+    struct match match;
+    uint64_t count; /* 0 = all */
     const struct printer *printer;
+    struct layout layout;
+    unsigned color; /* of --color: 0 auto, 1 always, 2 never */
     bool no_header;
     const char *auth_path; /* --auth-key, NULL = datagrams are taken unverified */
     uint8_t auth_key[SECRET_KEY];
     bool stats_only;     /* -s */
     bool show_summaries; /* -S */
+    bool show_top, show_tables;
+    uint64_t interval; /* seconds, 0 = not given */
+    double speed;      /* of a file against its own time, 0 = as fast as it can be read */
 };
 
 /* Fills *config from the command line. Returns 0, or -1 with one line for the user. */

@@ -7,14 +7,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "base/version.h"
-#include "capture/capture.h"
-#include "reader/session.h"
+#include "reader/domain.h"
+#include "reader/input.h"
+#include "reader/view.h"
 
-enum { FILTER_SIZE = 4096, MEMORY_MIB = 256 };
+enum { MEMORY_MIB = 256 };
 
 static atomic_bool stop;
 
@@ -40,73 +43,63 @@ static int fail(const struct error *why, int status)
     return status;
 }
 
-/* libpcap's `vlan` moves all that stands behind it by one tag, so that the expression is written twice. Fragments have
- * a port only in the first. */
-static int open_live(const struct reader_config *config, struct capture **out, struct error *err)
+/* Rows, or what is gathered, until the input ends. Returns CAPTURE_FAILED when that broke. */
+static int read_all(struct input *input, struct session *session, struct error *err)
 {
-    static const char datagrams[] = "udp dst port 5300 or ip[6:2] & 0x1fff != 0";
-    char filter[FILTER_SIZE];
-    struct capture_live_options live = {.interface = config->interface, .filter = filter, .promiscuous = true};
-    if (config->is_whole_filter) {
-        live.filter = config->filter;
-        return capture_open_live(&live, out, err);
+    bool is_live = !input->config->file;
+    int count = 0;
+    while (!atomic_load(&stop) && !session->out.failed && !session->is_done &&
+           (count = input_step(input, session, err)) >= 0) {
+        if (is_live)
+            session_tick(session, clock_unix_us());
+        if (is_live || input->config->speed > 0)
+            output_flush(&session->out);
     }
-    const char *also = config->filter && *config->filter ? config->filter : "len >= 0";
-    int len = snprintf(filter, sizeof(filter), "((%s) and (%s)) or (vlan and (%s) and (%s))", datagrams, also,
-                       datagrams, also);
-    if (len >= (int)sizeof(filter))
-        return error_set(err, "option -f/--filter: expected at most %d characters", FILTER_SIZE / 2 - 100);
-    return capture_open_live(&live, out, err);
+    return count;
 }
 
-static int open_capture(const struct reader_config *config, struct capture **out, struct error *err)
+/* Returns the exit status. */
+static int run_session(struct session *session, struct input *input)
 {
-    return config->file ? capture_open_file(config->file, &stop, out, err) : open_live(config, out, err);
+    struct error why;
+    int status = EXIT_SUCCESS;
+    int end = input->config->show_top ? view_run(input, session, &stop, &why) : read_all(input, session, &why);
+    if (end == VIEW_NO_TERMINAL)
+        return fail(&why, EXIT_FAILURE);
+    if (end == CAPTURE_FAILED)
+        status = fail(&why, EXIT_FAILURE);
+    if (session_finish(session, input_dropped(input), &why) != 0)
+        status = fail(&why, EXIT_FAILURE);
+    return status;
 }
 
-/* Prints until the input ends; returns the exit status. */
-static int run(const struct reader_config *config, struct capture *capture)
+static int run(const struct reader_config *config)
 {
     struct session session;
-    struct packet packets[CAPTURE_BATCH];
+    struct input input;
     struct error why;
-    int count = 0, i, status = EXIT_SUCCESS;
-    if (session_open(&session, config, &why) != 0)
+    if (input_open(&input, config, &stop, &why) != 0)
         return fail(&why, EXIT_FAILURE);
-    while (!atomic_load(&stop) && !session.out.failed &&
-           (count = capture_borrow(capture, packets, CAPTURE_BATCH, &why)) >= 0) {
-        for (i = 0; i < count; i++)
-            session_packet(&session, &packets[i]);
-        if (config->interface)
-            output_flush(&session.out);
-    }
-    if (count == CAPTURE_FAILED)
-        status = fail(&why, EXIT_FAILURE);
-    if (session_close(&session, &why) != 0)
-        status = fail(&why, EXIT_FAILURE);
+    int status = session_open(&session, config, &why) == 0 ? run_session(&session, &input) : fail(&why, EXIT_FAILURE);
+    session_close(&session);
+    input_close(&input);
     return status;
 }
 
 int main(int argc, char **argv)
 {
     struct reader_config config;
-    struct capture *capture;
     struct error why;
     process_open_standard_files();
     process_limit_memory((size_t)MEMORY_MIB << 20);
     if (reader_config_parse(&config, argc, argv, &why) != 0)
         return fail(&why, 2);
-    if (config.show_help || config.show_version) {
-        if (config.show_help)
-            reader_config_help(stdout);
-        else
-            printf("dnsflow_read %s\n", DNSFLOW_PROGRAM_VERSION);
+    if (config.show_help)
+        reader_config_help(stdout);
+    else if (config.show_version)
+        printf("dnsflow_read %s\n%s\n%s\n", DNSFLOW_PROGRAM_VERSION, domains_version(), view_version());
+    if (config.show_help || config.show_version)
         return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-    }
     catch_signals();
-    if (open_capture(&config, &capture, &why) != 0)
-        return fail(&why, EXIT_FAILURE);
-    int status = run(&config, capture);
-    capture_close(capture);
-    return status;
+    return run(&config);
 }

@@ -10,10 +10,16 @@
 
 void output_init(struct output *out, FILE *file)
 {
+    unsigned n;
     out->file = file;
     out->failed = false;
     out->cause = 0;
     out->used = 0;
+    for (n = 0; n < 256; n++) {
+        char text[5];
+        out->octet_len[n] = (uint8_t)snprintf(text, sizeof(text), "%u.", n);
+        memcpy(out->octets[n], text, sizeof(out->octets[n]));
+    }
 }
 
 void output_flush(struct output *out)
@@ -44,16 +50,6 @@ void output_number(struct output *out, uint64_t n)
         digits[--at] = (char)('0' + n % 10);
     while ((n /= 10) > 0);
     output_bytes(out, digits + at, sizeof(digits) - at);
-}
-
-static char *put_octet(char *at, uint8_t n)
-{
-    if (n >= 100)
-        *at++ = (char)('0' + n / 100);
-    if (n >= 10)
-        *at++ = (char)('0' + n / 10 % 10);
-    *at++ = (char)('0' + n % 10);
-    return at;
 }
 
 static char *put_hex(char *at, unsigned n)
@@ -111,8 +107,8 @@ void output_address(struct output *out, uint8_t ip_vers, const uint8_t *address)
         return;
     }
     for (i = 0; i < 4; i++) {
-        at = put_octet(at, address[i]);
-        *at++ = '.';
+        memcpy(at, out->octets[address[i]], sizeof(out->octets[0])); /* with what is behind a short one */
+        at += out->octet_len[address[i]];
     }
     out->used += (size_t)(at - start) - 1;
 }
@@ -121,6 +117,12 @@ static void put_digits(char *at, int count, uint32_t n)
 {
     for (; count > 0; n /= 10)
         at[--count] = (char)('0' + n % 10);
+}
+
+void output_digits(struct output *out, int count, uint32_t n)
+{
+    put_digits(output_reserve(out, (size_t)count), count, n);
+    out->used += (size_t)count;
 }
 
 void output_time(struct output *out, int64_t time_us)

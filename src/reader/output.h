@@ -17,6 +17,8 @@ struct output {
     int cause;
     size_t used;
     char buffer[OUTPUT_SIZE];
+    char octets[256][4]; /* "0." to "255." */
+    uint8_t octet_len[256];
 };
 
 void output_init(struct output *out, FILE *file);
@@ -41,6 +43,9 @@ static inline void output_char(struct output *out, char c)
 void output_bytes(struct output *out, const char *bytes, size_t len);
 void output_text(struct output *out, const char *text);
 void output_number(struct output *out, uint64_t n);
+
+/* The last `count` decimal digits of n, zeros in front. */
+void output_digits(struct output *out, int count, uint32_t n);
 
 /* 4 or 16 bytes; IPv6 as RFC 5952 has it. */
 void output_address(struct output *out, uint8_t ip_vers, const uint8_t *address);

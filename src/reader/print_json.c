@@ -4,10 +4,24 @@
 #include <inttypes.h>
 
 #include "base/bytes.h"
-#include "reader/printer.h"
+#include "base/drops.h"
+#include "reader/column.h"
+
+static const struct list_style list_json = {.quote = "\"", .escape = "\\", .special = "\\\"", .also = NULL};
+
+/* All but seconds since 1970, which are a number, in quotes. */
+static void print_time(struct output *out, const struct layout *layout, int64_t time_us)
+{
+    enum when_style style = layout->has_time_style ? layout->time_style : WHEN_ISO;
+    if (style != WHEN_EPOCH)
+        output_char(out, '"');
+    when_print(out, style, time_us);
+    if (style != WHEN_EPOCH)
+        output_char(out, '"');
+}
 
 /* "type" to "time": when the datagram was captured or received. */
-static void begin(struct output *out, const char *type, const struct received *from)
+static void begin(struct output *out, const struct layout *layout, const char *type, const struct received *from)
 {
     output_text(out, "{\"type\":\"");
     output_text(out, type);
@@ -17,9 +31,8 @@ static void begin(struct output *out, const char *type, const struct received *f
     output_number(out, from->port);
     output_text(out, ",\"seq\":");
     output_number(out, from->datagram.sequence);
-    output_text(out, ",\"time\":\"");
-    output_iso_time(out, from->time_us);
-    output_char(out, '"');
+    output_text(out, ",\"time\":");
+    print_time(out, layout, from->time_us);
 }
 
 /* The part of "ext" that all datagrams of a stream share. */
@@ -35,10 +48,10 @@ static void begin_ext(struct output *out, const struct dnsflow_trailer *t)
     output_number(out, t->sample_rate);
 }
 
-static void record(struct output *out, const struct received *from, const struct dnsflow_record *r)
+static void record_whole(struct output *out, const struct layout *layout, const struct received *from,
+                         const struct dnsflow_record *r)
 {
-    static const struct list_style style = {.quote = "\"", .escape = "\\", .special = "\\\"", .also = NULL};
-    begin(out, "record", from);
+    begin(out, layout, "record", from);
     output_text(out, ",\"resolver\":");
     if (r->resolver) {
         output_char(out, '"');
@@ -50,40 +63,86 @@ static void record(struct output *out, const struct received *from, const struct
     output_text(out, ",\"client\":\"");
     output_address(out, r->ip_vers, r->client);
     output_text(out, "\",\"names\":[");
-    print_names(out, r, &style);
+    print_names(out, r, r->names_count, &list_json);
     output_text(out, "],\"ipv4\":[");
-    print_addresses(out, 4, r->ip4s, r->ip4s_count, "\"");
+    print_addresses(out, 4, r->ip4s, r->ip4s_count, &list_json);
     output_text(out, "],\"ipv6\":[");
-    print_addresses(out, 6, r->ip6s, r->ip6s_count, "\"");
+    print_addresses(out, 6, r->ip6s, r->ip6s_count, &list_json);
     output_char(out, ']');
     if (from->datagram.has_trailer) {
         begin_ext(out, &from->datagram.trailer);
-        output_text(out, ",\"time\":\"");
-        output_iso_time(out, r->time_us);
-        output_format(out, "\",\"min_ttl\":%" PRIu32 ",\"qtype\":%u,\"client_port\":%u,\"set_flags\":%u}", r->min_ttl,
+        output_text(out, ",\"time\":");
+        print_time(out, layout, r->time_us);
+        output_format(out, ",\"min_ttl\":%" PRIu32 ",\"qtype\":%u,\"client_port\":%u,\"set_flags\":%u}", r->min_ttl,
                       r->qtype, r->client_port, r->set_flags);
     }
     output_text(out, "}\n");
 }
 
-static void stats(struct output *out, const struct received *from)
+/* One member, null when the datagram does not tell it. Names are quoted where they are printed. */
+static void print_member(struct output *out, const struct column *column, const struct row *row)
+{
+    static const char around[][2] = {
+        [COLUMN_NUMBER] = "", [COLUMN_TEXT] = "\"", [COLUMN_NAME] = "", [COLUMN_LIST] = "", [COLUMN_TIME] = "\""};
+    const char *quote = column->kind == COLUMN_TIME && row->time_style == WHEN_EPOCH ? "" : around[column->kind];
+    output_char(out, '"');
+    output_text(out, column->name);
+    output_text(out, "\":");
+    if ((column->need == NEEDS_TRAILER && !row->from->datagram.has_trailer) ||
+        (column->need == NEEDS_RESOLVER && !row->record->resolver)) {
+        output_text(out, "null");
+        return;
+    }
+    output_text(out, column->kind == COLUMN_LIST ? "[" : quote);
+    column->print(out, row, &list_json);
+    output_text(out, column->kind == COLUMN_LIST ? "]" : quote);
+}
+
+static void record(struct output *out, const struct layout *layout, const struct received *from,
+                   const struct dnsflow_record *r)
+{
+    const struct row row = {from, r, layout->has_time_style ? layout->time_style : WHEN_ISO};
+    size_t i;
+    if (layout->is_usual) {
+        record_whole(out, layout, from, r);
+        return;
+    }
+    for (i = 0; i < layout->count; i++) {
+        output_char(out, i ? ',' : '{');
+        print_member(out, layout->columns[i], &row);
+    }
+    output_text(out, "}\n");
+}
+
+static void print_counters(struct output *out, const struct dnsflow_datagram *datagram)
+{
+    size_t i;
+    output_text(out, ",\"counters\":{");
+    for (i = 0; i < datagram->counters_count; i++) {
+        const char *name = drop_counter_name(i);
+        if (i > 0)
+            output_char(out, ',');
+        if (name)
+            output_format(out, "\"%s\":", name);
+        else
+            output_format(out, "\"counter_%zu\":", i); /* of a later sensor */
+        output_number(out, load_be64(datagram->counters + 8 * i));
+    }
+    output_char(out, '}');
+}
+
+static void stats(struct output *out, const struct layout *layout, const struct received *from)
 {
     const struct dnsflow_stats *s = &from->datagram.stats;
-    size_t i;
-    begin(out, "stats", from);
+    begin(out, layout, "stats", from);
     output_format(out,
                   ",\"pkts_captured\":%" PRIu32 ",\"pkts_received\":%" PRIu32 ",\"pkts_dropped\":%" PRIu32
                   ",\"pkts_ifdropped\":%" PRIu32 ",\"sample_rate\":%" PRIu32,
                   s->pkts_captured, s->pkts_received, s->pkts_dropped, s->pkts_ifdropped, s->sample_rate);
     if (from->datagram.has_trailer) {
         begin_ext(out, &from->datagram.trailer);
-        output_text(out, ",\"counters\":[");
-        for (i = 0; i < from->datagram.counters_count; i++) {
-            if (i > 0)
-                output_char(out, ',');
-            output_number(out, load_be64(from->datagram.counters + 8 * i));
-        }
-        output_text(out, "]}");
+        print_counters(out, &from->datagram);
+        output_char(out, '}');
     }
     output_text(out, "}\n");
 }

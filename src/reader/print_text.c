@@ -3,25 +3,35 @@
  * The format that scripts know: columns separated by '|', statistics and summaries among them. */
 #include <inttypes.h>
 
-#include "reader/printer.h"
+#include "reader/column.h"
 
-static void header(struct output *out)
+/* The usual columns have their names of old. */
+static void header(struct output *out, const struct layout *layout)
 {
-    output_text(out, "dnsflow server|resolver ip|client ip|time|names|ipv4|ipv6\n");
+    if (layout->color)
+        output_text(out, "\033[1m");
+    if (layout->is_usual)
+        output_text(out, "dnsflow server|resolver ip|client ip|time|names|ipv4|ipv6\n");
+    else
+        print_header(out, layout, '|');
+    if (layout->color)
+        output_text(out, "\033[0m");
 }
 
-static void record(struct output *out, const struct received *from, const struct dnsflow_record *r)
+static void record(struct output *out, const struct layout *layout, const struct received *from,
+                   const struct dnsflow_record *r)
 {
-    print_row(out, '|', from, r);
+    print_row(out, layout, '|', "", NULL, from, r);
 }
 
-static void stats(struct output *out, const struct received *from)
+static void stats(struct output *out, const struct layout *layout, const struct received *from)
 {
     const struct dnsflow_stats *s = &from->datagram.stats;
     output_format(out,
-                  "STATS|pkts_captured:%" PRIu32 "|pkts_received:%" PRIu32 "|pkts_dropped:%" PRIu32
-                  "|pkts_ifdropped:%" PRIu32 "|sample_rate:%" PRIu32 "\n",
-                  s->pkts_captured, s->pkts_received, s->pkts_dropped, s->pkts_ifdropped, s->sample_rate);
+                  "%sSTATS|pkts_captured:%" PRIu32 "|pkts_received:%" PRIu32 "|pkts_dropped:%" PRIu32
+                  "|pkts_ifdropped:%" PRIu32 "|sample_rate:%" PRIu32 "%s\n",
+                  layout->color ? "\033[35m" : "", s->pkts_captured, s->pkts_received, s->pkts_dropped,
+                  s->pkts_ifdropped, s->sample_rate, layout->color ? "\033[0m" : "");
 }
 
 const struct printer printer_text = {.name = "text", .header = header, .record = record, .stats = stats};

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Tab-separated values: the columns of the text format and nothing else. */
-#include "reader/printer.h"
+#include "reader/column.h"
 
-static void header(struct output *out)
+static void header(struct output *out, const struct layout *layout)
 {
-    output_text(out, "server\tresolver\tclient\ttime\tnames\tipv4\tipv6\n");
+    print_header(out, layout, '\t');
 }
 
-static void record(struct output *out, const struct received *from, const struct dnsflow_record *r)
+static void record(struct output *out, const struct layout *layout, const struct received *from,
+                   const struct dnsflow_record *r)
 {
-    print_row(out, '\t', from, r);
+    print_row(out, layout, '\t', "", NULL, from, r);
 }
 
 const struct printer printer_tsv = {.name = "tsv", .is_data_only = true, .header = header, .record = record};

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * From captured frames to printed rows. */
+ * From captured frames, or received datagrams, to what is printed of them. */
 #ifndef DNSFLOW_READER_SESSION_H
 #define DNSFLOW_READER_SESSION_H
 
 #include "capture/filter.h"
 #include "net/packet.h"
 #include "net/reassembly.h"
+#include "reader/cof.h"
 #include "reader/config.h"
+#include "reader/listener.h"
 #include "reader/source.h"
+#include "reader/tops.h"
 #include "reader/verify.h"
 
 struct session {
@@ -17,19 +20,37 @@ struct session {
     struct verifier *verifier;     /* NULL: datagrams are taken unverified */
     struct filter *filter;         /* NULL = none; live, the kernel has it */
     struct reassembly *reassembly; /* old sensors send datagrams that do not fit a packet */
-    struct output out;             /* standard output */
-    struct output side;            /* where statistics and summaries go, if not there */
+    struct tops *tops;             /* records are counted in tables instead of printed, NULL = not */
+    struct cof *cof;               /* records are gathered instead of printed, NULL = not */
+    bool has_rows_only;            /* no statistics: certain records are asked for */
+    bool is_done;                  /* as many records as were asked for */
+    int64_t first_us, last_us;     /* times of the datagrams, as they came; first_us is 0 before the first */
+    int64_t gathered_us;           /* when what was gathered was printed last */
     uint64_t datagrams;
+    uint64_t records, matched;
     uint64_t malformed, other_sources;
+    struct output out;  /* standard output */
+    struct output side; /* where statistics and summaries go, if not there */
 };
 
 int session_open(struct session *session, const struct reader_config *config, struct error *err);
 
-/* Prints what the frame carries, if it is a datagram for UDP port 5300. */
+/* Takes what the frame carries, if it is a datagram for UDP port 5300. */
 void session_packet(struct session *session, const struct packet *packet);
 
-/* Prints the closing summary and frees. Returns -1 with the cause when the output could not be written; a closed pipe
- * is no failure. */
-int session_close(struct session *session, struct error *err);
+void session_datagram(struct session *session, const struct listener_datagram *datagram);
+
+/* Prints what has been gathered, if it is time to; now_us as the datagrams tell it, or live the clock. */
+void session_tick(struct session *session, int64_t now_us);
+
+/* Seconds from the first datagram to the last. */
+double session_seconds(const struct session *session);
+
+/* Prints what is still to be printed and the closing summary; `dropped` datagrams found no room in the socket they were
+ * received from. Returns -1 with the cause when the output could not be written; a closed pipe is no failure. */
+int session_finish(struct session *session, uint64_t dropped, struct error *err);
+
+/* Frees, also after a failed session_open(). */
+void session_close(struct session *session);
 
 #endif

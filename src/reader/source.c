@@ -5,12 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/clock.h"
+#include "base/drops.h"
 
 enum {
     SLOTS = 2 * SOURCES_MAX,
     WINDOW = 64,
     RESTART_STEP = 1000, /* a step back by more is a sensor that began anew */
+    COUNTERS_MAX = 128,
 };
 
 struct sources {
@@ -29,8 +32,10 @@ void sources_destroy(struct sources *sources)
     uint32_t i;
     if (!sources)
         return;
-    for (i = 0; i < sources->count; i++)
+    for (i = 0; i < sources->count; i++) {
+        free(sources->list[i]->counters);
         free(sources->list[i]);
+    }
     free(sources->list);
     free(sources);
 }
@@ -111,6 +116,21 @@ static void count_sequence(struct source *s, uint32_t sequence)
     }
 }
 
+/* A source has room for counters once it has sent some; without memory they are not shown. */
+static void keep_counters(struct source *s, const struct dnsflow_datagram *datagram)
+{
+    size_t i;
+    if (datagram->counters_count == 0)
+        return;
+    if (!s->counters)
+        s->counters = calloc(COUNTERS_MAX, sizeof(*s->counters));
+    if (!s->counters)
+        return;
+    s->counters_count = datagram->counters_count < COUNTERS_MAX ? datagram->counters_count : COUNTERS_MAX;
+    for (i = 0; i < s->counters_count; i++)
+        s->counters[i] = load_be64(datagram->counters + 8 * i);
+}
+
 void source_count(struct source *source, const struct dnsflow_datagram *datagram, int64_t time_us)
 {
     if (source->total == 0)
@@ -133,6 +153,7 @@ void source_count(struct source *source, const struct dnsflow_datagram *datagram
     if (source->stats_datagrams++ == 0)
         source->first_stats = datagram->stats;
     source->last_stats = datagram->stats;
+    keep_counters(source, datagram);
 }
 
 static void print_counts(struct output *out, const char *const *keys, const uint64_t *values, int count, double seconds)
@@ -150,6 +171,31 @@ static void print_counts(struct output *out, const char *const *keys, const uint
     output_char(out, '\n');
 }
 
+/* What the sensor counted since its start, where it says so. */
+static void print_counters(const struct source *s, struct output *out)
+{
+    size_t i;
+    if (s->counters_count == 0)
+        return;
+    output_text(out, "  sensor:");
+    for (i = 0; i < s->counters_count; i++) {
+        const char *name = drop_counter_name(i);
+        if (name && s->counters[i] > 0)
+            output_format(out, " %s=%" PRIu64, name, s->counters[i]);
+    }
+    output_char(out, '\n');
+}
+
+void source_print_name(const struct source *source, struct output *out)
+{
+    if (source->ip_vers == 6)
+        output_char(out, '[');
+    output_address(out, source->ip_vers, source->address);
+    if (source->ip_vers == 6)
+        output_char(out, ']');
+    output_format(out, ":%u", source->port);
+}
+
 void source_print(const struct source *source, struct output *out)
 {
     static const char *const data_keys[] = {"n_data_pkts", "n_records", "n_stats_pkts"};
@@ -162,17 +208,14 @@ void source_print(const struct source *source, struct output *out)
     uint64_t stats[] = {
         (uint32_t)(last->pkts_captured - first->pkts_captured), (uint32_t)(last->pkts_received - first->pkts_received),
         (uint32_t)(last->pkts_dropped - first->pkts_dropped), (uint32_t)(last->pkts_ifdropped - first->pkts_ifdropped)};
-    if (source->ip_vers == 6)
-        output_char(out, '[');
-    output_address(out, source->ip_vers, source->address);
-    if (source->ip_vers == 6)
-        output_char(out, ']');
-    output_format(out, ":%u\n", source->port);
+    source_print_name(source, out);
+    output_char(out, '\n');
     print_counts(out, data_keys, data, 3, seconds);
     if (source->stats_datagrams > 0)
         print_counts(out, stats_keys, stats, 4, seconds);
     output_format(out, "  seq_last=%" PRIu32 " seq_total=%" PRIu64 " seq_lost=%" PRIu64 " seq_ooo=%" PRIu64 "\n",
                   source->sequence, source->total, source->lost, source->out_of_order);
+    print_counters(source, out);
     if (source->malformed > 0)
         output_format(out, "  n_malformed=%" PRIu64 "\n", source->malformed);
     for (i = VERIFY_OK + 1; i < VERIFY_RESULTS; i++)
@@ -185,4 +228,24 @@ void sources_print(const struct sources *sources, struct output *out)
     uint32_t i;
     for (i = 0; i < sources->count; i++)
         source_print(sources->list[i], out);
+}
+
+uint32_t sources_count(const struct sources *sources)
+{
+    return sources->count;
+}
+
+const struct source *sources_at(const struct sources *sources, uint32_t index)
+{
+    return sources->list[index];
+}
+
+void sources_mark(struct sources *sources, double seconds)
+{
+    uint32_t i;
+    for (i = 0; i < sources->count; i++) {
+        struct source *s = sources->list[i];
+        s->rate = (double)(s->records - s->before) / seconds;
+        s->before = s->records;
+    }
 }

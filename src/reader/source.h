@@ -22,6 +22,10 @@ struct source {
     uint32_t sequence;   /* highest so far */
     uint64_t window;     /* bit i: sequence - i has been seen */
     uint64_t total, lost, out_of_order;
+    uint64_t *counters; /* of the trailer of the last statistics, NULL = none */
+    size_t counters_count;
+    uint64_t before; /* records when sources_mark() was called last */
+    double rate;     /* records in a second between the last two marks */
 };
 
 struct sources;
@@ -34,6 +38,16 @@ struct source *sources_find(struct sources *sources, uint8_t ip_vers, const uint
 
 /* Takes an accepted datagram, received at time_us, into the accounts. */
 void source_count(struct source *source, const struct dnsflow_datagram *datagram, int64_t time_us);
+
+/* In the order in which they appeared. */
+uint32_t sources_count(const struct sources *sources);
+const struct source *sources_at(const struct sources *sources, uint32_t index);
+
+/* Sets every rate, `seconds` (above 0) having passed since the last mark. */
+void sources_mark(struct sources *sources, double seconds);
+
+/* "10.1.1.1:4000" */
+void source_print_name(const struct source *source, struct output *out);
 
 /* The block of the summary. */
 void source_print(const struct source *source, struct output *out);

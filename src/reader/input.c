@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "reader/input.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+enum { FILTER_SIZE = 4096, WAIT_MS = 100 };
+
+/* libpcap's `vlan` moves all that stands behind it by one tag, so that the expression is written twice. Fragments have
+ * a port only in the first. */
+static int open_live(const struct reader_config *config, struct capture **out, struct error *err)
+{
+    static const char datagrams[] = "udp dst port 5300 or ip[6:2] & 0x1fff != 0";
+    char filter[FILTER_SIZE];
+    struct capture_live_options live = {.interface = config->interface, .filter = filter, .promiscuous = true};
+    if (config->is_whole_filter) {
+        live.filter = config->filter;
+        return capture_open_live(&live, out, err);
+    }
+    const char *also = config->filter && *config->filter ? config->filter : "len >= 0";
+    int len = snprintf(filter, sizeof(filter), "((%s) and (%s)) or (vlan and (%s) and (%s))", datagrams, also,
+                       datagrams, also);
+    if (len >= (int)sizeof(filter))
+        return error_set(err, "option -f/--filter: expected at most %d characters", FILTER_SIZE / 2 - 100);
+    return capture_open_live(&live, out, err);
+}
+
+int input_open(struct input *input, const struct reader_config *config, const atomic_bool *stop, struct error *err)
+{
+    memset(input, 0, sizeof(*input));
+    input->config = config;
+    if (config->file)
+        return capture_open_file(config->file, stop, &input->capture, err);
+    if (config->interface)
+        return open_live(config, &input->capture, err);
+    if (listener_open(&config->listener, &input->listener, err) != 0)
+        return -1;
+    if (!config->show_top)
+        log_line("listening on %s", config->listener.text);
+    return 0;
+}
+
+static int step_listener(struct input *input, struct session *session, struct error *err)
+{
+    const struct listener_datagram *datagrams;
+    int i, count = listener_receive(input->listener, &datagrams, err);
+    for (i = 0; i < count && !session->is_done; i++)
+        session_datagram(session, &datagrams[i]);
+    return count < 0 ? CAPTURE_FAILED : count;
+}
+
+/* Microseconds until it is this packet's time. */
+static int64_t wait_us(struct input *input, int64_t time_us)
+{
+    int64_t now_us = clock_monotonic_us(), due_us = (int64_t)((double)time_us / input->config->speed);
+    if (!input->has_started)
+        input->lead_us = due_us - now_us;
+    input->has_started = true;
+    return due_us - input->lead_us - now_us;
+}
+
+/* The packets of a batch, with --speed those whose time it is. */
+static int take_packets(struct input *input, struct session *session)
+{
+    int taken = 0;
+    for (; input->next < input->count && !session->is_done; input->next++, taken++) {
+        const struct packet *packet = &input->packets[input->next];
+        int64_t us = input->config->speed > 0 ? wait_us(input, packet->time_us) : 0;
+        if (us > 0 && taken == 0)
+            (void)poll(NULL, 0, us < WAIT_MS * 1000 ? (int)(us / 1000) + 1 : WAIT_MS);
+        if (us > 0)
+            break;
+        session_packet(session, packet);
+    }
+    return taken;
+}
+
+int input_step(struct input *input, struct session *session, struct error *err)
+{
+    if (input->listener)
+        return step_listener(input, session, err);
+    if (input->next == input->count) {
+        int count = capture_borrow(input->capture, input->packets, CAPTURE_BATCH, err);
+        input->next = 0;
+        input->count = count > 0 ? count : 0;
+        if (count <= 0)
+            return count;
+    }
+    return take_packets(input, session);
+}
+
+uint64_t input_dropped(struct input *input)
+{
+    return input->listener ? listener_dropped(input->listener) : 0;
+}
+
+void input_close(struct input *input)
+{
+    capture_close(input->capture);
+    listener_close(input->listener);
+}

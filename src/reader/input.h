@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * What the reader reads from: a capture file, an interface or a socket of its own. */
+#ifndef DNSFLOW_READER_INPUT_H
+#define DNSFLOW_READER_INPUT_H
+
+#include <stdatomic.h>
+
+#include "capture/capture.h"
+#include "reader/session.h"
+
+struct input {
+    const struct reader_config *config;
+    struct capture *capture;   /* NULL: it is the listener */
+    struct listener *listener; /* NULL: it is the capture */
+    struct packet packets[CAPTURE_BATCH];
+    int next, count;  /* of the packets: --speed holds them until it is their time */
+    int64_t lead_us;  /* capture time at the monotonic clock's zero, at speed 1 */
+    bool has_started; /* lead_us is set */
+};
+
+/* Setting *stop ends a wait for a file. */
+int input_open(struct input *input, const struct reader_config *config, const atomic_bool *stop, struct error *err);
+
+/* Gives the session what has come; waits 100 ms at the most, but for files. Returns how many packets or datagrams that
+ * were, or CAPTURE_IDLE, CAPTURE_END or CAPTURE_FAILED. */
+int input_step(struct input *input, struct session *session, struct error *err);
+
+/* Datagrams for which the socket had no room. */
+uint64_t input_dropped(struct input *input);
+
+void input_close(struct input *input);
+
+#endif

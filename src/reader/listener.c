@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "reader/listener.h"
+
+#include <errno.h>
+#include <linux/sock_diag.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+/* A datagram takes its whole place at most; pages that none has touched cost nothing. */
+enum { PLACE = 65536, BUFFER = 16 << 20, WAIT_US = 100000, CONTROL = 64 };
+
+struct listener {
+    int fd;
+    uint32_t dropped_low; /* the kernel counts modulo 2^32 */
+    uint64_t dropped;
+    struct mmsghdr messages[LISTENER_BATCH];
+    struct iovec parts[LISTENER_BATCH];
+    struct sockaddr_in6 sources[LISTENER_BATCH]; /* has room for struct sockaddr_in */
+    struct listener_datagram datagrams[LISTENER_BATCH];
+    _Alignas(struct cmsghdr) char control[LISTENER_BATCH][CONTROL];
+    uint8_t bytes[LISTENER_BATCH][PLACE];
+};
+
+/* As large as the kernel lets it: root may pass net.core.rmem_max. */
+static void set_options(int fd, const struct listener_options *options)
+{
+    const int on = 1, off = 0, size = BUFFER;
+    const struct timeval wait = {.tv_usec = WAIT_US};
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) != 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+    setsockopt(fd, SOL_SOCKET, SO_TIMESTAMP, &on, sizeof(on));
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+    if (options->reuse_port)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+}
+
+static int bind_first(const struct addrinfo *found, const struct listener_options *options)
+{
+    int fd = -1, cause = 0;
+    for (; found; found = found->ai_next) {
+        fd = socket(found->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        if (fd >= 0) {
+            set_options(fd, options);
+            if (bind(fd, found->ai_addr, found->ai_addrlen) == 0)
+                return fd;
+            cause = errno;
+            close(fd);
+        } else {
+            cause = errno;
+        }
+        if (cause == EADDRINUSE)
+            break; /* not to share a port in one family with who has it in the other */
+    }
+    errno = cause;
+    return -1;
+}
+
+/* With no host, IPv6 first: such a socket takes IPv4 too. Without IPv6 on this machine it is IPv4. */
+static int open_socket(const struct listener_options *options, struct error *err)
+{
+    static const int families[] = {AF_INET6, AF_INET};
+    struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found;
+    int fd = -1, result = 0;
+    size_t i;
+    for (i = 0; i < (options->host ? 1 : 2) && fd < 0; i++) {
+        hints.ai_family = options->host ? AF_UNSPEC : families[i];
+        result = getaddrinfo(options->host, options->port, &hints, &found);
+        if (result != 0)
+            continue;
+        fd = bind_first(found, options);
+        int cause = errno;
+        freeaddrinfo(found);
+        errno = cause;
+        if (fd < 0 && cause == EADDRINUSE)
+            break;
+    }
+    if (fd >= 0)
+        return fd;
+    if (result != 0)
+        return error_set(err, "listen %s: %s", options->text, gai_strerror(result));
+    return error_errno(err, "listen %s%s", options->text,
+                       errno == EADDRINUSE ? " (-i captures beside who listens, --reuse-port shares the port)" : "");
+}
+
+int listener_open(const struct listener_options *options, struct listener **out, struct error *err)
+{
+    struct listener *l = calloc(1, sizeof(*l));
+    size_t i;
+    if (!l)
+        return error_set(err, "out of memory");
+    l->fd = open_socket(options, err);
+    if (l->fd < 0) {
+        free(l);
+        return -1;
+    }
+    for (i = 0; i < LISTENER_BATCH; i++) {
+        l->parts[i] = (struct iovec){l->bytes[i], PLACE};
+        l->datagrams[i].bytes = l->bytes[i];
+    }
+    *out = l;
+    return 0;
+}
+
+static int64_t arrival_us(struct msghdr *message)
+{
+    struct cmsghdr *c;
+    struct timeval time;
+    for (c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c))
+        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMP) {
+            memcpy(&time, CMSG_DATA(c), sizeof(time));
+            return (int64_t)time.tv_sec * SECOND_US + time.tv_usec;
+        }
+    return clock_unix_us();
+}
+
+static void fill(struct listener *l, int i)
+{
+    struct listener_datagram *d = &l->datagrams[i];
+    const struct sockaddr_in6 *from = &l->sources[i];
+    d->len = l->messages[i].msg_len;
+    d->time_us = arrival_us(&l->messages[i].msg_hdr);
+    d->port = ntohs(from->sin6_port); /* at the same place in both families */
+    if (from->sin6_family == AF_INET) {
+        struct sockaddr_in ip4;
+        memcpy(&ip4, from, sizeof(ip4));
+        d->ip_vers = 4;
+        memcpy(d->address, &ip4.sin_addr, 4);
+    } else if (IN6_IS_ADDR_V4MAPPED(&from->sin6_addr)) {
+        d->ip_vers = 4;
+        memcpy(d->address, &from->sin6_addr.s6_addr[12], 4);
+    } else {
+        d->ip_vers = 6;
+        memcpy(d->address, &from->sin6_addr, 16);
+    }
+}
+
+int listener_receive(struct listener *listener, const struct listener_datagram **datagrams, struct error *err)
+{
+    int i, count;
+    for (i = 0; i < LISTENER_BATCH; i++)
+        listener->messages[i].msg_hdr = (struct msghdr){.msg_name = &listener->sources[i],
+                                                        .msg_namelen = sizeof(listener->sources[i]),
+                                                        .msg_iov = &listener->parts[i],
+                                                        .msg_iovlen = 1,
+                                                        .msg_control = listener->control[i],
+                                                        .msg_controllen = CONTROL};
+    count = recvmmsg(listener->fd, listener->messages, LISTENER_BATCH, MSG_WAITFORONE, NULL);
+    if (count < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNREFUSED)
+        return error_errno(err, "listen: receive");
+    for (i = 0; i < count; i++)
+        fill(listener, i);
+    *datagrams = listener->datagrams;
+    return count < 0 ? 0 : count;
+}
+
+uint64_t listener_dropped(struct listener *listener)
+{
+    uint32_t memory[SK_MEMINFO_VARS];
+    socklen_t len = sizeof(memory);
+    if (getsockopt(listener->fd, SOL_SOCKET, SO_MEMINFO, memory, &len) == 0) {
+        listener->dropped += memory[SK_MEMINFO_DROPS] - listener->dropped_low;
+        listener->dropped_low = memory[SK_MEMINFO_DROPS];
+    }
+    return listener->dropped;
+}
+
+int listener_buffer(const struct listener *listener)
+{
+    int size = 0;
+    socklen_t len = sizeof(size);
+    (void)getsockopt(listener->fd, SOL_SOCKET, SO_RCVBUF, &size, &len);
+    return size / 2; /* the kernel doubles what it grants, for its own needs */
+}
+
+void listener_close(struct listener *listener)
+{
+    if (!listener)
+        return;
+    close(listener->fd);
+    free(listener);
+}

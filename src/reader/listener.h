@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Datagrams from a UDP socket of our own. Belongs to one thread. */
+#ifndef DNSFLOW_READER_LISTENER_H
+#define DNSFLOW_READER_LISTENER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+enum { LISTENER_BATCH = 64 }; /* datagrams that are received at a time */
+
+struct listener_options {
+    const char *host; /* NULL = all addresses, IPv6 and IPv4 */
+    const char *port;
+    const char *text; /* both, for messages */
+    bool reuse_port;  /* others may listen there too: the kernel gives each source to one of them */
+};
+
+/* Received and borrowed until the next batch. IPv4 is IPv4 on a socket for both too. */
+struct listener_datagram {
+    uint8_t ip_vers;
+    uint8_t address[16];
+    uint16_t port;
+    int64_t time_us; /* when the kernel took it in */
+    const uint8_t *bytes;
+    size_t len;
+};
+
+struct listener;
+
+int listener_open(const struct listener_options *options, struct listener **out, struct error *err);
+
+/* Waits 100 ms at the most. Returns how many are in *datagrams, 0 = none or a signal, or -1. */
+int listener_receive(struct listener *listener, const struct listener_datagram **datagrams, struct error *err);
+
+/* Datagrams that this socket had no room for, up to now: what the kernel reports as SO_RXQ_OVFL with each datagram,
+ * without waiting for one. */
+uint64_t listener_dropped(struct listener *listener);
+
+/* Bytes of the socket's buffer, as the kernel granted them. */
+int listener_buffer(const struct listener *listener);
+
+/* NULL is fine. */
+void listener_close(struct listener *listener);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Which records are wanted. Conditions of different kinds must all hold; of several of one kind, one is enough. */
+#ifndef DNSFLOW_READER_MATCH_H
+#define DNSFLOW_READER_MATCH_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "dnsflow.h"
+#include "reader/name.h"
+
+enum { MATCH_MAX = 64 }; /* conditions of a kind */
+
+struct match_prefix {
+    uint8_t ip_vers;
+    uint8_t bits;
+    uint8_t address[16];
+};
+
+struct match_prefixes {
+    size_t count;
+    struct match_prefix list[MATCH_MAX];
+};
+
+enum match_form { MATCH_NAME, MATCH_BELOW, MATCH_TEXT };
+
+struct match_name {
+    enum match_form form;
+    size_t len;
+    uint8_t bytes[NAME_TEXT]; /* a key (reader/name.h), or text in lower case */
+};
+
+struct match {
+    bool is_wanted; /* there is a condition at all */
+    struct match_prefixes clients, resolvers, answers;
+    size_t names_count;
+    struct match_name names[MATCH_MAX];
+    uint8_t family;             /* of client and resolver, 0 = either */
+    int64_t since_us, until_us; /* since <= time < until */
+    bool has_since, has_until;
+};
+
+/* Takes an address with or without /BITS; bits behind the prefix are ignored. Returns 0, or -1 with "expected ...". */
+int match_add_prefix(struct match_prefixes *prefixes, const char *text, struct error *err);
+
+/* Takes NAME, *.NAME (all names below it) or *TEXT* (names in which it occurs). Returns 0, or -1 with "expected ...".
+ */
+int match_add_name(struct match *match, const char *text, struct error *err);
+
+/* Whether the record, whose response came at time_us, is wanted. */
+bool match_record(const struct match *match, const struct dnsflow_record *record, int64_t time_us);
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "reader/name.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+static uint8_t lower(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 'a' - 'A') : c;
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* One byte of a label: itself, \DDD, or what stands behind a backslash. Returns how many characters it takes, 0 = it
+ * is broken. */
+static size_t parse_byte(const char *text, uint8_t *out)
+{
+    *out = (uint8_t)text[0];
+    if (text[0] != '\\')
+        return 1;
+    *out = (uint8_t)text[1];
+    if (!is_digit(text[1]))
+        return text[1] ? 2 : 0;
+    if (!is_digit(text[2]) || !is_digit(text[3]))
+        return 0;
+    int value = (text[1] - '0') * 100 + (text[2] - '0') * 10 + text[3] - '0';
+    *out = (uint8_t)value;
+    return value <= 255 ? 4 : 0;
+}
+
+/* Length bytes are below 64 and so never letters. */
+size_t name_parse(const char *text, uint8_t wire[NAME_WIRE])
+{
+    size_t used = 1, start = 0;
+    if (strcmp(text, ".") == 0)
+        text++;
+    else if (!*text)
+        return 0;
+    while (*text) {
+        uint8_t c;
+        size_t taken = parse_byte(text, &c);
+        bool is_end = *text == '.';
+        if (taken == 0 || used >= NAME_WIRE || used - start > 64 || (is_end && used - start == 1))
+            return 0;
+        text += taken;
+        if (is_end) {
+            wire[start] = (uint8_t)(used - start - 1);
+            start = used++;
+        } else {
+            wire[used++] = lower(c);
+        }
+    }
+    if (used - start > 64)
+        return 0;
+    wire[start] = (uint8_t)(used - start - 1);
+    if (used - start == 1)
+        return used; /* the root, or a dot at the end */
+    if (used >= NAME_WIRE)
+        return 0;
+    wire[used++] = 0;
+    return used;
+}
+
+/* Moves behind the text name. */
+static size_t next_text(struct name_walk *walk, uint8_t wire[NAME_WIRE])
+{
+    const char *text = (const char *)walk->at;
+    walk->at += strnlen(text, (size_t)(walk->end - walk->at));
+    if (walk->at >= walk->end)
+        return 0; /* not terminated: the decoder has refused such */
+    walk->at++;
+    return name_parse(text, wire);
+}
+
+size_t name_next(struct name_walk *walk, uint8_t wire[NAME_WIRE])
+{
+    size_t len = 0;
+    while (walk->left > 0 && walk->is_text) {
+        walk->left--;
+        if ((len = next_text(walk, wire)) > 0)
+            return len;
+    }
+    if (walk->left == 0 || walk->at >= walk->end)
+        return 0;
+    walk->left--;
+    /* The decoder has found every name valid. */
+    while (len + 1 < NAME_WIRE && walk->at[len] != 0) {
+        size_t i, size = walk->at[len];
+        wire[len] = (uint8_t)size;
+        for (i = 1; i <= size; i++)
+            wire[len + i] = lower(walk->at[len + i]);
+        len += size + 1;
+    }
+    wire[len++] = 0;
+    walk->at += len;
+    return len;
+}
+
+size_t name_text(const uint8_t *wire, size_t len, char text[NAME_TEXT])
+{
+    int used = dnsflow_name_text(&wire, wire + len, ",|", text, NAME_TEXT);
+    return used > 0 ? (size_t)used : 0;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The tables of tops.h as lines of plain characters. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "reader/tops.h"
+
+/* On a page no name is cut. */
+enum { BAR = 16, PRINTED_ROWS = 10, PRINTED_WIDTH = 100 + NAME_TEXT };
+
+const char *top_table_name(enum top_table table)
+{
+    static const char *const names[TOP_TABLES] = {"names", "domains", "clients", "resolvers", "answers", "sources"};
+    return names[table];
+}
+
+const char *top_order_name(enum top_order order)
+{
+    static const char *const names[TOP_ORDERS] = {"count", "rate", "name"};
+    return names[order];
+}
+
+void top_head_line(enum top_table table, char *line, size_t width)
+{
+    static const char *const labels[TOP_TABLES] = {"NAME", "DOMAIN", "CLIENT", "RESOLVER", "ANSWER", "SOURCE"};
+    if (table == TOP_SOURCES)
+        snprintf(line, width + 1, "%10s %9s %9s %8s %7s %9s  %s", "RECORDS", "RATE/s", "DATAGRAMS", "LOST", "LOST%",
+                 "DROPPED", labels[table]);
+    else
+        snprintf(line, width + 1, "%11s %6s %9s  %-*s  %s", "COUNT", "SHARE", "RATE/s", BAR, "", labels[table]);
+}
+
+static double percent(uint64_t part, uint64_t whole)
+{
+    return whole > 0 ? 100.0 * (double)part / (double)whole : 0;
+}
+
+/* The text's end is cut, marked by a tilde. */
+static void end_with(char *line, size_t width, const char *text)
+{
+    size_t used = strlen(line), len = strlen(text);
+    snprintf(line + used, width + 1 - used, "%s", text);
+    if (used < width && len > width - used)
+        line[width - 1] = '~';
+}
+
+void top_row_line(enum top_table table, const struct top_row *row, uint64_t total, uint64_t most, char *line,
+                  size_t width)
+{
+    char bar[BAR + 1] = "", count[24];
+    const struct source *s = row->source;
+    if (table == TOP_SOURCES) {
+        /* Counters modulo 2^32, so that the difference is right across a wrap. */
+        uint32_t dropped = s->last_stats.pkts_dropped - s->first_stats.pkts_dropped;
+        snprintf(line, width + 1, "%10" PRIu64 " %9.1f %9" PRIu64 " %8" PRIu64 " %7.2f %9" PRIu32 "  ", row->count,
+                 row->rate, s->data_datagrams + s->stats_datagrams, s->lost, percent(s->lost, s->total), dropped);
+    } else {
+        memset(bar, '#', most > 0 ? (size_t)(row->count * BAR / most) : 0);
+        snprintf(count, sizeof(count), "%s%" PRIu64, row->over > 0 ? "<" : "", row->count);
+        snprintf(line, width + 1, "%11s %5.1f%% %9.1f  %-*s  ", count, percent(row->count, total), row->rate, BAR, bar);
+    }
+    end_with(line, width, row->text);
+}
+
+static void print_table(struct tops *tops, enum top_table table, struct output *out)
+{
+    struct top_row rows[PRINTED_ROWS];
+    char line[PRINTED_WIDTH + 1];
+    struct top_sum sum;
+    size_t i, all, count = tops_rows(tops, table, TOP_BY_COUNT, "", 0, rows, PRINTED_ROWS, &all);
+    tops_sum(tops, table, &sum);
+    output_format(out, "\n%s: %s%" PRIu64 " different", top_table_name(table), sum.error ? "about " : "", sum.distinct);
+    if (sum.error > 0)
+        output_format(out, " (0.8 %% standard error); counts marked < are at most %" PRIu64 " too high", sum.error);
+    top_head_line(table, line, PRINTED_WIDTH);
+    output_format(out, "\n%s\n", line);
+    for (i = 0; i < count; i++) {
+        top_row_line(table, &rows[i], sum.total, rows[0].count, line, PRINTED_WIDTH);
+        output_format(out, "%s\n", line);
+    }
+}
+
+void tops_print(struct tops *tops, double seconds, struct output *out)
+{
+    enum top_table table;
+    if (seconds > 0)
+        tops_mark(tops, seconds);
+    output_format(out, "%" PRIu64 " records in %.1f s\n", tops_records(tops), seconds);
+    for (table = 0; table < TOP_TABLES; table++)
+        print_table(tops, table, out);
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "reader/tops.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reader/domain.h"
+#include "reader/sketch.h"
+
+enum { SKETCHES = TOP_SOURCES };
+
+/* A row to be: an entry of a sketch, or a source. */
+struct item {
+    const struct sketch_entry *entry;
+    const struct source *source;
+    uint32_t index; /* of the source, in order of appearance */
+};
+
+struct tops {
+    struct sources *sources;
+    struct domains *domains;
+    uint64_t records;
+    struct sketch *sketches[SKETCHES];
+    struct item items[SOURCES_MAX]; /* scratch of tops_rows() */
+};
+
+struct tops *tops_create(struct sources *sources)
+{
+    static const size_t key_sizes[SKETCHES] = {NAME_WIRE, NAME_WIRE, 16, 16, 16};
+    struct tops *t = calloc(1, sizeof(*t));
+    size_t i;
+    if (!t)
+        return NULL;
+    t->sources = sources;
+    t->domains = domains_create();
+    for (i = 0; i < SKETCHES; i++)
+        t->sketches[i] = sketch_create(TOP_PLACES, key_sizes[i]);
+    for (i = 0; i < SKETCHES && t->sketches[i]; i++)
+        ;
+    if (t->domains && i == SKETCHES)
+        return t;
+    tops_destroy(t);
+    return NULL;
+}
+
+void tops_destroy(struct tops *tops)
+{
+    size_t i;
+    if (!tops)
+        return;
+    for (i = 0; i < SKETCHES; i++)
+        sketch_destroy(tops->sketches[i]);
+    domains_destroy(tops->domains);
+    free(tops);
+}
+
+/* The domain of a name is looked up once and noted with the name: 1 + where it begins. */
+static void add_name(struct tops *tops, const struct dnsflow_record *record)
+{
+    struct name_walk walk = name_walk_over(record);
+    uint8_t wire[NAME_WIRE];
+    size_t len = name_next(&walk, wire);
+    if (len == 0)
+        return;
+    struct sketch_entry *entry = sketch_add(tops->sketches[TOP_NAMES], wire, len);
+    if (entry->note == 0)
+        entry->note = (uint8_t)(1 + domain_start(tops->domains, wire));
+    size_t start = entry->note - 1u;
+    sketch_add(tops->sketches[TOP_DOMAINS], wire + start, len - start);
+}
+
+void tops_add(struct tops *tops, const struct received *from, const struct dnsflow_record *record)
+{
+    size_t i, size = record->ip_vers == 6 ? 16 : 4;
+    bool is_more = from->datagram.has_trailer && (record->set_flags & DNSFLOW_SET_CONTINUES);
+    for (i = 0; i < record->ip4s_count; i++)
+        sketch_add(tops->sketches[TOP_ANSWERS], record->ip4s + 4 * i, 4);
+    for (i = 0; i < record->ip6s_count; i++)
+        sketch_add(tops->sketches[TOP_ANSWERS], record->ip6s + 16 * i, 16);
+    if (is_more)
+        return;
+    tops->records++;
+    add_name(tops, record);
+    sketch_add(tops->sketches[TOP_CLIENTS], record->client, size);
+    if (record->resolver)
+        sketch_add(tops->sketches[TOP_RESOLVERS], record->resolver, size);
+}
+
+uint64_t tops_records(const struct tops *tops)
+{
+    return tops->records;
+}
+
+void tops_mark(struct tops *tops, double seconds)
+{
+    size_t i;
+    for (i = 0; i < SKETCHES; i++)
+        sketch_mark(tops->sketches[i], seconds);
+    sources_mark(tops->sources, seconds);
+}
+
+void tops_clear(struct tops *tops)
+{
+    size_t i;
+    tops->records = 0;
+    for (i = 0; i < SKETCHES; i++)
+        sketch_clear(tops->sketches[i]);
+}
+
+void tops_sum(struct tops *tops, enum top_table table, struct top_sum *out)
+{
+    uint32_t i;
+    memset(out, 0, sizeof(*out));
+    if (table != TOP_SOURCES) {
+        out->total = sketch_total(tops->sketches[table]);
+        out->distinct = sketch_distinct(tops->sketches[table]);
+        out->error = sketch_error(tops->sketches[table]);
+        return;
+    }
+    out->distinct = sources_count(tops->sources);
+    for (i = 0; i < out->distinct; i++)
+        out->total += sources_at(tops->sources, i)->records;
+}
+
+/* ---- rows ---- */
+
+static void item_text(enum top_table table, const struct item *item, char text[NAME_TEXT])
+{
+    const struct source *s = item->source;
+    const struct sketch_entry *e = item->entry;
+    char address[INET6_ADDRSTRLEN];
+    if (s) {
+        (void)inet_ntop(s->ip_vers == 6 ? AF_INET6 : AF_INET, s->address, address, sizeof(address));
+        snprintf(text, NAME_TEXT, s->ip_vers == 6 ? "[%s]:%u" : "%s:%u", address, s->port);
+    } else if (table == TOP_NAMES || table == TOP_DOMAINS) {
+        (void)name_text(e->key, e->len, text);
+    } else {
+        (void)inet_ntop(e->len == 16 ? AF_INET6 : AF_INET, e->key, text, NAME_TEXT);
+    }
+}
+
+static uint64_t item_count(const struct item *item)
+{
+    return item->source ? item->source->records : item->entry->count;
+}
+
+static double item_rate(const struct item *item)
+{
+    return item->source ? item->source->rate : item->entry->rate;
+}
+
+/* What the comparison goes by. Equal ones stand in the order of their keys, so that rows do not jump. */
+struct order {
+    enum top_table table;
+    enum top_order by;
+};
+
+static int compare_keys(const struct item *a, const struct item *b)
+{
+    if (a->source)
+        return a->index < b->index ? -1 : a->index > b->index;
+    int result = memcmp(a->entry->key, b->entry->key, a->entry->len < b->entry->len ? a->entry->len : b->entry->len);
+    return result ? result : (int)a->entry->len - (int)b->entry->len;
+}
+
+static int compare(const void *left, const void *right, void *context)
+{
+    const struct order *order = context;
+    const struct item *a = left, *b = right;
+    char text_a[NAME_TEXT], text_b[NAME_TEXT];
+    if (order->by == TOP_BY_NAME) {
+        item_text(order->table, a, text_a);
+        item_text(order->table, b, text_b);
+        return strcmp(text_a, text_b);
+    }
+    if (order->by == TOP_BY_RATE && item_rate(a) != item_rate(b))
+        return item_rate(a) > item_rate(b) ? -1 : 1;
+    if (item_count(a) != item_count(b))
+        return item_count(a) > item_count(b) ? -1 : 1;
+    return compare_keys(a, b);
+}
+
+static size_t collect(struct tops *tops, enum top_table table, const char *filter)
+{
+    size_t count = 0;
+    uint32_t i, size = table == TOP_SOURCES ? sources_count(tops->sources) : sketch_size(tops->sketches[table]);
+    char text[NAME_TEXT];
+    for (i = 0; i < size; i++) {
+        struct item *item = &tops->items[count];
+        item->source = table == TOP_SOURCES ? sources_at(tops->sources, i) : NULL;
+        item->index = i;
+        item->entry = table == TOP_SOURCES ? NULL : sketch_at(tops->sketches[table], i);
+        if (*filter)
+            item_text(table, item, text);
+        if (!*filter || strstr(text, filter))
+            count++;
+    }
+    return count;
+}
+
+size_t tops_rows(struct tops *tops, enum top_table table, enum top_order order, const char *filter, size_t skip,
+                 struct top_row *rows, size_t max, size_t *all)
+{
+    struct order by = {table, order};
+    size_t i;
+    *all = collect(tops, table, filter);
+    qsort_r(tops->items, *all, sizeof(tops->items[0]), compare, &by);
+    for (i = 0; i < max && skip + i < *all; i++) {
+        const struct item *item = &tops->items[skip + i];
+        item_text(table, item, rows[i].text);
+        rows[i].count = item_count(item);
+        rows[i].over = item->entry ? item->entry->over : 0;
+        rows[i].rate = item_rate(item);
+        rows[i].source = item->source;
+    }
+    return i;
+}

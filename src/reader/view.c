@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "reader/view.h"
+
+#ifdef HAVE_NCURSES
+#include <ctype.h>
+#include <curses.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "reader/screen.h"
+
+enum {
+    ROWS_MAX = 256,
+    LINE_MAX = 512,
+    FILTER = 64,
+    HEAD_LINES = 4, /* state, tables, this table, its columns */
+    KEY_WAIT_MS = 100,
+    KEY_ESCAPE = 27,
+    INTERVAL_US = SECOND_US,
+};
+
+struct view {
+    struct input *input;
+    struct session *session;
+    enum top_table table;
+    enum top_order order;
+    size_t skip;         /* rows scrolled past */
+    char filter[FILTER]; /* lower case */
+    bool is_paused, is_typing, is_helping, has_quit;
+    bool is_ended;               /* the input is */
+    bool is_stale;               /* what is drawn is not what was asked for */
+    int64_t drawn_us, marked_us; /* drawn: monotonic clock; marked: the stream's time */
+    uint64_t marked_records;
+    double rate; /* records in a second */
+    size_t count, all;
+    struct top_sum sum;
+    uint64_t most; /* count of the first row of all */
+    struct top_row rows[ROWS_MAX];
+};
+
+static size_t table_lines(void)
+{
+    int lines = LINES - HEAD_LINES - 1;
+    return lines < 1 ? 1 : lines < ROWS_MAX ? (size_t)lines : ROWS_MAX;
+}
+
+/* Rates are of the stream's own time, as a file may be read faster. */
+static void mark(struct view *v)
+{
+    struct session *s = v->session;
+    int64_t now_us = v->input->config->file ? s->last_us : clock_monotonic_us();
+    double seconds = (double)(now_us - v->marked_us) / SECOND_US;
+    if (v->marked_us == 0 && v->input->config->file)
+        seconds = session_seconds(s);
+    if (seconds < 0.001)
+        return;
+    tops_mark(s->tops, seconds);
+    v->rate = (double)(tops_records(s->tops) - v->marked_records) / seconds;
+    v->marked_records = tops_records(s->tops);
+    v->marked_us = now_us;
+}
+
+static void take_rows(struct view *v)
+{
+    struct top_row first;
+    size_t all;
+    v->most = tops_rows(v->session->tops, v->table, TOP_BY_COUNT, v->filter, 0, &first, 1, &all) ? first.count : 0;
+    if (v->skip >= all)
+        v->skip = 0;
+    v->count = tops_rows(v->session->tops, v->table, v->order, v->filter, v->skip, v->rows, table_lines(), &v->all);
+    tops_sum(v->session->tops, v->table, &v->sum);
+}
+
+/* ---- drawing ---- */
+
+static void draw_state(struct view *v)
+{
+    const struct session *s = v->session;
+    char line[LINE_MAX];
+    uint64_t lost = 0, dropped = input_dropped(v->input);
+    uint32_t i;
+    for (i = 0; i < sources_count(s->sources); i++)
+        lost += sources_at(s->sources, i)->lost;
+    snprintf(line, sizeof(line),
+             "dnsflow_read: %" PRIu64 " records, %.0f/s, %u sources, %" PRIu64 " datagrams lost%s%s",
+             tops_records(s->tops), v->rate, sources_count(s->sources), lost, v->is_ended ? ", end of input" : "",
+             v->is_paused ? ", PAUSED" : "");
+    attron(A_BOLD);
+    mvaddnstr(0, 0, line, COLS);
+    attroff(A_BOLD);
+    if (dropped + s->malformed == 0)
+        return;
+    snprintf(line, sizeof(line), " (%" PRIu64 " here), %" PRIu64 " malformed", dropped, s->malformed);
+    addnstr(line, COLS - getcurx(stdscr));
+}
+
+static void draw_tables(const struct view *v)
+{
+    enum top_table i;
+    move(1, 0);
+    for (i = 0; i < TOP_TABLES; i++) {
+        attrset(i == v->table ? A_REVERSE : A_NORMAL);
+        printw(" %u %s ", i + 1, top_table_name(i));
+    }
+    attrset(A_NORMAL);
+    char line[LINE_MAX];
+    int used = snprintf(line, sizeof(line), "%s%" PRIu64 " different, sorted by %s", v->sum.error ? "about " : "",
+                        v->sum.distinct, top_order_name(v->order));
+    if (v->sum.error > 0)
+        used += snprintf(line + used, sizeof(line) - (size_t)used, ", < at most %" PRIu64 " too high", v->sum.error);
+    if (*v->filter)
+        snprintf(line + used, sizeof(line) - (size_t)used, ", %zu with \"%s\"", v->all, v->filter);
+    mvaddnstr(2, 0, line, COLS);
+}
+
+static void draw_rows(const struct view *v)
+{
+    char line[LINE_MAX];
+    size_t width = COLS < LINE_MAX ? (size_t)COLS : LINE_MAX - 1, i;
+    top_head_line(v->table, line, width);
+    attron(A_UNDERLINE);
+    mvaddnstr(3, 0, line, COLS);
+    attroff(A_UNDERLINE);
+    for (i = 0; i < v->count && i < table_lines(); i++) {
+        top_row_line(v->table, &v->rows[i], v->sum.total, v->most, line, width);
+        mvaddnstr(HEAD_LINES + (int)i, 0, line, COLS);
+    }
+}
+
+static void draw_help(void)
+{
+    static const char *const lines[] = {
+        "1 to 6, Tab, arrows left and right   the table: names, domains, clients, ...",
+        "s                                    sort by count, rate or name",
+        "/ text Enter                         only rows with the text in them; / Enter: all",
+        "arrows up and down, page keys, Home  scroll",
+        "p, space                             pause the display; counting goes on",
+        "c                                    begin to count anew",
+        "q                                    quit",
+    };
+    size_t i;
+    for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+        mvaddnstr(HEAD_LINES + (int)i, 0, lines[i], COLS);
+}
+
+static void draw(struct view *v)
+{
+    char line[LINE_MAX] = " 1-6 table  s sort  / filter  p pause  c clear  h help  q quit";
+    erase();
+    draw_state(v);
+    draw_tables(v);
+    if (v->is_helping)
+        draw_help();
+    else
+        draw_rows(v);
+    if (v->is_typing)
+        snprintf(line, sizeof(line), "/%s", v->filter);
+    attron(v->is_typing ? A_NORMAL : A_REVERSE);
+    mvaddnstr(LINES - 1, 0, line, COLS);
+    attroff(A_REVERSE);
+    refresh();
+    v->is_stale = false;
+    v->drawn_us = clock_monotonic_us();
+}
+
+static void redraw_if_due(struct view *v)
+{
+    uint64_t interval = v->input->config->interval;
+    int64_t interval_us = interval > 0 ? (int64_t)interval * SECOND_US : INTERVAL_US;
+    bool is_due = !v->is_ended && clock_monotonic_us() - v->drawn_us >= interval_us;
+    if (!is_due && !v->is_stale)
+        return;
+    if (is_due && !v->is_paused)
+        mark(v);
+    if (!v->is_paused || v->is_stale)
+        take_rows(v);
+    draw(v);
+}
+
+/* ---- keys ---- */
+
+static void type(struct view *v, int key)
+{
+    size_t used = strlen(v->filter);
+    if (key == '\n' || key == '\r' || key == KEY_ENTER || key == KEY_ESCAPE)
+        v->is_typing = false;
+    if (key == KEY_ESCAPE)
+        v->filter[0] = '\0';
+    else if ((key == KEY_BACKSPACE || key == 127 || key == '\b') && used > 0)
+        v->filter[used - 1] = '\0';
+    else if (key > 0x20 && key < 0x7f && used + 1 < FILTER) {
+        v->filter[used] = (char)tolower(key);
+        v->filter[used + 1] = '\0';
+    }
+    v->skip = 0;
+}
+
+static void scroll_by(struct view *v, long rows)
+{
+    long to = (long)v->skip + rows, last = (long)v->all - 1;
+    v->skip = to < 0 || last < 0 ? 0 : (size_t)(to > last ? last : to);
+}
+
+static void show_table(struct view *v, unsigned table)
+{
+    v->table = (enum top_table)(table % TOP_TABLES);
+    v->skip = 0;
+}
+
+static void start_anew(struct view *v)
+{
+    tops_clear(v->session->tops);
+    v->marked_records = 0;
+}
+
+static void move_by_key(struct view *v, int key)
+{
+    long page = (long)table_lines();
+    if (key >= '1' && key < '1' + TOP_TABLES)
+        show_table(v, (unsigned)(key - '1'));
+    else if (key == '\t' || key == KEY_RIGHT)
+        show_table(v, v->table + 1);
+    else if (key == KEY_LEFT || key == KEY_BTAB)
+        show_table(v, v->table + TOP_TABLES - 1);
+    else if (key == KEY_UP || key == KEY_DOWN)
+        scroll_by(v, key == KEY_UP ? -1 : 1);
+    else if (key == KEY_PPAGE || key == KEY_NPAGE)
+        scroll_by(v, key == KEY_PPAGE ? -page : page);
+    else if (key == KEY_HOME)
+        v->skip = 0;
+}
+
+static void take_key(struct view *v, int key)
+{
+    v->is_stale = true;
+    if (v->is_typing && key != KEY_RESIZE) {
+        type(v, key);
+        return;
+    }
+    v->is_helping = (key == 'h' || key == '?') && !v->is_helping;
+    switch (key) {
+    case 'q':
+        v->has_quit = true;
+        break;
+    case 's':
+        v->order = (enum top_order)((v->order + 1u) % TOP_ORDERS);
+        break;
+    case 'p':
+    case ' ':
+        v->is_paused = !v->is_paused;
+        break;
+    case '/':
+        v->is_typing = true;
+        v->filter[0] = '\0';
+        break;
+    case 'c':
+        start_anew(v);
+        break;
+    default:
+        move_by_key(v, key);
+    }
+}
+
+/* Keys that are there; once the input has ended, waits for one. */
+static void take_keys(struct view *v)
+{
+    int key;
+    timeout(v->is_ended ? KEY_WAIT_MS : 0);
+    while ((key = getch()) != ERR) {
+        take_key(v, key);
+        timeout(0);
+    }
+}
+
+static int run(struct view *v, const atomic_bool *stop, struct error *err)
+{
+    v->marked_us = v->input->config->file ? 0 : clock_monotonic_us();
+    v->is_stale = true;
+    while (!atomic_load(stop) && !v->has_quit) {
+        int count = v->is_ended ? 0 : input_step(v->input, v->session, err);
+        if (count == CAPTURE_FAILED)
+            return count;
+        if (count == CAPTURE_END || v->session->is_done) {
+            if (!v->is_ended)
+                mark(v);
+            v->is_stale = v->is_stale || !v->is_ended;
+            v->is_ended = true;
+        }
+        take_keys(v);
+        redraw_if_due(v);
+    }
+    return 0;
+}
+
+int view_run(struct input *input, struct session *session, const atomic_bool *stop, struct error *err)
+{
+    struct view *v = calloc(1, sizeof(*v));
+    struct screen screen;
+    if (!v)
+        return error_set(err, "out of memory"), VIEW_NO_TERMINAL;
+    v->input = input;
+    v->session = session;
+    int result = VIEW_NO_TERMINAL;
+    if (screen_open(&screen, err) == 0) {
+        result = run(v, stop, err);
+        screen_close(&screen);
+    }
+    free(v);
+    return result;
+}
+
+const char *view_version(void)
+{
+    return "ncurses " NCURSES_VERSION;
+}
+
+#else
+
+int view_run(struct input *input, struct session *session, const atomic_bool *stop, struct error *err)
+{
+    (void)input;
+    (void)session;
+    (void)stop;
+    (void)error_set(err, "option --top: this program was built without ncurses; --summary prints the same tables");
+    return VIEW_NO_TERMINAL;
+}
+
+const char *view_version(void)
+{
+    return "without ncurses: no --top";
+}
+
+#endif

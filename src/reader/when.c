@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "reader/when.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+/* The digits at *at as a number, at most `most` of them; false when there is none. */
+static bool take_number(const char **at, int most, int64_t *out)
+{
+    const char *start = *at;
+    for (*out = 0; isdigit((unsigned char)**at) && *at - start < most; (*at)++)
+        *out = *out * 10 + (**at - '0');
+    return *at > start && !isdigit((unsigned char)**at);
+}
+
+/* Decimals of a second, down to the microsecond. */
+static bool take_decimals(const char **at, int64_t *us)
+{
+    int64_t scale = SECOND_US / 10;
+    *us = 0;
+    if (**at != '.')
+        return true;
+    for ((*at)++; isdigit((unsigned char)**at); (*at)++, scale /= 10)
+        *us += (**at - '0') * scale;
+    return isdigit((unsigned char)(*at)[-1]);
+}
+
+/* "Z", "+01:00", "-0530" or nothing. */
+static bool take_zone(const char **at, int64_t *seconds)
+{
+    char digits[5];
+    int sign = **at == '-' ? -1 : 1;
+    *seconds = 0;
+    if (!**at)
+        return true;
+    if (**at == 'Z' || **at == 'z') {
+        (*at)++;
+        return true;
+    }
+    if (**at != '+' && **at != '-')
+        return false;
+    size_t i, used = 0;
+    for (i = 1; used < 4 && (isdigit((unsigned char)(*at)[i]) || (i == 3 && (*at)[i] == ':')); i++)
+        if ((*at)[i] != ':')
+            digits[used++] = (*at)[i];
+    *at += i;
+    if (used < 4)
+        return false;
+    *seconds = ((digits[0] - '0') * 10 + digits[1] - '0') * 3600 + ((digits[2] - '0') * 10 + digits[3] - '0') * 60;
+    *seconds *= sign;
+    return true;
+}
+
+/* Date, and the time of day if there is one. */
+static bool take_calendar(const char *at, int64_t *out_us)
+{
+    struct tm tm = {0}, check;
+    int64_t us = 0, zone = 0;
+    const char *rest = strptime(at, "%Y-%m-%d", &tm);
+    if (!rest)
+        return false;
+    if (*rest == 'T' || *rest == 't' || *rest == ' ') {
+        rest = strptime(rest + 1, "%H:%M:%S", &tm);
+        if (!rest || tm.tm_sec > 59 || !take_decimals(&rest, &us) || !take_zone(&rest, &zone))
+            return false;
+    }
+    if (*rest)
+        return false;
+    check = tm;
+    time_t seconds = timegm(&check); /* February 30 becomes March 2 */
+    *out_us = ((int64_t)seconds - zone) * SECOND_US + us;
+    return check.tm_mday == tm.tm_mday;
+}
+
+static int64_t unit_seconds(char unit)
+{
+    switch (unit) {
+    case 's':
+        return 1;
+    case 'm':
+        return 60;
+    case 'h':
+        return 3600;
+    case 'd':
+        return 86400;
+    default:
+        return 0;
+    }
+}
+
+int when_parse(const char *text, int64_t now_us, int64_t *out_us, struct error *err)
+{
+    enum { DIGITS = 10 };
+    const char *at = text;
+    int64_t number, us;
+    if (take_calendar(text, out_us))
+        return 0;
+    if (take_number(&at, DIGITS, &number)) {
+        int64_t unit = unit_seconds(*at);
+        if (unit > 0 && !at[1]) {
+            *out_us = now_us - number * unit * SECOND_US;
+            return 0;
+        }
+        if (take_decimals(&at, &us) && !*at) {
+            *out_us = number * SECOND_US + us;
+            return 0;
+        }
+    }
+    return error_set(err,
+                     "expected a time such as 2026-01-31T23:59:59Z, 2026-01-31, 1769903999 (seconds since 1970) or "
+                     "10m (ago; s, m, h or d)");
+}
+
+static void print_local(struct output *out, int64_t time_us)
+{
+    time_t seconds = (time_t)(time_us / SECOND_US);
+    struct tm tm;
+    if (!localtime_r(&seconds, &tm))
+        memset(&tm, 0, sizeof(tm));
+    output_time(out, ((int64_t)tm.tm_hour * 3600 + tm.tm_min * 60 + tm.tm_sec) * SECOND_US);
+}
+
+void when_print(struct output *out, enum when_style style, int64_t time_us)
+{
+    uint32_t seconds, us;
+    switch (style) {
+    case WHEN_UTC:
+    case WHEN_STYLES:
+        output_time(out, time_us);
+        break;
+    case WHEN_LOCAL:
+        print_local(out, time_us);
+        break;
+    case WHEN_EPOCH:
+        clock_split(time_us, &seconds, &us);
+        output_number(out, seconds);
+        output_char(out, '.');
+        output_digits(out, 6, us);
+        break;
+    case WHEN_ISO:
+        output_iso_time(out, time_us);
+        break;
+    }
+}
