@@ -96,7 +96,7 @@ def main():
                            stderr=subprocess.DEVNULL)
             for link, frame in list(frames(out))[-2:]:
                 put("datagram", frame[32:])
-                put("reader", struct.pack("!H", link) + frame)
+                put("reader", bytes([len(frame) % 8]) + struct.pack("!H", link) + frame)  # each way of printing
 
 
 main()

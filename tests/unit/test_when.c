@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "reader/when.h"
+
+#include "base/clock.h"
+#include "testing.h"
+
+#define NOW INT64_C(1700000000)
+
+static void times(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t us;
+    } rows[] = {
+        {"0", 0},
+        {"1769903999", INT64_C(1769903999) * SECOND_US},
+        {"1769903999.25", INT64_C(1769903999) * SECOND_US + 250000},
+        {"1.0000019", 1000001},
+        {"1970-01-02", INT64_C(86400) * SECOND_US},
+        {"2026-01-31T23:59:59", INT64_C(1769903999) * SECOND_US},
+        {"2026-01-31T23:59:59Z", INT64_C(1769903999) * SECOND_US},
+        {"2026-01-31 23:59:59", INT64_C(1769903999) * SECOND_US},
+        {"2026-01-31T23:59:59.5Z", INT64_C(1769903999) * SECOND_US + 500000},
+        {"2026-02-01T00:59:59+01:00", INT64_C(1769903999) * SECOND_US},
+        {"2026-01-31T18:29:59-0530", INT64_C(1769903999) * SECOND_US},
+        {"2024-02-29", INT64_C(1709164800) * SECOND_US},
+        {"90s", (NOW - 90) * SECOND_US},
+        {"10m", (NOW - 600) * SECOND_US},
+        {"2h", (NOW - 7200) * SECOND_US},
+        {"7d", (NOW - 7 * 86400) * SECOND_US},
+    };
+    (void)state;
+    for (size_t i = 0; i < LEN(rows); i++) {
+        int64_t us = -1;
+        if (when_parse(rows[i].text, (NOW)*SECOND_US, &us, NULL) != 0 || us != rows[i].us)
+            fail_msg("%s: %lld", rows[i].text, (long long)us);
+    }
+}
+
+static void wrong_times(void **state)
+{
+    static const char *const texts[] = {"",
+                                        "x",
+                                        "-1",
+                                        "1.",
+                                        "1x",
+                                        "10mm",
+                                        "2026-13-01",
+                                        "2026-02-30",
+                                        "2023-02-29",
+                                        "2026-01-31T",
+                                        "12:00:00",
+                                        "2026-01-31T23:59",
+                                        "2026-01-31T24:00:00",
+                                        "2026-01-31T23:59:59+1",
+                                        "2026-01-31T23:59:59+01:0",
+                                        "2026-01-31T23:59:59 UTC",
+                                        "2026-01-31T23:59:59.Z",
+                                        "99999999999",
+                                        " 1",
+                                        "1 ",
+                                        "m",
+                                        "2026-01-31T23:60:00"};
+    struct error why;
+    (void)state;
+    for (size_t i = 0; i < LEN(texts); i++) {
+        int64_t us;
+        if (when_parse(texts[i], 0, &us, &why) != -1 || !strstr(why.text, "expected"))
+            fail_msg("%s was taken", texts[i]);
+    }
+}
+
+static void styles(void **state)
+{
+    static const struct {
+        enum when_style style;
+        int64_t us;
+        const char *text;
+    } rows[] = {
+        {WHEN_UTC, INT64_C(1769903999) * SECOND_US, "23:59:59"},
+        {WHEN_EPOCH, INT64_C(1769903999) * SECOND_US + 7, "1769903999.000007"},
+        {WHEN_EPOCH, -5, "0.000000"},
+        {WHEN_ISO, INT64_C(1769903999) * SECOND_US + 123456, "2026-01-31T23:59:59.123456Z"},
+        {WHEN_LOCAL, INT64_C(1769903999) * SECOND_US, "05:29:59"},
+    };
+    static struct output out;
+    (void)state;
+    setenv("TZ", "IST-5:30", 1);
+    tzset();
+    output_init(&out, stdout);
+    for (size_t i = 0; i < LEN(rows); i++) {
+        out.used = 0;
+        when_print(&out, rows[i].style, rows[i].us);
+        assert_int_equal(out.used, strlen(rows[i].text));
+        assert_memory_equal(out.buffer, rows[i].text, out.used);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(times), cmocka_unit_test(wrong_times),
+                                       cmocka_unit_test(styles)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
