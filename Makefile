@@ -153,7 +153,7 @@ $(O)/tests/fuzz/fuzz_%: $(O)/obj/tests/fuzz/fuzz_%.o $(filter-out $(MAINS),$(OBJ
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LINK) $(if $(filter fuzz,$(BUILD)),-fsanitize=fuzzer) $^ -o $@ $(LIBS)
 
-tests: programs $(TESTS) $(BENCHES) $(FUZZERS)
+tests: programs $(if $(filter release,$(BUILD)),$(O)/$(SO_NAME)) $(TESTS) $(BENCHES) $(FUZZERS)
 
 check: tests $(if $(filter release,$(BUILD)),all)
 	$(Q)scripts/run-tests $(O) $(TESTS) $(FUZZERS)
@@ -204,8 +204,10 @@ fmt:
 	$(Q)clang-format -i $(shell git ls-files 'src/**/*.[ch]' 'include/*.h' 'tests/**/*.[ch]' 'bench/*.[ch]')
 
 LIBDIR    ?= $(PREFIX)/lib
+PACKAGE   := $(wildcard python/dnsflow/*.py) python/dnsflow/py.typed
 INSTALLED := $(addprefix $(PREFIX)/,sbin/dnsflow bin/dnsflow_read bin/dnsflow_read.py include/dnsflow.h \
                share/man/man8/dnsflow.8 share/man/man1/dnsflow_read.1 share/man/man5/dnsflow.5 share/man/man3/libdnsflow.3 \
+               $(PACKAGE:%=share/dnsflow/%) \
                $(foreach p,dnsflow dnsflow_read,share/bash-completion/completions/$(p) share/zsh/vendor-completions/_$(p) \
                  share/fish/vendor_completions.d/$(p).fish)) \
              $(addprefix $(LIBDIR)/,libdnsflow.a $(SO_NAME) libdnsflow.so pkgconfig/libdnsflow.pc)
@@ -220,6 +222,7 @@ install: all $(LIBRARY) $(O)/$(SO_NAME)
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' packaging/libdnsflow.pc.in \
 	    >$(DESTDIR)$(LIBDIR)/pkgconfig/libdnsflow.pc
 	install -m 644 include/dnsflow.h $(DESTDIR)$(PREFIX)/include/dnsflow.h
+	install -m 644 $(PACKAGE) $(DESTDIR)$(PREFIX)/share/dnsflow/python/dnsflow
 	for page in docs/man/*.[1-8]; do \
 	    install -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/ || exit 1; done
 	for p in dnsflow dnsflow_read; do scripts/make-completions ./$$p $(O)/completions || exit 1; \
