@@ -4,6 +4,8 @@
 #include "base/bytes.h"
 #include "dnsflow.h"
 
+static const uint64_t EACH = UINT64_C(0x0101010101010101);
+
 /* Letters, digits, '-' and '_' are nearly all there is: they never need a second look. */
 static const uint8_t plain[256] = {
     ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1, ['-'] = 1, ['_'] = 1,
@@ -38,6 +40,52 @@ static void write_label(struct writer *out, const uint8_t *label, size_t len, co
         write_escaped(out, label[i], also);
 }
 
+/* Whether the bytes are all plain, eight at a time: a byte below 128 lies in a range when adding to it reaches 128 from
+ * its first on, and does not yet behind its last. */
+static uint64_t in_range(uint64_t low, uint8_t first, uint8_t last)
+{
+    return (low + (0x80u - first) * EACH) & ~(low + (0x7fu - last) * EACH);
+}
+
+static bool are_plain(const char *text, size_t len)
+{
+    uint64_t word, all = 0x80 * EACH;
+    size_t i;
+    for (i = 0; i < len; i += sizeof(word)) {
+        memcpy(&word, text + i, sizeof(word));
+        uint64_t low = word & 0x7f * EACH;
+        uint64_t is_plain = in_range(low | 0x20 * EACH, 'a', 'z') | in_range(low, '0', '9') | in_range(low, '-', '-') |
+                            in_range(low, '_', '_');
+        all &= is_plain & ~word;
+    }
+    return all == 0x80 * EACH;
+}
+
+/* Nearly every name is plain: copied at once, the length bytes of labels made dots once all others are known to be
+ * plain. Returns the length of the text, 0 when it is for the slow way to say. */
+static size_t copy_plain(const uint8_t *at, const uint8_t *end, char *text, size_t size)
+{
+    enum { LONGEST = 254, WORD = 8 };
+    size_t len = 0, i, left = (size_t)(end - at);
+    while (len < left && at[len] != 0) {
+        if (at[len] > 63)
+            return 0;
+        len += at[len] + 1u;
+    }
+    if (len == 0 || len >= left || len > LONGEST || size < len + WORD)
+        return 0;
+    memcpy(text, at + 1, len - 1);
+    memset(text + len - 1, '0', WORD);
+    for (i = at[0] + 1u; i < len; i += at[i] + 1u)
+        text[i - 1] = '0';
+    if (!are_plain(text, len - 1))
+        return 0;
+    for (i = at[0] + 1u; i < len; i += at[i] + 1u)
+        text[i - 1] = '.';
+    text[len - 1] = '\0';
+    return len - 1;
+}
+
 int dnsflow_name_text(const uint8_t **at, const uint8_t *end, const char *also, char *text, size_t size)
 {
     struct reader in = reader_over(*at, (size_t)(end - *at));
@@ -46,6 +94,11 @@ int dnsflow_name_text(const uint8_t **at, const uint8_t *end, const char *also, 
 
     if (size == 0)
         return -1;
+    size_t plain_len = copy_plain(*at, end, text, size);
+    if (plain_len > 0) {
+        *at += plain_len + 2;
+        return (int)plain_len;
+    }
     while ((len = read_u8(&in)) != 0) {
         const uint8_t *label = read_bytes(&in, len);
         if (!label || len > 63)

@@ -35,6 +35,10 @@ static void print_part(struct output *out, const char *text, size_t len, const s
 {
     size_t i;
     output_text(out, style->quote);
+    if (!memchr(text, '\\', len)) { /* nothing in it needed an escape, so that nothing is special */
+        output_bytes(out, text, len);
+        len = 0;
+    }
     for (i = 0; i < len; i++) {
         if (strchr(style->special, text[i]))
             output_text(out, style->escape);

@@ -9,6 +9,24 @@ static uint8_t lower(uint8_t c)
     return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 'a' - 'A') : c;
 }
 
+/* Eight bytes at a time: the top bit of each of `is_upper` tells of a capital letter, and a quarter of it is the
+ * distance between the cases. */
+static void lower_all(uint8_t *bytes, size_t len)
+{
+    const uint64_t each = UINT64_C(0x0101010101010101);
+    size_t i = 0;
+    uint64_t word;
+    for (; i + sizeof(word) <= len; i += sizeof(word)) {
+        memcpy(&word, bytes + i, sizeof(word));
+        uint64_t low = word & 0x7f * each;
+        uint64_t is_upper = ~word & ((low + (0x80 - 'A') * each) ^ (low + (0x7f - 'Z') * each)) & 0x80 * each;
+        word |= is_upper >> 2;
+        memcpy(bytes + i, &word, sizeof(word));
+    }
+    for (; i < len; i++)
+        bytes[i] = lower(bytes[i]);
+}
+
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
@@ -87,14 +105,11 @@ size_t name_next(struct name_walk *walk, uint8_t wire[NAME_WIRE])
         return 0;
     walk->left--;
     /* The decoder has found every name valid. */
-    while (len + 1 < NAME_WIRE && walk->at[len] != 0) {
-        size_t i, size = walk->at[len];
-        wire[len] = (uint8_t)size;
-        for (i = 1; i <= size; i++)
-            wire[len + i] = lower(walk->at[len + i]);
-        len += size + 1;
-    }
-    wire[len++] = 0;
+    while (walk->at[len] != 0)
+        len += walk->at[len] + 1u;
+    len++;
+    memcpy(wire, walk->at, len);
+    lower_all(wire, len);
     walk->at += len;
     return len;
 }

@@ -15,10 +15,13 @@ void output_init(struct output *out, FILE *file)
     out->failed = false;
     out->cause = 0;
     out->used = 0;
+    out->clock_s = -1;
     for (n = 0; n < 256; n++) {
         char text[5];
         out->octet_len[n] = (uint8_t)snprintf(text, sizeof(text), "%u.", n);
         memcpy(out->octets[n], text, sizeof(out->octets[n]));
+        snprintf(text, sizeof(text), "%02x", n);
+        memcpy(out->hex[n], text, sizeof(out->hex[n]));
     }
 }
 
@@ -31,17 +34,6 @@ void output_flush(struct output *out)
     out->used = 0;
 }
 
-void output_bytes(struct output *out, const char *bytes, size_t len)
-{
-    memcpy(output_reserve(out, len), bytes, len);
-    out->used += len;
-}
-
-void output_text(struct output *out, const char *text)
-{
-    output_bytes(out, text, strlen(text));
-}
-
 void output_number(struct output *out, uint64_t n)
 {
     char digits[20];
@@ -52,22 +44,23 @@ void output_number(struct output *out, uint64_t n)
     output_bytes(out, digits + at, sizeof(digits) - at);
 }
 
-static char *put_hex(char *at, unsigned n)
+/* A group without zeros in front. */
+static char *put_group(const struct output *out, char *at, unsigned n)
 {
-    static const char digits[] = "0123456789abcdef";
+    const char *high = out->hex[n >> 8], *low = out->hex[n & 255];
     if (n >= 0x1000)
-        *at++ = digits[n >> 12];
+        *at++ = high[0];
     if (n >= 0x100)
-        *at++ = digits[n >> 8 & 15];
+        *at++ = high[1];
     if (n >= 0x10)
-        *at++ = digits[n >> 4 & 15];
-    *at++ = digits[n & 15];
+        *at++ = low[0];
+    *at++ = low[1];
     return at;
 }
 
 /* RFC 5952: hexadecimal groups, the first of the longest runs of two or more zero groups as "::". What holds an IPv4
  * address is left to inet_ntop, which is slower; a test holds the two against each other. */
-static char *put_ip6(char *at, const uint8_t *address)
+__attribute__((noinline)) static char *put_ip6(const struct output *out, char *at, const uint8_t *address)
 {
     static const uint8_t zero[10];
     unsigned group[8], i, run = 0, best_at = 8, best = 1;
@@ -93,7 +86,7 @@ static char *put_ip6(char *at, const uint8_t *address)
         }
         if (i > 0)
             *at++ = ':';
-        at = put_hex(at, group[i]);
+        at = put_group(out, at, group[i]);
     }
     return at;
 }
@@ -103,7 +96,7 @@ void output_address(struct output *out, uint8_t ip_vers, const uint8_t *address)
     char *start = output_reserve(out, INET6_ADDRSTRLEN), *at = start;
     int i;
     if (ip_vers == 6) {
-        out->used += (size_t)(put_ip6(at, address) - start);
+        out->used += (size_t)(put_ip6(out, at, address) - start);
         return;
     }
     for (i = 0; i < 4; i++) {
@@ -125,14 +118,20 @@ void output_digits(struct output *out, int count, uint32_t n)
     out->used += (size_t)count;
 }
 
+/* Rows of a second have the same text. */
 void output_time(struct output *out, int64_t time_us)
 {
-    int64_t of_day = time_us / SECOND_US % 86400;
-    unsigned s = (unsigned)(of_day < 0 ? of_day + 86400 : of_day);
-    char text[8] = {(char)('0' + s / 36000),   (char)('0' + s / 3600 % 10), ':',
-                    (char)('0' + s / 600 % 6), (char)('0' + s / 60 % 10),   ':',
-                    (char)('0' + s % 60 / 10), (char)('0' + s % 10)};
-    output_bytes(out, text, sizeof(text));
+    int64_t seconds = time_us / SECOND_US;
+    if (seconds != out->clock_s || seconds <= 0) {
+        int64_t of_day = seconds % 86400;
+        unsigned s = (unsigned)(of_day < 0 ? of_day + 86400 : of_day);
+        char text[8] = {(char)('0' + s / 36000),   (char)('0' + s / 3600 % 10), ':',
+                        (char)('0' + s / 600 % 6), (char)('0' + s / 60 % 10),   ':',
+                        (char)('0' + s % 60 / 10), (char)('0' + s % 10)};
+        memcpy(out->clock, text, sizeof(text));
+        out->clock_s = seconds;
+    }
+    output_bytes(out, out->clock, sizeof(out->clock));
 }
 
 /* Days to a date: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days. */

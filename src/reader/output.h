@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { OUTPUT_SIZE = 1 << 16, OUTPUT_PIECE = 4096 };
 
@@ -19,6 +20,9 @@ struct output {
     char buffer[OUTPUT_SIZE];
     char octets[256][4]; /* "0." to "255." */
     uint8_t octet_len[256];
+    char hex[256][2]; /* "00" to "ff" */
+    int64_t clock_s;  /* what clock holds, seconds since 1970 */
+    char clock[8];
 };
 
 void output_init(struct output *out, FILE *file);
@@ -40,8 +44,18 @@ static inline void output_char(struct output *out, char c)
     out->used++;
 }
 
-void output_bytes(struct output *out, const char *bytes, size_t len);
-void output_text(struct output *out, const char *text);
+/* At most OUTPUT_PIECE bytes. */
+static inline void output_bytes(struct output *out, const char *bytes, size_t len)
+{
+    memcpy(output_reserve(out, len), bytes, len);
+    out->used += len;
+}
+
+static inline void output_text(struct output *out, const char *text)
+{
+    output_bytes(out, text, strlen(text));
+}
+
 void output_number(struct output *out, uint64_t n);
 
 /* The last `count` decimal digits of n, zeros in front. */
