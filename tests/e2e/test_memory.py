@@ -78,3 +78,25 @@ def test_reader_of_endless_sources():
     peak, ceiling = peak_after([READER, "-r", "-", "--format", "tsv"], datagrams())
     assert peak < 32 * MIB
     assert int(ceiling) == 256 * MIB
+
+
+def different_records(count):
+    """Datagrams of 10 records, no name, client or address twice."""
+    yield pcap_header(RAW)
+    names = b"\x08%08d" + b"".join(b"\x3f" + bytes([97 + i]) * 63 for i in range(2)) + b"\0"
+    names += bytes(-(len(names) + 5) % 4)
+    for n in range(0, count, 10):
+        sets = b"".join(struct.pack("!BBBBHH", 4, 1, 1, 0, len(names % i), 0) + struct.pack("!I12x", 1 << 24 | i) +
+                        struct.pack("!I12x", 2 << 24 | i) + names % i + struct.pack("!I", 3 << 24 | i)
+                        for i in range(n, n + 10))
+        body = struct.pack("!BBHI", 4, 10, 0, n // 10 + 1) + sets
+        yield pcap_record(n, udp_packet("10.0.0.9", 4000, "10.0.0.1", 5300, body, check=0))
+
+
+@needs_plain_build
+@pytest.mark.parametrize("options, most", [(["--summary"], 32), (["--format", "cof"], 64), (["--format", "json"], 12)])
+def test_reader_of_endless_names(options, most):
+    """Twice as many take no more."""
+    peaks = [peak_after([READER, "-r", "-", *options], different_records(count))[0] for count in (300000, 600000)]
+    assert peaks[0] < most * MIB
+    assert peaks[1] - peaks[0] < MIB
