@@ -7,15 +7,15 @@
 #include "flow/wire.h"
 
 /* The 40 bytes of a header of version 4. */
-static int read_whole_header(const uint8_t *bytes, struct dnsflow_record *out)
+static inline int read_whole_header(const uint8_t *bytes, struct dnsflow_record *out)
 {
-    out->ip_vers = bytes[0];
-    out->names_count = bytes[1];
-    out->ip4s_count = bytes[2];
-    out->ip6s_count = bytes[3];
-    out->names_len = load_be16(bytes + 4);
-    out->client = bytes + 8;
-    out->resolver = bytes + 24;
+    *out = (struct dnsflow_record){.ip_vers = bytes[0],
+                                   .names_count = bytes[1],
+                                   .ip4s_count = bytes[2],
+                                   .ip6s_count = bytes[3],
+                                   .names_len = load_be16(bytes + 4),
+                                   .client = bytes + 8,
+                                   .resolver = bytes + 24};
     return out->ip_vers == 4 || out->ip_vers == 6 ? DNSFLOW_OK : DNSFLOW_BAD_FAMILY;
 }
 
@@ -23,12 +23,12 @@ static int read_whole_header(const uint8_t *bytes, struct dnsflow_record *out)
  *   v4    ip_vers 1 | names 1 | ips 1 | ip6s 1 | names_len 2 | 0 2 | client 16 | resolver 16
  *   v3    the same with a client of 4 or 16 bytes and no resolver
  *   v0-2  client 4 | names 1 | ips 1 | names_len 2 */
-static int read_set_header(struct reader *in, uint8_t version, struct dnsflow_record *out)
+static inline int read_set_header(struct reader *in, uint8_t version, struct dnsflow_record *out)
 {
-    memset(out, 0, sizeof(*out));
-    out->names_text = version == 0;
     if (version == 4 && reader_left(in) >= WIRE_SET_HEADER)
         return read_whole_header(read_bytes(in, WIRE_SET_HEADER), out);
+    memset(out, 0, sizeof(*out));
+    out->names_text = version == 0;
     if (version < 3) {
         out->ip_vers = 4;
         out->client = read_bytes(in, 4);
@@ -51,7 +51,7 @@ static int read_set_header(struct reader *in, uint8_t version, struct dnsflow_re
     return in->failed ? DNSFLOW_SHORT_SET : DNSFLOW_OK;
 }
 
-static int read_set(struct reader *in, uint8_t version, struct dnsflow_record *out)
+static inline int read_set(struct reader *in, uint8_t version, struct dnsflow_record *out)
 {
     int result = read_set_header(in, version, out);
     if (result != DNSFLOW_OK)

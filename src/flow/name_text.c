@@ -40,46 +40,46 @@ static void write_label(struct writer *out, const uint8_t *label, size_t len, co
         write_escaped(out, label[i], also);
 }
 
-/* Whether the bytes are all plain, eight at a time: a byte below 128 lies in a range when adding to it reaches 128 from
- * its first on, and does not yet behind its last. */
+/* A byte below 128 lies in a range when adding to it reaches 128 from its first on, and does not yet behind its last.
+ */
 static uint64_t in_range(uint64_t low, uint8_t first, uint8_t last)
 {
     return (low + (0x80u - first) * EACH) & ~(low + (0x7fu - last) * EACH);
 }
 
-static bool are_plain(const char *text, size_t len)
+/* How many of the bytes are not plain; eight at a time, the top bit of each telling. */
+static size_t count_others(const uint8_t *bytes, size_t len)
 {
-    uint64_t word, all = 0x80 * EACH;
-    size_t i;
-    for (i = 0; i < len; i += sizeof(word)) {
-        memcpy(&word, text + i, sizeof(word));
+    uint64_t word;
+    size_t i, count = 0;
+    for (i = 0; i + sizeof(word) <= len; i += sizeof(word)) {
+        memcpy(&word, bytes + i, sizeof(word));
         uint64_t low = word & 0x7f * EACH;
-        uint64_t is_plain = in_range(low | 0x20 * EACH, 'a', 'z') | in_range(low, '0', '9') | in_range(low, '-', '-') |
-                            in_range(low, '_', '_');
-        all &= is_plain & ~word;
+        uint64_t is_plain = (in_range(low | 0x20 * EACH, 'a', 'z') | in_range(low, '0', '9') | in_range(low, '-', '-') |
+                             in_range(low, '_', '_')) &
+                            ~word;
+        count += ((~is_plain & 0x80 * EACH) >> 7) * EACH >> 56;
     }
-    return all == 0x80 * EACH;
+    for (; i < len; i++)
+        count += !plain[bytes[i]];
+    return count;
 }
 
-/* Nearly every name is plain: copied at once, the length bytes of labels made dots once all others are known to be
- * plain. Returns the length of the text, 0 when it is for the slow way to say. */
+/* Nearly every name is plain: copied at once, with dots for the length bytes of its labels. These are below all plain
+ * bytes, so that there is nothing else to escape when there are no more others than labels. Returns the length of the
+ * text, 0 when it is for the slow way to say. */
 static size_t copy_plain(const uint8_t *at, const uint8_t *end, char *text, size_t size)
 {
-    enum { LONGEST = 254, WORD = 8 };
-    size_t len = 0, i, left = (size_t)(end - at);
-    while (len < left && at[len] != 0) {
-        if (at[len] > 63)
+    enum { LABEL = '-' - 1, LONGEST = 254 };
+    size_t len = 0, i, labels = 0, left = (size_t)(end - at);
+    for (; len < left && at[len] != 0; labels++) {
+        if (at[len] > LABEL)
             return 0;
         len += at[len] + 1u;
     }
-    if (len == 0 || len >= left || len > LONGEST || size < len + WORD)
+    if (len == 0 || len >= left || len > LONGEST || size < len || count_others(at, len) != labels)
         return 0;
     memcpy(text, at + 1, len - 1);
-    memset(text + len - 1, '0', WORD);
-    for (i = at[0] + 1u; i < len; i += at[i] + 1u)
-        text[i - 1] = '0';
-    if (!are_plain(text, len - 1))
-        return 0;
     for (i = at[0] + 1u; i < len; i += at[i] + 1u)
         text[i - 1] = '.';
     text[len - 1] = '\0';

@@ -235,8 +235,8 @@ void reader_config_help(FILE *out)
 
 static bool has_condition(const struct match *m)
 {
-    return m->clients.count || m->resolvers.count || m->answers.count || m->names_count || m->family || m->has_since ||
-           m->has_until;
+    return m->clients.count || m->resolvers.count || m->answers.count || m->keys_count || m->texts_count || m->family ||
+           m->has_since || m->has_until;
 }
 
 /* NO_COLOR: https://no-color.org */

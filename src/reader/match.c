@@ -6,13 +6,29 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/options.h"
+
+static const char expected_name[] = "expected NAME, *.NAME for all below it, or *TEXT* for names with TEXT in them";
+
+static void to_words(uint8_t ip_vers, const uint8_t *address, uint64_t words[2])
+{
+    words[0] = ip_vers == 6 ? load_be64(address) : (uint64_t)load_be32(address) << 32;
+    words[1] = ip_vers == 6 ? load_be64(address + 8) : 0;
+}
+
+/* `bits` ones from the top, 0 to 64. */
+static uint64_t top_bits(uint64_t bits)
+{
+    return bits == 0 ? 0 : UINT64_MAX << (64 - bits);
+}
 
 int match_add_prefix(struct match_prefixes *prefixes, const char *text, struct error *err)
 {
     static const char expected[] =
         "expected an IPv4 or IPv6 address, or a prefix such as 192.0.2.0/24 or 2001:db8::/32";
     char address[INET6_ADDRSTRLEN];
+    uint8_t bytes[16];
     struct match_prefix p = {.ip_vers = strchr(text, ':') ? 6 : 4};
     uint64_t most = p.ip_vers == 6 ? 128 : 32, bits = most;
     const char *slash = strchr(text, '/');
@@ -23,56 +39,63 @@ int match_add_prefix(struct match_prefixes *prefixes, const char *text, struct e
         return error_set(err, "%s", expected);
     memcpy(address, text, len);
     address[len] = '\0';
-    if (inet_pton(p.ip_vers == 6 ? AF_INET6 : AF_INET, address, p.address) != 1 ||
+    if (inet_pton(p.ip_vers == 6 ? AF_INET6 : AF_INET, address, bytes) != 1 ||
         (slash && parse_number(slash + 1, 0, most, &bits, NULL) != 0))
         return error_set(err, "%s", expected);
-    p.bits = (uint8_t)bits;
+    to_words(p.ip_vers, bytes, p.address);
+    p.mask[0] = top_bits(bits < 64 ? bits : 64);
+    p.mask[1] = top_bits(bits < 64 ? 0 : bits - 64);
     prefixes->list[prefixes->count++] = p;
+    return 0;
+}
+
+/* *TEXT*, with no other star in it. */
+static int add_text(struct match *match, const char *text, size_t len, struct error *err)
+{
+    struct match_text *t = &match->texts[match->texts_count];
+    size_t i;
+    if (match->texts_count == MATCH_MAX)
+        return error_set(err, "expected at most %d of them", MATCH_MAX);
+    if (len >= sizeof(t->bytes) || memchr(text, '*', len))
+        return error_set(err, "%s", expected_name);
+    for (i = 0; i < len; i++)
+        t->bytes[i] = (uint8_t)tolower((unsigned char)text[i]);
+    t->len = len;
+    match->texts_count++;
     return 0;
 }
 
 int match_add_name(struct match *match, const char *text, struct error *err)
 {
-    static const char expected[] = "expected NAME, *.NAME for all below it, or *TEXT* for names with TEXT in them";
-    struct match_name n = {.form = MATCH_NAME};
-    size_t len = strlen(text), i;
-    if (match->names_count == MATCH_MAX)
+    struct match_name *n = &match->keys[match->keys_count];
+    size_t len = strlen(text);
+    if (len > 2 && text[0] == '*' && text[len - 1] == '*')
+        return add_text(match, text + 1, len - 2, err);
+    if (match->keys_count == MATCH_MAX)
         return error_set(err, "expected at most %d of them", MATCH_MAX);
-    if (len > 2 && len < NAME_TEXT && text[0] == '*' && text[len - 1] == '*') {
-        n.form = MATCH_TEXT;
-        n.len = len - 2;
-        for (i = 0; i < n.len; i++)
-            n.bytes[i] = (uint8_t)tolower((unsigned char)text[i + 1]);
-    } else {
-        if (strncmp(text, "*.", 2) == 0) {
-            n.form = MATCH_BELOW;
-            text += 2;
-        }
-        n.len = name_parse(text, n.bytes);
-    }
-    /* A star within a name would be looked for as it stands. */
-    if (n.len == 0 || (n.form == MATCH_TEXT ? memchr(n.bytes, '*', n.len) != NULL : strchr(text, '*') != NULL))
-        return error_set(err, "%s", expected);
-    match->names[match->names_count++] = n;
+    n->is_below = strncmp(text, "*.", 2) == 0;
+    text += n->is_below ? 2 : 0;
+    n->len = name_parse(text, n->bytes);
+    if (n->len == 0 || strchr(text, '*')) /* a star would be looked for as it stands */
+        return error_set(err, "%s", expected_name);
+    match->keys_count++;
     return 0;
-}
-
-static bool has_prefix(const struct match_prefix *p, const uint8_t *address)
-{
-    size_t bytes = p->bits / 8, bits = p->bits % 8;
-    if (memcmp(p->address, address, bytes) != 0)
-        return false;
-    return bits == 0 || ((p->address[bytes] ^ address[bytes]) >> (8 - bits)) == 0;
 }
 
 /* Whether one of `count` addresses lies in one of the prefixes. */
 static bool in_prefixes(const struct match_prefixes *prefixes, uint8_t ip_vers, const uint8_t *addresses, size_t count)
 {
-    size_t i, j, size = ip_vers == 6 ? 16 : 4;
-    for (i = 0; i < prefixes->count; i++)
-        for (j = 0; j < count && prefixes->list[i].ip_vers == ip_vers; j++)
-            if (has_prefix(&prefixes->list[i], addresses + j * size))
+    size_t i, size = ip_vers == 6 ? 16 : 4;
+    for (; count > 0; count--, addresses += size) {
+        uint64_t words[2];
+        to_words(ip_vers, addresses, words);
+        for (i = 0; i < prefixes->count; i++) {
+            const struct match_prefix *p = &prefixes->list[i];
+            if (p->ip_vers == ip_vers &&
+                (((p->address[0] ^ words[0]) & p->mask[0]) | ((p->address[1] ^ words[1]) & p->mask[1])) == 0)
                 return true;
+        }
+    }
     return false;
 }
 
@@ -85,35 +108,37 @@ static bool is_below(const uint8_t *wire, size_t len, const struct match_name *p
     return at > 0 && len - at == pattern->len && memcmp(wire + at, pattern->bytes, pattern->len) == 0;
 }
 
-static bool is_name(const uint8_t *wire, size_t len, const struct match_name *pattern, const char *text,
-                    size_t text_len)
+/* Whether one of the names is, or is below, one of the patterns that are names. */
+static bool has_key(const struct match *match, const struct dnsflow_record *record)
 {
-    switch (pattern->form) {
-    case MATCH_NAME:
-        return len == pattern->len && memcmp(wire, pattern->bytes, len) == 0;
-    case MATCH_BELOW:
-        return is_below(wire, len, pattern);
-    case MATCH_TEXT:
-        return memmem(text, text_len, pattern->bytes, pattern->len) != NULL;
-    }
+    struct name_walk walk = name_walk_over(record);
+    uint8_t wire[NAME_WIRE];
+    size_t i, len;
+    while ((len = name_next(&walk, wire)) > 0)
+        for (i = 0; i < match->keys_count; i++) {
+            const struct match_name *n = &match->keys[i];
+            if (n->is_below ? is_below(wire, len, n) : len == n->len && memcmp(wire, n->bytes, len) == 0)
+                return true;
+        }
+    return false;
+}
+
+/* Whether one of the names has one of the texts in it. */
+static bool has_text(const struct match *match, const struct dnsflow_record *record)
+{
+    struct name_walk walk = name_walk_over(record);
+    char text[NAME_TEXT];
+    size_t i, len;
+    while ((len = name_next_text(&walk, text)) > 0)
+        for (i = 0; i < match->texts_count; i++)
+            if (memmem(text, len, match->texts[i].bytes, match->texts[i].len))
+                return true;
     return false;
 }
 
 static bool has_name(const struct match *match, const struct dnsflow_record *record)
 {
-    struct name_walk walk = name_walk_over(record);
-    uint8_t wire[NAME_WIRE];
-    char text[NAME_TEXT];
-    size_t i, len, text_len;
-    while ((len = name_next(&walk, wire)) > 0) {
-        for (i = 0, text_len = 0; i < match->names_count; i++) {
-            if (match->names[i].form == MATCH_TEXT && text_len == 0)
-                text_len = name_text(wire, len, text);
-            if (is_name(wire, len, &match->names[i], text, text_len))
-                return true;
-        }
-    }
-    return false;
+    return (match->keys_count > 0 && has_key(match, record)) || (match->texts_count > 0 && has_text(match, record));
 }
 
 static bool has_answer(const struct match *match, const struct dnsflow_record *record)
@@ -136,5 +161,5 @@ bool match_record(const struct match *match, const struct dnsflow_record *record
         return false;
     if (match->answers.count > 0 && !has_answer(match, record))
         return false;
-    return match->names_count == 0 || has_name(match, record);
+    return match->keys_count + match->texts_count == 0 || has_name(match, record);
 }

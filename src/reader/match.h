@@ -14,8 +14,7 @@ enum { MATCH_MAX = 64 }; /* conditions of a kind */
 
 struct match_prefix {
     uint8_t ip_vers;
-    uint8_t bits;
-    uint8_t address[16];
+    uint64_t address[2], mask[2]; /* in host order; IPv4 is the upper half of the first */
 };
 
 struct match_prefixes {
@@ -23,19 +22,23 @@ struct match_prefixes {
     struct match_prefix list[MATCH_MAX];
 };
 
-enum match_form { MATCH_NAME, MATCH_BELOW, MATCH_TEXT };
-
 struct match_name {
-    enum match_form form;
+    bool is_below; /* names below it, else it */
     size_t len;
-    uint8_t bytes[NAME_TEXT]; /* a key (reader/name.h), or text in lower case */
+    uint8_t bytes[NAME_WIRE]; /* a key (reader/name.h) */
+};
+
+struct match_text {
+    size_t len;
+    uint8_t bytes[NAME_TEXT]; /* in lower case */
 };
 
 struct match {
     bool is_wanted; /* there is a condition at all */
     struct match_prefixes clients, resolvers, answers;
-    size_t names_count;
-    struct match_name names[MATCH_MAX];
+    size_t keys_count, texts_count;
+    struct match_name keys[MATCH_MAX];
+    struct match_text texts[MATCH_MAX];
     uint8_t family;             /* of client and resolver, 0 = either */
     int64_t since_us, until_us; /* since <= time < until */
     bool has_since, has_until;

@@ -114,6 +114,23 @@ size_t name_next(struct name_walk *walk, uint8_t wire[NAME_WIRE])
     return len;
 }
 
+size_t name_next_text(struct name_walk *walk, char text[NAME_TEXT])
+{
+    uint8_t wire[NAME_WIRE];
+    if (walk->is_text) {
+        size_t len = name_next(walk, wire);
+        return len > 0 ? name_text(wire, len, text) : 0;
+    }
+    if (walk->left == 0)
+        return 0;
+    walk->left--;
+    int len = dnsflow_name_text(&walk->at, walk->end, ",|", text, NAME_TEXT);
+    if (len <= 0)
+        return 0;
+    lower_all((uint8_t *)text, (size_t)len);
+    return (size_t)len;
+}
+
 size_t name_text(const uint8_t *wire, size_t len, char text[NAME_TEXT])
 {
     int used = dnsflow_name_text(&wire, wire + len, ",|", text, NAME_TEXT);

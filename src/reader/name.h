@@ -26,6 +26,9 @@ static inline struct name_walk name_walk_over(const struct dnsflow_record *recor
  * over. */
 size_t name_next(struct name_walk *walk, uint8_t wire[NAME_WIRE]);
 
+/* The next name as text in lower case, the form in which it is printed. Returns as name_next() does. */
+size_t name_next_text(struct name_walk *walk, char text[NAME_TEXT]);
+
 /* The key of a name in presentation form (RFC 1035 section 5.1), with or without the last dot. Returns its length, 0
  * when it is no name: a label empty or above 63 bytes, the whole above 255, a backslash with nothing behind it. */
 size_t name_parse(const char *text, uint8_t wire[NAME_WIRE]);

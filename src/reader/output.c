@@ -6,7 +6,21 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/clock.h"
+
+static void find_zeros(struct output *out, unsigned used)
+{
+    uint8_t i, run = 0, best = 1;
+    out->zeros[used].len = 0;
+    for (i = 0; i < 8; i++) {
+        run = used >> i & 1 ? 0 : (uint8_t)(run + 1);
+        if (run > best) {
+            best = out->zeros[used].len = run;
+            out->zeros[used].at = (uint8_t)(i + 1 - run);
+        }
+    }
+}
 
 void output_init(struct output *out, FILE *file)
 {
@@ -22,6 +36,7 @@ void output_init(struct output *out, FILE *file)
         memcpy(out->octets[n], text, sizeof(out->octets[n]));
         snprintf(text, sizeof(text), "%02x", n);
         memcpy(out->hex[n], text, sizeof(out->hex[n]));
+        find_zeros(out, n);
     }
 }
 
@@ -44,65 +59,64 @@ void output_number(struct output *out, uint64_t n)
     output_bytes(out, digits + at, sizeof(digits) - at);
 }
 
-/* A group without zeros in front. */
-static char *put_group(const struct output *out, char *at, unsigned n)
+/* A group without zeros in front, without a branch on its value; writes 4 bytes. */
+static inline char *put_group(const struct output *out, char *at, unsigned n)
 {
-    const char *high = out->hex[n >> 8], *low = out->hex[n & 255];
-    if (n >= 0x1000)
-        *at++ = high[0];
-    if (n >= 0x100)
-        *at++ = high[1];
-    if (n >= 0x10)
-        *at++ = low[0];
-    *at++ = low[1];
-    return at;
+    size_t skip = (size_t)(n < 0x1000) + (n < 0x100) + (n < 0x10);
+    char text[8] = {0};
+    memcpy(text, out->hex[n >> 8], 2);
+    memcpy(text + 2, out->hex[n & 255], 2);
+    memcpy(at, text + skip, 4);
+    return at + 4 - skip;
 }
 
 /* RFC 5952: hexadecimal groups, the first of the longest runs of two or more zero groups as "::". What holds an IPv4
  * address is left to inet_ntop, which is slower; a test holds the two against each other. */
-__attribute__((noinline)) static char *put_ip6(const struct output *out, char *at, const uint8_t *address)
+static char *put_ip6(const struct output *out, char *at, const uint8_t *address)
 {
     static const uint8_t zero[10];
-    unsigned group[8], i, run = 0, best_at = 8, best = 1;
+    unsigned i, used = 0;
     if (memcmp(address, zero, sizeof(zero)) == 0) {
         (void)inet_ntop(AF_INET6, address, at, INET6_ADDRSTRLEN);
         return at + strlen(at);
     }
-    for (i = 0; i < 8; i++) {
-        group[i] = (unsigned)address[2 * i] << 8 | address[2 * i + 1];
-        run = group[i] ? 0 : run + 1;
-        if (run > best) {
-            best = run;
-            best_at = i + 1 - run;
-        }
+    for (i = 0; i < 8; i++)
+        used |= (unsigned)((address[2 * i] | address[2 * i + 1]) != 0) << i;
+    unsigned from = out->zeros[used].len ? out->zeros[used].at : 8, to = from + out->zeros[used].len;
+    for (i = 0; i < from; i++) {
+        at = put_group(out, at, load_be16(address + 2 * i));
+        *at++ = ':';
     }
-    for (i = 0; i < 8; i++) {
-        if (i == best_at) {
-            *at++ = ':';
-            i += best - 1;
-            if (i == 7)
-                *at++ = ':';
-            continue;
-        }
-        if (i > 0)
-            *at++ = ':';
-        at = put_group(out, at, group[i]);
+    if (from == 8)
+        return at - 1;
+    if (from == 0)
+        *at++ = ':';
+    *at++ = ':';
+    for (i = to; i < 8; i++) {
+        at = put_group(out, at, load_be16(address + 2 * i));
+        *at++ = ':';
     }
-    return at;
+    return to < 8 ? at - 1 : at;
+}
+
+/* With a dot behind it, and what is behind a short one in the table. */
+static inline char *put_octet(const struct output *out, char *at, uint8_t n)
+{
+    memcpy(at, out->octets[n], sizeof(out->octets[0]));
+    return at + out->octet_len[n];
 }
 
 void output_address(struct output *out, uint8_t ip_vers, const uint8_t *address)
 {
-    char *start = output_reserve(out, INET6_ADDRSTRLEN), *at = start;
-    int i;
+    char *start = output_reserve(out, INET6_ADDRSTRLEN + 4), *at = start;
     if (ip_vers == 6) {
         out->used += (size_t)(put_ip6(out, at, address) - start);
         return;
     }
-    for (i = 0; i < 4; i++) {
-        memcpy(at, out->octets[address[i]], sizeof(out->octets[0])); /* with what is behind a short one */
-        at += out->octet_len[address[i]];
-    }
+    at = put_octet(out, at, address[0]);
+    at = put_octet(out, at, address[1]);
+    at = put_octet(out, at, address[2]);
+    at = put_octet(out, at, address[3]);
     out->used += (size_t)(at - start) - 1;
 }
 

@@ -21,7 +21,10 @@ struct output {
     char octets[256][4]; /* "0." to "255." */
     uint8_t octet_len[256];
     char hex[256][2]; /* "00" to "ff" */
-    int64_t clock_s;  /* what clock holds, seconds since 1970 */
+    struct {
+        uint8_t at, len; /* len 0: there is none of two or more */
+    } zeros[256];        /* by bits for groups that are not 0: the first of the longest runs of zero groups */
+    int64_t clock_s;     /* what clock holds, seconds since 1970 */
     char clock[8];
 };
 

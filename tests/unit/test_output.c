@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Addresses and numbers as text, held against the C library. */
+#include "reader/output.h"
+
+#include <arpa/inet.h>
+
+#include "testing.h"
+
+static struct output out;
+
+static void hold(int family, const uint8_t *address)
+{
+    char text[INET6_ADDRSTRLEN];
+    uint8_t *exact = exact_copy(address, family == AF_INET6 ? 16 : 4);
+    assert_non_null(inet_ntop(family, address, text, sizeof(text)));
+    out.used = 0;
+    output_address(&out, family == AF_INET6 ? 6 : 4, exact);
+    free(exact);
+    if (out.used != strlen(text) || memcmp(out.buffer, text, out.used) != 0)
+        fail_msg("%.*s, expected %s", (int)out.used, out.buffer, text);
+}
+
+/* Every pattern of zero groups, and groups of every number of digits. */
+static void ip6(void **state)
+{
+    static const uint16_t values[] = {1, 0xf, 0x10, 0xff, 0x100, 0xfff, 0x1000, 0xffff};
+    struct chance chance = {1};
+    (void)state;
+    for (unsigned mask = 0; mask < 256; mask++)
+        for (int round = 0; round < 50; round++) {
+            uint8_t address[16];
+            for (int i = 0; i < 8; i++)
+                store_be16(address + 2 * i, mask >> i & 1 ? values[chance_below(&chance, LEN(values))] : 0);
+            hold(AF_INET6, address);
+        }
+    for (int round = 0; round < 10000; round++) {
+        uint8_t address[16];
+        store_be64(address, chance_next(&chance));
+        store_be64(address + 8, chance_next(&chance));
+        hold(AF_INET6, address);
+    }
+    for (unsigned low = 0; low < 65536; low += 257) {
+        uint8_t mapped[16] = {[10] = 0xff, [11] = 0xff, [12] = 192, [15] = (uint8_t)low};
+        hold(AF_INET6, mapped);
+        mapped[10] = mapped[11] = 0;
+        hold(AF_INET6, mapped);
+    }
+}
+
+static void ip4(void **state)
+{
+    (void)state;
+    for (unsigned n = 0; n < 256; n++) {
+        const uint8_t address[4] = {(uint8_t)n, (uint8_t)(255 - n), (uint8_t)(n * 7), (uint8_t)(n * 31)};
+        hold(AF_INET, address);
+    }
+}
+
+/* At the end of the buffer, where it is flushed first. */
+static void full_buffer(void **state)
+{
+    char path[256];
+    (void)state;
+    temp_file(path, "", 0);
+    out.file = fopen(path, "wbe");
+    assert_non_null(out.file);
+    out.used = 0;
+    for (uint64_t n = 0; n < 50000; n++) {
+        output_number(&out, n);
+        output_char(&out, '\n');
+    }
+    output_number(&out, UINT64_MAX);
+    output_flush(&out);
+    assert_false(out.failed);
+    fclose(out.file);
+    size_t len;
+    uint8_t *bytes = read_whole(path, &len);
+    bytes[len] = '\0';
+    const char *at = (const char *)bytes;
+    for (unsigned long n = 0; n < 50000; n++) {
+        char *end;
+        assert_int_equal(strtoul(at, &end, 10), n);
+        at = end + 1;
+    }
+    assert_string_equal(at, "18446744073709551615");
+    free(bytes);
+    remove(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(ip6), cmocka_unit_test(ip4), cmocka_unit_test(full_buffer)};
+    output_init(&out, stdout);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
