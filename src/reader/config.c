@@ -260,6 +260,8 @@ static int check(const struct reader_config *c, struct error *err)
         return error_set(err, "option --reuse-port: expected with -l/--listen");
     if (c->speed > 0 && !c->file)
         return error_set(err, "option --speed: expected with -r/--read");
+    if ((c->show_top || c->show_tables) && c->show_summaries)
+        return error_set(err, "option -S/--summaries: expected without --top and --summary");
     if (c->show_top + c->show_tables + c->stats_only + (c->printer == &printer_cof) > 1)
         return error_set(err, "options --top, --summary, -s/--stats and --format cof: expected only one of them");
     if ((c->show_top || c->show_tables) && c->printer != &printer_text)
