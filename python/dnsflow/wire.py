@@ -212,7 +212,7 @@ def _head3(data: bytes, at: int) -> _Head:
 
 def _head4(data: bytes, at: int) -> _Head:
     if at + 40 > len(data):
-        raise DecodeError(BAD_FAMILY if at + 8 <= len(data) and data[at] not in (4, 6) else SHORT_SET)
+        raise DecodeError(SHORT_SET)
     family, names_count, ips, ip6s, names_len, _, client, resolver = SET4.unpack_from(data, at)
     if family == 4:
         return names_count, ips, ip6s, names_len, inet_ntoa(client[:4]), inet_ntoa(resolver[:4]), at + 40

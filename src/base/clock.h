@@ -10,11 +10,17 @@
 
 enum { SECOND_US = 1000000 };
 
-/* A capture time as pcap files hold it; what lies outside 1970 to 2106 becomes the nearest time inside. */
-static inline void clock_split(int64_t time_us, uint32_t *seconds, uint32_t *microseconds)
+/* What lies outside 1970 to 2106, which is what pcap files hold, becomes the nearest time inside. */
+static inline int64_t clock_clamp(int64_t time_us)
 {
     const int64_t last = (int64_t)UINT32_MAX * SECOND_US + SECOND_US - 1;
-    time_us = time_us < 0 ? 0 : time_us > last ? last : time_us;
+    return time_us < 0 ? 0 : time_us > last ? last : time_us;
+}
+
+/* A capture time as pcap files hold it, clamped. */
+static inline void clock_split(int64_t time_us, uint32_t *seconds, uint32_t *microseconds)
+{
+    time_us = clock_clamp(time_us);
     *seconds = (uint32_t)(time_us / SECOND_US);
     *microseconds = (uint32_t)(time_us % SECOND_US);
 }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_ROWS = 64, LONG_ONLY = 256 };
+enum { MAX_ROWS = 64, LONG_ONLY = 256, VALUE_SHOWN = 100 };
 
 /* The table in getopt_long's shape. Row i without a letter gets the value LONG_ONLY + i. */
 struct getopt_shape {
@@ -99,7 +99,8 @@ int options_parse(const struct option_row *rows, int argc, char **argv, void *co
             *(bool *)((char *)config + row->flag) = true;
         if (!row->take || row->take(config, optarg, &why) == 0)
             continue;
-        return error_set(err, "option %s%s%s: %s", label, optarg ? " " : "", optarg ? optarg : "", why.text);
+        const char *value = optarg ? optarg : "", *more = strlen(value) > VALUE_SHOWN ? "..." : "";
+        return error_set(err, "option %s%s%.*s%s: %s", label, optarg ? " " : "", VALUE_SHOWN, value, more, why.text);
     }
     if (optind < argc)
         return error_set(err, "argument %s: not expected; every input is given by an option, see --help", argv[optind]);

@@ -25,8 +25,10 @@ static inline int read_whole_header(const uint8_t *bytes, struct dnsflow_record 
  *   v0-2  client 4 | names 1 | ips 1 | names_len 2 */
 static inline int read_set_header(struct reader *in, uint8_t version, struct dnsflow_record *out)
 {
-    if (version == 4 && reader_left(in) >= WIRE_SET_HEADER)
-        return read_whole_header(read_bytes(in, WIRE_SET_HEADER), out);
+    if (version == 4) {
+        const uint8_t *bytes = read_bytes(in, WIRE_SET_HEADER);
+        return bytes ? read_whole_header(bytes, out) : DNSFLOW_SHORT_SET;
+    }
     memset(out, 0, sizeof(*out));
     out->names_text = version == 0;
     if (version < 3) {
@@ -44,9 +46,7 @@ static inline int read_set_header(struct reader *in, uint8_t version, struct dns
         read_skip(in, 2);
         if (!in->failed && out->ip_vers != 4 && out->ip_vers != 6)
             return DNSFLOW_BAD_FAMILY;
-        out->client = read_bytes(in, version == 4 || out->ip_vers == 6 ? 16 : 4);
-        if (version == 4)
-            out->resolver = read_bytes(in, 16);
+        out->client = read_bytes(in, out->ip_vers == 6 ? 16 : 4);
     }
     return in->failed ? DNSFLOW_SHORT_SET : DNSFLOW_OK;
 }

@@ -154,21 +154,22 @@ static void add_addresses(struct cof *cof, uint8_t *key, size_t name_len, const 
     }
 }
 
-/* The parts of a split record have the same names: their CNAMEs count once. */
-void cof_add(struct cof *cof, const struct dnsflow_record *record, int64_t time_us)
+void cof_add(struct cof *cof, const struct dnsflow_record *record, bool is_part, int64_t time_us)
 {
     struct name_walk walk = name_walk_over(record);
     uint8_t key[KEY];
     size_t len = name_next(&walk, key + 1), next;
     if (len == 0)
         return;
-    while ((next = name_next(&walk, key + 1 + len)) > 0) {
+    while ((next = name_next(&walk, key + 1 + len)) > 0 && !walk.has_skipped) {
         key[0] = TYPE_CNAME;
-        if (!(record->set_flags & DNSFLOW_SET_CONTINUES))
+        if (!is_part)
             add_key(cof, key, 1 + len + next, len, time_us);
         memmove(key + 1, key + 1 + len, next);
         len = next;
     }
+    if (walk.has_skipped) /* what led to what is not known */
+        return;
     key[0] = TYPE_A;
     add_addresses(cof, key, len, record->ip4s, record->ip4s_count, 4, time_us);
     key[0] = TYPE_AAAA;

@@ -18,8 +18,8 @@ struct cof *cof_create(struct output *out);
 /* Frees; what has been gathered is dropped, print before. NULL is fine. */
 void cof_destroy(struct cof *cof);
 
-/* time_us is that of the response. */
-void cof_add(struct cof *cof, const struct dnsflow_record *record, int64_t time_us);
+/* Of a later part of a split record (is_part) the CNAMEs do not count; time_us is that of the response. */
+void cof_add(struct cof *cof, const struct dnsflow_record *record, bool is_part, int64_t time_us);
 
 /* Prints what has been gathered, in the order in which it came, and forgets it. */
 void cof_print(struct cof *cof);

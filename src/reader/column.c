@@ -1,28 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "reader/column.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "reader/name.h"
 
 static const struct list_style list_plain = {.quote = "", .escape = "", .special = "", .also = ",|"};
-
-/* Version 0 carries names as text; what is not printable or could break a column is escaped the same way. */
-static size_t escape_text_name(const uint8_t **at, const uint8_t *end, const char *also, char *text, size_t size)
-{
-    size_t used = 0;
-    for (; *at < end && **at && used + 5 <= size; (*at)++) {
-        uint8_t c = **at;
-        if (c < 0x21 || c > 0x7e || c == '"' || (also && strchr(also, c)))
-            used += (size_t)snprintf(text + used, size - used, "\\%03u", c);
-        else
-            text[used++] = (char)c;
-    }
-    while (*at < end && **at)
-        (*at)++;
-    *at += *at < end;
-    return used;
-}
 
 /* A name without quotes goes straight into the output's buffer. */
 static void print_plain_name(struct output *out, const uint8_t **at, const uint8_t *end, const char *also)
@@ -60,7 +44,7 @@ void print_names(struct output *out, const struct dnsflow_record *record, size_t
             print_plain_name(out, &at, end, style->also);
             continue;
         }
-        int len = record->names_text ? (int)escape_text_name(&at, end, style->also, text, sizeof(text))
+        int len = record->names_text ? (int)name_escape_text(&at, end, style->also, text, sizeof(text))
                                      : dnsflow_name_text(&at, end, style->also, text, sizeof(text));
         print_part(out, text, len > 0 ? (size_t)len : 0, style);
     }
@@ -225,6 +209,7 @@ static const struct column columns[] = {
 };
 
 enum { COLUMNS = sizeof(columns) / sizeof(columns[0]) };
+_Static_assert((int)COLUMNS <= (int)LAYOUT_COLUMNS, "a layout has room for every column");
 
 static const struct column *find_column(const char *name, size_t len)
 {
@@ -233,6 +218,15 @@ static const struct column *find_column(const char *name, size_t len)
         if (strlen(columns[i].name) == len && memcmp(columns[i].name, name, len) == 0)
             return &columns[i];
     return NULL;
+}
+
+static bool has_column(const struct layout *layout, const struct column *column)
+{
+    size_t i;
+    for (i = 0; i < layout->count; i++)
+        if (layout->columns[i] == column)
+            return true;
+    return false;
 }
 
 int layout_parse(const char *text, struct layout *layout, struct error *err)
@@ -245,7 +239,7 @@ int layout_parse(const char *text, struct layout *layout, struct error *err)
     for (;; at += len + 1) {
         len = strcspn(at, ",");
         const struct column *column = find_column(at, len);
-        if (!column || layout->count == LAYOUT_COLUMNS)
+        if (!column || has_column(layout, column))
             break;
         layout->columns[layout->count++] = column;
         if (!at[len])
@@ -253,7 +247,7 @@ int layout_parse(const char *text, struct layout *layout, struct error *err)
     }
     for (i = 0; i < COLUMNS && used < sizeof(all); i++)
         used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s", i ? "," : "", columns[i].name);
-    return error_set(err, "expected some of %s", all);
+    return error_set(err, "expected some of %s, each once", all);
 }
 
 void layout_default(struct layout *layout)
@@ -270,7 +264,6 @@ void print_header(struct output *out, const struct layout *layout, char separato
             output_char(out, separator);
         output_text(out, layout->columns[i]->name);
     }
-    output_char(out, '\n');
 }
 
 static void print_column(struct output *out, const struct column *column, const struct row *row, const char *quote,
@@ -296,8 +289,11 @@ void print_row(struct output *out, const struct layout *layout, char separator, 
         bool is_colored = layout->color && *column->color;
         if (i > 0)
             output_char(out, separator);
-        if (is_colored)
-            output_format(out, "\033[%sm", column->color);
+        if (is_colored) {
+            output_text(out, "\033[");
+            output_text(out, column->color);
+            output_char(out, 'm');
+        }
         print_column(out, column, &row, quote, style);
         if (is_colored)
             output_text(out, "\033[0m");

@@ -52,7 +52,8 @@ void print_addresses(struct output *out, uint8_t ip_vers, const uint8_t *address
 /* The resolver, 0.0.0.0 if the datagram's version has none. */
 void print_resolver(struct output *out, const struct dnsflow_record *record);
 
-/* Columns one behind the other, their names and their values; `quote` stands around names and lists. */
+/* Columns one behind the other: their names, without an end of line, and a row; `quote` stands around names and lists.
+ */
 void print_header(struct output *out, const struct layout *layout, char separator);
 void print_row(struct output *out, const struct layout *layout, char separator, const char *quote,
                const struct list_style *style, const struct received *from, const struct dnsflow_record *record);

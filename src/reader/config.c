@@ -2,6 +2,7 @@
 #include "reader/config.h"
 
 #include <ctype.h>
+#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -58,15 +59,26 @@ static int take_format(void *config, const char *value, struct error *err)
     return c->printer ? 0 : error_set(err, "expected one of: %s", names);
 }
 
+/* Names are not resolved: one can have several addresses, of which a socket has one. */
+static bool is_address(const char *host)
+{
+    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST}, *found;
+    if (getaddrinfo(host, NULL, &hints, &found) != 0)
+        return false;
+    freeaddrinfo(found);
+    return true;
+}
+
 /* ADDR:PORT, [IPv6]:PORT, ADDR, :PORT or PORT; nothing is all addresses, port 5300. */
 static int parse_listen(const char *text, struct reader_config *c, struct error *err)
 {
     char whole[sizeof(c->listen_target.text)];
     const char *port = *text == ':' ? text + 1 : text;
-    bool is_any = strspn(port, "0123456789") == strlen(port);
+    bool is_any = strspn(port, "0123456789") == strlen(port) && strcmp(text, ":") != 0;
     int len = is_any ? snprintf(whole, sizeof(whole), "[::]%s%s", *port ? ":" : "", port)
                      : snprintf(whole, sizeof(whole), "%s", text);
-    if (len >= (int)sizeof(whole) || sink_parse_target(whole, &c->listen_target, NULL) != 0)
+    if (len >= (int)sizeof(whole) || sink_parse_target(whole, &c->listen_target, NULL) != 0 ||
+        !is_address(c->listen_target.host))
         return error_set(err, "expected ADDR:PORT, [IPv6]:PORT, ADDR, :PORT or PORT");
     c->listener.host = is_any ? NULL : c->listen_target.host;
     c->listener.port = c->listen_target.port;
@@ -106,16 +118,19 @@ static int take_name(void *config, const char *value, struct error *err)
 static int take_family(void *config, const char *value, struct error *err)
 {
     static const char *const names[] = {"4", "6"};
+    struct match *match = &((struct reader_config *)config)->match;
     unsigned which;
     if (parse_choice(value, names, 2, &which, err) != 0)
         return -1;
-    ((struct reader_config *)config)->match.family = which ? 6 : 4;
+    *(which ? &match->only_ip6 : &match->only_ip4) = true;
     return 0;
 }
 
 static int take_since(void *config, const char *value, struct error *err)
 {
     struct match *m = &((struct reader_config *)config)->match;
+    if (m->has_since)
+        return error_set(err, "expected once");
     m->has_since = true;
     return when_parse(value, clock_unix_us(), &m->since_us, err);
 }
@@ -123,6 +138,8 @@ static int take_since(void *config, const char *value, struct error *err)
 static int take_until(void *config, const char *value, struct error *err)
 {
     struct match *m = &((struct reader_config *)config)->match;
+    if (m->has_until)
+        return error_set(err, "expected once");
     m->has_until = true;
     return when_parse(value, clock_unix_us(), &m->until_us, err);
 }
@@ -167,7 +184,7 @@ static int take_speed(void *config, const char *value, struct error *err)
     double *speed = &((struct reader_config *)config)->speed;
     char *end;
     *speed = strtod(value, &end);
-    if (!isdigit((unsigned char)value[0]) || *end || !(*speed >= 0.001 && *speed <= 1e6))
+    if (strspn(value, "0123456789.") != strlen(value) || *end || !(*speed >= 0.001 && *speed <= 1e6))
         return error_set(err, "expected a number from 0.001 to 1000000; 1 = as it was captured");
     return 0;
 }
@@ -235,8 +252,8 @@ void reader_config_help(FILE *out)
 
 static bool has_condition(const struct match *m)
 {
-    return m->clients.count || m->resolvers.count || m->answers.count || m->keys_count || m->texts_count || m->family ||
-           m->has_since || m->has_until;
+    return m->clients.count || m->resolvers.count || m->answers.count || m->keys_count || m->texts_count ||
+           m->only_ip4 || m->only_ip6 || m->has_since || m->has_until;
 }
 
 /* NO_COLOR: https://no-color.org */
@@ -266,12 +283,16 @@ static int check(const struct reader_config *c, struct error *err)
         return error_set(err, "options --top, --summary, -s/--stats and --format cof: expected only one of them");
     if ((c->show_top || c->show_tables) && c->printer != &printer_text)
         return error_set(err, "option --format: expected without --top and --summary");
+    if (c->stats_only && (c->match.has_conditions || c->count > 0))
+        return error_set(err, "option -s/--stats: expected without conditions on records");
+    if (c->layout.has_time_style && !is_rows)
+        return error_set(err, "option --time: expected with rows, of text, json, csv or tsv");
     if (!c->layout.is_usual && !is_rows)
         return error_set(err, "option --fields: expected with rows, of text, json, csv or tsv");
     if (c->interval > 0 && c->printer != &printer_cof && !c->show_top)
         return error_set(err, "option --interval: expected with --format cof or --top");
     if (c->match.has_since && c->match.has_until && c->match.since_us >= c->match.until_us)
-        return error_set(err, "options --since and --until: expected a time before the other");
+        return error_set(err, "options --since and --until: expected the first to be before the second");
     return 0;
 }
 
@@ -286,7 +307,7 @@ int reader_config_parse(struct reader_config *config, int argc, char **argv, str
         return 0;
     if (!config->file && !config->interface && !config->is_listening)
         return error_set(err, "no input: expected -l/--listen, -r/--read FILE or -i/--interface IF");
-    config->match.is_wanted = has_condition(&config->match);
-    config->layout.color = wants_color(config->color);
+    config->match.has_conditions = has_condition(&config->match);
+    config->layout.color = config->printer == &printer_text && wants_color(config->color);
     return check(config, err);
 }

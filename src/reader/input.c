@@ -68,7 +68,8 @@ static int take_packets(struct input *input, struct session *session)
 {
     int taken = 0;
     for (; input->next < input->count && !session->is_done; input->next++, taken++) {
-        const struct packet *packet = &input->packets[input->next];
+        struct packet *packet = &input->packets[input->next];
+        packet->time_us = clock_clamp(packet->time_us); /* pcapng has room for any */
         int64_t us = input->config->speed > 0 ? wait_us(input, packet->time_us) : 0;
         if (us > 0 && taken == 0)
             (void)poll(NULL, 0, us < WAIT_MS * 1000 ? (int)(us / 1000) + 1 : WAIT_MS);

@@ -66,7 +66,8 @@ static int bind_first(const struct addrinfo *found, const struct listener_option
 static int open_socket(const struct listener_options *options, struct error *err)
 {
     static const int families[] = {AF_INET6, AF_INET};
-    struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found;
+    struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV},
+                    *found;
     int fd = -1, result = 0;
     size_t i;
     for (i = 0; i < (options->host ? 1 : 2) && fd < 0; i++) {
@@ -85,8 +86,8 @@ static int open_socket(const struct listener_options *options, struct error *err
         return fd;
     if (result != 0)
         return error_set(err, "listen %s: %s", options->text, gai_strerror(result));
-    return error_errno(err, "listen %s%s", options->text,
-                       errno == EADDRINUSE ? " (-i captures beside who listens, --reuse-port shares the port)" : "");
+    return error_set(err, "listen %s: %s%s", options->text, strerror(errno),
+                     errno == EADDRINUSE ? "; -i captures beside who listens, --reuse-port shares the port" : "");
 }
 
 int listener_open(const struct listener_options *options, struct listener **out, struct error *err)
@@ -169,14 +170,6 @@ uint64_t listener_dropped(struct listener *listener)
         listener->dropped_low = memory[SK_MEMINFO_DROPS];
     }
     return listener->dropped;
-}
-
-int listener_buffer(const struct listener *listener)
-{
-    int size = 0;
-    socklen_t len = sizeof(size);
-    (void)getsockopt(listener->fd, SOL_SOCKET, SO_RCVBUF, &size, &len);
-    return size / 2; /* the kernel doubles what it grants, for its own needs */
 }
 
 void listener_close(struct listener *listener)

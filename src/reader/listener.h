@@ -13,7 +13,7 @@
 enum { LISTENER_BATCH = 64 }; /* datagrams that are received at a time */
 
 struct listener_options {
-    const char *host; /* NULL = all addresses, IPv6 and IPv4 */
+    const char *host; /* an address; NULL = all, IPv6 and IPv4 */
     const char *port;
     const char *text; /* both, for messages */
     bool reuse_port;  /* others may listen there too: the kernel gives each source to one of them */
@@ -39,9 +39,6 @@ int listener_receive(struct listener *listener, const struct listener_datagram *
 /* Datagrams that this socket had no room for, up to now: what the kernel reports as SO_RXQ_OVFL with each datagram,
  * without waiting for one. */
 uint64_t listener_dropped(struct listener *listener);
-
-/* Bytes of the socket's buffer, as the kernel granted them. */
-int listener_buffer(const struct listener *listener);
 
 /* NULL is fine. */
 void listener_close(struct listener *listener);

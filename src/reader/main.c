@@ -27,13 +27,17 @@ static void note_signal(int number)
     atomic_store(&stop, true);
 }
 
-static void catch_signals(void)
+/* With --top also those that would leave the terminal as it is then; not what was ignored before, as nohup does. */
+static void catch_signals(bool has_screen)
 {
-    struct sigaction action;
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    struct sigaction action, before;
+    size_t i;
     memset(&action, 0, sizeof(action));
     action.sa_handler = note_signal;
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    for (i = 0; i < (has_screen ? 4 : 2); i++)
+        if (i < 2 || (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN))
+            sigaction(numbers[i], &action, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
 
@@ -52,8 +56,8 @@ static int read_all(struct input *input, struct session *session, struct error *
            (count = input_step(input, session, err)) >= 0) {
         if (is_live)
             session_tick(session, clock_unix_us());
-        if (is_live || input->config->speed > 0)
-            output_flush(&session->out);
+        if (is_live || input->config->speed > 0 || count == CAPTURE_IDLE)
+            session_flush(session);
     }
     return count;
 }
@@ -66,7 +70,7 @@ static int run_session(struct session *session, struct input *input)
     int end = input->config->show_top ? view_run(input, session, &stop, &why) : read_all(input, session, &why);
     if (end == VIEW_NO_TERMINAL)
         return fail(&why, EXIT_FAILURE);
-    if (end == CAPTURE_FAILED)
+    if (end == CAPTURE_FAILED && !atomic_load(&stop)) /* a file that had to stop is cut */
         status = fail(&why, EXIT_FAILURE);
     if (session_finish(session, input_dropped(input), &why) != 0)
         status = fail(&why, EXIT_FAILURE);
@@ -79,11 +83,22 @@ static int run(const struct reader_config *config)
     struct input input;
     struct error why;
     if (input_open(&input, config, &stop, &why) != 0)
-        return fail(&why, EXIT_FAILURE);
-    int status = session_open(&session, config, &why) == 0 ? run_session(&session, &input) : fail(&why, EXIT_FAILURE);
+        return atomic_load(&stop) ? EXIT_SUCCESS : fail(&why, EXIT_FAILURE);
+    int status =
+        session_open(&session, config, &stop, &why) == 0 ? run_session(&session, &input) : fail(&why, EXIT_FAILURE);
     session_close(&session);
     input_close(&input);
     return status;
+}
+
+/* Returns the exit status. */
+static int print_end(void)
+{
+    struct error why;
+    if (fflush(stdout) == 0)
+        return EXIT_SUCCESS;
+    error_errno(&why, "standard output");
+    return fail(&why, EXIT_FAILURE);
 }
 
 int main(int argc, char **argv)
@@ -99,7 +114,7 @@ int main(int argc, char **argv)
     else if (config.show_version)
         printf("dnsflow_read %s\n%s\n%s\n", DNSFLOW_PROGRAM_VERSION, domains_version(), view_version());
     if (config.show_help || config.show_version)
-        return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-    catch_signals();
+        return print_end();
+    catch_signals(config.show_top);
     return run(&config);
 }

@@ -129,7 +129,7 @@ static bool has_text(const struct match *match, const struct dnsflow_record *rec
     struct name_walk walk = name_walk_over(record);
     char text[NAME_TEXT];
     size_t i, len;
-    while ((len = name_next_text(&walk, text)) > 0)
+    while (name_next_text(&walk, text, &len))
         for (i = 0; i < match->texts_count; i++)
             if (memmem(text, len, match->texts[i].bytes, match->texts[i].len))
                 return true;
@@ -149,10 +149,10 @@ static bool has_answer(const struct match *match, const struct dnsflow_record *r
 
 bool match_record(const struct match *match, const struct dnsflow_record *record, int64_t time_us)
 {
-    if (!match->is_wanted)
+    if (!match->has_conditions)
         return true;
-    if ((match->family && record->ip_vers != match->family) || (match->has_since && time_us < match->since_us) ||
-        (match->has_until && time_us >= match->until_us))
+    if ((match->only_ip4 != match->only_ip6 && record->ip_vers != (match->only_ip4 ? 4 : 6)) ||
+        (match->has_since && time_us < match->since_us) || (match->has_until && time_us >= match->until_us))
         return false;
     if (match->clients.count > 0 && !in_prefixes(&match->clients, record->ip_vers, record->client, 1))
         return false;

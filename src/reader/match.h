@@ -34,12 +34,12 @@ struct match_text {
 };
 
 struct match {
-    bool is_wanted; /* there is a condition at all */
+    bool has_conditions; /* there is a condition at all */
     struct match_prefixes clients, resolvers, answers;
     size_t keys_count, texts_count;
     struct match_name keys[MATCH_MAX];
     struct match_text texts[MATCH_MAX];
-    uint8_t family;             /* of client and resolver, 0 = either */
+    bool only_ip4, only_ip6;    /* families of client and resolver; both = either */
     int64_t since_us, until_us; /* since <= time < until */
     bool has_since, has_until;
 };

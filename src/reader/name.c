@@ -2,6 +2,7 @@
 #include "reader/name.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 static uint8_t lower(uint8_t c)
@@ -100,6 +101,7 @@ size_t name_next(struct name_walk *walk, uint8_t wire[NAME_WIRE])
         walk->left--;
         if ((len = next_text(walk, wire)) > 0)
             return len;
+        walk->has_skipped = true;
     }
     if (walk->left == 0 || walk->at >= walk->end)
         return 0;
@@ -114,21 +116,37 @@ size_t name_next(struct name_walk *walk, uint8_t wire[NAME_WIRE])
     return len;
 }
 
-size_t name_next_text(struct name_walk *walk, char text[NAME_TEXT])
+size_t name_escape_text(const uint8_t **at, const uint8_t *end, const char *also, char *text, size_t size)
 {
-    uint8_t wire[NAME_WIRE];
-    if (walk->is_text) {
-        size_t len = name_next(walk, wire);
-        return len > 0 ? name_text(wire, len, text) : 0;
+    size_t used = 0;
+    for (; *at < end && **at && used + 5 <= size; (*at)++) {
+        uint8_t c = **at;
+        if (c < 0x21 || c > 0x7e || c == '"' || (also && strchr(also, c)))
+            used += (size_t)snprintf(text + used, size - used, "\\%03u", c);
+        else
+            text[used++] = (char)c;
     }
+    while (*at < end && **at)
+        (*at)++;
+    *at += *at < end;
+    text[used] = '\0';
+    return used;
+}
+
+bool name_next_text(struct name_walk *walk, char text[NAME_TEXT], size_t *len)
+{
+    static const char also[] = ",|";
     if (walk->left == 0)
-        return 0;
+        return false;
     walk->left--;
-    int len = dnsflow_name_text(&walk->at, walk->end, ",|", text, NAME_TEXT);
-    if (len <= 0)
-        return 0;
-    lower_all((uint8_t *)text, (size_t)len);
-    return (size_t)len;
+    if (walk->is_text) {
+        *len = name_escape_text(&walk->at, walk->end, also, text, NAME_TEXT);
+    } else {
+        int used = dnsflow_name_text(&walk->at, walk->end, also, text, NAME_TEXT);
+        *len = used > 0 ? (size_t)used : 0;
+    }
+    lower_all((uint8_t *)text, *len);
+    return true;
 }
 
 size_t name_text(const uint8_t *wire, size_t len, char text[NAME_TEXT])

@@ -4,6 +4,8 @@
 #ifndef DNSFLOW_READER_NAME_H
 #define DNSFLOW_READER_NAME_H
 
+#include <stdbool.h>
+
 #include "dnsflow.h"
 
 enum { NAME_WIRE = 255, NAME_TEXT = 1024 };
@@ -13,21 +15,27 @@ struct name_walk {
     const uint8_t *at;
     const uint8_t *end;
     size_t left;
-    uint8_t is_text; /* names of version 0 */
+    bool is_text; /* names of version 0 */
+    bool has_skipped;
 };
 
 static inline struct name_walk name_walk_over(const struct dnsflow_record *record)
 {
-    return (struct name_walk){record->names, record->names + record->names_len, record->names_count,
-                              record->names_text};
+    return (struct name_walk){record->names, record->names + record->names_len, record->names_count, record->names_text,
+                              false};
 }
 
-/* The next name, as a key. Returns its length, 0 when there are no more; a text name that is no DNS name is passed
- * over. */
+/* The next name, as a key. Returns its length, 0 when there are no more. A text name that is no DNS name is passed
+ * over, which `has_skipped` tells. */
 size_t name_next(struct name_walk *walk, uint8_t wire[NAME_WIRE]);
 
-/* The next name as text in lower case, the form in which it is printed. Returns as name_next() does. */
-size_t name_next_text(struct name_walk *walk, char text[NAME_TEXT]);
+/* The next name as it is printed, in lower case. False: there are no more. */
+bool name_next_text(struct name_walk *walk, char text[NAME_TEXT], size_t *len);
+
+/* A name of version 0, which is text and ends with a zero byte, as it is printed: what is not printable, '"' and the
+ * bytes of `also` (may be NULL) as \DDD. *at is moved behind it. At most `size` bytes, the NUL included; returns the
+ * length. */
+size_t name_escape_text(const uint8_t **at, const uint8_t *end, const char *also, char *text, size_t size);
 
 /* The key of a name in presentation form (RFC 1035 section 5.1), with or without the last dot. Returns its length, 0
  * when it is no name: a label empty or above 63 bytes, the whole above 255, a backslash with nothing behind it. */

@@ -4,7 +4,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -22,10 +24,11 @@ static void find_zeros(struct output *out, unsigned used)
     }
 }
 
-void output_init(struct output *out, FILE *file)
+void output_init(struct output *out, int fd, const atomic_bool *stop)
 {
     unsigned n;
-    out->file = file;
+    out->fd = fd;
+    out->stop = stop;
     out->failed = false;
     out->cause = 0;
     out->used = 0;
@@ -42,9 +45,15 @@ void output_init(struct output *out, FILE *file)
 
 void output_flush(struct output *out)
 {
-    if (!out->failed && (fwrite(out->buffer, 1, out->used, out->file) != out->used || fflush(out->file) != 0)) {
-        out->failed = true;
-        out->cause = errno;
+    size_t at = 0;
+    while (at < out->used && !out->failed) {
+        ssize_t len = write(out->fd, out->buffer + at, out->used - at);
+        at += len > 0 ? (size_t)len : 0;
+        bool is_stopped = out->stop && atomic_load(out->stop) && at < out->used;
+        if (is_stopped || (len < 0 && errno != EINTR)) {
+            out->failed = true;
+            out->cause = is_stopped ? EINTR : errno;
+        }
     }
     out->used = 0;
 }

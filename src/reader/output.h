@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Buffered text on standard output, fast enough for millions of rows a second. */
+ * Buffered text, fast enough for millions of rows a second. */
 #ifndef DNSFLOW_READER_OUTPUT_H
 #define DNSFLOW_READER_OUTPUT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
 enum { OUTPUT_SIZE = 1 << 16, OUTPUT_PIECE = 4096 };
 
 struct output {
-    FILE *file;
-    bool failed; /* nothing more can be written; errno told why */
+    int fd;
+    const atomic_bool *stop; /* once it is set, what cannot be written at once fails with EINTR; NULL = never */
+    bool failed;             /* nothing more can be written; errno told why */
     int cause;
     size_t used;
     char buffer[OUTPUT_SIZE];
@@ -28,7 +29,7 @@ struct output {
     char clock[8];
 };
 
-void output_init(struct output *out, FILE *file);
+void output_init(struct output *out, int fd, const atomic_bool *stop);
 
 /* Writes what is held back. */
 void output_flush(struct output *out);

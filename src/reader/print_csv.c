@@ -7,6 +7,7 @@
 static void header(struct output *out, const struct layout *layout)
 {
     print_header(out, layout, ',');
+    output_char(out, '\n');
 }
 
 static void record(struct output *out, const struct layout *layout, const struct received *from,

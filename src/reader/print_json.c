@@ -73,8 +73,15 @@ static void record_whole(struct output *out, const struct layout *layout, const 
         begin_ext(out, &from->datagram.trailer);
         output_text(out, ",\"time\":");
         print_time(out, layout, r->time_us);
-        output_format(out, ",\"min_ttl\":%" PRIu32 ",\"qtype\":%u,\"client_port\":%u,\"set_flags\":%u}", r->min_ttl,
-                      r->qtype, r->client_port, r->set_flags);
+        output_text(out, ",\"min_ttl\":");
+        output_number(out, r->min_ttl);
+        output_text(out, ",\"qtype\":");
+        output_number(out, r->qtype);
+        output_text(out, ",\"client_port\":");
+        output_number(out, r->client_port);
+        output_text(out, ",\"set_flags\":");
+        output_number(out, r->set_flags);
+        output_char(out, '}');
     }
     output_text(out, "}\n");
 }

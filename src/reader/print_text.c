@@ -11,11 +11,10 @@ static void header(struct output *out, const struct layout *layout)
     if (layout->color)
         output_text(out, "\033[1m");
     if (layout->is_usual)
-        output_text(out, "dnsflow server|resolver ip|client ip|time|names|ipv4|ipv6\n");
+        output_text(out, "dnsflow server|resolver ip|client ip|time|names|ipv4|ipv6");
     else
         print_header(out, layout, '|');
-    if (layout->color)
-        output_text(out, "\033[0m");
+    output_text(out, layout->color ? "\033[0m\n" : "\n");
 }
 
 static void record(struct output *out, const struct layout *layout, const struct received *from,

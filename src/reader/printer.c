@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "reader/printer.h"
 
+#include <stdio.h>
 #include <string.h>
 
 const struct printer printer_cof = {.name = "cof", .is_data_only = true};

@@ -3,9 +3,11 @@
 #include "reader/screen.h"
 
 #include <curses.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <term.h>
 #include <unistd.h>
 
 enum { ESCAPE_MS = 25 };
@@ -47,11 +49,16 @@ int screen_open(struct screen *screen, struct error *err)
     if (!screen->keys)
         return error_errno(err, "option --top: /dev/tty");
     screen->terminal = newterm(NULL, stdout, screen->keys);
-    if (!screen->terminal) {
+    if (!screen->terminal || !tigetstr("cup")) {
         const char *type = getenv("TERM");
+        if (screen->terminal) {
+            endwin();
+            delscreen(screen->terminal);
+        }
         fclose(screen->keys);
-        return error_set(err, "option --top: terminal type %s is not known here; set TERM to one that is, as vt100",
-                         type ? type : "(none)");
+        return error_set(err,
+                         "option --top: TERM is %s: not known here, or cannot move the cursor; expected such as vt100",
+                         type && *type ? type : "not set");
     }
     hold_lines(screen);
     cbreak();
@@ -60,6 +67,12 @@ int screen_open(struct screen *screen, struct error *err)
     set_escdelay(ESCAPE_MS);
     curs_set(0);
     return 0;
+}
+
+bool screen_is_gone(const struct screen *screen)
+{
+    struct pollfd keys = {.fd = fileno(screen->keys)};
+    return poll(&keys, 1, 0) > 0;
 }
 
 void screen_close(struct screen *screen)

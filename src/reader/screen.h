@@ -4,6 +4,7 @@
 #ifndef DNSFLOW_READER_SCREEN_H
 #define DNSFLOW_READER_SCREEN_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "base/error.h"
@@ -17,6 +18,9 @@ struct screen {
 
 /* From here on curses draws on standard output; lines for the operator wait. */
 int screen_open(struct screen *screen, struct error *err);
+
+/* Whether the terminal was closed from the other side. */
+bool screen_is_gone(const struct screen *screen);
 
 /* Gives the terminal back and shows the lines that waited. */
 void screen_close(struct screen *screen);

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "reader/session.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { SUMMARY_EVERY = 100000, LINK_NULL = 0, PROTO_UDP = 17, FRAGMENTED_MAX = 256 };
+enum { SUMMARY_EVERY = 100000, LINK_NULL = 0, PROTO_UDP = 17, FRAGMENTED_MAX = 256, NAMED_MAX = 64 };
 
 /* Which of the three ways the records go. */
 static bool open_takers(struct session *session)
@@ -24,13 +24,15 @@ static bool open_takers(struct session *session)
     return true;
 }
 
-int session_open(struct session *session, const struct reader_config *config, struct error *err)
+int session_open(struct session *session, const struct reader_config *config, const atomic_bool *stop,
+                 struct error *err)
 {
     memset(session, 0, offsetof(struct session, out));
-    output_init(&session->out, stdout);
-    output_init(&session->side, config->printer->is_data_only ? stderr : stdout);
+    output_init(&session->out, STDOUT_FILENO, stop);
+    output_init(&session->errors, STDERR_FILENO, NULL);
+    session->side = config->printer->is_data_only ? &session->errors : &session->out;
     session->config = config;
-    session->has_rows_only = config->match.is_wanted || config->count > 0 || !config->layout.is_usual;
+    session->has_rows_only = config->match.has_conditions || config->count > 0 || !config->layout.is_usual;
     session->sources = sources_create();
     session->reassembly = reassembly_create(FRAGMENTED_MAX, FRAGMENTED_MAX * 2, NULL, NULL);
     if (config->auth_path)
@@ -40,12 +42,6 @@ int session_open(struct session *session, const struct reader_config *config, st
     if (config->filter && config->file && filter_create(config->filter, &session->filter, err) != 0)
         return -1;
     return 0;
-}
-
-/* Statistics and summaries share standard output with the rows, or have the other stream for themselves. */
-static struct output *side(struct session *session)
-{
-    return session->config->printer->is_data_only ? &session->side : &session->out;
 }
 
 /* A DLT_NULL frame with family 0 is a bare datagram: old sensors write files of these. */
@@ -65,26 +61,22 @@ static bool is_bare_datagram(const struct packet *packet, struct net_payload *ud
 
 static void refuse(struct session *session, struct source *source, int result)
 {
-    char name[INET6_ADDRSTRLEN];
+    char name[SOURCE_NAME];
     session->malformed++;
-    if (!source || source->malformed++ > 0 || session->config->show_top)
+    if (!source || source->malformed++ > 0 || session->named++ >= NAMED_MAX)
         return;
-    (void)inet_ntop(source->ip_vers == 6 ? AF_INET6 : AF_INET, source->address, name, sizeof(name));
-    log_line("malformed datagram from %s port %u: %s; more of this source are only counted", name, source->port,
-             dnsflow_result_text(result));
+    source_name(source, name);
+    log_line("malformed datagram from %s: %s; more of this source are only counted", name, dnsflow_result_text(result));
+    if (session->named == NAMED_MAX)
+        log_line("malformed datagrams of more sources are only counted");
 }
 
-/* With --auth-key: what is refused does not touch the accounts of its source but these. */
-static bool is_genuine(struct session *session, struct source *source, const struct received *from,
-                       const uint8_t *bytes, size_t len)
+/* With --auth-key. */
+static enum verify_result verify(struct session *session, const struct received *from, const uint8_t *bytes, size_t len)
 {
     if (!session->verifier)
-        return true;
-    enum verify_result result =
-        verifier_check(session->verifier, bytes, len, &from->datagram, session->config->file ? 0 : from->time_us);
-    if (result != VERIFY_OK && source)
-        source->refused[result]++;
-    return result == VERIFY_OK;
+        return VERIFY_OK;
+    return verifier_check(session->verifier, bytes, len, &from->datagram, session->config->file ? 0 : from->time_us);
 }
 
 static void take_stats(struct session *session, const struct received *from, const struct source *source)
@@ -95,24 +87,27 @@ static void take_stats(struct session *session, const struct received *from, con
     if (printer->stats)
         printer->stats(&session->out, &session->config->layout, from);
     else
-        printer_text.stats(side(session), &session->config->layout, from);
+        printer_text.stats(session->side, &session->config->layout, from);
     if (session->config->stats_only && source)
-        source_print(source, side(session));
+        source_print(source, session->side);
 }
 
+/* The later parts of a split record repeat its names: these count once, unless --answer may have left out the part
+ * before, which alone looks at what differs. */
 static void take_record(struct session *session, const struct received *from, const struct dnsflow_record *record)
 {
     const struct reader_config *config = session->config;
     int64_t time_us = received_record_time(from, record);
+    bool is_part = (record->set_flags & DNSFLOW_SET_CONTINUES) && config->match.answers.count == 0;
     session->records++;
     if (session->is_done || !match_record(&config->match, record, time_us))
         return;
     session->matched++;
     session->is_done = session->matched == config->count;
     if (session->tops)
-        tops_add(session->tops, from, record);
+        tops_add(session->tops, record, is_part);
     else if (session->cof)
-        cof_add(session->cof, record, time_us);
+        cof_add(session->cof, record, is_part, time_us);
     else
         config->printer->record(&session->out, &config->layout, from, record);
 }
@@ -127,28 +122,48 @@ static void take_datagram(struct session *session, struct received *from, const 
             take_record(session, from, &record);
 }
 
-/* The payload of a datagram, whichever way it came. */
+static void count_time(struct session *session, int64_t time_us)
+{
+    if (session->datagrams == 0)
+        session->first_us = session->last_us = session->gathered_us = time_us;
+    if (time_us < session->first_us)
+        session->first_us = time_us;
+    if (time_us > session->last_us)
+        session->last_us = time_us;
+}
+
+/* The source as far as it is known; what is refused makes one known only while there are few of that kind. */
+static struct source *find_source(struct session *session, const struct received *from, bool is_accepted)
+{
+    return sources_find(session->sources, from->ip_vers, from->address, from->port, is_accepted);
+}
+
+/* The payload of a datagram, whichever way it came. What is refused touches no account but those of refusals. */
 static void take_payload(struct session *session, struct received *from, const uint8_t *bytes, size_t len)
 {
-    struct source *source = sources_find(session->sources, from->ip_vers, from->address, from->port);
-    session->other_sources += source == NULL;
     int result = dnsflow_decode(bytes, len, &from->datagram);
     if (result != DNSFLOW_OK) {
-        refuse(session, source, result);
+        refuse(session, find_source(session, from, false), result);
         return;
     }
-    if (!is_genuine(session, source, from, bytes, len))
+    enum verify_result verified = verify(session, from, bytes, len);
+    struct source *source = find_source(session, from, verified == VERIFY_OK);
+    if (verified != VERIFY_OK) {
+        session->refused++;
+        if (source)
+            source->refused[verified]++;
         return;
+    }
     if (source)
         source_count(source, &from->datagram, from->time_us);
-    if (session->first_us == 0)
-        session->first_us = session->gathered_us = from->time_us;
-    session->last_us = from->time_us;
+    else
+        session->other_sources++;
+    count_time(session, from->time_us);
     session_tick(session, from->time_us);
     take_datagram(session, from, source);
     if (++session->datagrams % SUMMARY_EVERY == 0 && session->config->show_summaries) {
-        sources_print(session->sources, side(session));
-        output_text(side(session), "----------------------------------------\n");
+        sources_print(session->sources, session->side);
+        output_text(session->side, "----------------------------------------\n");
     }
 }
 
@@ -172,6 +187,7 @@ void session_packet(struct session *session, const struct packet *packet)
 {
     struct net_payload udp;
     struct packet whole;
+    session->frames++;
     if (session->filter && !filter_match(session->filter, packet))
         return;
     if (!find_datagram(session, packet, &whole, &udp))
@@ -201,6 +217,12 @@ void session_tick(struct session *session, int64_t now_us)
     session->gathered_us = now_us;
 }
 
+void session_flush(struct session *session)
+{
+    output_flush(&session->out);
+    output_flush(&session->errors);
+}
+
 double session_seconds(const struct session *session)
 {
     return (double)(session->last_us - session->first_us) / SECOND_US;
@@ -209,12 +231,14 @@ double session_seconds(const struct session *session)
 /* What the sources' blocks do not say. */
 static void print_notes(struct session *session, uint64_t dropped, struct output *out)
 {
-    if (session->config->match.is_wanted || session->config->count > 0)
+    if (session->config->match.has_conditions || session->config->count > 0)
         output_format(out, "records wanted: %" PRIu64 " of %" PRIu64 "\n", session->matched, session->records);
     if (session->cof && cof_early(session->cof) > 0)
         output_format(out, "printed before their time, for want of room: %" PRIu64 " times\n", cof_early(session->cof));
     if (session->malformed > 0)
         output_format(out, "malformed datagrams: %" PRIu64 "\n", session->malformed);
+    if (session->refused > 0)
+        output_format(out, "datagrams not signed as they must be: %" PRIu64 "\n", session->refused);
     if (session->other_sources > 0)
         output_format(out, "datagrams of more than %d sources: %" PRIu64 "\n", SOURCES_MAX, session->other_sources);
     if (dropped > 0)
@@ -226,7 +250,9 @@ static void print_notes(struct session *session, uint64_t dropped, struct output
 
 int session_finish(struct session *session, uint64_t dropped, struct error *err)
 {
-    struct output *out = side(session);
+    struct output *out = session->side;
+    if (session->frames > 0 && session->datagrams + session->malformed + session->refused == 0)
+        log_line("no datagram to UDP port %d in %" PRIu64 " frames", DNSFLOW_PORT, session->frames);
     if (session->cof)
         cof_print(session->cof);
     if (session->config->show_tables) {
@@ -237,9 +263,9 @@ int session_finish(struct session *session, uint64_t dropped, struct error *err)
         sources_print(session->sources, out);
         print_notes(session, dropped, out);
     }
-    output_flush(&session->out);
-    output_flush(&session->side);
-    if (session->out.failed && session->out.cause != EPIPE)
+    session_flush(session);
+    /* A signal that stops the program also ends a write that nobody takes. */
+    if (session->out.failed && session->out.cause != EPIPE && session->out.cause != EINTR)
         return error_set(err, "standard output: %s", strerror(session->out.cause));
     return 0;
 }

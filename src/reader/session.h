@@ -24,16 +24,21 @@ struct session {
     struct cof *cof;               /* records are gathered instead of printed, NULL = not */
     bool has_rows_only;            /* no statistics: certain records are asked for */
     bool is_done;                  /* as many records as were asked for */
-    int64_t first_us, last_us;     /* times of the datagrams, as they came; first_us is 0 before the first */
+    int64_t first_us, last_us;     /* the earliest and the latest time of a datagram */
     int64_t gathered_us;           /* when what was gathered was printed last */
     uint64_t datagrams;
     uint64_t records, matched;
-    uint64_t malformed, other_sources;
-    struct output out;  /* standard output */
-    struct output side; /* where statistics and summaries go, if not there */
+    uint64_t frames; /* looked at, with or without a datagram */
+    unsigned named;  /* sources of malformed datagrams, on standard error */
+    uint64_t malformed, refused, other_sources;
+    struct output *side;  /* where statistics and summaries go: one of these */
+    struct output out;    /* standard output */
+    struct output errors; /* standard error */
 };
 
-int session_open(struct session *session, const struct reader_config *config, struct error *err);
+/* Once *stop is set, what nobody takes is not written any more. */
+int session_open(struct session *session, const struct reader_config *config, const atomic_bool *stop,
+                 struct error *err);
 
 /* Takes what the frame carries, if it is a datagram for UDP port 5300. */
 void session_packet(struct session *session, const struct packet *packet);
@@ -42,6 +47,9 @@ void session_datagram(struct session *session, const struct listener_datagram *d
 
 /* Prints what has been gathered, if it is time to; now_us as the datagrams tell it, or live the clock. */
 void session_tick(struct session *session, int64_t now_us);
+
+/* Writes what is held back. */
+void session_flush(struct session *session);
 
 /* Seconds from the first datagram to the last. */
 double session_seconds(const struct session *session);

@@ -80,11 +80,11 @@ static void sink(struct sketch *s, struct sketch_entry *entry)
     put(s, at, index);
 }
 
-/* A new entry has the smallest count there can be, and moves up. */
+/* A new entry will have the smallest count there is, 1, and moves up to where that belongs. */
 static struct sketch_entry *take_free(struct sketch *s)
 {
     uint32_t index = s->used, at = s->used++;
-    for (; at > 0 && sketch_at(s, s->heap[(at - 1) / 2])->count > 0; at = (at - 1) / 2)
+    for (; at > 0 && sketch_at(s, s->heap[(at - 1) / 2])->count > 1; at = (at - 1) / 2)
         put(s, at, s->heap[(at - 1) / 2]);
     put(s, at, index);
     struct sketch_entry *entry = sketch_at(s, index);

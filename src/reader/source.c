@@ -1,30 +1,39 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "reader/source.h"
 
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/drops.h"
+#include "reader/hash.h"
 
 enum {
     SLOTS = 2 * SOURCES_MAX,
     WINDOW = 64,
-    RESTART_STEP = 1000, /* a step back by more is a sensor that began anew */
+    RESTART_STEP = 1000,     /* a step back by more is a sensor that began anew, */
+    RESTART_AHEAD = 1 << 28, /* and so is one ahead by more: days without a datagram, or back across the middle */
     COUNTERS_MAX = 128,
 };
 
 struct sources {
+    uint64_t seed;
     uint32_t count, size;
+    uint32_t unproven;
     struct source **list;  /* in order of appearance */
     uint32_t slots[SLOTS]; /* open addressing: index in the list + 1, 0 = free */
 };
 
 struct sources *sources_create(void)
 {
-    return calloc(1, sizeof(struct sources));
+    struct sources *sources = calloc(1, sizeof(struct sources));
+    if (sources)
+        sources->seed = hash_seed();
+    return sources;
 }
 
 void sources_destroy(struct sources *sources)
@@ -38,15 +47,6 @@ void sources_destroy(struct sources *sources)
     }
     free(sources->list);
     free(sources);
-}
-
-static uint32_t hash_source(uint8_t ip_vers, const uint8_t *address, uint16_t port)
-{
-    uint32_t hash = 2166136261u ^ port;
-    size_t i;
-    for (i = 0; i < (ip_vers == 6 ? 16u : 4u); i++)
-        hash = (hash ^ address[i]) * 16777619u;
-    return (hash ^ hash >> 15) % SLOTS;
 }
 
 static struct source *add_source(struct sources *all, uint32_t slot)
@@ -69,20 +69,33 @@ static struct source *add_source(struct sources *all, uint32_t slot)
     return s;
 }
 
-struct source *sources_find(struct sources *sources, uint8_t ip_vers, const uint8_t *address, uint16_t port)
+static struct source *find(struct sources *sources, uint8_t ip_vers, const uint8_t *address, uint16_t port,
+                           uint32_t *slot)
 {
     size_t len = ip_vers == 6 ? 16 : 4;
-    uint32_t slot = hash_source(ip_vers, address, port);
-    for (; sources->slots[slot]; slot = (slot + 1) % SLOTS) {
-        struct source *s = sources->list[sources->slots[slot] - 1];
+    *slot = (uint32_t)hash_bytes(sources->seed ^ port, address, len) % SLOTS;
+    for (; sources->slots[*slot]; *slot = (*slot + 1) % SLOTS) {
+        struct source *s = sources->list[sources->slots[*slot] - 1];
         if (s->ip_vers == ip_vers && s->port == port && memcmp(s->address, address, len) == 0)
             return s;
     }
-    struct source *s = add_source(sources, slot);
-    if (s) {
+    return NULL;
+}
+
+struct source *sources_find(struct sources *sources, uint8_t ip_vers, const uint8_t *address, uint16_t port,
+                            bool is_accepted)
+{
+    uint32_t slot;
+    struct source *s = find(sources, ip_vers, address, port, &slot);
+    if (!s && (is_accepted || sources->unproven < SOURCES_UNPROVEN_MAX) && (s = add_source(sources, slot))) {
         s->ip_vers = ip_vers;
         s->port = port;
-        memcpy(s->address, address, len);
+        memcpy(s->address, address, ip_vers == 6 ? 16 : 4);
+        sources->unproven++;
+    }
+    if (s && is_accepted && !s->is_proven) {
+        s->is_proven = true;
+        sources->unproven--;
     }
     return s;
 }
@@ -93,12 +106,13 @@ static void begin_sequence(struct source *s, uint32_t sequence)
     s->sequence = sequence;
     s->window = 1;
     s->total++;
+    s->has_restarted = true;
 }
 
 static void count_sequence(struct source *s, uint32_t sequence)
 {
     int32_t step = (int32_t)(sequence - s->sequence); /* right across the wrap */
-    if (s->total == 0 || step < -RESTART_STEP) {
+    if (s->total == 0 || step < -RESTART_STEP || step > RESTART_AHEAD) {
         begin_sequence(s, sequence);
     } else if (step > 0) {
         s->total += (uint32_t)step;
@@ -131,6 +145,20 @@ static void keep_counters(struct source *s, const struct dnsflow_datagram *datag
         s->counters[i] = load_be64(datagram->counters + 8 * i);
 }
 
+/* Counters are modulo 2^32, so that a difference is right across a wrap. */
+static void count_stats(struct source *s, const struct dnsflow_stats *now)
+{
+    const struct dnsflow_stats zero = {0}, *before = s->has_restarted ? &zero : &s->last_stats;
+    if (s->stats_datagrams++ > 0) {
+        s->grown[GROWN_CAPTURED] += now->pkts_captured - before->pkts_captured;
+        s->grown[GROWN_RECEIVED] += now->pkts_received - before->pkts_received;
+        s->grown[GROWN_DROPPED] += now->pkts_dropped - before->pkts_dropped;
+        s->grown[GROWN_IFDROPPED] += now->pkts_ifdropped - before->pkts_ifdropped;
+    }
+    s->last_stats = *now;
+    s->has_restarted = false;
+}
+
 void source_count(struct source *source, const struct dnsflow_datagram *datagram, int64_t time_us)
 {
     if (source->total == 0)
@@ -145,15 +173,13 @@ void source_count(struct source *source, const struct dnsflow_datagram *datagram
     } else {
         count_sequence(source, datagram->sequence);
     }
-    if (!(datagram->flags & DNSFLOW_FLAG_STATS)) {
-        source->data_datagrams++;
-        source->records += datagram->sets_count;
+    if (datagram->flags & DNSFLOW_FLAG_STATS) {
+        count_stats(source, &datagram->stats);
+        keep_counters(source, datagram);
         return;
     }
-    if (source->stats_datagrams++ == 0)
-        source->first_stats = datagram->stats;
-    source->last_stats = datagram->stats;
-    keep_counters(source, datagram);
+    source->data_datagrams++;
+    source->records += datagram->sets_count;
 }
 
 static void print_counts(struct output *out, const char *const *keys, const uint64_t *values, int count, double seconds)
@@ -175,25 +201,23 @@ static void print_counts(struct output *out, const char *const *keys, const uint
 static void print_counters(const struct source *s, struct output *out)
 {
     size_t i;
-    if (s->counters_count == 0)
-        return;
-    output_text(out, "  sensor:");
+    bool has_some = false;
     for (i = 0; i < s->counters_count; i++) {
         const char *name = drop_counter_name(i);
-        if (name && s->counters[i] > 0)
-            output_format(out, " %s=%" PRIu64, name, s->counters[i]);
+        if (!name || s->counters[i] == 0)
+            continue;
+        output_format(out, "%s %s=%" PRIu64, has_some ? "" : "  sensor:", name, s->counters[i]);
+        has_some = true;
     }
-    output_char(out, '\n');
+    if (has_some)
+        output_char(out, '\n');
 }
 
-void source_print_name(const struct source *source, struct output *out)
+void source_name(const struct source *source, char name[SOURCE_NAME])
 {
-    if (source->ip_vers == 6)
-        output_char(out, '[');
-    output_address(out, source->ip_vers, source->address);
-    if (source->ip_vers == 6)
-        output_char(out, ']');
-    output_format(out, ":%u", source->port);
+    char address[INET6_ADDRSTRLEN];
+    (void)inet_ntop(source->ip_vers == 6 ? AF_INET6 : AF_INET, source->address, address, sizeof(address));
+    snprintf(name, SOURCE_NAME, source->ip_vers == 6 ? "[%s]:%u" : "%s:%u", address, source->port);
 }
 
 void source_print(const struct source *source, struct output *out)
@@ -201,18 +225,14 @@ void source_print(const struct source *source, struct output *out)
     static const char *const data_keys[] = {"n_data_pkts", "n_records", "n_stats_pkts"};
     static const char *const stats_keys[] = {"pkts_captured", "pkts_received", "pkts_dropped", "pkts_ifdropped"};
     enum verify_result i;
-    const struct dnsflow_stats *first = &source->first_stats, *last = &source->last_stats;
     double seconds = (double)(source->last_time_us - source->first_time_us) / SECOND_US;
     uint64_t data[] = {source->data_datagrams, source->records, source->stats_datagrams};
-    /* Differences of counters modulo 2^32 are right across a wrap. */
-    uint64_t stats[] = {
-        (uint32_t)(last->pkts_captured - first->pkts_captured), (uint32_t)(last->pkts_received - first->pkts_received),
-        (uint32_t)(last->pkts_dropped - first->pkts_dropped), (uint32_t)(last->pkts_ifdropped - first->pkts_ifdropped)};
-    source_print_name(source, out);
-    output_char(out, '\n');
+    char name[SOURCE_NAME];
+    source_name(source, name);
+    output_format(out, "%s\n", name);
     print_counts(out, data_keys, data, 3, seconds);
     if (source->stats_datagrams > 0)
-        print_counts(out, stats_keys, stats, 4, seconds);
+        print_counts(out, stats_keys, source->grown, SOURCE_COUNTERS, seconds);
     output_format(out, "  seq_last=%" PRIu32 " seq_total=%" PRIu64 " seq_lost=%" PRIu64 " seq_ooo=%" PRIu64 "\n",
                   source->sequence, source->total, source->lost, source->out_of_order);
     print_counters(source, out);

@@ -8,19 +8,29 @@
 #include "reader/output.h"
 #include "reader/verify.h"
 
-enum { SOURCES_MAX = 65536 };
+enum {
+    SOURCES_MAX = 65536,
+    SOURCES_UNPROVEN_MAX =
+        1024, /* of these, from which nothing was accepted yet: anybody can send from many addresses */
+    SOURCE_NAME = 64
+};
+
+enum { GROWN_CAPTURED, GROWN_RECEIVED, GROWN_DROPPED, GROWN_IFDROPPED, SOURCE_COUNTERS };
 
 struct source {
     uint8_t ip_vers; /* 0: the place is free */
     uint8_t address[16];
     uint16_t port;
+    bool is_proven; /* something was accepted */
     int64_t first_time_us, last_time_us;
     uint64_t data_datagrams, records, stats_datagrams, malformed;
     uint64_t refused[VERIFY_RESULTS];
-    struct dnsflow_stats first_stats, last_stats;
-    uint32_t start_time; /* of the trailer, 0 = not known */
-    uint32_t sequence;   /* highest so far */
-    uint64_t window;     /* bit i: sequence - i has been seen */
+    struct dnsflow_stats last_stats;
+    uint64_t grown[SOURCE_COUNTERS]; /* by how much the sensor's counters grew between the statistics that came */
+    bool has_restarted;              /* a new sequence space began after the last statistics: counters begin with 0 */
+    uint32_t start_time;             /* of the trailer, 0 = not known */
+    uint32_t sequence;               /* highest so far */
+    uint64_t window;                 /* bit i: sequence - i has been seen */
     uint64_t total, lost, out_of_order;
     uint64_t *counters; /* of the trailer of the last statistics, NULL = none */
     size_t counters_count;
@@ -33,8 +43,10 @@ struct sources;
 struct sources *sources_create(void);
 void sources_destroy(struct sources *sources);
 
-/* The source with this address (4 or 16 bytes) and port, new if need be. NULL once there are SOURCES_MAX. */
-struct source *sources_find(struct sources *sources, uint8_t ip_vers, const uint8_t *address, uint16_t port);
+/* The source with this address (4 or 16 bytes) and port, new if need be. NULL once there are SOURCES_MAX, or
+ * SOURCES_UNPROVEN_MAX of those that only sent what was refused. */
+struct source *sources_find(struct sources *sources, uint8_t ip_vers, const uint8_t *address, uint16_t port,
+                            bool is_accepted);
 
 /* Takes an accepted datagram, received at time_us, into the accounts. */
 void source_count(struct source *source, const struct dnsflow_datagram *datagram, int64_t time_us);
@@ -46,8 +58,8 @@ const struct source *sources_at(const struct sources *sources, uint32_t index);
 /* Sets every rate, `seconds` (above 0) having passed since the last mark. */
 void sources_mark(struct sources *sources, double seconds);
 
-/* "10.1.1.1:4000" */
-void source_print_name(const struct source *source, struct output *out);
+/* "10.1.1.1:4000", "[2001:db8::7]:4000" */
+void source_name(const struct source *source, char name[SOURCE_NAME]);
 
 /* The block of the summary. */
 void source_print(const struct source *source, struct output *out);

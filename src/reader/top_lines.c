@@ -2,6 +2,7 @@
  *
  * The tables of tops.h as lines of plain characters. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "reader/tops.h"
@@ -31,11 +32,6 @@ void top_head_line(enum top_table table, char *line, size_t width)
         snprintf(line, width + 1, "%11s %6s %9s  %-*s  %s", "COUNT", "SHARE", "RATE/s", BAR, "", labels[table]);
 }
 
-static double percent(uint64_t part, uint64_t whole)
-{
-    return whole > 0 ? 100.0 * (double)part / (double)whole : 0;
-}
-
 /* The text's end is cut, marked by a tilde. */
 static void end_with(char *line, size_t width, const char *text)
 {
@@ -45,20 +41,17 @@ static void end_with(char *line, size_t width, const char *text)
         line[width - 1] = '~';
 }
 
-void top_row_line(enum top_table table, const struct top_row *row, uint64_t total, uint64_t most, char *line,
-                  size_t width)
+void top_row_line(enum top_table table, const struct top_row *row, const struct top_sum *sum, char *line, size_t width)
 {
     char bar[BAR + 1] = "", count[24];
-    const struct source *s = row->source;
     if (table == TOP_SOURCES) {
-        /* Counters modulo 2^32, so that the difference is right across a wrap. */
-        uint32_t dropped = s->last_stats.pkts_dropped - s->first_stats.pkts_dropped;
-        snprintf(line, width + 1, "%10" PRIu64 " %9.1f %9" PRIu64 " %8" PRIu64 " %7.2f %9" PRIu32 "  ", row->count,
-                 row->rate, s->data_datagrams + s->stats_datagrams, s->lost, percent(s->lost, s->total), dropped);
+        snprintf(line, width + 1, "%10" PRIu64 " %9.1f %9" PRIu64 " %8" PRIu64 " %7.2f %9" PRIu64 "  ", row->count,
+                 row->rate, row->datagrams, row->lost, row->lost_percent, row->dropped);
     } else {
-        memset(bar, '#', most > 0 ? (size_t)(row->count * BAR / most) : 0);
+        double share = sum->total > 0 ? 100.0 * (double)row->count / (double)sum->total : 0;
+        memset(bar, '#', sum->most > 0 ? (size_t)(row->count * BAR / sum->most) : 0);
         snprintf(count, sizeof(count), "%s%" PRIu64, row->over > 0 ? "<" : "", row->count);
-        snprintf(line, width + 1, "%11s %5.1f%% %9.1f  %-*s  ", count, percent(row->count, total), row->rate, BAR, bar);
+        snprintf(line, width + 1, "%11s %5.1f%% %9.1f  %-*s  ", count, share, row->rate, BAR, bar);
     }
     end_with(line, width, row->text);
 }
@@ -68,15 +61,14 @@ static void print_table(struct tops *tops, enum top_table table, struct output *
     struct top_row rows[PRINTED_ROWS];
     char line[PRINTED_WIDTH + 1];
     struct top_sum sum;
-    size_t i, all, count = tops_rows(tops, table, TOP_BY_COUNT, "", 0, rows, PRINTED_ROWS, &all);
-    tops_sum(tops, table, &sum);
+    size_t i, count = tops_rows(tops, table, TOP_BY_COUNT, "", 0, rows, PRINTED_ROWS, &sum);
     output_format(out, "\n%s: %s%" PRIu64 " different", top_table_name(table), sum.error ? "about " : "", sum.distinct);
     if (sum.error > 0)
         output_format(out, " (0.8 %% standard error); counts marked < are at most %" PRIu64 " too high", sum.error);
     top_head_line(table, line, PRINTED_WIDTH);
     output_format(out, "\n%s\n", line);
     for (i = 0; i < count; i++) {
-        top_row_line(table, &rows[i], sum.total, rows[0].count, line, PRINTED_WIDTH);
+        top_row_line(table, &rows[i], &sum, line, PRINTED_WIDTH);
         output_format(out, "%s\n", line);
     }
 }

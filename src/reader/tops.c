@@ -15,7 +15,6 @@ enum { SKETCHES = TOP_SOURCES };
 struct item {
     const struct sketch_entry *entry;
     const struct source *source;
-    uint32_t index; /* of the source, in order of appearance */
 };
 
 struct tops {
@@ -35,9 +34,7 @@ struct tops *tops_create(struct sources *sources)
         return NULL;
     t->sources = sources;
     t->domains = domains_create();
-    for (i = 0; i < SKETCHES; i++)
-        t->sketches[i] = sketch_create(TOP_PLACES, key_sizes[i]);
-    for (i = 0; i < SKETCHES && t->sketches[i]; i++)
+    for (i = 0; i < SKETCHES && (t->sketches[i] = sketch_create(TOP_PLACES, key_sizes[i])); i++)
         ;
     if (t->domains && i == SKETCHES)
         return t;
@@ -62,7 +59,7 @@ static void add_name(struct tops *tops, const struct dnsflow_record *record)
     struct name_walk walk = name_walk_over(record);
     uint8_t wire[NAME_WIRE];
     size_t len = name_next(&walk, wire);
-    if (len == 0)
+    if (len == 0 || walk.has_skipped) /* the question is no name */
         return;
     struct sketch_entry *entry = sketch_add(tops->sketches[TOP_NAMES], wire, len);
     if (entry->note == 0)
@@ -71,15 +68,14 @@ static void add_name(struct tops *tops, const struct dnsflow_record *record)
     sketch_add(tops->sketches[TOP_DOMAINS], wire + start, len - start);
 }
 
-void tops_add(struct tops *tops, const struct received *from, const struct dnsflow_record *record)
+void tops_add(struct tops *tops, const struct dnsflow_record *record, bool is_part)
 {
     size_t i, size = record->ip_vers == 6 ? 16 : 4;
-    bool is_more = from->datagram.has_trailer && (record->set_flags & DNSFLOW_SET_CONTINUES);
     for (i = 0; i < record->ip4s_count; i++)
         sketch_add(tops->sketches[TOP_ANSWERS], record->ip4s + 4 * i, 4);
     for (i = 0; i < record->ip6s_count; i++)
         sketch_add(tops->sketches[TOP_ANSWERS], record->ip6s + 16 * i, 16);
-    if (is_more)
+    if (is_part)
         return;
     tops->records++;
     add_name(tops, record);
@@ -109,7 +105,7 @@ void tops_clear(struct tops *tops)
         sketch_clear(tops->sketches[i]);
 }
 
-void tops_sum(struct tops *tops, enum top_table table, struct top_sum *out)
+static void sum_up(struct tops *tops, enum top_table table, struct top_sum *out)
 {
     uint32_t i;
     memset(out, 0, sizeof(*out));
@@ -128,17 +124,13 @@ void tops_sum(struct tops *tops, enum top_table table, struct top_sum *out)
 
 static void item_text(enum top_table table, const struct item *item, char text[NAME_TEXT])
 {
-    const struct source *s = item->source;
     const struct sketch_entry *e = item->entry;
-    char address[INET6_ADDRSTRLEN];
-    if (s) {
-        (void)inet_ntop(s->ip_vers == 6 ? AF_INET6 : AF_INET, s->address, address, sizeof(address));
-        snprintf(text, NAME_TEXT, s->ip_vers == 6 ? "[%s]:%u" : "%s:%u", address, s->port);
-    } else if (table == TOP_NAMES || table == TOP_DOMAINS) {
+    if (item->source)
+        source_name(item->source, text);
+    else if (table == TOP_NAMES || table == TOP_DOMAINS)
         (void)name_text(e->key, e->len, text);
-    } else {
+    else
         (void)inet_ntop(e->len == 16 ? AF_INET6 : AF_INET, e->key, text, NAME_TEXT);
-    }
 }
 
 static uint64_t item_count(const struct item *item)
@@ -157,63 +149,89 @@ struct order {
     enum top_order by;
 };
 
-static int compare_keys(const struct item *a, const struct item *b)
+static int compare_sources(const struct source *a, const struct source *b)
 {
+    if (a->ip_vers != b->ip_vers)
+        return a->ip_vers - b->ip_vers;
+    int result = memcmp(a->address, b->address, sizeof(a->address));
+    return result ? result : a->port - b->port;
+}
+
+/* Addresses by their numbers, shorter ones first; names as they read. */
+static int compare_keys(enum top_table table, const struct item *a, const struct item *b)
+{
+    char text_a[NAME_TEXT], text_b[NAME_TEXT];
     if (a->source)
-        return a->index < b->index ? -1 : a->index > b->index;
-    int result = memcmp(a->entry->key, b->entry->key, a->entry->len < b->entry->len ? a->entry->len : b->entry->len);
-    return result ? result : (int)a->entry->len - (int)b->entry->len;
+        return compare_sources(a->source, b->source);
+    if (table == TOP_NAMES || table == TOP_DOMAINS) {
+        item_text(table, a, text_a);
+        item_text(table, b, text_b);
+        return strcmp(text_a, text_b);
+    }
+    if (a->entry->len != b->entry->len)
+        return (int)a->entry->len - (int)b->entry->len;
+    return memcmp(a->entry->key, b->entry->key, a->entry->len);
 }
 
 static int compare(const void *left, const void *right, void *context)
 {
     const struct order *order = context;
     const struct item *a = left, *b = right;
-    char text_a[NAME_TEXT], text_b[NAME_TEXT];
-    if (order->by == TOP_BY_NAME) {
-        item_text(order->table, a, text_a);
-        item_text(order->table, b, text_b);
-        return strcmp(text_a, text_b);
-    }
     if (order->by == TOP_BY_RATE && item_rate(a) != item_rate(b))
         return item_rate(a) > item_rate(b) ? -1 : 1;
-    if (item_count(a) != item_count(b))
+    if (order->by != TOP_BY_NAME && item_count(a) != item_count(b))
         return item_count(a) > item_count(b) ? -1 : 1;
-    return compare_keys(a, b);
+    return compare_keys(order->table, a, b);
 }
 
-static size_t collect(struct tops *tops, enum top_table table, const char *filter)
+/* *most gets the largest count. */
+static size_t collect(struct tops *tops, enum top_table table, const char *filter, uint64_t *most)
 {
     size_t count = 0;
+    *most = 0;
     uint32_t i, size = table == TOP_SOURCES ? sources_count(tops->sources) : sketch_size(tops->sketches[table]);
     char text[NAME_TEXT];
     for (i = 0; i < size; i++) {
         struct item *item = &tops->items[count];
         item->source = table == TOP_SOURCES ? sources_at(tops->sources, i) : NULL;
-        item->index = i;
         item->entry = table == TOP_SOURCES ? NULL : sketch_at(tops->sketches[table], i);
         if (*filter)
             item_text(table, item, text);
-        if (!*filter || strstr(text, filter))
-            count++;
+        if (*filter && !strstr(text, filter))
+            continue;
+        if (item_count(item) > *most)
+            *most = item_count(item);
+        count++;
     }
     return count;
 }
 
+static void fill_row(enum top_table table, const struct item *item, struct top_row *row)
+{
+    const struct source *s = item->source;
+    item_text(table, item, row->text);
+    row->count = item_count(item);
+    row->over = s ? 0 : item->entry->over;
+    row->rate = item_rate(item);
+    if (!s)
+        return;
+    row->datagrams = s->data_datagrams + s->stats_datagrams;
+    row->lost = s->lost;
+    row->lost_percent = s->total > 0 ? 100.0 * (double)s->lost / (double)s->total : 0;
+    row->dropped = s->grown[GROWN_DROPPED];
+}
+
 size_t tops_rows(struct tops *tops, enum top_table table, enum top_order order, const char *filter, size_t skip,
-                 struct top_row *rows, size_t max, size_t *all)
+                 struct top_row *rows, size_t max, struct top_sum *sum)
 {
     struct order by = {table, order};
     size_t i;
-    *all = collect(tops, table, filter);
-    qsort_r(tops->items, *all, sizeof(tops->items[0]), compare, &by);
-    for (i = 0; i < max && skip + i < *all; i++) {
+    sum_up(tops, table, sum);
+    sum->rows = collect(tops, table, filter, &sum->most);
+    qsort_r(tops->items, sum->rows, sizeof(tops->items[0]), compare, &by);
+    for (i = 0; i < max && skip + i < sum->rows; i++) {
         const struct item *item = &tops->items[skip + i];
-        item_text(table, item, rows[i].text);
-        rows[i].count = item_count(item);
-        rows[i].over = item->entry ? item->entry->over : 0;
-        rows[i].rate = item_rate(item);
-        rows[i].source = item->source;
+        fill_row(table, item, &rows[i]);
     }
     return i;
 }

@@ -16,16 +16,20 @@ enum { TOP_PLACES = 16384 }; /* keys of a table that are counted */
 
 struct top_row {
     char text[NAME_TEXT];
-    uint64_t count, over;        /* the count is too high by at most `over` */
-    double rate;                 /* in a second, of the last interval */
-    const struct source *source; /* TOP_SOURCES only */
+    uint64_t count, over; /* the count is too high by at most `over` */
+    double rate;          /* in a second, of the last interval */
+    /* TOP_SOURCES only */
+    uint64_t datagrams, lost, dropped;
+    double lost_percent;
 };
 
-/* What stands above a table. */
+/* Of a table. */
 struct top_sum {
     uint64_t total; /* of all counts */
     uint64_t distinct;
     uint64_t error; /* the largest `over` there can be; 0: counts and `distinct` are exact */
+    size_t rows;    /* that the filter lets pass */
+    uint64_t most;  /* the largest count of these */
 };
 
 struct tops;
@@ -34,7 +38,8 @@ struct tops;
 struct tops *tops_create(struct sources *sources);
 void tops_destroy(struct tops *tops);
 
-void tops_add(struct tops *tops, const struct received *from, const struct dnsflow_record *record);
+/* Of a later part of a split record (is_part) only the addresses count. */
+void tops_add(struct tops *tops, const struct dnsflow_record *record, bool is_part);
 
 uint64_t tops_records(const struct tops *tops);
 
@@ -44,22 +49,18 @@ void tops_mark(struct tops *tops, double seconds);
 /* Forgets all counts but those of the sources. */
 void tops_clear(struct tops *tops);
 
-void tops_sum(struct tops *tops, enum top_table table, struct top_sum *out);
-
 /* Rows `skip` and following of the table, of those that have `filter` (lower case, "" = all) in their text. Returns how
- * many were filled in; *all gets how many there are. */
+ * many were filled in. */
 size_t tops_rows(struct tops *tops, enum top_table table, enum top_order order, const char *filter, size_t skip,
-                 struct top_row *rows, size_t max, size_t *all);
+                 struct top_row *rows, size_t max, struct top_sum *sum);
 
 /* "names" and the like; "count" and the like. */
 const char *top_table_name(enum top_table table);
 const char *top_order_name(enum top_order order);
 
-/* Lines of at most `width` characters, for a terminal or a page: the heads of the columns, and a row with a bar for its
- * part of `most`. */
+/* Lines of at most `width` characters, for a terminal or a page: the heads of the columns, and a row. */
 void top_head_line(enum top_table table, char *line, size_t width);
-void top_row_line(enum top_table table, const struct top_row *row, uint64_t total, uint64_t most, char *line,
-                  size_t width);
+void top_row_line(enum top_table table, const struct top_row *row, const struct top_sum *sum, char *line, size_t width);
 
 /* All tables once, for --summary. */
 void tops_print(struct tops *tops, double seconds, struct output *out);

@@ -10,7 +10,8 @@ struct stream {
     uint8_t worker;
     uint32_t sensor_id, start_time;
     uint32_t highest;
-    uint64_t window; /* bit i: highest - i has been seen */
+    uint64_t window;   /* bit i: highest - i has been seen */
+    int64_t newest_us; /* of what was accepted: when it was made */
 };
 
 struct verifier {
@@ -36,17 +37,27 @@ void verifier_destroy(struct verifier *verifier)
     free(verifier);
 }
 
-/* The stream, or a free place for it; NULL when there is neither. Only who has the key fills the table. */
-static struct stream *find_stream(struct verifier *v, const struct dnsflow_trailer *t)
+/* Live, a stream whose newest datagram is stale gives its place away: what it would refuse as replayed is stale too. */
+static bool is_over(const struct stream *s, int64_t now_us)
+{
+    return now_us != 0 && s->newest_us + (int64_t)VERIFY_LATE_S * SECOND_US < now_us;
+}
+
+/* The stream, or a place for it; NULL when there is neither. Only who has the key fills the table. */
+static struct stream *find_stream(struct verifier *v, const struct dnsflow_trailer *t, int64_t now_us)
 {
     uint32_t at = (t->sensor_id * 2654435761u ^ t->start_time * 2246822519u ^ t->worker) % VERIFY_STREAMS_MAX, i;
+    struct stream *over = NULL;
     for (i = 0; i < VERIFY_STREAMS_MAX; i++) {
         struct stream *s = &v->streams[(at + i) % VERIFY_STREAMS_MAX];
-        if (!s->is_used ||
-            (s->sensor_id == t->sensor_id && s->worker == t->worker && s->start_time == t->start_time))
+        if (!s->is_used || (s->sensor_id == t->sensor_id && s->worker == t->worker && s->start_time == t->start_time))
             return s;
+        if (!over && is_over(s, now_us))
+            over = s;
     }
-    return NULL;
+    if (over)
+        over->is_used = false;
+    return over;
 }
 
 static enum verify_result take_number(struct stream *s, const struct dnsflow_datagram *d)
@@ -58,7 +69,8 @@ static enum verify_result take_number(struct stream *s, const struct dnsflow_dat
                              .sensor_id = d->trailer.sensor_id,
                              .start_time = d->trailer.start_time,
                              .highest = d->sequence,
-                             .window = 1};
+                             .window = 1,
+                             .newest_us = d->trailer.base_time_us};
         return VERIFY_OK;
     }
     if (step > 0) {
@@ -84,8 +96,13 @@ enum verify_result verifier_check(struct verifier *verifier, const uint8_t *byte
     uint64_t away = (uint64_t)now_us - (uint64_t)datagram->trailer.base_time_us + (uint64_t)VERIFY_LATE_S * SECOND_US;
     if (now_us != 0 && away > 2 * (uint64_t)VERIFY_LATE_S * SECOND_US)
         return VERIFY_STALE;
-    struct stream *s = find_stream(verifier, &datagram->trailer);
-    return s ? take_number(s, datagram) : VERIFY_CROWDED;
+    struct stream *s = find_stream(verifier, &datagram->trailer, now_us);
+    if (!s)
+        return VERIFY_CROWDED;
+    enum verify_result result = take_number(s, datagram);
+    if (result == VERIFY_OK && datagram->trailer.base_time_us > s->newest_us)
+        s->newest_us = datagram->trailer.base_time_us;
+    return result;
 }
 
 const char *verify_text(enum verify_result result)

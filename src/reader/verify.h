@@ -16,7 +16,7 @@ enum verify_result {
     VERIFY_FORGED,   /* the tag is not that of the key */
     VERIFY_REPLAYED, /* its number has come before, or is too old to tell */
     VERIFY_STALE,    /* live: made more than VERIFY_LATE_S ago, or ahead */
-    VERIFY_CROWDED,  /* of more streams than VERIFY_STREAMS_MAX */
+    VERIFY_CROWDED,  /* of more streams than VERIFY_STREAMS_MAX; live, of those in the last VERIFY_LATE_S */
     VERIFY_RESULTS
 };
 

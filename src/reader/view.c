@@ -25,19 +25,21 @@ enum {
 struct view {
     struct input *input;
     struct session *session;
+    const struct screen *screen;
     enum top_table table;
     enum top_order order;
     size_t skip;         /* rows scrolled past */
     char filter[FILTER]; /* lower case */
     bool is_paused, is_typing, is_helping, has_quit;
-    bool is_ended;               /* the input is */
-    bool is_stale;               /* what is drawn is not what was asked for */
-    int64_t drawn_us, marked_us; /* drawn: monotonic clock; marked: the stream's time */
+    bool is_ended;  /* the input is ... */
+    bool is_broken; /* ... for the reason in `why` */
+    struct error why;
+    bool is_stale;             /* what is drawn is not what was asked for */
+    int64_t due_us, marked_us; /* due: monotonic clock; marked: the stream's time */
     uint64_t marked_records;
     double rate; /* records in a second */
-    size_t count, all;
+    size_t count;
     struct top_sum sum;
-    uint64_t most; /* count of the first row of all */
     struct top_row rows[ROWS_MAX];
 };
 
@@ -55,6 +57,8 @@ static void mark(struct view *v)
     double seconds = (double)(now_us - v->marked_us) / SECOND_US;
     if (v->marked_us == 0 && v->input->config->file)
         seconds = session_seconds(s);
+    if (seconds < 0) /* the time of captures may jump back */
+        v->marked_us = now_us;
     if (seconds < 0.001)
         return;
     tops_mark(s->tops, seconds);
@@ -65,54 +69,60 @@ static void mark(struct view *v)
 
 static void take_rows(struct view *v)
 {
-    struct top_row first;
-    size_t all;
-    v->most = tops_rows(v->session->tops, v->table, TOP_BY_COUNT, v->filter, 0, &first, 1, &all) ? first.count : 0;
-    if (v->skip >= all)
-        v->skip = 0;
-    v->count = tops_rows(v->session->tops, v->table, v->order, v->filter, v->skip, v->rows, table_lines(), &v->all);
-    tops_sum(v->session->tops, v->table, &v->sum);
+    int tries;
+    for (tries = 0; tries < 2; tries++) {
+        v->count = tops_rows(v->session->tops, v->table, v->order, v->filter, v->skip, v->rows, table_lines(), &v->sum);
+        if (v->count > 0)
+            return;
+        v->skip = 0; /* scrolled past the end of what there is now */
+    }
 }
 
 /* ---- drawing ---- */
 
+/* What matters most stands first, as narrow screens cut the end. */
 static void draw_state(struct view *v)
 {
     const struct session *s = v->session;
     char line[LINE_MAX];
-    uint64_t lost = 0, dropped = input_dropped(v->input);
-    uint32_t i;
-    for (i = 0; i < sources_count(s->sources); i++)
+    uint64_t lost = 0;
+    uint32_t i, sources = sources_count(s->sources);
+    for (i = 0; i < sources; i++)
         lost += sources_at(s->sources, i)->lost;
-    snprintf(line, sizeof(line),
-             "dnsflow_read: %" PRIu64 " records, %.0f/s, %u sources, %" PRIu64 " datagrams lost%s%s",
-             tops_records(s->tops), v->rate, sources_count(s->sources), lost, v->is_ended ? ", end of input" : "",
-             v->is_paused ? ", PAUSED" : "");
+    int used = snprintf(line, sizeof(line),
+                        "%s%s: %" PRIu64 " records, %.0f/s, %" PRIu32 " source%s, %" PRIu64 " datagrams lost",
+                        v->is_paused ? "PAUSED, " : "",
+                        v->is_broken  ? "input broke"
+                        : v->is_ended ? "end of input"
+                                      : "dnsflow_read",
+                        tops_records(s->tops), v->rate, sources, sources == 1 ? "" : "s", lost);
+    if (v->input->config->is_listening)
+        used += snprintf(line + used, sizeof(line) - (size_t)used, " (%" PRIu64 " here)", input_dropped(v->input));
+    if (s->malformed > 0)
+        snprintf(line + used, sizeof(line) - (size_t)used, ", %" PRIu64 " malformed", s->malformed);
     attron(A_BOLD);
     mvaddnstr(0, 0, line, COLS);
     attroff(A_BOLD);
-    if (dropped + s->malformed == 0)
-        return;
-    snprintf(line, sizeof(line), " (%" PRIu64 " here), %" PRIu64 " malformed", dropped, s->malformed);
-    addnstr(line, COLS - getcurx(stdscr));
 }
 
 static void draw_tables(const struct view *v)
 {
+    char line[LINE_MAX];
     enum top_table i;
-    move(1, 0);
-    for (i = 0; i < TOP_TABLES; i++) {
+    int at = 0;
+    for (i = 0; i < TOP_TABLES && at < COLS; i++) {
+        int len = snprintf(line, sizeof(line), " %u %s ", i + 1, top_table_name(i));
         attrset(i == v->table ? A_REVERSE : A_NORMAL);
-        printw(" %u %s ", i + 1, top_table_name(i));
+        mvaddnstr(1, at, line, COLS - at);
+        at += len;
     }
     attrset(A_NORMAL);
-    char line[LINE_MAX];
     int used = snprintf(line, sizeof(line), "%s%" PRIu64 " different, sorted by %s", v->sum.error ? "about " : "",
                         v->sum.distinct, top_order_name(v->order));
     if (v->sum.error > 0)
         used += snprintf(line + used, sizeof(line) - (size_t)used, ", < at most %" PRIu64 " too high", v->sum.error);
     if (*v->filter)
-        snprintf(line + used, sizeof(line) - (size_t)used, ", %zu with \"%s\"", v->all, v->filter);
+        snprintf(line + used, sizeof(line) - (size_t)used, ", %zu with \"%s\"", v->sum.rows, v->filter);
     mvaddnstr(2, 0, line, COLS);
 }
 
@@ -125,7 +135,7 @@ static void draw_rows(const struct view *v)
     mvaddnstr(3, 0, line, COLS);
     attroff(A_UNDERLINE);
     for (i = 0; i < v->count && i < table_lines(); i++) {
-        top_row_line(v->table, &v->rows[i], v->sum.total, v->most, line, width);
+        top_row_line(v->table, &v->rows[i], &v->sum, line, width);
         mvaddnstr(HEAD_LINES + (int)i, 0, line, COLS);
     }
 }
@@ -163,18 +173,19 @@ static void draw(struct view *v)
     attroff(A_REVERSE);
     refresh();
     v->is_stale = false;
-    v->drawn_us = clock_monotonic_us();
 }
 
 static void redraw_if_due(struct view *v)
 {
     uint64_t interval = v->input->config->interval;
-    int64_t interval_us = interval > 0 ? (int64_t)interval * SECOND_US : INTERVAL_US;
-    bool is_due = !v->is_ended && clock_monotonic_us() - v->drawn_us >= interval_us;
+    int64_t now_us = clock_monotonic_us();
+    bool is_due = !v->is_ended && now_us >= v->due_us;
     if (!is_due && !v->is_stale)
         return;
-    if (is_due && !v->is_paused)
+    if (is_due) {
+        v->due_us = now_us + (interval > 0 ? (int64_t)interval * SECOND_US : INTERVAL_US);
         mark(v);
+    }
     if (!v->is_paused || v->is_stale)
         take_rows(v);
     draw(v);
@@ -200,7 +211,7 @@ static void type(struct view *v, int key)
 
 static void scroll_by(struct view *v, long rows)
 {
-    long to = (long)v->skip + rows, last = (long)v->all - 1;
+    long to = (long)v->skip + rows, last = (long)v->sum.rows - 1;
     v->skip = to < 0 || last < 0 ? 0 : (size_t)(to > last ? last : to);
 }
 
@@ -214,6 +225,7 @@ static void start_anew(struct view *v)
 {
     tops_clear(v->session->tops);
     v->marked_records = 0;
+    v->rate = 0;
 }
 
 static void move_by_key(struct view *v, int key)
@@ -253,7 +265,8 @@ static void take_key(struct view *v, int key)
         v->is_paused = !v->is_paused;
         break;
     case '/':
-        v->is_typing = true;
+    case KEY_ESCAPE:
+        v->is_typing = key == '/';
         v->filter[0] = '\0';
         break;
     case 'c':
@@ -264,7 +277,7 @@ static void take_key(struct view *v, int key)
     }
 }
 
-/* Keys that are there; once the input has ended, waits for one. */
+/* Keys that are there; once the input has ended, waits for one. A terminal that has gone away ends the view. */
 static void take_keys(struct view *v)
 {
     int key;
@@ -273,6 +286,18 @@ static void take_keys(struct view *v)
         take_key(v, key);
         timeout(0);
     }
+    v->has_quit = v->has_quit || screen_is_gone(v->screen);
+}
+
+/* What the input says of itself. Until the user has seen that it is broken, that is no reason to leave. */
+static void take_input(struct view *v)
+{
+    int count = input_step(v->input, v->session, &v->why);
+    if (count != CAPTURE_FAILED && count != CAPTURE_END && !v->session->is_done)
+        return;
+    v->is_broken = count == CAPTURE_FAILED;
+    v->is_ended = v->is_stale = true;
+    mark(v);
 }
 
 static int run(struct view *v, const atomic_bool *stop, struct error *err)
@@ -280,19 +305,13 @@ static int run(struct view *v, const atomic_bool *stop, struct error *err)
     v->marked_us = v->input->config->file ? 0 : clock_monotonic_us();
     v->is_stale = true;
     while (!atomic_load(stop) && !v->has_quit) {
-        int count = v->is_ended ? 0 : input_step(v->input, v->session, err);
-        if (count == CAPTURE_FAILED)
-            return count;
-        if (count == CAPTURE_END || v->session->is_done) {
-            if (!v->is_ended)
-                mark(v);
-            v->is_stale = v->is_stale || !v->is_ended;
-            v->is_ended = true;
-        }
+        if (!v->is_ended)
+            take_input(v);
         take_keys(v);
         redraw_if_due(v);
     }
-    return 0;
+    *err = v->why;
+    return v->is_broken ? CAPTURE_FAILED : 0;
 }
 
 int view_run(struct input *input, struct session *session, const atomic_bool *stop, struct error *err)
@@ -303,6 +322,7 @@ int view_run(struct input *input, struct session *session, const atomic_bool *st
         return error_set(err, "out of memory"), VIEW_NO_TERMINAL;
     v->input = input;
     v->session = session;
+    v->screen = &screen;
     int result = VIEW_NO_TERMINAL;
     if (screen_open(&screen, err) == 0) {
         result = run(v, stop, err);

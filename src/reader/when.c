@@ -49,6 +49,8 @@ static bool take_zone(const char **at, int64_t *seconds)
     *at += i;
     if (used < 4)
         return false;
+    if (digits[0] > '2' || digits[2] > '5' || (digits[0] == '2' && digits[1] > '3'))
+        return false;
     *seconds = ((digits[0] - '0') * 10 + digits[1] - '0') * 3600 + ((digits[2] - '0') * 10 + digits[3] - '0') * 60;
     *seconds *= sign;
     return true;
@@ -63,7 +65,9 @@ static bool take_calendar(const char *at, int64_t *out_us)
     if (!rest)
         return false;
     if (*rest == 'T' || *rest == 't' || *rest == ' ') {
-        rest = strptime(rest + 1, "%H:%M:%S", &tm);
+        rest = strptime(rest + 1, "%H:%M", &tm);
+        if (rest && *rest == ':')
+            rest = strptime(rest, ":%S", &tm);
         if (!rest || tm.tm_sec > 59 || !take_decimals(&rest, &us) || !take_zone(&rest, &zone))
             return false;
     }
@@ -71,8 +75,10 @@ static bool take_calendar(const char *at, int64_t *out_us)
         return false;
     check = tm;
     time_t seconds = timegm(&check); /* February 30 becomes March 2 */
+    if (check.tm_mday != tm.tm_mday)
+        return false;
     *out_us = ((int64_t)seconds - zone) * SECOND_US + us;
-    return check.tm_mday == tm.tm_mday;
+    return true;
 }
 
 static int64_t unit_seconds(char unit)
@@ -93,18 +99,18 @@ static int64_t unit_seconds(char unit)
 
 int when_parse(const char *text, int64_t now_us, int64_t *out_us, struct error *err)
 {
-    enum { DIGITS = 10 };
+    enum { DIGITS = 10, AGO_DIGITS = 7, EPOCH_DIGITS = 9 }; /* 20260131 is meant as a date, and refused */
     const char *at = text;
     int64_t number, us;
     if (take_calendar(text, out_us))
         return 0;
     if (take_number(&at, DIGITS, &number)) {
-        int64_t unit = unit_seconds(*at);
-        if (unit > 0 && !at[1]) {
+        int64_t unit = unit_seconds(*at), digits = at - text;
+        if (unit > 0 && !at[1] && digits <= AGO_DIGITS) {
             *out_us = now_us - number * unit * SECOND_US;
             return 0;
         }
-        if (take_decimals(&at, &us) && !*at) {
+        if ((digits >= EPOCH_DIGITS || number == 0) && take_decimals(&at, &us) && !*at) {
             *out_us = number * SECOND_US + us;
             return 0;
         }

@@ -4,6 +4,7 @@
 #include "reader/output.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 
 #include "testing.h"
 
@@ -63,8 +64,8 @@ static void full_buffer(void **state)
     char path[256];
     (void)state;
     temp_file(path, "", 0);
-    out.file = fopen(path, "wbe");
-    assert_non_null(out.file);
+    out.fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_true(out.fd >= 0);
     out.used = 0;
     for (uint64_t n = 0; n < 50000; n++) {
         output_number(&out, n);
@@ -73,7 +74,7 @@ static void full_buffer(void **state)
     output_number(&out, UINT64_MAX);
     output_flush(&out);
     assert_false(out.failed);
-    fclose(out.file);
+    close(out.fd);
     size_t len;
     uint8_t *bytes = read_whole(path, &len);
     bytes[len] = '\0';
@@ -91,6 +92,6 @@ static void full_buffer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(ip6), cmocka_unit_test(ip4), cmocka_unit_test(full_buffer)};
-    output_init(&out, stdout);
+    output_init(&out, STDOUT_FILENO, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,10 +12,12 @@ static void times(void **state)
         const char *text;
         int64_t us;
     } rows[] = {
-        {"0", 0},
+        {"100000000", INT64_C(100000000) * SECOND_US},
         {"1769903999", INT64_C(1769903999) * SECOND_US},
         {"1769903999.25", INT64_C(1769903999) * SECOND_US + 250000},
-        {"1.0000019", 1000001},
+        {"100000000.0000019", INT64_C(100000000) * SECOND_US + 1},
+        {"2026-01-31T23:59", INT64_C(1769903940) * SECOND_US},
+        {"2026-01-31T23:59+00:00", INT64_C(1769903940) * SECOND_US},
         {"1970-01-02", INT64_C(86400) * SECOND_US},
         {"2026-01-31T23:59:59", INT64_C(1769903999) * SECOND_US},
         {"2026-01-31T23:59:59Z", INT64_C(1769903999) * SECOND_US},
@@ -50,7 +52,12 @@ static void wrong_times(void **state)
                                         "2023-02-29",
                                         "2026-01-31T",
                                         "12:00:00",
-                                        "2026-01-31T23:59",
+                                        "20260131",
+                                        "2026",
+                                        "1",
+                                        "99999999d",
+                                        "2026-01-31T23:59:59+24:00",
+                                        "2026-01-31T23:59:59+01:60",
                                         "2026-01-31T24:00:00",
                                         "2026-01-31T23:59:59+1",
                                         "2026-01-31T23:59:59+01:0",
@@ -87,7 +94,7 @@ static void styles(void **state)
     (void)state;
     setenv("TZ", "IST-5:30", 1);
     tzset();
-    output_init(&out, stdout);
+    output_init(&out, STDOUT_FILENO, NULL);
     for (size_t i = 0; i < LEN(rows); i++) {
         out.used = 0;
         when_print(&out, rows[i].style, rows[i].us);
