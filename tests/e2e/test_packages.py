@@ -33,7 +33,7 @@ def files_of(root):
 def base_system(tmp_path, *more):
     root = tmp_path / "root"
     wanted = ["libpcap0.8", "libarchive13", "libevent-core-2.1-7", "libevent-extra-2.1-7", "libssl3", "libcap-ng0",
-              "libseccomp2", "adduser", "init-system-helpers", *more]
+              "libncurses6", "libpsl5", "libseccomp2", "adduser", "init-system-helpers", *more]
     made = run(["debootstrap", "--variant=minbase", "--include=" + ",".join(wanted), "bookworm", root], timeout=500)
     if made.status != 0:
         pytest.skip("no base system to be had: " + made.out.decode()[-200:])
