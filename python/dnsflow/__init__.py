@@ -11,8 +11,9 @@ from .capture import CaptureError, Frame, read_frames
 from .encode import encode, encode_stats, name_to_wire
 from .packet import Fragment, Reassembly, Udp, find_udp
 from .reader import Counts, Header, Packet, pkt_iter, process_datagram, process_pkt, records, udp_iter
-from .wire import (FLAG_EXTENDED, FLAG_SIGNED, FLAG_STATS, PORT, SET_CONTINUES, SET_DNSTAP, SET_INCOMPLETE, SET_MDNS,
-                   SET_TCP, VERSION, Datagram, DecodeError, Ext, Record, RecordExt, Stats, decode, verify)
+from .wire import (COUNTER_NAMES, FLAG_EXTENDED, FLAG_SIGNED, FLAG_STATS, PORT, SET_CONTINUES, SET_DNSTAP,
+                   SET_INCOMPLETE, SET_MDNS, SET_TCP, VERSION, Datagram, DecodeError, Ext, Record, RecordExt, Stats,
+                   decode, verify)
 
 __version__ = "2.0.0"
 
@@ -21,6 +22,6 @@ __all__ = [
     "Packet", "Header", "Record", "RecordExt", "Stats", "Ext",
     "decode", "encode", "encode_stats", "verify", "name_to_wire", "Datagram", "DecodeError",
     "read_frames", "Frame", "CaptureError", "find_udp", "Udp", "Fragment", "Reassembly",
-    "PORT", "VERSION", "FLAG_STATS", "FLAG_EXTENDED", "FLAG_SIGNED",
+    "COUNTER_NAMES", "PORT", "VERSION", "FLAG_STATS", "FLAG_EXTENDED", "FLAG_SIGNED",
     "SET_CONTINUES", "SET_INCOMPLETE", "SET_TCP", "SET_DNSTAP", "SET_MDNS",
 ]

@@ -27,6 +27,17 @@ SET_TCP = 4
 SET_DNSTAP = 8
 SET_MDNS = 16
 
+# The counters of the statistics trailer, in their order there: dict(zip(COUNTER_NAMES, ext["counters"])).
+COUNTER_NAMES = (
+    "frames_seen frames_delivered messages_parsed messages_with_record records link_unsupported link_short "
+    "link_control link_encrypted vlan_depth not_ip ip_malformed ip_short ip_encrypted fragment icmp tcp not_udp "
+    "udp_malformed query_port other_port other_share filtered dns_short dns_query dns_not_rd dns_not_ra "
+    "dns_nxdomain dns_rcode dns_qdcount dns_qtype dns_no_address dns_malformed dns_cut oversize sampled "
+    "cut_records names_truncated address_length addresses_lost sets datagrams sent send_refused send_lost written "
+    "write_lost superpacket backlog absorbed tunnel tunnel_depth fragment_refused tcp_malformed tcp_empty tcp_old "
+    "tcp_no_start tcp_refused encrypted_port dnstap_malformed dnstap_other tunnelled reassembled "
+    "reassembly_expired reassembly_evicted tcp_messages tcp_expired tcp_evicted tcp_gaps").split()
+
 TAG_SIZE = 16
 KEY_SIZE = 32
 EXT_VERSION = 1
@@ -74,7 +85,7 @@ class Ext(TypedDict, total=False):
     start_time: int  # seconds since the Unix epoch
     sample_rate: int
     base_time_us: int  # capture time of the first record; statistics: when they were read
-    counters: List[int]  # statistics only, in the order of docs/WIRE.md
+    counters: List[int]  # statistics only, in the order of COUNTER_NAMES; a later sensor may have more
 
 
 class Datagram(NamedTuple):

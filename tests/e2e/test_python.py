@@ -464,3 +464,13 @@ def test_datagrams_that_are_not_encoded():
     for change, ext in (({"sample_rate": -1}, None), ({}, {"counters": [0] * 129}), ({}, {"counters": [1 << 64]})):
         with pytest.raises(ValueError):
             dnsflow.encode_stats(dict(stats, **change), 1, ext)
+
+
+def test_counter_names(tmp_path):
+    """As the reader names them."""
+    stats = dict.fromkeys(("pkts_captured", "pkts_received", "pkts_dropped", "pkts_ifdropped", "sample_rate"), 0)
+    payload = dnsflow.encode_stats(stats, 1, dict(EXT, counters=list(range(128))))
+    path = write_pcap(tmp_path / "in.pcap", NULL, [(BASE_US, bytes(4) + payload)])
+    counters = json.loads(reader("-r", path, "--format", "json").out)["ext"]["counters"]
+    assert list(counters)[:len(dnsflow.COUNTER_NAMES)] == dnsflow.COUNTER_NAMES
+    assert all(re.fullmatch(r"counter_\d+", name) for name in list(counters)[len(dnsflow.COUNTER_NAMES):])
