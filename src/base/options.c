@@ -107,13 +107,19 @@ int options_parse(const struct option_row *rows, int argc, char **argv, void *co
     return 0;
 }
 
-/* Prints `text`, indenting the lines after its first one. */
+/* Prints words, in lines that a terminal of 80 columns holds, each indented. */
 static void print_indented(const char *text, int indent, FILE *out)
 {
-    for (; *text; text++) {
-        fputc(*text, out);
-        if (*text == '\n')
-            fprintf(out, "%*s", indent, "");
+    enum { WIDTH = 79 };
+    int at = indent;
+    while (*text) {
+        int len = (int)strcspn(text, " \n");
+        if (at > indent && at + 1 + len > WIDTH) {
+            fprintf(out, "\n%*s", indent, "");
+            at = indent;
+        }
+        at += fprintf(out, "%s%.*s", at > indent ? " " : "", len, text);
+        text += len + (text[len] != '\0');
     }
     fputc('\n', out);
 }

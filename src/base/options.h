@@ -20,7 +20,7 @@ struct option_row {
     const char *name;  /* long name, without dashes */
     const char *arg;   /* name of the argument in the help, NULL = none; in brackets: it may be left out */
     option_take *take; /* NULL: the bool at `flag` is set */
-    const char *help;  /* may hold line breaks */
+    const char *help;  /* is broken into lines */
     size_t flag;       /* offset in the configuration */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "reader/config.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <netdb.h>
 #include <stdlib.h>
@@ -59,10 +60,13 @@ static int take_format(void *config, const char *value, struct error *err)
     return c->printer ? 0 : error_set(err, "expected one of: %s", names);
 }
 
-/* Names are not resolved: one can have several addresses, of which a socket has one. */
+/* Names are not resolved: one can have several addresses, of which a socket has one. IPv6 may have a scope. */
 static bool is_address(const char *host)
 {
-    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST}, *found;
+    struct addrinfo hints = {.ai_family = AF_INET6, .ai_flags = AI_NUMERICHOST}, *found;
+    struct in_addr ip4;
+    if (!strchr(host, ':'))
+        return inet_pton(AF_INET, host, &ip4) == 1;
     if (getaddrinfo(host, NULL, &hints, &found) != 0)
         return false;
     freeaddrinfo(found);
@@ -79,7 +83,7 @@ static int parse_listen(const char *text, struct reader_config *c, struct error 
                      : snprintf(whole, sizeof(whole), "%s", text);
     if (len >= (int)sizeof(whole) || sink_parse_target(whole, &c->listen_target, NULL) != 0 ||
         !is_address(c->listen_target.host))
-        return error_set(err, "expected ADDR:PORT, [IPv6]:PORT, ADDR, :PORT or PORT");
+        return error_set(err, "expected ADDR:PORT, [IPv6]:PORT, ADDR, :PORT or PORT, in numbers");
     c->listener.host = is_any ? NULL : c->listen_target.host;
     c->listener.port = c->listen_target.port;
     c->listener.text = c->listen_target.text;
@@ -128,20 +132,22 @@ static int take_family(void *config, const char *value, struct error *err)
 
 static int take_since(void *config, const char *value, struct error *err)
 {
-    struct match *m = &((struct reader_config *)config)->match;
+    struct reader_config *c = config;
+    struct match *m = &c->match;
     if (m->has_since)
         return error_set(err, "expected once");
     m->has_since = true;
-    return when_parse(value, clock_unix_us(), &m->since_us, err);
+    return when_parse(value, c->now_us, &m->since_us, err);
 }
 
 static int take_until(void *config, const char *value, struct error *err)
 {
-    struct match *m = &((struct reader_config *)config)->match;
+    struct reader_config *c = config;
+    struct match *m = &c->match;
     if (m->has_until)
         return error_set(err, "expected once");
     m->has_until = true;
-    return when_parse(value, clock_unix_us(), &m->until_us, err);
+    return when_parse(value, c->now_us, &m->until_us, err);
 }
 
 static int take_count(void *config, const char *value, struct error *err)
@@ -199,30 +205,31 @@ static int take_auth_key(void *config, const char *value, struct error *err)
 
 static const struct option_row rows[] = {
     {'l', "listen", "[ADDR:PORT]", take_listen,
-     "receive datagrams on this address and UDP port, [::]:5300 if it\nis left out; :PORT, PORT and ADDR alone do", 0},
+     "receive datagrams on this address and UDP port, [::]:5300 if it is left out; :PORT, PORT and ADDR alone do", 0},
     {'r', "read", "FILE", take_file,
-     "read datagrams from a capture file: pcap or pcapng, plain or\ncompressed, - = standard input", 0},
+     "read datagrams from a capture file: pcap or pcapng, plain or compressed, - = standard input", 0},
     {'i', "interface", "IF", take_interface, "capture datagrams to UDP port 5300 on this interface", 0},
     {0, "reuse-port", NULL, NULL, "-l: share the port with other readers; each gets some sources",
      offsetof(struct reader_config, listener.reuse_port)},
     {'f', "filter", "EXPR", take_filter, "-r, -i: only what this pcap expression accepts too", 0},
     {'F', "whole-filter", "EXPR", take_whole_filter,
-     "-r, -i: what this pcap expression accepts, instead of UDP to\nport 5300", 0},
+     "-r, -i: what this pcap expression accepts, instead of UDP to port 5300", 0},
     {0, "auth-key", "FILE", take_auth_key, "only datagrams signed with the key in this file, each once", 0},
     {0, "client", "CIDR", take_client, "only records of these clients", 0},
     {0, "resolver", "CIDR", take_resolver, "only records from these resolvers", 0},
     {0, "name", "PATTERN", take_name,
-     "only records with such a name: NAME, *.NAME (below it) or\n*TEXT* (somewhere in it)", 0},
+     "only records with such a name: NAME, *.NAME (below it) or *TEXT* (somewhere in it)", 0},
     {0, "answer", "CIDR", take_answer, "only records with such an address among their answers", 0},
     {0, "family", "4|6", take_family, "only records of IPv4, or of IPv6, clients", 0},
     {0, "since", "TIME", take_since,
-     "only records from then on: 2026-01-31T23:59:59Z, 2026-01-31,\nseconds since 1970, or 10m (ago; s, m, h or d)", 0},
+     "only records from then on: 2026-01-31T23:59:59Z, 2026-01-31, seconds since 1970, or 10m (ago; s, m, h or d)", 0},
     {0, "until", "TIME", take_until, "only records before then", 0},
     {0, "count", "N", take_count, "end after N records", 0},
     {0, "format", "NAME", take_format, "text (the default), json, csv, tsv or cof (passive DNS)", 0},
     {0, "fields", "LIST", take_fields,
-     "these columns: server,port,seq,resolver,client,time,qname,names,\nipv4,ipv6 and, of -x sensors, "
-     "response_time,min_ttl,qtype,\nclient_port,set_flags,sensor_id,worker,sample_rate",
+     "these columns, separated by commas: server port seq resolver client time qname names ipv4 ipv6 and, of -x "
+     "sensors, "
+     "response_time min_ttl qtype client_port set_flags sensor_id worker sample_rate",
      0},
     {0, "time", "STYLE", take_time, "utc or local (HH:MM:SS), epoch (seconds since 1970) or iso", 0},
     {0, "color", "WHEN", take_color, "auto (the default: on a terminal), always or never", 0},
@@ -233,7 +240,7 @@ static const struct option_row rows[] = {
     {0, "summary", NULL, NULL, "what occurs most, in tables at the end, instead of rows",
      offsetof(struct reader_config, show_tables)},
     {0, "interval", "SECONDS", take_interval,
-     "cof: print what was gathered this often, not only at the end;\n--top: draw this often (1)", 0},
+     "cof: print what was gathered this often, not only at the end; --top: draw this often (1)", 0},
     {0, "speed", "N", take_speed, "-r: N times as fast as it was captured", 0},
     {'s', "stats", NULL, NULL, "only statistics: a line and the source's summary for each",
      offsetof(struct reader_config, stats_only)},
@@ -299,6 +306,7 @@ static int check(const struct reader_config *c, struct error *err)
 int reader_config_parse(struct reader_config *config, int argc, char **argv, struct error *err)
 {
     memset(config, 0, sizeof(*config));
+    config->now_us = clock_unix_us();
     config->printer = &printer_text;
     layout_default(&config->layout);
     if (options_parse(rows, argc, argv, config, err) != 0)

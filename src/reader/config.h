@@ -24,6 +24,7 @@ struct reader_config {
     const char *filter;               /* -f or -F, NULL = none */
     bool is_whole_filter;             /* -F: datagrams to any port */
     struct match match;
+    int64_t now_us; /* what times ago are from */
     uint64_t count; /* 0 = all */
     const struct printer *printer;
     struct layout layout;

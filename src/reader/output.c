@@ -3,6 +3,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +12,8 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+
+enum { STOPPING_MS = 1000 };
 
 static void find_zeros(struct output *out, unsigned used)
 {
@@ -43,16 +47,33 @@ void output_init(struct output *out, int fd, const atomic_bool *stop)
     }
 }
 
+/* Waits until something can be written; once the program is to stop, a second at the most. */
+static bool wait_writable(const struct output *out, bool is_stopping)
+{
+    struct pollfd ready = {.fd = out->fd, .events = POLLOUT};
+    int result = poll(&ready, 1, is_stopping ? STOPPING_MS : -1);
+    return result > 0 || (result < 0 && errno == EINTR);
+}
+
+/* While the program is to stop it writes no more than a pipe that is ready takes at once. */
 void output_flush(struct output *out)
 {
     size_t at = 0;
     while (at < out->used && !out->failed) {
-        ssize_t len = write(out->fd, out->buffer + at, out->used - at);
-        at += len > 0 ? (size_t)len : 0;
-        bool is_stopped = out->stop && atomic_load(out->stop) && at < out->used;
-        if (is_stopped || (len < 0 && errno != EINTR)) {
+        bool is_stopping = out->stop && atomic_load(out->stop);
+        size_t most = is_stopping && out->used - at > PIPE_BUF ? PIPE_BUF : out->used - at;
+        if (is_stopping && !wait_writable(out, true)) {
             out->failed = true;
-            out->cause = is_stopped ? EINTR : errno;
+            out->cause = EINTR;
+            break;
+        }
+        ssize_t len = write(out->fd, out->buffer + at, most);
+        at += len > 0 ? (size_t)len : 0;
+        if (len < 0 && errno == EAGAIN) {
+            (void)wait_writable(out, false);
+        } else if (len < 0 && errno != EINTR) {
+            out->failed = true;
+            out->cause = errno;
         }
     }
     out->used = 0;

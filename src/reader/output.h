@@ -14,7 +14,7 @@ enum { OUTPUT_SIZE = 1 << 16, OUTPUT_PIECE = 4096 };
 
 struct output {
     int fd;
-    const atomic_bool *stop; /* once it is set, what cannot be written at once fails with EINTR; NULL = never */
+    const atomic_bool *stop; /* once it is set, what nobody takes for a second fails with EINTR; NULL = never */
     bool failed;             /* nothing more can be written; errno told why */
     int cause;
     size_t used;

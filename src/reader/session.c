@@ -29,7 +29,7 @@ int session_open(struct session *session, const struct reader_config *config, co
 {
     memset(session, 0, offsetof(struct session, out));
     output_init(&session->out, STDOUT_FILENO, stop);
-    output_init(&session->errors, STDERR_FILENO, NULL);
+    output_init(&session->errors, STDERR_FILENO, stop);
     session->side = config->printer->is_data_only ? &session->errors : &session->out;
     session->config = config;
     session->has_rows_only = config->match.has_conditions || config->count > 0 || !config->layout.is_usual;
@@ -187,9 +187,11 @@ void session_packet(struct session *session, const struct packet *packet)
 {
     struct net_payload udp;
     struct packet whole;
-    session->frames++;
-    if (session->filter && !filter_match(session->filter, packet))
+    if (session->filter && !filter_match(session->filter, packet)) {
+        session->filtered++;
         return;
+    }
+    session->frames++;
     if (!find_datagram(session, packet, &whole, &udp))
         return;
     struct received from = {
@@ -248,11 +250,21 @@ static void print_notes(struct session *session, uint64_t dropped, struct output
                       dropped);
 }
 
+static void say_nothing_came(const struct session *session)
+{
+    if (session->datagrams + session->malformed + session->refused > 0 || session->frames + session->filtered == 0)
+        return;
+    if (session->frames == 0)
+        log_line("the filter accepts none of %" PRIu64 " frames", session->filtered);
+    else
+        log_line("no datagram%s in %" PRIu64 " frames", session->config->is_whole_filter ? "" : " to UDP port 5300",
+                 session->frames);
+}
+
 int session_finish(struct session *session, uint64_t dropped, struct error *err)
 {
     struct output *out = session->side;
-    if (session->frames > 0 && session->datagrams + session->malformed + session->refused == 0)
-        log_line("no datagram to UDP port %d in %" PRIu64 " frames", DNSFLOW_PORT, session->frames);
+    say_nothing_came(session);
     if (session->cof)
         cof_print(session->cof);
     if (session->config->show_tables) {
@@ -263,8 +275,10 @@ int session_finish(struct session *session, uint64_t dropped, struct error *err)
         sources_print(session->sources, out);
         print_notes(session, dropped, out);
     }
-    session_flush(session);
-    /* A signal that stops the program also ends a write that nobody takes. */
+    output_flush(&session->out);
+    if (session->out.failed && session->out.cause == EINTR)
+        output_text(&session->errors, "standard output: nobody took the rest\n");
+    output_flush(&session->errors);
     if (session->out.failed && session->out.cause != EPIPE && session->out.cause != EINTR)
         return error_set(err, "standard output: %s", strerror(session->out.cause));
     return 0;

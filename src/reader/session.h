@@ -28,8 +28,8 @@ struct session {
     int64_t gathered_us;           /* when what was gathered was printed last */
     uint64_t datagrams;
     uint64_t records, matched;
-    uint64_t frames; /* looked at, with or without a datagram */
-    unsigned named;  /* sources of malformed datagrams, on standard error */
+    uint64_t frames, filtered; /* that -f lets pass, with or without a datagram; that it does not */
+    unsigned named;            /* sources of malformed datagrams, on standard error */
     uint64_t malformed, refused, other_sources;
     struct output *side;  /* where statistics and summaries go: one of these */
     struct output out;    /* standard output */

@@ -106,13 +106,14 @@ static void begin_sequence(struct source *s, uint32_t sequence)
     s->sequence = sequence;
     s->window = 1;
     s->total++;
-    s->has_restarted = true;
 }
 
-static void count_sequence(struct source *s, uint32_t sequence)
+/* Whether the datagram is the newest. Without a trailer that tells the run, a jump is taken for a new one. */
+static bool count_sequence(struct source *s, uint32_t sequence, bool is_same_run)
 {
     int32_t step = (int32_t)(sequence - s->sequence); /* right across the wrap */
-    if (s->total == 0 || step < -RESTART_STEP || step > RESTART_AHEAD) {
+    if (s->total == 0 || (!is_same_run && (step < -RESTART_STEP || step > RESTART_AHEAD))) {
+        s->may_have_restarted = true;
         begin_sequence(s, sequence);
     } else if (step > 0) {
         s->total += (uint32_t)step;
@@ -121,13 +122,15 @@ static void count_sequence(struct source *s, uint32_t sequence)
         s->sequence = sequence;
     } else {
         s->out_of_order++;
-        if (-step >= WINDOW)
-            return;
+        if (-(int64_t)step >= WINDOW)
+            return false;
         uint64_t bit = UINT64_C(1) << -step;
         if (!(s->window & bit) && s->lost > 0)
             s->lost--; /* late, not lost; a duplicate has its bit set */
         s->window |= bit;
+        return false;
     }
+    return true;
 }
 
 /* A source has room for counters once it has sent some; without memory they are not shown. */
@@ -145,18 +148,47 @@ static void keep_counters(struct source *s, const struct dnsflow_datagram *datag
         s->counters[i] = load_be64(datagram->counters + 8 * i);
 }
 
+/* A new run's counters begin with 0. After a jump that may be one they must have fallen. */
+static bool is_new_run(const struct source *s, const struct dnsflow_stats *now)
+{
+    const struct dnsflow_stats *last = &s->last_stats;
+    bool have_fallen = now->pkts_captured < last->pkts_captured || now->pkts_received < last->pkts_received ||
+                       now->pkts_dropped < last->pkts_dropped;
+    return s->has_restarted || (s->may_have_restarted && have_fallen);
+}
+
 /* Counters are modulo 2^32, so that a difference is right across a wrap. */
 static void count_stats(struct source *s, const struct dnsflow_stats *now)
 {
-    const struct dnsflow_stats zero = {0}, *before = s->has_restarted ? &zero : &s->last_stats;
-    if (s->stats_datagrams++ > 0) {
+    const struct dnsflow_stats zero = {0}, *before = is_new_run(s, now) ? &zero : &s->last_stats;
+    if (s->has_stats) {
         s->grown[GROWN_CAPTURED] += now->pkts_captured - before->pkts_captured;
         s->grown[GROWN_RECEIVED] += now->pkts_received - before->pkts_received;
         s->grown[GROWN_DROPPED] += now->pkts_dropped - before->pkts_dropped;
         s->grown[GROWN_IFDROPPED] += now->pkts_ifdropped - before->pkts_ifdropped;
     }
     s->last_stats = *now;
-    s->has_restarted = false;
+    s->has_stats = true;
+    s->has_restarted = s->may_have_restarted = false;
+}
+
+/* Whether the datagram is the newest of its sensor's present run. */
+static bool count_run(struct source *s, const struct dnsflow_datagram *d)
+{
+    uint32_t start_time = d->has_trailer ? d->trailer.start_time : 0, known = s->start_time;
+    if (start_time == 0 || known == 0 || start_time == known) {
+        s->start_time = start_time ? start_time : known;
+        return count_sequence(s, d->sequence, start_time != 0 && start_time == known);
+    }
+    if (start_time == s->former_start_time) {
+        s->out_of_order++; /* still of the run before */
+        return false;
+    }
+    s->former_start_time = known;
+    s->start_time = start_time;
+    s->has_restarted = true;
+    begin_sequence(s, d->sequence);
+    return true;
 }
 
 void source_count(struct source *source, const struct dnsflow_datagram *datagram, int64_t time_us)
@@ -164,22 +196,17 @@ void source_count(struct source *source, const struct dnsflow_datagram *datagram
     if (source->total == 0)
         source->first_time_us = time_us;
     source->last_time_us = time_us;
-    if (datagram->has_trailer && datagram->trailer.start_time != source->start_time) {
-        if (source->start_time != 0)
-            begin_sequence(source, datagram->sequence);
-        else
-            count_sequence(source, datagram->sequence);
-        source->start_time = datagram->trailer.start_time;
-    } else {
-        count_sequence(source, datagram->sequence);
-    }
-    if (datagram->flags & DNSFLOW_FLAG_STATS) {
-        count_stats(source, &datagram->stats);
-        keep_counters(source, datagram);
+    bool is_newest = count_run(source, datagram);
+    if (!(datagram->flags & DNSFLOW_FLAG_STATS)) {
+        source->data_datagrams++;
+        source->records += datagram->sets_count;
         return;
     }
-    source->data_datagrams++;
-    source->records += datagram->sets_count;
+    source->stats_datagrams++;
+    if (is_newest || !source->has_stats) {
+        count_stats(source, &datagram->stats);
+        keep_counters(source, datagram);
+    }
 }
 
 static void print_counts(struct output *out, const char *const *keys, const uint64_t *values, int count, double seconds)
@@ -253,6 +280,11 @@ void sources_print(const struct sources *sources, struct output *out)
 uint32_t sources_count(const struct sources *sources)
 {
     return sources->count;
+}
+
+uint32_t sources_proven(const struct sources *sources)
+{
+    return sources->count - sources->unproven;
 }
 
 const struct source *sources_at(const struct sources *sources, uint32_t index)

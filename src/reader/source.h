@@ -26,11 +26,12 @@ struct source {
     uint64_t data_datagrams, records, stats_datagrams, malformed;
     uint64_t refused[VERIFY_RESULTS];
     struct dnsflow_stats last_stats;
+    bool has_stats;                  /* last_stats is set */
     uint64_t grown[SOURCE_COUNTERS]; /* by how much the sensor's counters grew between the statistics that came */
-    bool has_restarted;              /* a new sequence space began after the last statistics: counters begin with 0 */
-    uint32_t start_time;             /* of the trailer, 0 = not known */
-    uint32_t sequence;               /* highest so far */
-    uint64_t window;                 /* bit i: sequence - i has been seen */
+    bool has_restarted, may_have_restarted; /* after the last statistics: counters began with 0 */
+    uint32_t start_time, former_start_time; /* of the trailer, 0 = not known; of the run before */
+    uint32_t sequence;                      /* highest so far */
+    uint64_t window;                        /* bit i: sequence - i has been seen */
     uint64_t total, lost, out_of_order;
     uint64_t *counters; /* of the trailer of the last statistics, NULL = none */
     size_t counters_count;
@@ -54,6 +55,9 @@ void source_count(struct source *source, const struct dnsflow_datagram *datagram
 /* In the order in which they appeared. */
 uint32_t sources_count(const struct sources *sources);
 const struct source *sources_at(const struct sources *sources, uint32_t index);
+
+/* Of these, how many sent something that was accepted. */
+uint32_t sources_proven(const struct sources *sources);
 
 /* Sets every rate, `seconds` (above 0) having passed since the last mark. */
 void sources_mark(struct sources *sources, double seconds);

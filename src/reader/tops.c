@@ -115,8 +115,8 @@ static void sum_up(struct tops *tops, enum top_table table, struct top_sum *out)
         out->error = sketch_error(tops->sketches[table]);
         return;
     }
-    out->distinct = sources_count(tops->sources);
-    for (i = 0; i < out->distinct; i++)
+    out->distinct = sources_proven(tops->sources);
+    for (i = 0; i < sources_count(tops->sources); i++)
         out->total += sources_at(tops->sources, i)->records;
 }
 
@@ -195,6 +195,8 @@ static size_t collect(struct tops *tops, enum top_table table, const char *filte
         struct item *item = &tops->items[count];
         item->source = table == TOP_SOURCES ? sources_at(tops->sources, i) : NULL;
         item->entry = table == TOP_SOURCES ? NULL : sketch_at(tops->sketches[table], i);
+        if (item->source && !item->source->is_proven)
+            continue;
         if (*filter)
             item_text(table, item, text);
         if (*filter && !strstr(text, filter))

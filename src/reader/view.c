@@ -86,8 +86,8 @@ static void draw_state(struct view *v)
     const struct session *s = v->session;
     char line[LINE_MAX];
     uint64_t lost = 0;
-    uint32_t i, sources = sources_count(s->sources);
-    for (i = 0; i < sources; i++)
+    uint32_t i, sources = sources_proven(s->sources);
+    for (i = 0; i < sources_count(s->sources); i++)
         lost += sources_at(s->sources, i)->lost;
     int used = snprintf(line, sizeof(line),
                         "%s%s: %" PRIu64 " records, %.0f/s, %" PRIu32 " source%s, %" PRIu64 " datagrams lost",
@@ -147,7 +147,7 @@ static void draw_help(void)
         "s                                    sort by count, rate or name",
         "/ text Enter                         only rows with the text in them; / Enter: all",
         "arrows up and down, page keys, Home  scroll",
-        "p, space                             pause the display; counting goes on",
+        "p, space                             pause the rows; a key shows them anew",
         "c                                    begin to count anew",
         "q                                    quit",
     };
@@ -223,6 +223,7 @@ static void show_table(struct view *v, unsigned table)
 
 static void start_anew(struct view *v)
 {
+    mark(v);
     tops_clear(v->session->tops);
     v->marked_records = 0;
     v->rate = 0;

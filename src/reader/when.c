@@ -56,19 +56,39 @@ static bool take_zone(const char **at, int64_t *seconds)
     return true;
 }
 
+/* Whether the text begins as the form does, in which 0 stands for any digit. */
+static bool has_form(const char *text, const char *form)
+{
+    for (; *form; form++, text++)
+        if (*form == '0' ? !isdigit((unsigned char)*text) : *text != *form)
+            return false;
+    return true;
+}
+
+/* The time of day behind a date: HH:MM, or with seconds, which may have decimals. */
+static bool take_time_of_day(const char **at, struct tm *tm, int64_t *us)
+{
+    const char *form = has_form(*at, "00:00:00") ? "%H:%M:%S" : "%H:%M";
+    if (!has_form(*at, "00:00"))
+        return false;
+    const char *rest = strptime(*at, form, tm);
+    if (!rest || tm->tm_sec > 59)
+        return false;
+    *at = rest;
+    return form[5] == '\0' || take_decimals(at, us);
+}
+
 /* Date, and the time of day if there is one. */
 static bool take_calendar(const char *at, int64_t *out_us)
 {
     struct tm tm = {0}, check;
     int64_t us = 0, zone = 0;
-    const char *rest = strptime(at, "%Y-%m-%d", &tm);
+    const char *rest = has_form(at, "0000-00-00") ? strptime(at, "%Y-%m-%d", &tm) : NULL;
     if (!rest)
         return false;
     if (*rest == 'T' || *rest == 't' || *rest == ' ') {
-        rest = strptime(rest + 1, "%H:%M", &tm);
-        if (rest && *rest == ':')
-            rest = strptime(rest, ":%S", &tm);
-        if (!rest || tm.tm_sec > 59 || !take_decimals(&rest, &us) || !take_zone(&rest, &zone))
+        rest++;
+        if (!take_time_of_day(&rest, &tm, &us) || !take_zone(&rest, &zone))
             return false;
     }
     if (*rest)

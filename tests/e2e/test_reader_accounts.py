@@ -2,6 +2,7 @@
 """The reader's accounts under restarts, hostile senders and broken input, and its ends."""
 
 import fcntl
+import os
 import re
 import signal
 import struct
@@ -39,6 +40,32 @@ def test_counters_across_a_restart(tmp_path):
     assert "seq_last=2 seq_total=4 seq_lost=0 seq_ooo=0" in out
     table = read_bare(tmp_path, [stats(n, 0, 0, dropped, 0, 0) for n, dropped in numbers], "--summary").out
     assert re.search(r"sources: .*\n.*\n +0 +0\.0 +4 +0 +0\.00 +52  0\.0\.0\.0:0", table)
+
+
+def trailer(start_time):
+    return struct.pack("!BBHIIIQ", 1, 0, 28, 0, start_time, 0, BASE_US) + bytes(4)
+
+
+def counted(number, captured, start_time=None):
+    body = struct.pack("!5I", captured, captured, 0, 0, 0)
+    if start_time is None:
+        return datagram(number, body, flags=1)
+    return datagram(number, body, trailer(start_time), flags=3, count=1)
+
+
+@pytest.mark.parametrize("name, datagrams, captured", [
+    ("out of order", [counted(1, 100), counted(3, 300), counted(2, 200), counted(4, 400)], 300),
+    ("late by much, as the trailer tells", [counted(5000, 10 ** 6, 7), counted(3000, 10, 7),
+                                            counted(5001, 10 ** 6 + 10, 7)], 10),
+    ("a late one that is no statistics", [counted(5000, 10 ** 6), datagram(3000, ONE),
+                                          counted(5001, 10 ** 6 + 10)], 10),
+    ("a new run", [counted(5, 1000, 7), counted(6, 1100, 7), counted(1, 20, 9), counted(2, 50, 9)], 150),
+    ("a late one of the run before", [counted(5, 1000, 7), counted(7, 1100, 7), counted(1, 20, 9),
+                                      counted(6, 1050, 7), counted(2, 50, 9)], 150),
+    ("the first comes late", [datagram(5, ONE), counted(4, 100), counted(6, 300)], 200)])
+def test_growth(name, datagrams, captured, tmp_path):
+    out = read_bare(tmp_path, datagrams).out
+    assert "  pkts_captured=%d pkts_received=%d " % (captured, captured) in out, name + out
 
 
 @pytest.mark.parametrize("before", [0x80000010, 0xE0000000, 0x7FFFFFF0])
@@ -127,16 +154,59 @@ def test_rows_of_a_pipe_that_waits(tmp_path):
         wait_until(lambda: process.out.count(b"www.example.com") == 2)
 
 
+def many_rows(tmp_path):
+    return write_pcap(tmp_path / "in.pcap", RAW, [(BASE_US, packet(datagram(n, *[ONE] * 10))) for n in range(2000)])
+
+
+def wait_blocked(process):
+    wait_until(lambda: "pipe" in open("/proc/%d/wchan" % process.pid).read())
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_while_nobody_takes_the_output(number, tmp_path):
-    path = write_pcap(tmp_path / "in.pcap", RAW, [(BASE_US, packet(datagram(n, *[ONE] * 10))) for n in range(2000)])
-    with subprocess.Popen([READER, "-r", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen([READER, "-r", many_rows(tmp_path)], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as process:
         fcntl.fcntl(process.stdout, F_SETPIPE_SZ, 4096)
-        stat = "/proc/%d/wchan" % process.pid
-        wait_until(lambda: "pipe" in open(stat).read())
+        wait_blocked(process)
         process.send_signal(number)
         assert process.wait(TIMEOUT) == 0
-        assert process.stderr.read() == b""
+        assert process.stderr.read() == b"standard output: nobody took the rest\n"
+
+
+def test_signal_while_somebody_takes_the_output(tmp_path):
+    """What was read is written whole; the summary counts it."""
+    with subprocess.Popen([READER, "-r", many_rows(tmp_path), "--format", "json"], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as process:
+        wait_blocked(process)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0 and out.endswith(b"}\n")
+    assert b"n_records=%d " % out.count(b"\n") in err and b"nobody" not in err
+
+
+def test_signal_while_nobody_takes_the_errors(tmp_path):
+    """Statistics go to standard error here, which is full."""
+    path = write_pcap(tmp_path / "in.pcap", RAW, [(BASE_US, packet(stats(n, 1, 2, 3, 4, 5))) for n in range(20000)])
+    with subprocess.Popen([READER, "-r", path, "--format", "csv"], stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE) as process:
+        wait_blocked(process)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(TIMEOUT) == 0
+
+
+def test_output_that_does_not_block(tmp_path):
+    ours, theirs = os.pipe()
+    fcntl.fcntl(theirs, fcntl.F_SETFL, os.O_NONBLOCK)
+    got = b""
+    with subprocess.Popen([READER, "-r", many_rows(tmp_path), "--format", "tsv", "--no-header"], stdout=theirs,
+                          stderr=subprocess.DEVNULL) as process:
+        os.close(theirs)
+        wait_until(lambda: "poll" in open("/proc/%d/wchan" % process.pid).read())
+        while part := os.read(ours, 65536):
+            got += part
+        assert process.wait(TIMEOUT) == 0
+    os.close(ours)
+    assert got.count(b"\n") == 20000
 
 
 def test_signal_while_a_compressed_pipe_waits(tmp_path):
@@ -150,8 +220,11 @@ def test_signal_while_a_compressed_pipe_waits(tmp_path):
 
 
 def test_no_datagrams(tmp_path):
-    result = read(tmp_path, RAW, [packet(datagram(1, ONE), target_port=53)] * 3)
-    assert result.err.endswith("]: no datagram to UDP port 5300 in 3 frames\n")
+    other = [packet(datagram(1, ONE), target_port=53)] * 3
+    assert read(tmp_path, RAW, other).err.endswith("]: no datagram to UDP port 5300 in 3 frames\n")
+    assert read(tmp_path, RAW, other, "-F", "tcp").err.endswith("]: the filter accepts none of 3 frames\n")
+    assert read(tmp_path, RAW, [packet(datagram(1, ONE))], "-f", "udp port 9").err.endswith(
+        "]: the filter accepts none of 1 frames\n")
     assert read(tmp_path, NULL, []).err == "" and read(tmp_path, NULL, [bare(datagram(1, ONE))]).err == ""
 
 

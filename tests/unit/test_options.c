@@ -40,7 +40,7 @@ static int take_odd(void *config, const char *value, struct error *err)
 
 static const struct option_row rows[] = {
     {'n', "number", "N", take_number, "a number", 0},
-    {'q', "quiet", NULL, take_quiet, "say less\nthan before", 0},
+    {'q', "quiet", NULL, take_quiet, "say less and less and less still than what was said at any time before", 0},
     {0, "word", "WORD", take_word, "a word", 0},
     {0, "a-name-that-is-longer-than-the-column", "ARGUMENT", take_odd, "long", 0},
     {0, NULL, NULL, NULL, NULL, 0},
@@ -186,12 +186,17 @@ static void help(void **state)
     assert_non_null(strstr(text, "  -n, --number N"));
     assert_non_null(strstr(text, "  -q, --quiet "));
     assert_non_null(strstr(text, "      --word WORD"));
-    const char *first = strstr(text, "say less\n"), *second = strstr(text, "than before\n");
-    assert_true(first && second);
+    const char *first = strstr(text, "say less "), *second = strstr(text, "said at any time");
+    assert_true(first && second && second[-1] == ' ');
     const char *line = first;
     while (line[-1] != '\n')
         line--;
-    assert_int_equal(second - (first + 9), first - line); /* the second line stands below the first */
+    const char *below = second;
+    while (below[-1] != '\n')
+        below--;
+    assert_int_equal(second - below, first - line); /* the second line stands below the first */
+    for (line = text; *line; line += strcspn(line, "\n") + 1)
+        assert_true(strcspn(line, "\n") < 80);
     assert_non_null(strstr(text, "--a-name-that-is-longer-than-the-column ARGUMENT\n"));
     free(text);
 }
