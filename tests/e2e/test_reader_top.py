@@ -13,6 +13,7 @@ import socket
 import struct
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -211,8 +212,24 @@ class Terminal:
 
     def __exit__(self, *_):
         self.tmux("kill-server")
+        self.end_reader()
         if os.path.basename(self.socket) == self.name and os.path.exists(self.socket):
             os.unlink(self.socket)
+
+    def end_reader(self):
+        """The reader ends when its terminal goes away; a sanitizer's check at the end may hang then."""
+        command = Path("/proc/%s/cmdline" % (self.pid_path.read_text().strip() if self.pid_path.exists() else "0"))
+
+        def is_gone():
+            try:
+                return READER.encode() not in command.read_bytes()
+            except OSError:
+                return True
+        try:
+            wait_until(is_gone, 5)
+        except AssertionError:
+            os.kill(self.pid, signal.SIGKILL)
+            assert "asan" in READER or "tsan" in READER, "the reader did not end with its terminal"
 
     def tmux(self, *arguments):
         return subprocess.run(["tmux", "-L", self.name, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
