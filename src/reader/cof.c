@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "reader/column.h"
 #include "reader/hash.h"
 #include "reader/name.h"
 
@@ -52,14 +53,8 @@ void cof_destroy(struct cof *cof)
 
 static void print_name(struct output *out, const uint8_t *wire, size_t len)
 {
-    const char *at;
-    char text[NAME_TEXT];
-    (void)dnsflow_name_text(&wire, wire + len, NULL, text, sizeof(text));
-    for (at = text; *at; at++) {
-        if (*at == '\\' || *at == '"')
-            output_char(out, '\\');
-        output_char(out, *at);
-    }
+    const struct dnsflow_record one = {.names = wire, .names_len = len};
+    print_names(out, &one, 1, &list_json);
 }
 
 static void print_seconds(struct output *out, int64_t time_us)
@@ -73,21 +68,20 @@ static void print_entry(struct cof *cof, const struct entry *entry)
 {
     struct output *out = cof->out;
     const uint8_t *key = cof->bytes + entry->at, *rdata = key + 1 + entry->name_len;
-    output_text(out, "{\"rrname\":\"");
+    output_text(out, "{\"rrname\":");
     print_name(out, key + 1, entry->name_len);
-    output_text(out, key[0] == TYPE_A      ? "\",\"rrtype\":\"A\",\"rdata\":\""
-                     : key[0] == TYPE_AAAA ? "\",\"rrtype\":\"AAAA\",\"rdata\":\""
-                                           : "\",\"rrtype\":\"CNAME\",\"rdata\":\"");
-    if (key[0] == TYPE_CNAME)
+    if (key[0] == TYPE_CNAME) {
+        output_text(out, ",\"rrtype\":\"CNAME\",\"rdata\":");
         print_name(out, rdata, entry->len - 1u - entry->name_len);
-    else
-        output_address(out, key[0] == TYPE_AAAA ? 6 : 4, rdata);
-    output_text(out, "\",\"time_first\":");
+    } else {
+        output_text(out, key[0] == TYPE_A ? ",\"rrtype\":\"A\",\"rdata\":" : ",\"rrtype\":\"AAAA\",\"rdata\":");
+        print_addresses(out, key[0] == TYPE_A ? 4 : 6, rdata, 1, &list_json);
+    }
+    output_text(out, ",\"time_first\":");
     print_seconds(out, entry->first_us);
     output_text(out, ",\"time_last\":");
     print_seconds(out, entry->last_us);
-    output_text(out, ",\"count\":");
-    output_number(out, entry->count);
+    output_labelled(out, ",\"count\":", entry->count);
     output_text(out, "}\n");
 }
 

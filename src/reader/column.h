@@ -14,6 +14,8 @@ struct list_style {
     const char *also; /* punctuation written as \DDD, as it would end a name or a column */
 };
 
+extern const struct list_style list_json; /* RFC 8259 strings */
+
 enum column_kind {
     COLUMN_NUMBER,
     COLUMN_TEXT, /* holds nothing that a format gives a meaning to */

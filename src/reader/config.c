@@ -130,24 +130,24 @@ static int take_family(void *config, const char *value, struct error *err)
     return 0;
 }
 
+static int take_limit(const struct reader_config *c, const char *value, bool *has, int64_t *us, struct error *err)
+{
+    if (*has)
+        return error_set(err, "expected once");
+    *has = true;
+    return when_parse(value, c->now_us, us, err);
+}
+
 static int take_since(void *config, const char *value, struct error *err)
 {
     struct reader_config *c = config;
-    struct match *m = &c->match;
-    if (m->has_since)
-        return error_set(err, "expected once");
-    m->has_since = true;
-    return when_parse(value, c->now_us, &m->since_us, err);
+    return take_limit(c, value, &c->match.has_since, &c->match.since_us, err);
 }
 
 static int take_until(void *config, const char *value, struct error *err)
 {
     struct reader_config *c = config;
-    struct match *m = &c->match;
-    if (m->has_until)
-        return error_set(err, "expected once");
-    m->has_until = true;
-    return when_parse(value, c->now_us, &m->until_us, err);
+    return take_limit(c, value, &c->match.has_until, &c->match.until_us, err);
 }
 
 static int take_count(void *config, const char *value, struct error *err)
@@ -227,8 +227,7 @@ static const struct option_row rows[] = {
     {0, "count", "N", take_count, "end after N records", 0},
     {0, "format", "NAME", take_format, "text (the default), json, csv, tsv or cof (passive DNS)", 0},
     {0, "fields", "LIST", take_fields,
-     "these columns, separated by commas: server port seq resolver client time qname names ipv4 ipv6 and, of -x "
-     "sensors, "
+     "these columns, separated by commas: server port seq resolver client time qname names ipv4 ipv6; of -x sensors "
      "response_time min_ttl qtype client_port set_flags sensor_id worker sample_rate",
      0},
     {0, "time", "STYLE", take_time, "utc or local (HH:MM:SS), epoch (seconds since 1970) or iso", 0},

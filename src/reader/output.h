@@ -62,6 +62,13 @@ static inline void output_text(struct output *out, const char *text)
 
 void output_number(struct output *out, uint64_t n);
 
+/* `label`, then n. */
+static inline void output_labelled(struct output *out, const char *label, uint64_t n)
+{
+    output_text(out, label);
+    output_number(out, n);
+}
+
 /* The last `count` decimal digits of n, zeros in front. */
 void output_digits(struct output *out, int count, uint32_t n);
 

@@ -7,7 +7,7 @@
 #include "base/drops.h"
 #include "reader/column.h"
 
-static const struct list_style list_json = {.quote = "\"", .escape = "\\", .special = "\\\"", .also = NULL};
+const struct list_style list_json = {.quote = "\"", .escape = "\\", .special = "\\\"", .also = NULL};
 
 /* All but seconds since 1970, which are a number, in quotes. */
 static void print_time(struct output *out, const struct layout *layout, int64_t time_us)
@@ -27,10 +27,8 @@ static void begin(struct output *out, const struct layout *layout, const char *t
     output_text(out, type);
     output_text(out, "\",\"server\":\"");
     output_address(out, from->ip_vers, from->address);
-    output_text(out, "\",\"port\":");
-    output_number(out, from->port);
-    output_text(out, ",\"seq\":");
-    output_number(out, from->datagram.sequence);
+    output_labelled(out, "\",\"port\":", from->port);
+    output_labelled(out, ",\"seq\":", from->datagram.sequence);
     output_text(out, ",\"time\":");
     print_time(out, layout, from->time_us);
 }
@@ -38,14 +36,10 @@ static void begin(struct output *out, const struct layout *layout, const char *t
 /* The part of "ext" that all datagrams of a stream share. */
 static void begin_ext(struct output *out, const struct dnsflow_trailer *t)
 {
-    output_text(out, ",\"ext\":{\"sensor_id\":");
-    output_number(out, t->sensor_id);
-    output_text(out, ",\"worker\":");
-    output_number(out, t->worker);
-    output_text(out, ",\"start_time\":");
-    output_number(out, t->start_time);
-    output_text(out, ",\"sample_rate\":");
-    output_number(out, t->sample_rate);
+    output_labelled(out, ",\"ext\":{\"sensor_id\":", t->sensor_id);
+    output_labelled(out, ",\"worker\":", t->worker);
+    output_labelled(out, ",\"start_time\":", t->start_time);
+    output_labelled(out, ",\"sample_rate\":", t->sample_rate);
 }
 
 static void record_whole(struct output *out, const struct layout *layout, const struct received *from,
@@ -73,14 +67,10 @@ static void record_whole(struct output *out, const struct layout *layout, const 
         begin_ext(out, &from->datagram.trailer);
         output_text(out, ",\"time\":");
         print_time(out, layout, r->time_us);
-        output_text(out, ",\"min_ttl\":");
-        output_number(out, r->min_ttl);
-        output_text(out, ",\"qtype\":");
-        output_number(out, r->qtype);
-        output_text(out, ",\"client_port\":");
-        output_number(out, r->client_port);
-        output_text(out, ",\"set_flags\":");
-        output_number(out, r->set_flags);
+        output_labelled(out, ",\"min_ttl\":", r->min_ttl);
+        output_labelled(out, ",\"qtype\":", r->qtype);
+        output_labelled(out, ",\"client_port\":", r->client_port);
+        output_labelled(out, ",\"set_flags\":", r->set_flags);
         output_char(out, '}');
     }
     output_text(out, "}\n");

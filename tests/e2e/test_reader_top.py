@@ -481,6 +481,17 @@ def test_pause(table, tmp_path):
 
 
 @needs_tmux
+def test_interval(tmp_path):
+    """Drawn when it is time to, and for a key."""
+    with live(tmp_path, "--interval", "3600") as (top, send):
+        send(datagram(1, ONE))
+        top.press("Tab", lambda s: s[0].startswith("dnsflow_read: 1 records, 0/s"))
+    with live(tmp_path, "--interval", "1") as (top, send):
+        send(datagram(1, ONE))
+        top.wait(lambda s: s[0].startswith("dnsflow_read: 1 records"))
+
+
+@needs_tmux
 @pytest.mark.parametrize("how", ["TERM", "INT", "C-c"])
 def test_signals(how, tmp_path):
     with live(tmp_path) as (top, send):
