@@ -127,12 +127,14 @@ static void write_collectors(const struct page *p, const struct metrics *m, cons
                              bool is_lost)
 {
     const struct config *c = m->sensor->config;
-    uint64_t sent, lost;
-    unsigned i, k;
+    struct sink_output output;
+    unsigned i, k, r;
     begin_family(p, name, "counter", help);
     for (i = 0; i < m->sensor->workers_count; i++)
-        for (k = 0; k < c->targets_count; k++) {
-            worker_collector(m->sensor->workers[i], k, &sent, &lost);
+        for (k = 0; k < c->targets_count && worker_output(m->sensor->workers[i], k, &output); k++) {
+            uint64_t lost = 0, sent = output.sent;
+            for (r = 0; r < SINK_LOSSES; r++)
+                lost += output.lost[r];
             evbuffer_add_printf(p->out, "dnsflow_%s_total{worker=\"%u\",collector=\"%s\"} %" PRIu64 "\n", name, i,
                                 c->targets[k].text, is_lost ? lost : sent);
         }

@@ -31,6 +31,11 @@ static int find_user(const struct config *config, uid_t *uid, gid_t *gid, struct
     return 0;
 }
 
+bool privileges_owner(const struct config *config, struct sink_owner *out)
+{
+    return geteuid() == 0 && find_user(config, &out->uid, &out->gid, NULL) == 0;
+}
+
 /* An ordinary user who was given a file capability keeps it, root becomes somebody else. */
 static int drop(const struct config *config, bool keeps_raw, struct error *err)
 {

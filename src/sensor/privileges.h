@@ -6,6 +6,9 @@
 
 #include "sensor/config.h"
 
+/* Whose files are to be that a sensor started by root makes. False: not started by root, or there is no such user. */
+bool privileges_owner(const struct config *config, struct sink_owner *out);
+
 /* As root: becomes the user of the configuration, else dnsflow, else nobody. Keeps no capability but CAP_NET_RAW, that
  * where an interface may have to be opened again; takes back the chance to get more (bounding set, no_new_privs). */
 int privileges_drop(const struct config *config, struct error *err);

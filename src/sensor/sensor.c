@@ -61,6 +61,22 @@ static int give_up_rights(struct sensor *sensor, struct error *err)
     return privileges_confine(sensor->config, err);
 }
 
+static int create_workers(struct sensor *sensor, struct error *err)
+{
+    struct sink_owner owner;
+    bool has_owner = sensor->is_live && privileges_owner(sensor->config, &owner);
+    struct worker_start start = {.addresses = sensor->is_live ? sensor->addresses : NULL,
+                                 .owner = has_owner ? &owner : NULL,
+                                 .bad = sensor->bad,
+                                 .stop = sensor->signals->stop};
+    for (; sensor->workers_count < sensor->workers_wanted; sensor->workers_count++) {
+        start.index = sensor->workers_count;
+        if (worker_create(sensor->config, &start, &sensor->workers[sensor->workers_count], err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
 int sensor_open(struct sensor *sensor, const struct config *config, const struct signals *signals, int ready_fd,
                 struct error *err)
 {
@@ -80,10 +96,8 @@ int sensor_open(struct sensor *sensor, const struct config *config, const struct
     if (config->dump_bad_path && bad_file_open(config->dump_bad_path, &sensor->bad, err) != 0)
         return -1;
     resolve_collectors(sensor);
-    for (; sensor->workers_count < sensor->workers_wanted; sensor->workers_count++)
-        if (worker_create(config, sensor->workers_count, sensor->is_live ? sensor->addresses : NULL, sensor->bad,
-                          signals->stop, &sensor->workers[sensor->workers_count], err) != 0)
-            return -1;
+    if (create_workers(sensor, err) != 0)
+        return -1;
     return give_up_rights(sensor, err);
 }
 

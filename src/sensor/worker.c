@@ -184,18 +184,21 @@ static void emit(void *context, const uint8_t *datagram, size_t len, int64_t tim
         sink_write(w->sinks[i], datagram, len, time_us);
 }
 
-static int open_sinks(struct worker *w, const struct sink_address *addresses, struct error *err)
+static int open_sinks(struct worker *w, const struct worker_start *start, struct error *err)
 {
     const struct config *c = w->config;
-    bool is_file_mode = c->files_count > 0;
     if (c->targets_count > 0) {
-        if (sink_open_udp(c->targets, c->targets_count, addresses, is_file_mode, &w->counters,
-                          &w->sinks[w->sinks_count], err) != 0)
+        const struct sink_udp_options options = {.targets = c->targets,
+                                                 .count = c->targets_count,
+                                                 .addresses = start->addresses,
+                                                 .is_blocking = c->files_count > 0,
+                                                 .is_quiet = start->index > 0};
+        if (sink_open_udp(&options, &w->counters, &w->sinks[w->sinks_count], err) != 0)
             return -1;
         w->sinks_count++;
     }
     if (c->write_path) {
-        if (sink_open_pcap_file(c->write_path, &w->counters, &w->sinks[w->sinks_count], err) != 0)
+        if (sink_open_pcap_file(c->write_path, start->owner, &w->counters, &w->sinks[w->sinks_count], err) != 0)
             return -1;
         w->sinks_count++;
     }
@@ -235,23 +238,22 @@ static int create_encoder(struct worker *w, unsigned index, struct error *err)
     return w->encoder ? 0 : error_set(err, "out of memory");
 }
 
-int worker_create(const struct config *config, unsigned index, const struct sink_address *addresses,
-                  struct bad_file *bad, const atomic_bool *stop, struct worker **out, struct error *err)
+int worker_create(const struct config *config, const struct worker_start *start, struct worker **out, struct error *err)
 {
     struct worker *w = calloc(1, sizeof(*w));
     if (!w)
         return error_set(err, "out of memory");
     w->config = config;
-    w->bad = bad;
-    w->stop = stop;
+    w->bad = start->bad;
+    w->stop = start->stop;
     w->sample = config->sample;
     set_choosy(w);
-    w->random = 0x9e3779b97f4a7c15u + index; /* reproducible from files; must not be 0 */
+    w->random = 0x9e3779b97f4a7c15u + start->index; /* reproducible from files; must not be 0 */
     if (config->files_count == 0 && getrandom(&w->random, sizeof(w->random), GRND_NONBLOCK) < 0)
         w->random ^= (uint64_t)clock_monotonic_us();
     w->random |= 1;
     if (create_secrets(w, err) != 0 || input_create(config, &w->counters, take_message, w, &w->input, err) != 0 ||
-        create_encoder(w, index, err) != 0 || open_sinks(w, addresses, err) != 0) {
+        create_encoder(w, start->index, err) != 0 || open_sinks(w, start, err) != 0) {
         worker_destroy(w);
         return -1;
     }
@@ -378,12 +380,15 @@ void worker_set_file(struct worker *worker, int fd)
         close(fd);
 }
 
-void worker_collector(const struct worker *worker, unsigned collector, uint64_t *sent, uint64_t *lost)
+bool worker_output(const struct worker *worker, unsigned index, struct sink_output *out)
 {
     size_t i;
-    *sent = *lost = 0;
+    unsigned k;
     for (i = 0; i < worker->sinks_count; i++)
-        sink_collector(worker->sinks[i], collector, sent, lost);
+        for (k = 0; sink_output(worker->sinks[i], k, out); k++)
+            if (index-- == 0)
+                return true;
+    return false;
 }
 
 const struct counters *worker_counters(const struct worker *worker)

@@ -15,10 +15,16 @@
 
 struct worker;
 
-/* `stop` ends waits for --rate early. `bad` may be NULL. `addresses` are those of the collectors, NULL: the worker asks
- * for them itself. */
-int worker_create(const struct config *config, unsigned index, const struct sink_address *addresses,
-                  struct bad_file *bad, const atomic_bool *stop, struct worker **out, struct error *err);
+struct worker_start {
+    unsigned index;
+    const struct sink_address *addresses; /* of the collectors; NULL: the worker asks for them itself */
+    const struct sink_owner *owner;       /* of a new output file, NULL = whoever makes it */
+    struct bad_file *bad;                 /* NULL: none */
+    const atomic_bool *stop;              /* ends waits for --rate early */
+};
+
+int worker_create(const struct config *config, const struct worker_start *start, struct worker **out,
+                  struct error *err);
 
 /* Takes the frame all the way. Datagrams older than a second, by capture time, leave first. */
 void worker_packet(struct worker *worker, const struct packet *packet);
@@ -49,8 +55,9 @@ void worker_reopen(struct worker *worker);
 void worker_set_address(struct worker *worker, unsigned collector, const struct sink_address *address);
 void worker_set_file(struct worker *worker, int fd);
 
-/* How many datagrams a collector was sent, and how many it was not. From any thread. */
-void worker_collector(const struct worker *worker, unsigned collector, uint64_t *sent, uint64_t *lost);
+/* How output number `index` stands, collectors first, in the order of the command line. From any thread. False: there
+ * are not so many. */
+bool worker_output(const struct worker *worker, unsigned index, struct sink_output *out);
 
 const struct counters *worker_counters(const struct worker *worker);
 

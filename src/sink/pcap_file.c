@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Datagrams as a capture file: DLT_NULL, IPv4 127.0.0.1:0 to 127.0.0.1:5300 with TTL 64, DF, id 0 and valid
- * checksums. Nothing in it depends on the machine or the hour, so that a file read twice gives the same bytes. */
+ * checksums. Nothing in it depends on the machine or the hour, so that a file read twice gives the same bytes. What the
+ * disk has no room for waits in the buffer, so that the file goes on where it stopped once there is room again. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,15 +25,21 @@ enum {
     IP_HEADER = 20,
     UDP_HEADER = 8,
     OVERHEAD = RECORD_HEADER + NULL_HEADER + IP_HEADER + UDP_HEADER,
+    FILE_HEADER = 24,
+    RETRY_US = SECOND_US, /* between attempts to write on after a failure */
+    WAIT_MS = 1000,       /* for a pipe that does not block */
 };
 
 struct pcap_file_sink {
     struct counters *counters;
     char *path;
     int fd;
-    int cause; /* errno that ended the writing, 0 = none */
-    uint64_t datagrams, lost;
-    uint64_t held; /* datagrams in the buffer */
+    counter cause; /* errno that stopped the writing, 0 = none */
+    int64_t next_try_us;
+    counter written, lost; /* datagrams */
+    uint64_t held;         /* ... in the buffer */
+    size_t header_left;    /* bytes of the file header that are not in the file yet */
+    size_t ahead;          /* bytes of the first record in the buffer that the file has already */
     struct writer out;
     uint8_t buffer[BUFFER];
 };
@@ -45,17 +53,6 @@ static void write_host32(struct writer *out, uint32_t v)
 static void write_host16(struct writer *out, uint16_t v)
 {
     write_bytes(out, &v, sizeof(v));
-}
-
-static void write_file_header(struct writer *out)
-{
-    write_host32(out, 0xa1b2c3d4);
-    write_host16(out, 2);
-    write_host16(out, 4);
-    write_host32(out, 0);
-    write_host32(out, 0);
-    write_host32(out, 65535);
-    write_host32(out, 0); /* LINKTYPE_NULL */
 }
 
 static inline uint64_t add_carried(uint64_t sum, uint64_t word)
@@ -124,31 +121,118 @@ static void write_headers(struct writer *out, const uint8_t *datagram, size_t le
     store_be16(udp + 6, checksum ? checksum : 0xffff); /* RFC 768: 0 would mean that there is none */
 }
 
-/* After a failed write the file ends inside a record, so that nothing more can follow. */
-static void fail(struct pcap_file_sink *sink, int cause)
+/* ---- writing ---- */
+
+/* Returns 0 or an errno; *done says how many bytes the file has taken. */
+static int write_all(int fd, const uint8_t *bytes, size_t len, size_t *done)
 {
-    sink->cause = cause;
-    log_line("error: %s: %s; nothing more is written to it", sink->path, strerror(cause));
+    struct pollfd ready = {.fd = fd, .events = POLLOUT};
+    *done = 0;
+    while (*done < len) {
+        ssize_t n = write(fd, bytes + *done, len - *done);
+        if (n >= 0)
+            *done += (size_t)n;
+        else if (errno == EAGAIN && poll(&ready, 1, WAIT_MS) > 0)
+            continue;
+        else if (errno != EINTR)
+            return errno;
+    }
+    return 0;
+}
+
+static int write_file_header(struct pcap_file_sink *sink)
+{
+    uint8_t bytes[FILE_HEADER];
+    struct writer out = writer_over(bytes, sizeof(bytes));
+    size_t done;
+    if (sink->header_left == 0)
+        return 0;
+    write_host32(&out, 0xa1b2c3d4);
+    write_host16(&out, 2);
+    write_host16(&out, 4);
+    write_host32(&out, 0);
+    write_host32(&out, 0);
+    write_host32(&out, 65535);
+    write_host32(&out, 0); /* LINKTYPE_NULL */
+    int cause = write_all(sink->fd, bytes + FILE_HEADER - sink->header_left, sink->header_left, &done);
+    sink->header_left -= done;
+    return cause;
+}
+
+/* The file has the first `done` bytes of the buffer: the records that are whole in it leave. */
+static void take_out(struct pcap_file_sink *sink, size_t done)
+{
+    size_t len = writer_len(&sink->out), at = 0;
+    uint64_t count = 0;
+    while (done < len && at + RECORD_HEADER <= done) {
+        uint32_t captured;
+        memcpy(&captured, sink->buffer + at + 8, sizeof(captured));
+        if (at + RECORD_HEADER + captured > done)
+            break;
+        at += RECORD_HEADER + captured;
+        count++;
+    }
+    if (done == len) {
+        at = len;
+        count = sink->held;
+    }
+    memmove(sink->buffer, sink->buffer + at, len - at);
+    sink->out.at -= at;
+    sink->ahead = done - at;
+    sink->held -= count;
+    counter_add(&sink->written, count);
+    counter_add(&sink->counters->drops[DROP_WRITTEN], count);
+}
+
+static void lose(struct pcap_file_sink *sink, uint64_t count)
+{
+    counter_add(&sink->lost, count);
+    counter_add(&sink->counters->drops[DROP_WRITE_LOST], count);
+}
+
+/* EPIPE is for good: who read has gone. */
+static void note_cause(struct pcap_file_sink *sink, int cause)
+{
+    int before = (int)counter_read(&sink->cause);
+    counter_set(&sink->cause, (uint64_t)cause);
+    sink->next_try_us = cause == EPIPE ? INT64_MAX : clock_monotonic_us() + RETRY_US;
+    if (cause == before)
+        return;
+    if (cause == 0)
+        log_line("file %s: can be written to again", sink->path);
+    else
+        log_line("error: %s: %s; %s", sink->path, strerror(cause),
+                 cause == EPIPE ? "nothing more is written to it"
+                                : "trying again every second, datagrams that find no room in memory are lost");
+}
+
+/* What cannot be written stays in the buffer. */
+static void write_held(struct pcap_file_sink *sink)
+{
+    size_t done = 0;
+    int cause = write_file_header(sink);
+    if (cause == 0) {
+        cause = write_all(sink->fd, sink->buffer + sink->ahead, writer_len(&sink->out) - sink->ahead, &done);
+        take_out(sink, sink->ahead + done);
+    }
+    if (cause != 0 || counter_read(&sink->cause) != 0)
+        note_cause(sink, cause);
 }
 
 static void flush_file(void *self)
 {
     struct pcap_file_sink *sink = self;
-    const uint8_t *at = sink->buffer;
-    while (!sink->cause && at < sink->out.at) {
-        ssize_t n = write(sink->fd, at, (size_t)(sink->out.at - at));
-        if (n >= 0)
-            at += n;
-        else if (errno != EINTR)
-            fail(sink, errno);
-    }
-    counter_add(&sink->counters->drops[sink->cause ? DROP_WRITE_LOST : DROP_WRITTEN], sink->held);
-    if (sink->cause)
-        sink->lost += sink->held;
-    else
-        sink->datagrams += sink->held;
-    sink->held = 0;
-    sink->out = writer_over(sink->buffer, BUFFER);
+    if (counter_read(&sink->cause) == 0 || clock_monotonic_us() >= sink->next_try_us)
+        write_held(sink);
+}
+
+/* The file ends with its last whole record. */
+static void cut_part(struct pcap_file_sink *sink)
+{
+    struct stat file;
+    if (sink->ahead > 0 && fstat(sink->fd, &file) == 0 && S_ISREG(file.st_mode))
+        (void)!ftruncate(sink->fd, file.st_size - (off_t)sink->ahead);
+    sink->ahead = 0;
 }
 
 static void write_file(void *self, const uint8_t *datagram, size_t len, int64_t time_us)
@@ -157,6 +241,10 @@ static void write_file(void *self, const uint8_t *datagram, size_t len, int64_t 
     uint32_t captured = (uint32_t)(NULL_HEADER + IP_HEADER + UDP_HEADER + len), seconds, microseconds;
     if (writer_room(&sink->out) < OVERHEAD + len)
         flush_file(sink);
+    if (writer_room(&sink->out) < OVERHEAD + len) {
+        lose(sink, 1);
+        return;
+    }
     clock_split(time_us, &seconds, &microseconds);
     write_host32(&sink->out, seconds);
     write_host32(&sink->out, microseconds);
@@ -168,20 +256,28 @@ static void write_file(void *self, const uint8_t *datagram, size_t len, int64_t 
     sink->held++;
 }
 
-/* Not emptied yet: it may be the file that is open already. */
-static int open_path(const char *path, struct error *err)
+/* ---- the file ---- */
+
+/* Not emptied yet: it may be the file that is open already. A new one is given to its owner. */
+static int open_path(const char *path, const struct sink_owner *owner, struct error *err)
 {
-    int fd = strcmp(path, "-") == 0 ? STDOUT_FILENO : open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    if (strcmp(path, "-") == 0)
+        return STDOUT_FILENO;
+    int fd = owner ? open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644) : -1;
+    if (fd >= 0 && fchown(fd, owner->uid, owner->gid) != 0)
+        log_line("warning: %s: cannot be given to uid %d: %s", path, (int)owner->uid, strerror(errno));
+    if (fd < 0)
+        fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
     return fd >= 0 ? fd : error_errno(err, "%s", path);
 }
 
-/* Returns 0 or an errno. */
-static int empty(int fd)
+static void use_file(struct pcap_file_sink *sink, int fd)
 {
     struct stat file;
-    if (fstat(fd, &file) != 0)
-        return errno;
-    return S_ISREG(file.st_mode) && ftruncate(fd, 0) != 0 ? errno : 0;
+    sink->fd = fd;
+    sink->header_left = FILE_HEADER;
+    if (fd != STDOUT_FILENO && fstat(fd, &file) == 0 && S_ISREG(file.st_mode) && ftruncate(fd, 0) != 0)
+        note_cause(sink, errno);
 }
 
 static bool is_same_file(int a, int b)
@@ -190,26 +286,27 @@ static bool is_same_file(int a, int b)
     return fstat(a, &one) == 0 && fstat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
-/* After a rotation the name leads to a new file; if nobody has moved it, the old one stays. */
+/* After a rotation the name leads to a new file, which gets what the old one could not take; if nobody has moved it,
+ * the old one stays. */
 static void set_file(void *self, int fd)
 {
     struct pcap_file_sink *sink = self;
-    flush_file(sink);
+    write_held(sink);
     if (sink->fd == STDOUT_FILENO || is_same_file(fd, sink->fd)) {
         close(fd);
         return;
     }
+    cut_part(sink);
     close(sink->fd);
-    sink->fd = fd;
-    sink->cause = empty(fd);
-    write_file_header(&sink->out);
+    use_file(sink, fd);
+    write_held(sink);
 }
 
 static void reopen_file(void *self)
 {
     struct pcap_file_sink *sink = self;
     struct error why;
-    int fd = sink->fd == STDOUT_FILENO ? -1 : open_path(sink->path, &why);
+    int fd = sink->fd == STDOUT_FILENO ? -1 : open_path(sink->path, NULL, &why);
     if (fd >= 0)
         set_file(self, fd);
     else if (sink->fd != STDOUT_FILENO)
@@ -222,13 +319,31 @@ static size_t limit_file(const void *self)
     return DNSFLOW_LIMIT_IP4;
 }
 
+static bool output_file(const void *self, unsigned index, struct sink_output *out)
+{
+    const struct pcap_file_sink *sink = self;
+    if (index > 0)
+        return false;
+    *out = (struct sink_output){.name = sink->path,
+                                .sent = counter_read(&sink->written),
+                                .lost[SINK_LOST_OTHER] = counter_read(&sink->lost),
+                                .cause = (int)counter_read(&sink->cause)};
+    return true;
+}
+
 static int report_file(void *self)
 {
     struct pcap_file_sink *sink = self;
-    flush_file(sink);
-    log_line("file %s: %" PRIu64 " datagrams written, %" PRIu64 " lost%s%s", sink->path, sink->datagrams, sink->lost,
-             sink->cause ? "; error: " : "", sink->cause ? strerror(sink->cause) : "");
-    return sink->cause ? -1 : 0;
+    write_held(sink);
+    cut_part(sink);
+    lose(sink, sink->held);
+    sink->held = 0;
+    sink->out = writer_over(sink->buffer, BUFFER);
+    uint64_t lost = counter_read(&sink->lost);
+    int cause = (int)counter_read(&sink->cause);
+    log_line("file %s: %" PRIu64 " datagrams written, %" PRIu64 " lost%s%s", sink->path, counter_read(&sink->written),
+             lost, cause ? "; error: " : "", sink_cause_text(cause));
+    return lost > 0 || cause ? -1 : 0;
 }
 
 static void close_file(void *self)
@@ -242,13 +357,15 @@ static void close_file(void *self)
     free(sink);
 }
 
-int sink_open_pcap_file(const char *path, struct counters *counters, struct sink **out, struct error *err)
+int sink_open_pcap_file(const char *path, const struct sink_owner *owner, struct counters *counters, struct sink **out,
+                        struct error *err)
 {
     static const struct sink_ops ops = {.write = write_file,
                                         .flush = flush_file,
                                         .reopen = reopen_file,
                                         .set_file = set_file,
                                         .limit = limit_file,
+                                        .output = output_file,
                                         .report = report_file,
                                         .close = close_file};
     struct pcap_file_sink *sink = calloc(1, sizeof(*sink));
@@ -258,13 +375,11 @@ int sink_open_pcap_file(const char *path, struct counters *counters, struct sink
     }
     sink->counters = counters;
     sink->out = writer_over(sink->buffer, BUFFER);
-    sink->fd = open_path(path, err);
-    if (sink->fd < 0) {
+    int fd = open_path(path, owner, err);
+    if (fd < 0) {
         close_file(sink);
         return -1;
     }
-    if (sink->fd != STDOUT_FILENO)
-        sink->cause = empty(sink->fd);
-    write_file_header(&sink->out);
+    use_file(sink, fd);
     return sink_create(&ops, sink, out, err);
 }

@@ -2,7 +2,16 @@
 #include "sink/sink.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+const char *const sink_loss_names[SINK_LOSSES] = {
+    [SINK_LOST_UNRESOLVED] = "name not resolved",
+    [SINK_LOST_UNREACHABLE] = "unreachable",
+    [SINK_LOST_FULL] = "buffer full",
+    [SINK_LOST_SIZE] = "too large",
+    [SINK_LOST_OTHER] = "other",
+};
 
 struct sink {
     const struct sink_ops *ops;
@@ -56,10 +65,14 @@ size_t sink_limit(const struct sink *sink)
     return sink->ops->limit(sink->self);
 }
 
-void sink_collector(const struct sink *sink, unsigned index, uint64_t *sent, uint64_t *lost)
+bool sink_output(const struct sink *sink, unsigned index, struct sink_output *out)
 {
-    if (sink->ops->collector)
-        sink->ops->collector(sink->self, index, sent, lost);
+    return sink->ops->output(sink->self, index, out);
+}
+
+const char *sink_cause_text(int cause)
+{
+    return cause == SINK_UNRESOLVED ? "its name has not been resolved" : cause ? strerror(cause) : "";
 }
 
 int sink_report(struct sink *sink)

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 
 #include "base/counters.h"
 #include "base/error.h"
@@ -28,6 +29,28 @@ struct sink_address {
     struct sockaddr_storage address;
 };
 
+/* Why datagrams did not leave. */
+enum sink_loss {
+    SINK_LOST_UNRESOLVED,  /* the collector's name has no address yet */
+    SINK_LOST_UNREACHABLE, /* there is no way to it: no route, no address of our own */
+    SINK_LOST_FULL,        /* the socket's buffer had no room */
+    SINK_LOST_SIZE,        /* larger than the path carries */
+    SINK_LOST_OTHER,
+    SINK_LOSSES
+};
+
+/* Tokens for summary and metrics. */
+extern const char *const sink_loss_names[SINK_LOSSES];
+
+enum { SINK_UNRESOLVED = -1 };
+
+/* One destination of a sink. */
+struct sink_output {
+    const char *name;
+    uint64_t sent, lost[SINK_LOSSES];
+    int cause; /* what keeps datagrams from it at present: an errno, SINK_UNRESOLVED, 0 = nothing */
+};
+
 struct sink_ops {
     void (*write)(void *self, const uint8_t *datagram, size_t len, int64_t time_us);
     void (*flush)(void *self);
@@ -35,7 +58,7 @@ struct sink_ops {
     void (*set_address)(void *self, unsigned index, const struct sink_address *address); /* NULL: has none */
     void (*set_file)(void *self, int fd);                                                /* NULL: has none */
     size_t (*limit)(const void *self);
-    void (*collector)(const void *self, unsigned index, uint64_t *sent, uint64_t *lost); /* NULL: has none */
+    bool (*output)(const void *self, unsigned index, struct sink_output *out);
     int (*report)(void *self);
     void (*close)(void *self);
 };
@@ -51,14 +74,31 @@ int sink_parse_address(const char *text, struct sink_target *out, struct error *
 /* Asks for the first address of the collector's name; may take long. Returns -1 with "collector NAME: cause". */
 int sink_resolve(const struct sink_target *target, struct sink_address *out, struct error *err);
 
-/* UDP to every target; datagrams for which there is no address are counted as lost. `addresses` holds one for each, and
- * others come by sink_set_address(); with NULL the sink resolves names itself and tries again every 10 s, logged once.
- * `blocking` waits for room in the socket's buffer instead of losing what finds none. */
-int sink_open_udp(const struct sink_target *targets, size_t count, const struct sink_address *addresses, bool blocking,
-                  struct counters *counters, struct sink **out, struct error *err);
+struct sink_udp_options {
+    const struct sink_target *targets;
+    size_t count;
+    const struct sink_address *addresses; /* one for each target, others come by sink_set_address(); NULL: the sink
+                                           * resolves names itself and tries again every 10 s */
+    bool is_blocking;                     /* waits for room in the socket's buffer instead of losing what finds none */
+    bool is_quiet;                        /* another sink of the same targets speaks for this one */
+};
 
-/* A pcap file of the datagrams as UDP from 127.0.0.1:0 to 127.0.0.1:5300, "-" = standard output. */
-int sink_open_pcap_file(const char *path, struct counters *counters, struct sink **out, struct error *err);
+/* UDP to every target. One that cannot be reached is tried again every 2 s, whatever the cause, and one whose route or
+ * own address goes while it is in use is connected anew at once, at most once a second, from the same source port. What
+ * cannot be sent until then is lost and counted. A change is logged once, at most every 10 s. */
+int sink_open_udp(const struct sink_udp_options *options, struct counters *counters, struct sink **out,
+                  struct error *err);
+
+/* Whose a new file is to be. */
+struct sink_owner {
+    uid_t uid;
+    gid_t gid;
+};
+
+/* A pcap file of the datagrams as UDP from 127.0.0.1:0 to 127.0.0.1:5300, "-" = standard output. `owner` may be NULL.
+ * After a failed write it is tried again every second, with what has been held back since. */
+int sink_open_pcap_file(const char *path, const struct sink_owner *owner, struct counters *counters, struct sink **out,
+                        struct error *err);
 
 /* Takes one datagram; time_us goes into the capture file. */
 void sink_write(struct sink *sink, const uint8_t *datagram, size_t len, int64_t time_us);
@@ -79,10 +119,13 @@ void sink_set_file(struct sink *sink, int fd);
 /* Bytes of the largest datagram that all destinations take. May fall while running. */
 size_t sink_limit(const struct sink *sink);
 
-/* How many datagrams collector number `index` was sent, and how many it was not. From any thread. */
-void sink_collector(const struct sink *sink, unsigned index, uint64_t *sent, uint64_t *lost);
+/* How destination number `index` of the sink stands. From any thread. False: it has no such. */
+bool sink_output(const struct sink *sink, unsigned index, struct sink_output *out);
 
-/* Logs a line about each destination: sent, lost and why. Returns -1 if an output failed for good. */
+/* Words for sink_output.cause, "" for 0. */
+const char *sink_cause_text(int cause);
+
+/* Logs a line about each destination: sent, lost and why. Returns -1 if a file has not got everything. */
 int sink_report(struct sink *sink);
 
 /* Flushes and frees. NULL is fine. */

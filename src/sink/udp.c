@@ -4,42 +4,20 @@
  * that its source port lasts as long as the sink: readers know a stream of sequence numbers by it. */
 #include <errno.h>
 #include <inttypes.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "dnsflow.h"
-#include "sink/sink.h"
+#include "sink/collector.h"
 
-enum {
-    GATHER = 32,               /* datagrams per sendmmsg */
-    SEND_BUFFER = 4 << 20,     /* bytes asked of the kernel */
-    RETRY_US = 10 * SECOND_US, /* between attempts to resolve a name */
-    OVERHEAD_IP4 = 20 + 8,
-    OVERHEAD_IP6 = 40 + 8,
-};
-
-struct collector {
-    struct sink_target target;
-    int fd; /* -1: the name has not resolved yet */
-    int family;
-    int64_t retry_at_us; /* monotonic */
-    int last_errno;
-    counter sent, lost;
-    uint64_t refused;
-    uint64_t lost_unresolved, lost_full, lost_size, lost_other;
-};
+enum { GATHER = 32 /* datagrams per sendmmsg */ };
 
 struct udp_sink {
     struct counters *counters;
-    bool blocking;
-    bool resolves; /* names by itself */
-    size_t limit;
+    bool is_blocking;
     size_t collectors_count;
     struct collector collectors[SINK_COLLECTORS_MAX];
     unsigned gathered;
@@ -48,82 +26,9 @@ struct udp_sink {
     uint8_t datagrams[GATHER][DNSFLOW_LIMIT_IP4];
 };
 
-/* The kernel must not fragment: a datagram over the path's MTU comes back as EMSGSIZE instead. */
-static int make_socket(int family)
+static void lose(struct udp_sink *sink, struct collector *c, enum sink_loss reason, uint64_t count)
 {
-    int on = IP_PMTUDISC_DO, on6 = IPV6_PMTUDISC_DO, size = SEND_BUFFER;
-    int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -1;
-    if (family == AF_INET)
-        (void)setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &on, sizeof(on));
-    else
-        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &on6, sizeof(on6));
-    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-    return fd;
-}
-
-/* Lowers the limit to what the route to this collector carries now. */
-static void learn_limit(struct udp_sink *sink, const struct collector *c)
-{
-    bool is_ip4 = c->family == AF_INET;
-    size_t overhead = is_ip4 ? OVERHEAD_IP4 : OVERHEAD_IP6;
-    size_t limit = is_ip4 ? DNSFLOW_LIMIT_IP4 : DNSFLOW_LIMIT_IP6;
-    int mtu = 0;
-    socklen_t len = sizeof(mtu);
-    int got = is_ip4 ? getsockopt(c->fd, IPPROTO_IP, IP_MTU, &mtu, &len)
-                     : getsockopt(c->fd, IPPROTO_IPV6, IPV6_MTU, &mtu, &len);
-    if (got == 0 && mtu > 0 && (size_t)mtu < limit + overhead)
-        limit = (size_t)mtu > overhead ? (size_t)mtu - overhead : 0;
-    if (limit < DNSFLOW_LIMIT_MIN)
-        limit = DNSFLOW_LIMIT_MIN;
-    if (limit < sink->limit)
-        sink->limit = limit;
-}
-
-/* Sends to the address, on the same socket as before if the family is still the same. */
-static int connect_collector(struct udp_sink *sink, struct collector *c, const struct sink_address *to,
-                             struct error *err)
-{
-    int family = to->address.ss_family;
-    int fd = c->fd >= 0 && c->family == family ? c->fd : make_socket(family);
-    if (fd < 0 || connect(fd, (const struct sockaddr *)&to->address, to->len) != 0) {
-        error_errno(err, "collector %s", c->target.text);
-        if (fd >= 0 && fd != c->fd)
-            close(fd);
-        return -1;
-    }
-    if (c->fd >= 0 && c->fd != fd)
-        close(c->fd);
-    c->fd = fd;
-    c->family = family;
-    learn_limit(sink, c);
-    return 0;
-}
-
-static int resolve_collector(struct udp_sink *sink, struct collector *c, struct error *err)
-{
-    struct sink_address found;
-    return sink_resolve(&c->target, &found, err) == 0 ? connect_collector(sink, c, &found, err) : -1;
-}
-
-static void try_resolve(struct udp_sink *sink, struct collector *c, bool is_first)
-{
-    struct error why;
-    if (resolve_collector(sink, c, &why) == 0) {
-        if (!is_first)
-            log_line("collector %s: resolved", c->target.text);
-        return;
-    }
-    if (is_first)
-        log_line("warning: %s; trying again every %d s, datagrams until then are lost", why.text, RETRY_US / SECOND_US);
-    c->retry_at_us = clock_monotonic_us() + RETRY_US;
-}
-
-static void lose(struct udp_sink *sink, struct collector *c, uint64_t *reason, uint64_t count)
-{
-    *reason += count;
-    counter_add(&c->lost, count);
+    counter_add(&c->lost[reason], count);
     counter_add(&sink->counters->drops[DROP_SEND_LOST], count);
 }
 
@@ -144,14 +49,15 @@ static bool retry_after(struct udp_sink *sink, struct collector *c, int cause, b
         if (!was_retried)
             return true;
     }
-    c->last_errno = cause;
     if (cause == EAGAIN || cause == EWOULDBLOCK || cause == ENOBUFS) {
-        lose(sink, c, &c->lost_full, 1);
+        lose(sink, c, SINK_LOST_FULL, 1);
     } else if (cause == EMSGSIZE) {
-        lose(sink, c, &c->lost_size, 1);
-        learn_limit(sink, c);
+        lose(sink, c, SINK_LOST_SIZE, 1);
+        collector_learn_limit(c);
     } else {
-        lose(sink, c, &c->lost_other, 1);
+        if (collector_failed(c, cause))
+            return true;
+        lose(sink, c, collector_is_unreachable(cause) ? SINK_LOST_UNREACHABLE : SINK_LOST_OTHER, 1);
     }
     return false;
 }
@@ -160,17 +66,15 @@ static bool retry_after(struct udp_sink *sink, struct collector *c, int cause, b
  * port-unreachable reply to an earlier one; any other reason shows at that try. */
 static void send_gathered(struct udp_sink *sink, struct collector *c)
 {
-    int flags = sink->blocking ? 0 : MSG_DONTWAIT;
+    int flags = sink->is_blocking ? 0 : MSG_DONTWAIT;
     unsigned at = 0;
     bool was_retried = false, was_short = false;
 
-    if (c->fd < 0 && sink->resolves && clock_monotonic_us() >= c->retry_at_us)
-        try_resolve(sink, c, false);
-    if (c->fd < 0) {
-        lose(sink, c, &c->lost_unresolved, sink->gathered);
-        return;
-    }
     while (at < sink->gathered) {
+        if (!collector_attend(c)) {
+            lose(sink, c, collector_loss(c), sink->gathered - at);
+            return;
+        }
         int sent = sendmmsg(c->fd, sink->messages + at, sink->gathered - at, flags);
         if (sent > 0) {
             if (was_short)
@@ -180,6 +84,7 @@ static void send_gathered(struct udp_sink *sink, struct collector *c)
             counter_add(&c->sent, (uint64_t)sent);
             counter_add(&sink->counters->drops[DROP_SENT], (uint64_t)sent);
             was_retried = false;
+            collector_works(c);
             continue;
         }
         was_short = false;
@@ -188,14 +93,16 @@ static void send_gathered(struct udp_sink *sink, struct collector *c)
     }
 }
 
+/* Without datagrams too, a collector that cannot be reached is tried when it is time. */
 static void flush_udp(void *self)
 {
     struct udp_sink *sink = self;
     size_t i;
-    if (sink->gathered == 0)
-        return;
     for (i = 0; i < sink->collectors_count; i++)
-        send_gathered(sink, &sink->collectors[i]);
+        if (sink->gathered > 0)
+            send_gathered(sink, &sink->collectors[i]);
+        else if (!sink->collectors[i].is_connected)
+            (void)collector_attend(&sink->collectors[i]);
     sink->gathered = 0;
 }
 
@@ -214,72 +121,71 @@ static void reopen_udp(void *self)
     struct udp_sink *sink = self;
     size_t i;
     flush_udp(sink);
-    for (i = 0; i < sink->collectors_count && sink->resolves; i++) {
-        struct error why;
-        if (resolve_collector(sink, &sink->collectors[i], &why) != 0)
-            log_line("warning: %s; %s", why.text,
-                     sink->collectors[i].fd >= 0 ? "sending to its old address" : "trying again");
-    }
+    for (i = 0; i < sink->collectors_count; i++)
+        collector_reopen(&sink->collectors[i]);
 }
 
 static void set_address(void *self, unsigned index, const struct sink_address *address)
 {
     struct udp_sink *sink = self;
-    struct error why;
     flush_udp(sink);
-    if (index < sink->collectors_count && connect_collector(sink, &sink->collectors[index], address, &why) != 0)
-        log_line("warning: %s", why.text);
+    if (index < sink->collectors_count)
+        collector_set_address(&sink->collectors[index], address);
 }
 
 static size_t limit_udp(const void *self)
 {
     const struct udp_sink *sink = self;
-    return sink->limit;
+    size_t limit = DNSFLOW_LIMIT_IP4, i;
+    for (i = 0; i < sink->collectors_count; i++)
+        if (sink->collectors[i].limit < limit)
+            limit = sink->collectors[i].limit;
+    return limit;
 }
 
-/* " (name not resolved 3, other 1; Network is unreachable)" when something was lost */
-static void describe_loss(const struct collector *c, char *text, size_t size)
-{
-    const struct {
-        const char *name;
-        uint64_t count;
-    } reasons[] = {{"name not resolved", c->lost_unresolved},
-                   {"buffer full", c->lost_full},
-                   {"too large", c->lost_size},
-                   {"other", c->lost_other}};
-    size_t used = 0, i;
-    text[0] = '\0';
-    if (counter_read(&c->lost) == 0)
-        return;
-    for (i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
-        if (reasons[i].count > 0 && used < size)
-            used += (size_t)snprintf(text + used, size - used, "%s%s %" PRIu64, used ? ", " : " (", reasons[i].name,
-                                     reasons[i].count);
-    if (used < size)
-        snprintf(text + used, size - used, "%s%s)", c->last_errno ? "; " : "",
-                 c->last_errno ? strerror(c->last_errno) : "");
-}
-
-static void collector_udp(const void *self, unsigned index, uint64_t *sent, uint64_t *lost)
+static bool output_udp(const void *self, unsigned index, struct sink_output *out)
 {
     const struct udp_sink *sink = self;
-    *sent = counter_read(&sink->collectors[index].sent);
-    *lost = counter_read(&sink->collectors[index].lost);
+    const struct collector *c = sink->collectors + index;
+    size_t i;
+    if (index >= sink->collectors_count)
+        return false;
+    out->name = c->target.text;
+    out->sent = counter_read(&c->sent);
+    for (i = 0; i < SINK_LOSSES; i++)
+        out->lost[i] = counter_read(&c->lost[i]);
+    out->cause = (int)counter_read(&c->cause);
+    return true;
+}
+
+/* " (name not resolved 3, other 1; Network is unreachable)" when something was lost; returns how much. */
+static uint64_t describe_loss(const struct sink_output *o, char *text, size_t size)
+{
+    uint64_t lost = 0;
+    size_t used = 0, i;
+    text[0] = '\0';
+    for (i = 0; i < SINK_LOSSES; i++) {
+        lost += o->lost[i];
+        if (o->lost[i] > 0 && used < size)
+            used += (size_t)snprintf(text + used, size - used, "%s%s %" PRIu64, used ? ", " : " (", sink_loss_names[i],
+                                     o->lost[i]);
+    }
+    if (used > 0 && used < size)
+        snprintf(text + used, size - used, "%s%s)", o->cause ? "; " : "", sink_cause_text(o->cause));
+    return lost;
 }
 
 static int report_udp(void *self)
 {
     const struct udp_sink *sink = self;
+    struct sink_output o;
     char loss[256];
-    size_t i;
-    for (i = 0; i < sink->collectors_count; i++) {
-        const struct collector *c = &sink->collectors[i];
-        describe_loss(c, loss, sizeof(loss));
-        log_line("collector %s: %" PRIu64 " datagrams sent, %" PRIu64 " lost%s", c->target.text, counter_read(&c->sent),
-                 counter_read(&c->lost), loss);
-        if (c->refused > 0)
-            log_line("collector %s: answered %" PRIu64 " times that nobody listens on this port", c->target.text,
-                     c->refused);
+    unsigned i;
+    for (i = 0; output_udp(sink, i, &o); i++) {
+        uint64_t lost = describe_loss(&o, loss, sizeof(loss)), refused = sink->collectors[i].refused;
+        log_line("collector %s: %" PRIu64 " datagrams sent, %" PRIu64 " lost%s", o.name, o.sent, lost, loss);
+        if (refused > 0)
+            log_line("collector %s: answered %" PRIu64 " times that nobody listens on this port", o.name, refused);
     }
     return 0;
 }
@@ -289,20 +195,19 @@ static void close_udp(void *self)
     struct udp_sink *sink = self;
     size_t i;
     for (i = 0; i < sink->collectors_count; i++)
-        if (sink->collectors[i].fd >= 0)
-            close(sink->collectors[i].fd);
+        collector_close(&sink->collectors[i]);
     free(sink);
 }
 
-int sink_open_udp(const struct sink_target *targets, size_t count, const struct sink_address *addresses, bool blocking,
-                  struct counters *counters, struct sink **out, struct error *err)
+int sink_open_udp(const struct sink_udp_options *options, struct counters *counters, struct sink **out,
+                  struct error *err)
 {
     static const struct sink_ops ops = {.write = write_udp,
                                         .flush = flush_udp,
                                         .reopen = reopen_udp,
                                         .set_address = set_address,
                                         .limit = limit_udp,
-                                        .collector = collector_udp,
+                                        .output = output_udp,
                                         .report = report_udp,
                                         .close = close_udp};
     struct udp_sink *sink = calloc(1, sizeof(*sink));
@@ -310,22 +215,17 @@ int sink_open_udp(const struct sink_target *targets, size_t count, const struct 
     if (!sink)
         return error_errno(err, "cannot open the collectors");
     sink->counters = counters;
-    sink->blocking = blocking;
-    sink->resolves = !addresses;
-    sink->limit = DNSFLOW_LIMIT_IP4;
+    sink->is_blocking = options->is_blocking;
     for (i = 0; i < GATHER; i++) {
         sink->slices[i].iov_base = sink->datagrams[i];
         sink->messages[i].msg_hdr.msg_iov = &sink->slices[i];
         sink->messages[i].msg_hdr.msg_iovlen = 1;
     }
-    for (; sink->collectors_count < count; sink->collectors_count++) {
+    for (; sink->collectors_count < options->count; sink->collectors_count++) {
         struct collector *c = &sink->collectors[sink->collectors_count];
-        c->fd = -1;
-        c->target = targets[sink->collectors_count];
-        if (sink->resolves)
-            try_resolve(sink, c, true);
-        else if (addresses[sink->collectors_count].len > 0)
-            (void)connect_collector(sink, c, &addresses[sink->collectors_count], err);
+        c->is_quiet = options->is_quiet;
+        collector_open(c, &options->targets[sink->collectors_count],
+                       options->addresses ? &options->addresses[sink->collectors_count] : NULL);
     }
     return sink_create(&ops, sink, out, err);
 }

@@ -36,7 +36,8 @@ static inline void run_start(struct run *r, unsigned index)
 {
     struct error err;
     config_complete(&r->config);
-    if (worker_create(&r->config, index, NULL, NULL, &r->stop, &r->worker, &err) != 0)
+    const struct worker_start start = {.index = index, .stop = &r->stop};
+    if (worker_create(&r->config, &start, &r->worker, &err) != 0)
         fail_msg("%s", err.text);
 }
 

@@ -2,6 +2,8 @@
 #include "testing.h"
 
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "sink/sink.h"
@@ -20,7 +22,7 @@ static struct sink *open_sink(const char *path)
 {
     struct sink *sink;
     memset(&counters, 0, sizeof(counters));
-    if (sink_open_pcap_file(path, &counters, &sink, &err) != 0)
+    if (sink_open_pcap_file(path, NULL, &counters, &sink, &err) != 0)
         fail_msg("%s", err.text);
     return sink;
 }
@@ -188,11 +190,100 @@ static void a_full_disk(void **state)
     write_all(sink);
     sink_flush(sink);
     assert_true(counted(DROP_WRITTEN) == 0);
-    assert_true(counted(DROP_WRITE_LOST) == DNSFLOW_LIMIT_IP4 + 1);
     write_all(sink);
     assert_int_equal(sink_report(sink), -1);
     assert_true(counted(DROP_WRITE_LOST) == 2 * (DNSFLOW_LIMIT_IP4 + 1));
     sink_close(sink);
+}
+
+/* The disk is full after `room` bytes, wherever in a record that is; then there is room again. */
+static uint8_t *write_through_full_disk(rlim_t room, bool rotate, size_t *len)
+{
+    char path[256], moved[300];
+    struct rlimit limit;
+    temp_file(path, NULL, 0);
+    snprintf(moved, sizeof(moved), "%s.1", path);
+    struct sink *sink = open_sink(path);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    const struct rlimit full = {.rlim_cur = room, .rlim_max = limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+    for (int i = 0; i < 3; i++)
+        sink_write(sink, (const uint8_t *)"datagram", 8, i * 1000000);
+    sink_flush(sink);
+    sink_write(sink, (const uint8_t *)"another", 7, 5000000);
+    sink_flush(sink);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    if (rotate)
+        assert_int_equal(rename(path, moved), 0);
+    sink_reopen(sink);
+    sink_write(sink, (const uint8_t *)"last", 4, 6000000);
+    assert_int_equal(sink_report(sink), 0);
+    sink_close(sink);
+    assert_true(counted(DROP_WRITTEN) == 5 && counted(DROP_WRITE_LOST) == 0);
+    uint8_t *bytes = read_whole(path, len);
+    if (rotate) {
+        size_t moved_len;
+        uint8_t *old = read_whole(moved, &moved_len);
+        old = realloc(old, moved_len + *len);
+        assert_non_null(old);
+        memcpy(old + moved_len, bytes + FILE_HEADER, *len - FILE_HEADER);
+        *len += moved_len - FILE_HEADER;
+        free(bytes);
+        bytes = old;
+        unlink(moved);
+    }
+    unlink(path);
+    return bytes;
+}
+
+static void a_disk_with_room_again(void **state)
+{
+    (void)state;
+    enum { THREE = FILE_HEADER + 3 * (RECORD_HEADER + HEADERS + 8) };
+    size_t whole_len, len;
+    signal(SIGXFSZ, SIG_IGN);
+    uint8_t *whole = write_through_full_disk(1 << 20, false, &whole_len);
+    for (rlim_t room = 0; room <= THREE; room++) {
+        uint8_t *bytes = write_through_full_disk(room, false, &len);
+        assert_int_equal(len, whole_len);
+        assert_memory_equal(bytes, whole, len);
+        free(bytes);
+    }
+    /* rotated meanwhile: both files whole, no record cut between them */
+    for (rlim_t room = FILE_HEADER + 1; room <= THREE; room++) {
+        uint8_t *bytes = write_through_full_disk(room, true, &len);
+        assert_int_equal(len, whole_len);
+        assert_memory_equal(bytes, whole, len);
+        free(bytes);
+    }
+    free(whole);
+}
+
+/* The end comes before there is room again: the file ends with a whole record. */
+static void a_disk_full_to_the_end(void **state)
+{
+    (void)state;
+    enum { RECORD = RECORD_HEADER + HEADERS + 8 };
+    for (rlim_t room = FILE_HEADER; room < FILE_HEADER + 3 * RECORD; room++) {
+        char path[256];
+        size_t len;
+        struct rlimit limit;
+        temp_file(path, NULL, 0);
+        struct sink *sink = open_sink(path);
+        assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+        const struct rlimit full = {.rlim_cur = room, .rlim_max = limit.rlim_max};
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+        for (int i = 0; i < 3; i++)
+            sink_write(sink, (const uint8_t *)"datagram", 8, 0);
+        assert_int_equal(sink_report(sink), -1);
+        sink_close(sink);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+        free(read_whole(path, &len));
+        assert_int_equal(len, FILE_HEADER + (room - FILE_HEADER) / RECORD * RECORD);
+        assert_true(counted(DROP_WRITTEN) == (room - FILE_HEADER) / RECORD);
+        assert_true(counted(DROP_WRITTEN) + counted(DROP_WRITE_LOST) == 3);
+        unlink(path);
+    }
 }
 
 static void a_rotated_file(void **state)
@@ -221,7 +312,7 @@ static void what_cannot_be_opened(void **state)
 {
     (void)state;
     struct sink *sink;
-    assert_int_equal(sink_open_pcap_file("/nonexistent/file.pcap", &counters, &sink, &err), -1);
+    assert_int_equal(sink_open_pcap_file("/nonexistent/file.pcap", NULL, &counters, &sink, &err), -1);
     assert_string_equal(err.text, "/nonexistent/file.pcap: No such file or directory");
     sink_close(NULL);
 }
@@ -232,6 +323,7 @@ int main(void)
         cmocka_unit_test(headers_and_checksums),    cmocka_unit_test(checksums_of_zero),
         cmocka_unit_test(the_same_bytes_twice),     cmocka_unit_test(times_that_a_file_cannot_hold),
         cmocka_unit_test(a_file_without_datagrams), cmocka_unit_test(a_full_disk),
+        cmocka_unit_test(a_disk_with_room_again),   cmocka_unit_test(a_disk_full_to_the_end),
         cmocka_unit_test(a_rotated_file),           cmocka_unit_test(what_cannot_be_opened),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -111,9 +111,10 @@ static int receiver(int family, struct sink_target *target)
 
 static struct sink *open_sink(const struct sink_target *list, size_t count, bool blocking)
 {
+    const struct sink_udp_options options = {.targets = list, .count = count, .is_blocking = blocking};
     struct sink *sink;
     memset(&counters, 0, sizeof(counters));
-    assert_int_equal(sink_open_udp(list, count, NULL, blocking, &counters, &sink, &err), 0);
+    assert_int_equal(sink_open_udp(&options, &counters, &sink, &err), 0);
     return sink;
 }
 

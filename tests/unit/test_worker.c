@@ -361,13 +361,14 @@ static void what_cannot_be_opened(void **state)
     (void)state;
     struct run *r = &runs[0];
     struct error err = {""};
+    const struct worker_start start = {.stop = &r->stop};
     run_prepare(r);
     r->config.write_path = "/nonexistent/dnsflow.pcap";
-    assert_int_equal(worker_create(&r->config, 0, NULL, NULL, &r->stop, &r->worker, &err), -1);
+    assert_int_equal(worker_create(&r->config, &start, &r->worker, &err), -1);
     assert_non_null(strstr(err.text, "/nonexistent/dnsflow.pcap"));
     r->config.write_path = r->path;
     r->config.filter = "no such word";
-    assert_int_equal(worker_create(&r->config, 0, NULL, NULL, &r->stop, &r->worker, &err), -1);
+    assert_int_equal(worker_create(&r->config, &start, &r->worker, &err), -1);
     worker_destroy(NULL);
     unlink(r->path);
 }
