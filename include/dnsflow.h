@@ -15,12 +15,13 @@
 extern "C" {
 #endif
 
-#define DNSFLOW_PORT      5300 /* UDP destination port of datagrams */
-#define DNSFLOW_VERSION   4    /* the version that is written; 0 to 4 are read */
-#define DNSFLOW_LIMIT_IP4 1472 /* bytes of a datagram that fit an Ethernet frame over IPv4 */
-#define DNSFLOW_LIMIT_IP6 1452 /* the same over IPv6 */
-#define DNSFLOW_LIMIT_MIN 1232 /* what every IPv6 path carries */
-#define DNSFLOW_SETS_MAX  255  /* data sets in a datagram */
+#define DNSFLOW_PORT            5300 /* UDP destination port of datagrams */
+#define DNSFLOW_VERSION         4    /* the version that is written; 0 to 4 are read */
+#define DNSFLOW_LIMIT_IP4       1472 /* bytes of a datagram that fit an Ethernet frame over IPv4 */
+#define DNSFLOW_LIMIT_IP6       1452 /* the same over IPv6 */
+#define DNSFLOW_LIMIT_MIN       1232 /* what every IPv6 path carries */
+#define DNSFLOW_SETS_MAX        255  /* data sets in a datagram */
+#define DNSFLOW_RECORD_SETS_MAX 16   /* data sets of one record */
 
 /* Bits of the header's flags. */
 #define DNSFLOW_FLAG_STATS    1 /* statistics instead of data */
@@ -115,7 +116,8 @@ struct dnsflow_encoder *dnsflow_encoder_create(const struct dnsflow_encoder_opti
 void dnsflow_encoder_destroy(struct dnsflow_encoder *encoder);
 
 /* Adds one record; finished datagrams go to emit(). A record that does not fit one set is split over several, each
- * with all names. Returns the number of sets written (1 or more), DNSFLOW_OVERSIZE or DNSFLOW_INVALID. */
+ * with all names; addresses that would take more than DNSFLOW_RECORD_SETS_MAX are left out. Returns the number of sets
+ * written (1 or more), DNSFLOW_OVERSIZE or DNSFLOW_INVALID. */
 int dnsflow_encoder_add(struct dnsflow_encoder *encoder, const struct dnsflow_record *record);
 
 /* Emits the open datagram if there is one. Returns 1 if there was. */

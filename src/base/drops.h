@@ -81,7 +81,8 @@ enum drop_ledger { LEDGER_NONE, LEDGER_FRAME, LEDGER_ABSORBED, LEDGER_MESSAGE, L
     X(TCP_MESSAGES, "tcp_messages", NOTE, "DNS messages over TCP") \
     X(TCP_EXPIRED, "tcp_expired", NOTE, "TCP streams given up with part of a message in hand") \
     X(TCP_EVICTED, "tcp_evicted", NOTE, "the same, as others needed the room") \
-    X(TCP_GAPS, "tcp_gaps", NOTE, "places in TCP streams where data never came")
+    X(TCP_GAPS, "tcp_gaps", NOTE, "places in TCP streams where data never came") \
+    X(SETS_CUT, "sets_cut", NOTE, "addresses left out, as a record has 16 sets at most and a message 64")
 /* clang-format on */
 
 enum drop_reason {

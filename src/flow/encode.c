@@ -143,13 +143,13 @@ struct pending {
 
 /* Room for addresses in the open datagram behind the header and the names of one more set; 0 also when not even these
  * fit. */
-static size_t address_room(const struct dnsflow_encoder *e, const struct pending *p)
+static inline size_t address_room(const struct dnsflow_encoder *e, const struct pending *p)
 {
     size_t need = closed_size(e) + e->set_trailer + WIRE_SET_HEADER + p->names_len;
     return need < e->options.limit && e->sets < DNSFLOW_SETS_MAX ? e->options.limit - need : 0;
 }
 
-static bool fits_whole(const struct dnsflow_encoder *e, const struct pending *p)
+static inline bool fits_whole(const struct dnsflow_encoder *e, const struct pending *p)
 {
     return p->ip4s_count <= WIRE_ADDRESSES_MAX && p->ip6s_count <= WIRE_ADDRESSES_MAX &&
            4 * p->ip4s_count + 16 * p->ip6s_count <= address_room(e, p);
@@ -240,20 +240,39 @@ static bool offset_fits(const struct dnsflow_encoder *e, int64_t time_us)
            (!__builtin_sub_overflow(time_us, e->first_time_us, &offset) && offset >= INT32_MIN && offset <= INT32_MAX);
 }
 
-/* One set after the other until every address has its place. The names are copied to the next set's place before the
- * set that has them now may leave with its datagram. */
-static void put_sets(struct dnsflow_encoder *e, struct pending *p)
+static size_t left_of(const struct pending *p)
 {
-    while (put_set(e, p) && p->ip4s_count + p->ip6s_count > 0) {
-        const uint8_t *names = e->names.start;
-        (void)flow_encoder_names(e);
-        memmove(e->names.start, names, p->names_len);
+    return p->ip4s_count + p->ip6s_count;
+}
+
+/* The names go to the next set's place before the set that has them now may leave with its datagram. */
+static void copy_names(struct dnsflow_encoder *e, size_t names_len)
+{
+    const uint8_t *names = e->names.start;
+    (void)flow_encoder_names(e);
+    memmove(e->names.start, names, names_len);
+}
+
+/* One set after the other until every address has its place, or there are `most` sets. */
+static void put_sets(struct dnsflow_encoder *e, struct pending *p, int most, struct flow_left_out *left_out)
+{
+    left_out->no_room = left_out->over_most = 0;
+    while (put_set(e, p)) {
+        if (__builtin_expect(left_of(p) == 0, 1))
+            return;
+        if (p->sets >= most || p->sets >= DNSFLOW_RECORD_SETS_MAX) {
+            left_out->over_most = left_of(p);
+            return;
+        }
+        copy_names(e, p->names_len);
         if (!fits_whole(e, p))
             close_datagram(e, p->names_len);
     }
+    left_out->no_room = left_of(p);
 }
 
-int flow_encoder_commit(struct dnsflow_encoder *encoder, const struct dnsflow_record *record, size_t *lost)
+int flow_encoder_commit(struct dnsflow_encoder *encoder, const struct dnsflow_record *record, int most,
+                        struct flow_left_out *left_out)
 {
     struct pending p = {
         .record = record,
@@ -268,23 +287,21 @@ int flow_encoder_commit(struct dnsflow_encoder *encoder, const struct dnsflow_re
         return DNSFLOW_INVALID;
     if (encoder->sets > 0 && (!fits_whole(encoder, &p) || !offset_fits(encoder, record->time_us)))
         close_datagram(encoder, p.names_len);
-    put_sets(encoder, &p);
-    *lost = p.ip4s_count + p.ip6s_count;
-    if (closed_size(encoder) >= WIRE_SEND_AT || encoder->sets == DNSFLOW_SETS_MAX)
+    put_sets(encoder, &p, most, left_out);
+    if (encoder->sets == DNSFLOW_SETS_MAX)
         close_datagram(encoder, 0);
-    if (p.sets == 0)
-        return DNSFLOW_OVERSIZE;
-    return p.sets;
+    return p.sets > 0 ? p.sets : DNSFLOW_OVERSIZE;
 }
 
 int dnsflow_encoder_add(struct dnsflow_encoder *encoder, const struct dnsflow_record *record)
 {
-    size_t lost, used;
+    struct flow_left_out left_out;
+    size_t used;
     struct writer *names = flow_encoder_names(encoder);
     if (!wire_names_valid(record->names, record->names_len, record->names_count, &used) || used != record->names_len)
         return DNSFLOW_INVALID;
     write_bytes(names, record->names, record->names_len);
-    return flow_encoder_commit(encoder, record, &lost);
+    return flow_encoder_commit(encoder, record, DNSFLOW_RECORD_SETS_MAX, &left_out);
 }
 
 int dnsflow_encoder_stats(struct dnsflow_encoder *encoder, const struct dnsflow_stats *stats, int64_t time_us,

@@ -12,9 +12,17 @@
  * and not committed. Good until the next call on the encoder. */
 struct writer *flow_encoder_names(struct dnsflow_encoder *encoder);
 
-/* Ends it: record->names and names_len are ignored, the rest is as for dnsflow_encoder_add(). Addresses that could not
- * be placed because the names leave no room for them, though others could, are counted in *lost. */
-int flow_encoder_commit(struct dnsflow_encoder *encoder, const struct dnsflow_record *record, size_t *lost);
+/* Addresses of a record that did not get a place, though others did. */
+struct flow_left_out {
+    size_t no_room;   /* the names leave none */
+    size_t over_most; /* there would be too many sets */
+};
+
+/* Ends it, in up to `most` sets, at least 1 and not over
+ * DNSFLOW_RECORD_SETS_MAX: record->names and names_len are ignored,
+ * the rest is as for dnsflow_encoder_add(). */
+int flow_encoder_commit(struct dnsflow_encoder *encoder, const struct dnsflow_record *record, int most,
+                        struct flow_left_out *left_out);
 
 /* Largest datagram from now on, in bytes, not below DNSFLOW_LIMIT_MIN. An open datagram above it is emitted. */
 void flow_encoder_set_limit(struct dnsflow_encoder *encoder, size_t limit);

@@ -17,7 +17,6 @@ enum {
     WIRE_SET_TRAILER = 16,
     WIRE_COUNTERS_MAX = 128,
     WIRE_EXT_VERSION = 1,
-    WIRE_SEND_AT = 1200, /* a datagram is sent when it reaches this many bytes */
     WIRE_NAMES_MAX = 255,
     WIRE_ADDRESSES_MAX = 255, /* of each family in a set */
 };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "sensor/extract.h"
 
+enum { MESSAGE_SETS_MAX = 64 };
+
 static void note(struct counters *counters, enum drop_reason reason, uint64_t n)
 {
     if (__builtin_expect(n > 0, 0))
@@ -8,9 +10,10 @@ static void note(struct counters *counters, enum drop_reason reason, uint64_t n)
 }
 
 /* Adds the record whose names have been written to the encoder. The client is who the response went to. */
-static enum drop_reason add_record(const struct dns_response *response, const struct net_payload *udp, int64_t time_us,
+static enum drop_reason add_record(struct extract *scratch, const struct net_payload *udp, int64_t time_us,
                                    unsigned set_flags, struct dnsflow_encoder *encoder, struct counters *counters)
 {
+    const struct dns_response *response = &scratch->response;
     struct dnsflow_record record = {
         .ip_vers = udp->ip_vers,
         .set_flags = (uint16_t)(set_flags | (response->incomplete ? DNSFLOW_SET_INCOMPLETE : 0)),
@@ -26,13 +29,15 @@ static enum drop_reason add_record(const struct dns_response *response, const st
         .qtype = response->qtype,
         .client_port = udp->dst_port,
     };
-    size_t lost = 0;
-    int sets = flow_encoder_commit(encoder, &record, &lost);
+    struct flow_left_out left_out;
+    int sets = flow_encoder_commit(encoder, &record, scratch->sets_left, &left_out);
     if (sets < 0)
         return DROP_OVERSIZE;
+    scratch->sets_left -= sets;
     counter_add(&counters->records, 1);
     counter_add(&counters->drops[DROP_SETS], (uint64_t)sets);
-    note(counters, DROP_ADDRESSES_LOST, lost);
+    note(counters, DROP_ADDRESSES_LOST, left_out.no_room);
+    note(counters, DROP_SETS_CUT, left_out.over_most);
     note(counters, DROP_CUT_RECORDS, response->incomplete);
     return DROP_NONE;
 }
@@ -51,7 +56,9 @@ static enum drop_reason extract_mdns(struct extract *scratch, const struct net_p
     for (i = 0; i < owners->count; i++) {
         struct writer *names = flow_encoder_names(encoder);
         dns_owner_record(udp->bytes, udp->len, owners, i, names, &scratch->response);
-        if (add_record(&scratch->response, udp, time_us, DNSFLOW_SET_MDNS, encoder, counters) == DROP_NONE)
+        if (scratch->sets_left == 0)
+            note(counters, DROP_SETS_CUT, scratch->response.ip4_count + scratch->response.ip6_count);
+        else if (add_record(scratch, udp, time_us, DNSFLOW_SET_MDNS, encoder, counters) == DROP_NONE)
             result = DROP_NONE;
     }
     return result;
@@ -65,6 +72,7 @@ enum drop_reason extract_message(struct extract *scratch, const struct net_paylo
                                          [NET_DNSTAP] = DNSFLOW_SET_DNSTAP,
                                          [NET_DNSTAP_TCP] = DNSFLOW_SET_DNSTAP | DNSFLOW_SET_TCP};
     struct dns_response *response = &scratch->response;
+    scratch->sets_left = MESSAGE_SETS_MAX;
     if (kind == EXTRACT_MDNS)
         return extract_mdns(scratch, udp, time_us, encoder, counters);
     struct writer *names = flow_encoder_names(encoder);
@@ -74,5 +82,5 @@ enum drop_reason extract_message(struct extract *scratch, const struct net_paylo
     if (why != DROP_NONE)
         return why;
     note(counters, DROP_NAMES_TRUNCATED, response->names_truncated);
-    return add_record(response, udp, time_us, set_flags[udp->transport], encoder, counters);
+    return add_record(scratch, udp, time_us, set_flags[udp->transport], encoder, counters);
 }

@@ -11,6 +11,7 @@
 
 /* Working memory, used again for every message. */
 struct extract {
+    int sets_left; /* that the message may still be given */
     struct dns_response response;
     struct dns_owners owners;
 };

@@ -116,6 +116,8 @@ bool sensor_check_signals(struct sensor *sensor)
 int sensor_report(struct sensor *sensor)
 {
     unsigned i;
+    for (i = 0; i < sensor->workers_count; i++)
+        worker_end(sensor->workers[i]);
     summary_log(sensor->workers, sensor->workers_count, kernel_stats(sensor));
     int result = summary_check(sensor->workers, sensor->workers_count) ? 0 : -1;
     for (i = 0; i < sensor->workers_count; i++)

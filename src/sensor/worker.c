@@ -356,6 +356,13 @@ void worker_finish(struct worker *worker)
     flush_sinks(worker);
 }
 
+void worker_end(struct worker *worker)
+{
+    size_t i;
+    for (i = 0; i < worker->sinks_count; i++)
+        sink_end(worker->sinks[i]);
+}
+
 void worker_reopen(struct worker *worker)
 {
     size_t i;

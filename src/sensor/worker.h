@@ -47,6 +47,9 @@ void worker_note(struct worker *worker, enum drop_reason reason, uint64_t n);
 /* Sends what is open and, in file mode with --extended, the statistics. */
 void worker_finish(struct worker *worker);
 
+/* Nothing more comes after worker_finish() and the last statistics: the outputs write or count what they hold. */
+void worker_end(struct worker *worker);
+
 /* Opens the outputs anew. From the worker's own thread. */
 void worker_reopen(struct worker *worker);
 

@@ -331,7 +331,7 @@ static bool output_file(const void *self, unsigned index, struct sink_output *ou
     return true;
 }
 
-static int report_file(void *self)
+static void end_file(void *self)
 {
     struct pcap_file_sink *sink = self;
     write_held(sink);
@@ -339,6 +339,11 @@ static int report_file(void *self)
     lose(sink, sink->held);
     sink->held = 0;
     sink->out = writer_over(sink->buffer, BUFFER);
+}
+
+static int report_file(void *self)
+{
+    const struct pcap_file_sink *sink = self;
     uint64_t lost = counter_read(&sink->lost);
     int cause = (int)counter_read(&sink->cause);
     log_line("file %s: %" PRIu64 " datagrams written, %" PRIu64 " lost%s%s", sink->path, counter_read(&sink->written),
@@ -362,6 +367,7 @@ int sink_open_pcap_file(const char *path, const struct sink_owner *owner, struct
 {
     static const struct sink_ops ops = {.write = write_file,
                                         .flush = flush_file,
+                                        .end = end_file,
                                         .reopen = reopen_file,
                                         .set_file = set_file,
                                         .limit = limit_file,

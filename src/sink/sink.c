@@ -41,6 +41,13 @@ void sink_flush(struct sink *sink)
     sink->ops->flush(sink->self);
 }
 
+void sink_end(struct sink *sink)
+{
+    sink->ops->flush(sink->self);
+    if (sink->ops->end)
+        sink->ops->end(sink->self);
+}
+
 void sink_reopen(struct sink *sink)
 {
     sink->ops->reopen(sink->self);

@@ -54,6 +54,7 @@ struct sink_output {
 struct sink_ops {
     void (*write)(void *self, const uint8_t *datagram, size_t len, int64_t time_us);
     void (*flush)(void *self);
+    void (*end)(void *self); /* NULL: nothing is held back for long */
     void (*reopen)(void *self);
     void (*set_address)(void *self, unsigned index, const struct sink_address *address); /* NULL: has none */
     void (*set_file)(void *self, int fd);                                                /* NULL: has none */
@@ -105,6 +106,9 @@ void sink_write(struct sink *sink, const uint8_t *datagram, size_t len, int64_t 
 
 /* Sends or writes what is still held back. */
 void sink_flush(struct sink *sink);
+
+/* Nothing more comes: what has been held back for want of room is written now, or lost and counted. */
+void sink_end(struct sink *sink);
 
 /* Opens the outputs anew: names are resolved again, the file is opened by its name. */
 void sink_reopen(struct sink *sink);

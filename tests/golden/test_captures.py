@@ -15,7 +15,7 @@ from conftest import (CAPTURES, Summary, address, check_sequence, expected_rows,
 
 ALL = list_captures()
 NAMES = [name for name, _, _ in ALL]
-SEND_AT, LIMIT = 1200, 1472
+LIMIT = 1472
 
 
 def run_capture(name, out, *options):
@@ -149,7 +149,7 @@ def test_trailer_against_the_frames(name, tmp_path):
 
 
 def test_datagrams_are_filled(tmp_path):
-    """A datagram leaves at 1200 bytes, when the next set does not fit, or a second after its first set."""
+    """A datagram leaves when the next set does not fit, or a second after its first set."""
     for name in NAMES:
         out = tmp_path / "out.pcap"
         run_capture(name, out, "-x")
@@ -159,7 +159,7 @@ def test_datagrams_are_filled(tmp_path):
             away = abs(n.ext.time_us - d.sets[0].ext.time_us)
             names = sum(len(text) + 2 for text in n.names)  # at most this many octets on the wire, without escapes
             need = 40 + 16 + names + 3 + 4 * len(n.ipv4) + 16 * len(n.ipv6)
-            assert d.length >= SEND_AT or away >= 900000 or d.length + need > LIMIT, name
+            assert away >= 900000 or d.length + need > LIMIT, name
             assert all(abs(s.ext.time_us - d.sets[0].ext.time_us) < 1000000 for s in d.sets), name
 
 

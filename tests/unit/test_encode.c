@@ -182,9 +182,9 @@ static void names_that_leave_no_room(void **state)
                 assert_int_equal(dnsflow_encoder_add(e, &made[0].record), 1);
                 made_rest(&made[1], 4, kind & 1 ? 1 : 0, kind & 2 ? 1 : 0, 2);
                 made_names(&made[1], room - left, 5);
-                size_t lost = 99;
+                struct flow_left_out left_out;
                 write_bytes(flow_encoder_names(e), made[1].names, made[1].record.names_len);
-                int parts = flow_encoder_commit(e, &made[1].record, &lost);
+                int parts = flow_encoder_commit(e, &made[1].record, 16, &left_out);
                 dnsflow_encoder_flush(e);
                 expect_record(&sets, &made[0].record, 1);
                 bool ip4_fits = (kind & 1) && left >= 4, ip6_fits = (kind & 2) && left >= 16;
@@ -192,7 +192,8 @@ static void names_that_leave_no_room(void **state)
                     assert_int_equal(parts, DNSFLOW_OVERSIZE);
                 } else {
                     assert_int_equal(parts, ip4_fits && ip6_fits && left < 20 ? 2 : 1);
-                    assert_int_equal(lost, kind == 3 && !ip6_fits);
+                    assert_int_equal(left_out.no_room, kind == 3 && !ip6_fits);
+                    assert_int_equal(left_out.over_most, 0);
                     if (kind == 3 && !ip6_fits)
                         made[1].record.ip6s_count = 0;
                     expect_record(&sets, &made[1].record, (size_t)parts);
@@ -205,19 +206,51 @@ static void names_that_leave_no_room(void **state)
     }
 }
 
-static void sent_at_1200_bytes(void **state)
+/* A datagram stays open as long as another set might fit, to the last byte. */
+static void sent_when_the_next_does_not_fit(void **state)
 {
     (void)state;
     for (int extended = 0; extended <= 1; extended++) {
-        for (size_t closed = 1180; closed <= 1220; closed += 4) {
+        size_t room = set_room(extended, DNSFLOW_LIMIT_IP4), set_trailer = extended ? 16 : 0;
+        for (size_t second = 52; second <= 200; second += 4) {
+            for (size_t first = room - set_trailer - second - 8; first <= room - set_trailer - second + 8; first += 4) {
+                struct dnsflow_encoder *e = encoder_into(&caught, extended, 0);
+                bool fits = first + second + set_trailer <= room;
+                made_rest(&made[0], 4, 100, 0, 1);
+                made_names(&made[0], first - SET_HEADER - 400, 1);
+                made_rest(&made[1], 4, 1, 0, 2);
+                made_names(&made[1], second - SET_HEADER - 4, 1);
+                assert_int_equal(dnsflow_encoder_add(e, &made[0].record), 1);
+                assert_int_equal(caught.count, 0);
+                assert_int_equal(dnsflow_encoder_add(e, &made[1].record), 1);
+                assert_int_equal(caught.count, fits ? 0 : 1);
+                assert_int_equal(dnsflow_encoder_flush(e), 1);
+                assert_int_equal(caught.bytes[0][1], fits ? 2 : 1);
+                assert_true(caught.len[0] <= DNSFLOW_LIMIT_IP4);
+                release_caught(&caught);
+                dnsflow_encoder_destroy(e);
+            }
+        }
+    }
+}
+
+/* However many datagrams a record would fill. */
+static void a_record_has_few_sets(void **state)
+{
+    (void)state;
+    for (int extended = 0; extended <= 1; extended++) {
+        size_t each = (set_room(extended, DNSFLOW_LIMIT_IP4) - SET_HEADER - 1300) / 4;
+        for (int most = 1; most <= DNSFLOW_RECORD_SETS_MAX; most++) {
             struct dnsflow_encoder *e = encoder_into(&caught, extended, 0);
-            size_t set = closed - 8 - (extended ? 40 : 0);
-            made_rest(&made[0], 4, 100, 0, 1);
-            made_names(&made[0], set - SET_HEADER - 400, 1);
-            assert_int_equal(dnsflow_encoder_add(e, &made[0].record), 1);
-            assert_int_equal(caught.count, closed >= 1200 ? 1 : 0);
-            assert_int_equal(dnsflow_encoder_flush(e), closed >= 1200 ? 0 : 1);
-            assert_int_equal(caught.len[0], closed);
+            struct flow_left_out left_out;
+            made_rest(&made[0], 4, 600, 20, 1);
+            made_names(&made[0], 1300, 6);
+            write_bytes(flow_encoder_names(e), made[0].names, made[0].record.names_len);
+            assert_int_equal(flow_encoder_commit(e, &made[0].record, most, &left_out), most);
+            dnsflow_encoder_flush(e);
+            assert_int_equal(caught.count, most);
+            assert_int_equal(left_out.over_most, 620 - each * (size_t)most);
+            assert_int_equal(left_out.no_room, 0);
             release_caught(&caught);
             dnsflow_encoder_destroy(e);
         }
@@ -464,7 +497,8 @@ int main(void)
         cmocka_unit_test(counts_around_255),
         cmocka_unit_test(names_around_255),
         cmocka_unit_test(names_that_leave_no_room),
-        cmocka_unit_test(sent_at_1200_bytes),
+        cmocka_unit_test(sent_when_the_next_does_not_fit),
+        cmocka_unit_test(a_record_has_few_sets),
         cmocka_unit_test(sequence_and_statistics),
         cmocka_unit_test(a_far_time_starts_a_datagram),
         cmocka_unit_test(limits),

@@ -191,6 +191,7 @@ static void a_full_disk(void **state)
     sink_flush(sink);
     assert_true(counted(DROP_WRITTEN) == 0);
     write_all(sink);
+    sink_end(sink);
     assert_int_equal(sink_report(sink), -1);
     assert_true(counted(DROP_WRITE_LOST) == 2 * (DNSFLOW_LIMIT_IP4 + 1));
     sink_close(sink);
@@ -217,6 +218,7 @@ static uint8_t *write_through_full_disk(rlim_t room, bool rotate, size_t *len)
         assert_int_equal(rename(path, moved), 0);
     sink_reopen(sink);
     sink_write(sink, (const uint8_t *)"last", 4, 6000000);
+    sink_end(sink);
     assert_int_equal(sink_report(sink), 0);
     sink_close(sink);
     assert_true(counted(DROP_WRITTEN) == 5 && counted(DROP_WRITE_LOST) == 0);
@@ -275,6 +277,7 @@ static void a_disk_full_to_the_end(void **state)
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
         for (int i = 0; i < 3; i++)
             sink_write(sink, (const uint8_t *)"datagram", 8, 0);
+        sink_end(sink);
         assert_int_equal(sink_report(sink), -1);
         sink_close(sink);
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
