@@ -104,13 +104,13 @@ server:
 class Background:
     """A program that runs beside the test. Its outputs go to files. Ended with the block it is used in."""
 
-    def __init__(self, argv, folder, stdin=subprocess.DEVNULL, stderr=None):
+    def __init__(self, argv, folder, stdin=subprocess.DEVNULL, stderr=None, prepare=lambda: None):
         Background.count = getattr(Background, "count", 0) + 1
         self.out_path = Path(folder) / ("out.%d" % Background.count)
         self.err_path = Path(folder) / ("err.%d" % Background.count)
         with open(self.out_path, "wb") as out, open(self.err_path, "wb") as err:
             self.process = subprocess.Popen([str(a) for a in argv], stdin=stdin, stdout=out, stderr=stderr or err,
-                                            preexec_fn=_limits)
+                                            preexec_fn=lambda: (_limits(), prepare()))
 
     def __enter__(self):
         return self

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "base/process.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#include "base/options.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
@@ -38,6 +43,29 @@ void process_leave_terminal(void)
     close(nowhere);
 }
 
+/* By their names where the kernel has no close_range (before 5.9) or somebody forbids it, else each that there can be. */
+void process_close_from(int first)
+{
+    enum { AT_MOST = 65536 };
+    struct rlimit limit;
+    if (close_range((unsigned)first, ~0u, 0) == 0)
+        return;
+    DIR *folder = opendir("/proc/self/fd");
+    struct dirent *entry;
+    uint64_t fd;
+    while (folder && (entry = readdir(folder)))
+        if (parse_number(entry->d_name, (uint64_t)first, INT_MAX, &fd, NULL) == 0 && (int)fd != dirfd(folder))
+            close((int)fd);
+    if (folder) {
+        closedir(folder);
+        return;
+    }
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > AT_MOST)
+        limit.rlim_cur = AT_MOST;
+    for (; first < (int)limit.rlim_cur; first++)
+        close(first);
+}
+
 bool process_has_sanitizer(void)
 {
     return HAS_SANITIZER;
@@ -50,6 +78,23 @@ void process_limit_memory(size_t bytes)
         return; /* or somebody has set a lower one */
     limit.rlim_cur = bytes;
     (void)setrlimit(RLIMIT_DATA, &limit);
+}
+
+int process_start_thread(pthread_t *thread, void *(*run)(void *), void *context)
+{
+    enum { STACK = 256 << 10, SANITIZER_STACK = 4 << 20 };
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    int result = pthread_attr_init(&attributes);
+    if (result != 0)
+        return result;
+    (void)pthread_attr_setstacksize(&attributes, HAS_SANITIZER ? SANITIZER_STACK : STACK);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    result = pthread_create(thread, &attributes, run, context);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return result;
 }
 
 bool process_pin_thread(unsigned index)

@@ -6,6 +6,7 @@
  * its ring, bound, and joined to the group; only then do all get the real filter. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
@@ -32,6 +33,7 @@
 enum {
     WAIT_MS = 100,
     REOPEN_US = SECOND_US, /* between attempts to find an interface again */
+    MTU_US = SECOND_US,    /* between looks at its MTU, while larger frames come */
 };
 
 struct afpacket {
@@ -40,9 +42,10 @@ struct afpacket {
     char name[IF_NAMESIZE];
     unsigned index; /* which of the fanout group */
     uint16_t link_type;
+    bool is_any; /* all interfaces at once, as bare IP packets */
     bool is_loopback, is_down;
     uint32_t largest_frame; /* the MTU and its header with two tags */
-    int64_t reopen_at_us;
+    int64_t reopen_at_us, next_mtu_us;
     unsigned joined_index; /* interface whose fanout group it is in, 0 = none */
     bool has_started;      /* the real filter is in place */
     struct ring ring;
@@ -111,11 +114,12 @@ static void ignore_outgoing(const struct afpacket *a)
 static int join_fanout(struct afpacket *a, unsigned if_index, struct error *err)
 {
     bool shows_twice = false;
+    unsigned group = a->is_any ? UINT_MAX : if_index;
     if (a->options.workers < 2)
         return 0;
-    if (fanout_join(a->fanout, a->ring.fd, if_index, a->is_loopback, &shows_twice) != 0)
+    if (fanout_join(a->fanout, a->ring.fd, group, a->is_loopback, &shows_twice) != 0)
         return fail(a, "cannot be shared among workers (PACKET_FANOUT)", err);
-    a->joined_index = if_index;
+    a->joined_index = group;
     if (shows_twice)
         say(a, "this kernel shows its workers every packet twice; the copies are left out after capture");
     return 0;
@@ -130,7 +134,7 @@ static bool is_complete(const struct afpacket *a)
 static int set_promiscuous(struct afpacket *a, unsigned if_index, struct error *err)
 {
     struct packet_mreq request = {.mr_ifindex = (int)if_index, .mr_type = PACKET_MR_PROMISC};
-    if (!a->options.promiscuous || a->index > 0)
+    if (!a->options.promiscuous || a->index > 0 || a->is_any)
         return 0;
     if (setsockopt(a->ring.fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &request, sizeof(request)) != 0)
         return fail(a, "cannot be made promiscuous; try --no-promiscuous", err);
@@ -145,27 +149,35 @@ static void close_socket(struct afpacket *a)
     ring_close(&a->ring);
 }
 
+static uint32_t largest_frame(const struct afpacket *a, int fd)
+{
+    struct ifreq request;
+    memset(&request, 0, sizeof(request));
+    snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", a->name);
+    return !a->is_any && ioctl(fd, SIOCGIFMTU, &request) == 0 ? (uint32_t)request.ifr_mtu + ETH_HLEN + 8 : UINT32_MAX;
+}
+
 /* What kind of frames the interface gives: Ethernet, or (cooked down by SOCK_DGRAM) bare IP packets. */
 static int read_interface(struct afpacket *a, int fd, struct error *err)
 {
     struct ifreq request;
     memset(&request, 0, sizeof(request));
     snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", a->name);
-    if (ioctl(fd, SIOCGIFHWADDR, &request) != 0)
+    if (!a->is_any && ioctl(fd, SIOCGIFHWADDR, &request) != 0)
         return fail(a, "cannot ask for its type", err);
-    unsigned type = request.ifr_hwaddr.sa_family;
+    unsigned type = a->is_any ? ARPHRD_NONE : request.ifr_hwaddr.sa_family;
     a->is_loopback = type == ARPHRD_LOOPBACK;
     a->link_type = type == ARPHRD_ETHER || type == ARPHRD_LOOPBACK ? LINK_ETHERNET : LINK_RAW;
-    a->largest_frame = ioctl(fd, SIOCGIFMTU, &request) == 0 ? (uint32_t)request.ifr_mtu + ETH_HLEN + 8 : UINT32_MAX;
+    a->largest_frame = largest_frame(a, fd);
     return 0;
 }
 
 /* Everything up to the real filter. On failure the ring is closed. */
 static int open_ring(struct afpacket *a, struct error *err)
 {
-    unsigned if_index = if_nametoindex(a->name);
+    unsigned if_index = a->is_any ? 0 : interface_index(a->name);
     int probe = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    int known = if_index ? read_interface(a, probe, err) : fail(a, "no such interface", err);
+    int known = if_index || a->is_any ? read_interface(a, probe, err) : fail(a, "no such interface", err);
     if (probe >= 0)
         close(probe);
     if (known != 0)
@@ -203,6 +215,21 @@ static int start(struct afpacket *a, struct error *err)
 
 /* ---- lending ---- */
 
+/* A frame over the MTU: the kernel has put several datagrams into one. Those of TCP are read in full, and the MTU may
+ * have been raised. */
+__attribute__((noinline)) static void note_large(struct afpacket *a, const struct packet *packet)
+{
+    struct net_payload inside;
+    int64_t now = clock_monotonic_us();
+    if (now >= a->next_mtu_us) {
+        a->next_mtu_us = now + MTU_US;
+        a->largest_frame = largest_frame(a, a->ring.fd);
+    }
+    if (packet->wire_len > a->largest_frame && net_decode(packet, NULL, &inside) == DROP_NONE &&
+        inside.transport == NET_UDP)
+        a->stats.super++;
+}
+
 /* Fills *out from the next packet of the block. False: not for us, or the block is damaged. */
 static bool take_packet(struct afpacket *a, struct packet *out)
 {
@@ -218,9 +245,10 @@ static bool take_packet(struct afpacket *a, struct packet *out)
     __builtin_prefetch(out->bytes);
     __builtin_prefetch(out->bytes + 64);
     __builtin_prefetch(out->bytes + 128);
-    a->stats.super += from.head->tp_len > a->largest_frame;
+    if (__builtin_expect(out->wire_len > a->largest_frame, 0))
+        note_large(a, out);
     a->stats.lent++;
-    return !(a->is_loopback && from.is_outgoing); /* lo shows each packet twice */
+    return !(from.is_outgoing && (a->is_loopback || from.is_loopback)); /* lo shows each packet twice */
 }
 
 /* The kernel's counters begin anew at each reading, and count dropped packets as received. */
@@ -355,6 +383,7 @@ static int open_one(const struct capture_ring_options *options, struct fanout *f
     a->ring.fd = -1;
     a->index = index;
     snprintf(a->name, sizeof(a->name), "%s", options->interface);
+    a->is_any = capture_is_any(options->interface);
     if (options->pin)
         (void)process_pin_thread(options->pin_first + index);
     if (open_ring(a, err) != 0) {
@@ -375,7 +404,11 @@ static int compile(struct afpacket *const *rings, const struct capture_ring_opti
     unsigned i;
     if (!options->expression)
         return 0;
-    if (filter_compile_live(options->interface, options->expression, &link_type, &rings[0]->program, err) != 0)
+    if (rings[0]->is_any && filter_compile_raw(options->expression, &rings[0]->program, err) != 0)
+        return CAPTURE_NOT_HERE;
+    link_type = LINK_RAW;
+    if (!rings[0]->is_any &&
+        filter_compile_live(options->interface, options->expression, &link_type, &rings[0]->program, err) != 0)
         return -1;
     for (i = 1; i < options->workers; i++)
         rings[i]->program = rings[0]->program;

@@ -15,7 +15,10 @@
 #include "capture/dns_filter.h"
 #include "net/packet.h"
 
-enum { CAPTURE_BATCH = 256 }; /* packets that are worth borrowing at a time */
+enum {
+    CAPTURE_BATCH = 256,     /* packets that are worth borrowing at a time */
+    CAPTURE_HANDOVER_MS = 30 /* a packet is ready to be lent so long after it has come, at the latest */
+};
 
 /* Results of capture_borrow() other than a count. */
 enum {
@@ -77,6 +80,9 @@ enum { CAPTURE_NOT_HERE = 1 };
 
 /* Whether capture_open_rings() can read this interface. */
 bool capture_has_rings(const char *interface);
+
+/* Whether it stands for all interfaces at once. */
+bool capture_is_any(const char *interface);
 
 /* Opens an interface through AF_PACKET rings, one capture for each worker, in out[0..workers). No packet comes to two
  * of them, none before the filter is in place. Returns CAPTURE_NOT_HERE when the expression needs libpcap's own view

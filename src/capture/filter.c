@@ -90,12 +90,23 @@ int filter_create(const char *expression, struct filter **out, struct error *err
     return 0;
 }
 
+/* Takes over a compiled program, which it frees. */
+static int take_code(struct bpf_program *code, const char *expression, struct bpf_build *out, struct error *err)
+{
+    unsigned i;
+    bpf_begin(out);
+    for (i = 0; i < code->bf_len; i++)
+        bpf_append(out, (struct sock_filter){code->bf_insns[i].code, code->bf_insns[i].jt, code->bf_insns[i].jf,
+                                             code->bf_insns[i].k});
+    pcap_freecode(code);
+    return out->failed ? error_set(err, "filter %s: too long for the kernel", expression) : 0;
+}
+
 int filter_compile_live(const char *interface, const char *expression, uint16_t *link_type, struct bpf_build *out,
                         struct error *err)
 {
     char text[PCAP_ERRBUF_SIZE];
     struct bpf_program code;
-    unsigned i;
     pcap_t *pcap = pcap_open_live(interface, SNAP_LEN, 0, 1, text);
     if (!pcap)
         return error_set(err, "%s: %s", interface, text);
@@ -107,12 +118,13 @@ int filter_compile_live(const char *interface, const char *expression, uint16_t 
     if (result != 0)
         return -1;
     *link_type = dlt == DLT_RAW ? LINK_RAW : (uint16_t)dlt;
-    bpf_begin(out);
-    for (i = 0; i < code.bf_len; i++)
-        bpf_append(out, (struct sock_filter){code.bf_insns[i].code, code.bf_insns[i].jt, code.bf_insns[i].jf,
-                                             code.bf_insns[i].k});
-    pcap_freecode(&code);
-    return out->failed ? error_set(err, "%s: filter %s: too long for the kernel", interface, expression) : 0;
+    return take_code(&code, expression, out, err);
+}
+
+int filter_compile_raw(const char *expression, struct bpf_build *out, struct error *err)
+{
+    struct bpf_program code;
+    return compile(expression, LINK_RAW, &code, err) == 0 ? take_code(&code, expression, out, err) : -1;
 }
 
 bool filter_match(struct filter *filter, const struct packet *packet)

@@ -18,6 +18,9 @@ int filter_create(const char *expression, struct filter **out, struct error *err
 int filter_compile_live(const char *interface, const char *expression, uint16_t *link_type, struct bpf_build *out,
                         struct error *err);
 
+/* The same for bare IP packets, of whatever interface. */
+int filter_compile_raw(const char *expression, struct bpf_build *out, struct error *err);
+
 /* Whether the frame passes. Frames of a link type for which the expression makes no sense do not. */
 bool filter_match(struct filter *filter, const struct packet *packet);
 

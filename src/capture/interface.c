@@ -36,34 +36,62 @@ static int send_request(int fd, const char *interface)
     return send(fd, &request, request.head.nlmsg_len, 0) == (ssize_t)request.head.nlmsg_len ? 0 : -1;
 }
 
+/* Copies the 64-bit counters among the attributes of the answer, as many as this kernel has. */
+static void read_counters(const uint8_t *answer, size_t len, struct rtnl_link_stats64 *out)
+{
+    size_t at = NLMSG_SPACE(sizeof(struct ifinfomsg)), size;
+    struct rtattr head;
+    memset(out, 0, sizeof(*out));
+    for (; at + sizeof(head) <= len; at += (head.rta_len + 3u) & ~3u) {
+        memcpy(&head, answer + at, sizeof(head));
+        if (head.rta_len < sizeof(head) || head.rta_len > len - at)
+            return;
+        size = head.rta_len - sizeof(head) < sizeof(*out) ? head.rta_len - sizeof(head) : sizeof(*out);
+        if (head.rta_type == IFLA_STATS64)
+            memcpy(out, answer + at + sizeof(head), size);
+    }
+}
+
 /* By rtnetlink, as sysfs cannot be opened any more once the sensor has given up its rights. */
-uint64_t interface_drops(const char *interface)
+int interface_state(const char *interface, struct interface_state *out)
 {
     union {
         struct nlmsghdr head;
         uint8_t bytes[16384];
     } answer;
     struct rtnl_link_stats64 stats;
-    struct rtattr head;
+    struct ifinfomsg info;
     int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
     ssize_t len = fd >= 0 && send_request(fd, interface) == 0 ? recv(fd, answer.bytes, sizeof(answer), 0) : -1;
     if (fd >= 0)
         close(fd);
-    if (len < (ssize_t)NLMSG_LENGTH(sizeof(struct ifinfomsg)) || answer.head.nlmsg_type != RTM_NEWLINK)
-        return 0;
-    size_t at = NLMSG_SPACE(sizeof(struct ifinfomsg)), size;
-    for (; at + sizeof(head) <= (size_t)len; at += (head.rta_len + 3u) & ~3u) {
-        memcpy(&head, answer.bytes + at, sizeof(head));
-        if (head.rta_len < sizeof(head) || head.rta_len > (size_t)len - at)
-            break;
-        if (head.rta_type != IFLA_STATS64)
-            continue;
-        size = head.rta_len - sizeof(head) < sizeof(stats) ? head.rta_len - sizeof(head) : sizeof(stats);
-        memset(&stats, 0, sizeof(stats));
-        memcpy(&stats, answer.bytes + at + sizeof(head), size);
-        return stats.rx_dropped + stats.rx_missed_errors + stats.rx_fifo_errors;
-    }
+    if (len < (ssize_t)NLMSG_LENGTH(sizeof(info)) || answer.head.nlmsg_type != RTM_NEWLINK)
+        return -1;
+    memcpy(&info, answer.bytes + NLMSG_HDRLEN, sizeof(info));
+    read_counters(answer.bytes, (size_t)len, &stats);
+    *out = (struct interface_state){.is_up = info.ifi_flags & IFF_UP,
+                                    .has_link = info.ifi_flags & IFF_RUNNING,
+                                    .received = stats.rx_packets,
+                                    .drops = stats.rx_dropped + stats.rx_missed_errors + stats.rx_fifo_errors};
     return 0;
+}
+
+uint64_t interface_drops(const char *interface)
+{
+    struct interface_state state;
+    return interface_state(interface, &state) == 0 ? state.drops : 0;
+}
+
+unsigned interface_index(const char *interface)
+{
+    struct ifreq request;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    memset(&request, 0, sizeof(request));
+    snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
+    int result = fd >= 0 ? ioctl(fd, SIOCGIFINDEX, &request) : -1;
+    if (fd >= 0)
+        close(fd);
+    return result == 0 ? (unsigned)request.ifr_ifindex : 0;
 }
 
 int interface_link_type(const char *interface, uint16_t *link_type)
@@ -80,6 +108,11 @@ int interface_link_type(const char *interface, uint16_t *link_type)
     return result;
 }
 
+bool capture_is_any(const char *interface)
+{
+    return strcmp(interface, "any") == 0;
+}
+
 bool capture_has_rings(const char *interface)
 {
     /* Ethernet, and devices of bare IP packets; others have frames that only libpcap knows to read. */
@@ -87,7 +120,7 @@ bool capture_has_rings(const char *interface)
                                      ARPHRD_TUNNEL, ARPHRD_TUNNEL6,  ARPHRD_SIT,  ARPHRD_IPGRE, ARPHRD_IP6GRE};
     struct ifreq request;
     size_t i;
-    bool known = false;
+    bool known = capture_is_any(interface);
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     memset(&request, 0, sizeof(request));
     snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);

@@ -4,9 +4,21 @@
 #ifndef DNSFLOW_CAPTURE_INTERFACE_H
 #define DNSFLOW_CAPTURE_INTERFACE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { LINK_ETHERNET = 1, LINK_RAW = 101 }; /* LINKTYPE_ numbers of what AF_PACKET gives */
+
+/* Its number, 0 when there is no such. if_nametoindex() asks over a local socket, which a confined sensor has not. */
+unsigned interface_index(const char *interface);
+
+/* How it stands. Returns -1 when there is no such interface, or it cannot be asked. */
+struct interface_state {
+    bool is_up, has_link;
+    uint64_t received; /* packets, by its own counter */
+    uint64_t drops;    /* as interface_drops() */
+};
+int interface_state(const char *interface, struct interface_state *out);
 
 /* Packets it has lost so far, by its driver's counters: rx_dropped, rx_missed_errors and rx_fifo_errors. */
 uint64_t interface_drops(const char *interface);

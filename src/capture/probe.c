@@ -4,22 +4,36 @@
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
-#include <net/if.h>
-#include <poll.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "capture/capture.h"
 #include "capture/interface.h"
+
+enum { BUFFER = 256 << 10 /* bytes; more than comes between two looks at it is not needed */ };
+
+struct probe {
+    int fd; /* -1: it is over */
+    unsigned count;
+    uint16_t link_type;
+};
 
 static int open_socket(const char *interface, uint16_t *link_type)
 {
-    struct sockaddr_ll address = {
-        .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = (int)if_nametoindex(interface)};
-    if (address.sll_ifindex == 0 || interface_link_type(interface, link_type) != 0)
+    bool is_any = capture_is_any(interface);
+    struct sockaddr_ll address = {.sll_family = AF_PACKET,
+                                  .sll_protocol = htons(ETH_P_ALL),
+                                  .sll_ifindex = is_any ? 0 : (int)interface_index(interface)};
+    int size = BUFFER;
+    *link_type = LINK_RAW;
+    if (!is_any && (address.sll_ifindex == 0 || interface_link_type(interface, link_type) != 0))
         return -1;
-    int kind = *link_type == LINK_ETHERNET ? SOCK_RAW : SOCK_DGRAM;
-    int fd = socket(AF_PACKET, kind | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd =
+        socket(AF_PACKET, (*link_type == LINK_ETHERNET ? SOCK_RAW : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
     if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
         close(fd);
         return -1;
@@ -27,26 +41,43 @@ static int open_socket(const char *interface, uint16_t *link_type)
     return fd;
 }
 
-int capture_probe(const char *interface, probe_take *take, void *context)
+struct probe *probe_open(const char *interface)
+{
+    struct probe *probe = calloc(1, sizeof(*probe));
+    if (!probe)
+        return NULL;
+    probe->fd = open_socket(interface, &probe->link_type);
+    if (probe->fd >= 0)
+        return probe;
+    free(probe);
+    return NULL;
+}
+
+static void end(struct probe *probe)
+{
+    if (probe->fd >= 0)
+        close(probe->fd);
+    probe->fd = -1;
+}
+
+void probe_packets(struct probe *probe, probe_take *take, void *context)
 {
     uint8_t bytes[PROBE_BYTES];
-    struct packet packet = {.bytes = bytes};
-    int fd = open_socket(interface, &packet.link_type), count = 0;
-    int64_t until = clock_monotonic_us() + PROBE_MS * 1000, now;
-    if (fd < 0)
-        return -1;
-    while (count < PROBE_PACKETS && (now = clock_monotonic_us()) < until) {
-        ssize_t len = recv(fd, bytes, sizeof(bytes), MSG_TRUNC);
-        if (len <= 0) {
-            struct pollfd ready = {.fd = fd, .events = POLLIN};
-            (void)poll(&ready, 1, (int)((until - now) / 1000) + 1);
-            continue;
-        }
+    struct packet packet = {.bytes = bytes, .link_type = probe->link_type, .time_us = clock_unix_us()};
+    ssize_t len;
+    while (probe->fd >= 0 && (len = recv(probe->fd, bytes, sizeof(bytes), MSG_TRUNC)) > 0) {
         packet.wire_len = (uint32_t)len;
         packet.captured_len = packet.wire_len < sizeof(bytes) ? packet.wire_len : (uint32_t)sizeof(bytes);
         take(context, &packet);
-        count++;
+        if (++probe->count == PROBE_PACKETS)
+            end(probe);
     }
-    close(fd);
-    return count;
+}
+
+void probe_close(struct probe *probe)
+{
+    if (!probe)
+        return;
+    end(probe);
+    free(probe);
 }

@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "capture/ring.h"
 
+#include <net/if_arp.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "capture/capture.h"
+
 enum {
     FRAME = 2048, /* only has to divide the block */
     FROM_AT = (sizeof(struct tpacket3_hdr) + TPACKET_ALIGNMENT - 1) / TPACKET_ALIGNMENT * TPACKET_ALIGNMENT,
 };
+
+_Static_assert((int)RING_RETIRE_MS < (int)CAPTURE_HANDOVER_MS, "what has come is lent within CAPTURE_HANDOVER_MS");
 
 const char *ring_make(struct ring *ring, size_t bytes)
 {
@@ -80,6 +85,7 @@ bool ring_next(struct ring *ring, struct ring_packet *out)
     out->head = head;
     out->frame = ring->at + head->tp_mac;
     out->is_outgoing = from->sll_pkttype == PACKET_OUTGOING;
+    out->is_loopback = from->sll_hatype == ARPHRD_LOOPBACK;
     ring->left--;
     ring->at += head->tp_next_offset;
     if (head->tp_next_offset == 0)

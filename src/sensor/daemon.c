@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/options.h"
-#include "base/process.h"
 
 /* The process in between ends at once, so that nobody has to wait for the new one. */
 static void wait_for_ready(pid_t between, int fd)
@@ -43,7 +42,6 @@ int daemon_start(int *ready_fd, struct error *err)
 
 void daemon_ready(int ready_fd)
 {
-    process_leave_terminal();
     if (write(ready_fd, "", 1) == 1)
         close(ready_fd);
 }

@@ -13,7 +13,7 @@
  * daemon_ready() and ends with status 0, or with 1 when the new one ends before. *ready_fd is for daemon_ready(). */
 int daemon_start(int *ready_fd, struct error *err);
 
-/* Lets the waiting process go; standard input and output lead nowhere from now on. */
+/* Lets the waiting process go. */
 void daemon_ready(int ready_fd);
 
 /* A line of this character alone says that the sensor has started. Others never begin with it. */

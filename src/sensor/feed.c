@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/process.h"
 enum {
     BATCHES = 4,
     BATCH_PACKETS = 1024,
@@ -63,7 +64,7 @@ int feed_start(struct worker *worker, struct feed **out, struct error *err)
     f->worker = worker;
     pthread_mutex_init(&f->lock, NULL);
     pthread_cond_init(&f->changed, NULL);
-    if (pthread_create(&f->thread, NULL, run, f) != 0) {
+    if (process_start_thread(&f->thread, run, f) != 0) {
         free(f);
         return error_set(err, "cannot start a worker thread; lower --workers");
     }

@@ -2,8 +2,7 @@
 #include "sensor/helper.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -13,10 +12,9 @@
 
 #include "base/log.h"
 #include "base/process.h"
+#include "sensor/helper_process.h"
 
-struct request {
-    uint8_t task, collector;
-};
+enum { GRACE_MS = 20 };
 
 struct helper {
     int fd;
@@ -25,84 +23,21 @@ struct helper {
     bool opening;
 };
 
-/* ---- the process ---- */
-
-static void send_answer(int fd, const struct helper_answer *answer)
+/* What the sensor holds does not live on in the helper: only the standard files and its own end, which becomes 3. */
+_Noreturn static void become_helper(const struct config *config, int (*drop)(const struct config *, struct error *),
+                                    int fd)
 {
-    union {
-        struct cmsghdr head;
-        uint8_t bytes[CMSG_SPACE(sizeof(int))];
-    } control = {.bytes = {0}};
-    struct iovec slice = {(void *)(uintptr_t)answer, sizeof(*answer)};
-    struct msghdr message = {.msg_iov = &slice, .msg_iovlen = 1};
-    if (answer->fd >= 0) {
-        message.msg_control = control.bytes;
-        message.msg_controllen = sizeof(control.bytes);
-        struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-        head->cmsg_level = SOL_SOCKET;
-        head->cmsg_type = SCM_RIGHTS;
-        head->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(head), &answer->fd, sizeof(int));
-    }
-    (void)sendmsg(fd, &message, MSG_NOSIGNAL);
-    if (answer->fd >= 0)
-        close(answer->fd);
-}
-
-static void serve(const struct config *config, const struct request *request, int fd)
-{
-    struct helper_answer answer = {.task = request->task, .collector = request->collector, .fd = -1};
-    struct error why = {.text = ""};
-    if (request->task == HELPER_RESOLVE && request->collector < config->targets_count) {
-        answer.is_done = sink_resolve(&config->targets[request->collector], &answer.address, &why) == 0;
-    } else if (request->task == HELPER_OPEN && config->write_path) {
-        answer.fd = open(config->write_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-        answer.is_done = answer.fd >= 0;
-        if (!answer.is_done)
-            error_errno(&why, "%s", config->write_path);
-    } else {
-        return;
-    }
-    memcpy(answer.cause, why.text, sizeof(answer.cause) - 1);
-    send_answer(fd, &answer);
-}
-
-/* Signals of the terminal are for the sensor: this one ends when the sensor's end of the socket pair closes. */
-static void run(const struct config *config, int fd)
-{
-    struct request request;
-    size_t i;
-    ssize_t len;
-    while ((len = recv(fd, &request, sizeof(request), 0)) != 0)
-        if (len == (ssize_t)sizeof(request))
-            serve(config, &request, fd);
-        else if (len < 0 && errno != EINTR)
-            break;
-    for (i = 0; i < config->dnstaps_count; i++)
-        if (config->dnstaps[i].path)
-            (void)unlink(config->dnstaps[i].path);
-    if (config->metrics_path)
-        (void)unlink(config->metrics_path);
-}
-
-static void become_helper(const struct config *config, int (*drop)(const struct config *, struct error *), int fd)
-{
-    static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGPIPE};
     struct error why;
-    size_t i;
-    for (i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
-        signal(ignored[i], SIG_IGN);
     process_leave_terminal();
     if (fd != STDERR_FILENO + 1)
         (void)dup2(fd, STDERR_FILENO + 1);
-    (void)close_range(STDERR_FILENO + 2, ~0u, 0);
+    process_close_from(STDERR_FILENO + 2);
     (void)prctl(PR_SET_NAME, "dnsflow-helper");
     if (drop(config, &why) != 0) {
         log_failure("dnsflow", &why);
         _exit(EXIT_FAILURE);
     }
-    run(config, STDERR_FILENO + 1);
-    _exit(EXIT_SUCCESS);
+    helper_process_run(config, STDERR_FILENO + 1);
 }
 
 int helper_start(const struct config *config, int (*drop)(const struct config *, struct error *), struct helper **out,
@@ -115,8 +50,10 @@ int helper_start(const struct config *config, int (*drop)(const struct config *,
         return error_errno(err, "cannot start the helper process");
     }
     helper->process = fork();
-    if (helper->process == 0)
+    if (helper->process == 0) {
+        close(pair[0]);
         become_helper(config, drop, pair[1]);
+    }
     close(pair[1]);
     helper->fd = pair[0];
     if (helper->process < 0) {
@@ -138,7 +75,7 @@ int helper_fd(const struct helper *helper)
 
 void helper_ask(struct helper *helper, enum helper_task task, unsigned collector)
 {
-    const struct request request = {.task = (uint8_t)task, .collector = (uint8_t)collector};
+    const struct helper_request request = {.task = (uint8_t)task, .collector = (uint8_t)collector};
     bool is_asked = task == HELPER_OPEN ? helper->opening : helper->resolving >> collector & 1;
     if (is_asked || send(helper->fd, &request, sizeof(request), MSG_NOSIGNAL | MSG_DONTWAIT) != sizeof(request))
         return;
@@ -146,6 +83,22 @@ void helper_ask(struct helper *helper, enum helper_task task, unsigned collector
         helper->opening = true;
     else
         helper->resolving |= 1u << collector;
+}
+
+/* What had been asked for died with a process of the helper. */
+static void ask_again(struct helper *helper)
+{
+    uint32_t resolving = helper->resolving;
+    bool opening = helper->opening;
+    unsigned i;
+    helper->resolving = 0;
+    helper->opening = false;
+    (void)waitpid(helper->process, NULL, WNOHANG);
+    for (i = 0; i < SINK_COLLECTORS_MAX; i++)
+        if (resolving >> i & 1)
+            helper_ask(helper, HELPER_RESOLVE, i);
+    if (opening)
+        helper_ask(helper, HELPER_OPEN, 0);
 }
 
 int helper_take(struct helper *helper, struct helper_answer *out)
@@ -167,19 +120,28 @@ int helper_take(struct helper *helper, struct helper_answer *out)
     if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS)
         memcpy(&out->fd, CMSG_DATA(head), sizeof(int));
     out->cause[sizeof(out->cause) - 1] = '\0';
-    if (out->task == HELPER_OPEN)
+    if (out->task == HELPER_AGAIN)
+        ask_again(helper);
+    else if (out->task == HELPER_OPEN)
         helper->opening = false;
     else if (out->collector < SINK_COLLECTORS_MAX)
         helper->resolving &= ~(1u << out->collector);
     return 1;
 }
 
+void helper_hang_up(struct helper *helper)
+{
+    (void)shutdown(helper->fd, SHUT_RDWR);
+}
+
+/* It ends by itself, now that its end of the pair hangs; should it not do so soon, nobody waits for it. */
 void helper_stop(struct helper *helper)
 {
+    int ms;
     if (!helper)
         return;
     close(helper->fd);
-    while (waitpid(helper->process, NULL, 0) < 0 && errno == EINTR)
-        continue;
+    for (ms = 0; ms < GRACE_MS && waitpid(helper->process, NULL, WNOHANG) == 0; ms++)
+        (void)poll(NULL, 0, 1);
     free(helper);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * A small process beside the sensor that does what the sensor itself may not once it has given up its rights: ask for
- * the addresses of collectors, open the output file by its name, remove the sockets it listened at. The two speak in
+ * Small processes beside the sensor that do what the sensor itself may not once it has given up its rights: ask for
+ * the addresses of collectors, open the output file by its name, remove the sockets it listened at. They speak in
  * messages of fixed size over a socket pair; the sensor names things by number only, so that it cannot ask for anything
  * that the command line has not named. */
 #ifndef DNSFLOW_SENSOR_HELPER_H
@@ -12,7 +12,7 @@
 
 struct helper;
 
-enum helper_task { HELPER_RESOLVE = 1, HELPER_OPEN };
+enum helper_task { HELPER_RESOLVE = 1, HELPER_OPEN, HELPER_AGAIN /* an answer only: a process was replaced */ };
 
 struct helper_answer {
     uint8_t task;
@@ -34,10 +34,13 @@ int helper_fd(const struct helper *helper);
 /* Asks, without waiting. What is asked for already is not asked for again. */
 void helper_ask(struct helper *helper, enum helper_task task, unsigned collector);
 
-/* Takes an answer, without waiting. 1: there was one, 0: not yet, -1: the process is gone. */
+/* Takes an answer, without waiting. 1: there was one, 0: not yet, -1: the helper is gone for good. */
 int helper_take(struct helper *helper, struct helper_answer *out);
 
-/* Ends the process and waits for it. NULL is fine. */
+/* Tells it to end; nothing can be asked any more. */
+void helper_hang_up(struct helper *helper);
+
+/* Tells it to end, and does not wait long for that. NULL is fine. */
 void helper_stop(struct helper *helper);
 
 #endif

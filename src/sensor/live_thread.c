@@ -2,7 +2,6 @@
 #include "sensor/live_thread.h"
 
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,21 +15,37 @@ enum {
     CALM_US = 10 * SECOND_US, /* without loss until sampling is halved again */
 };
 
+/* One number of a file of hexadecimal columns, the second of each line, summed over all lines. */
+struct column_sum {
+    unsigned column;
+    uint64_t value, sum;
+};
+
+static void take_char(struct column_sum *c, char byte)
+{
+    if (byte == ' ' || byte == '\n') {
+        c->sum += c->column == 1 ? c->value : 0;
+        c->column = byte == '\n' ? 0 : c->column + 1;
+        c->value = 0;
+    } else {
+        c->value = c->value << 4 | (uint64_t)((byte & 15) + (byte > '9' ? 9 : 0));
+    }
+}
+
 /* Packets that the kernel dropped on their way from the network card, before any capture saw them: the second column of
  * softnet_stat, summed over the processors. The first worker counts them for all. */
 static uint64_t backlog_drops(int fd)
 {
-    char text[16384]; /* 110 bytes for each processor */
-    ssize_t len = fd >= 0 ? pread(fd, text, sizeof(text) - 1, 0) : 0;
-    const char *line = text;
-    unsigned dropped;
-    uint64_t sum = 0;
-    text[len > 0 ? len : 0] = '\0';
-    for (; line && sscanf(line, "%*x %x", &dropped) == 1; line = *line ? line + 1 : NULL) {
-        sum += dropped;
-        line += strcspn(line, "\n");
+    struct column_sum c = {0};
+    char text[4096];
+    off_t at = 0;
+    ssize_t len, i;
+    while (fd >= 0 && (len = pread(fd, text, sizeof(text), at)) > 0) {
+        for (i = 0; i < len; i++)
+            take_char(&c, text[i]);
+        at += len;
     }
-    return sum;
+    return c.sum;
 }
 
 static void note_backlog(struct live_thread *t)
@@ -102,16 +117,16 @@ static void pass_time(struct live_thread *t, int64_t now)
         follow_orders(t);
 }
 
-/* After a stop the ring is drained: what the kernel has handed over by then is still taken, within a second. */
+/* After a stop the ring is drained: what has come by then is handed over soon, and a ring full of it is lent for a second
+ * at the most. */
 static bool goes_on(const struct live_thread *t, int count, int64_t *stop_at)
 {
     if (!atomic_load_explicit(t->sensor->signals->stop, memory_order_relaxed))
         return true;
-    if (*stop_at == 0) {
-        *stop_at = clock_monotonic_us() + SECOND_US;
-        return true;
-    }
-    return count > 0 && clock_monotonic_us() < *stop_at;
+    int64_t now = clock_monotonic_us();
+    if (*stop_at == 0)
+        *stop_at = now;
+    return count > 0 ? now - *stop_at < SECOND_US : now - *stop_at < CAPTURE_HANDOVER_MS * 1000;
 }
 
 /* What came in under load after the last look is not taken any more: it is lost in the ring. */
@@ -130,8 +145,12 @@ static void *run(void *context)
     struct packet packets[CAPTURE_BATCH];
     struct capture_stats kernel;
     struct error why;
+    sigset_t wake;
     int count = 1, i;
     int64_t stop_at = 0;
+    sigemptyset(&wake);
+    sigaddset(&wake, LIVE_THREAD_WAKE);
+    pthread_sigmask(SIG_UNBLOCK, &wake, NULL);
     if (t->sensor->config->pin && !process_pin_thread(t->index))
         log_line("warning: worker %u could not be kept on a CPU of its own", t->index);
     t->next_stats_us = clock_monotonic_us() + STATS_US;
@@ -162,7 +181,6 @@ static void *run(void *context)
 
 int live_thread_start(struct live_thread *thread, struct sensor *sensor, unsigned index)
 {
-    sigset_t all, before;
     memset(thread, 0, sizeof(*thread));
     thread->sensor = sensor;
     thread->worker = sensor->workers[index];
@@ -171,22 +189,23 @@ int live_thread_start(struct live_thread *thread, struct sensor *sensor, unsigne
     thread->orders.file = -1;
     pthread_mutex_init(&thread->orders.lock, NULL);
     counter_set(&thread->sample_rate, worker_sample_rate(thread->worker));
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int result = pthread_create(&thread->thread, NULL, run, thread);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    thread->has_started = result == 0;
+    int result = process_start_thread(&thread->thread, run, thread);
+    thread->is_running = result == 0;
     return result;
 }
 
-void live_thread_join(struct live_thread *thread)
+bool live_thread_has_ended(struct live_thread *thread)
 {
-    if (!thread->has_started)
-        return;
-    pthread_join(thread->thread, NULL);
-    if (thread->orders.file >= 0)
+    if (thread->is_running && pthread_tryjoin_np(thread->thread, NULL) != 0) {
+        (void)pthread_kill(thread->thread, LIVE_THREAD_WAKE); /* out of its wait for packets */
+        return false;
+    }
+    if (thread->is_running && thread->orders.file >= 0)
         close(thread->orders.file);
-    pthread_mutex_destroy(&thread->orders.lock);
+    if (thread->is_running)
+        pthread_mutex_destroy(&thread->orders.lock);
+    thread->is_running = false;
+    return true;
 }
 
 void live_thread_set_address(struct live_thread *thread, unsigned collector, const struct sink_address *address)

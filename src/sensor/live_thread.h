@@ -6,6 +6,7 @@
 #define DNSFLOW_SENSOR_LIVE_THREAD_H
 
 #include <pthread.h>
+#include <signal.h>
 
 #include "sensor/sensor.h"
 
@@ -24,7 +25,7 @@ struct live_thread {
     struct capture *capture;
     unsigned index;
     pthread_t thread;
-    bool has_started;
+    bool is_running;
     atomic_bool failed;                    /* the capture broke */
     counter heartbeat;                     /* moves as long as the thread does its rounds */
     counter received, dropped, if_dropped; /* of the kernel, as of the last tick */
@@ -38,11 +39,15 @@ struct live_thread {
     struct capture_stats last; /* as of the last tick */
 };
 
-/* Returns 0 or an errno. Signals are blocked in it. */
+/* The signal that ends its waits; to be caught by a handler that does nothing. All others are blocked in it. */
+enum { LIVE_THREAD_WAKE = SIGUSR2 };
+
+/* Returns 0 or an errno. */
 int live_thread_start(struct live_thread *thread, struct sensor *sensor, unsigned index);
 
-/* Waits for its end, once the sensor's stop flag is set. */
-void live_thread_join(struct live_thread *thread);
+/* Once the sensor's stop flag is set: whether it has ended, and been freed. Else it is woken, so that it looks at the
+ * flag. */
+bool live_thread_has_ended(struct live_thread *thread);
 
 /* Leaves orders; from the main thread. The file belongs to the worker then. */
 void live_thread_set_address(struct live_thread *thread, unsigned collector, const struct sink_address *address);

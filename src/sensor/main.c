@@ -24,14 +24,14 @@ static void note_signal(int number)
         atomic_store(&reload, true);
     else if (number == SIGUSR1)
         atomic_store(&report, true);
-    else
+    else if (number == SIGINT || number == SIGTERM)
         atomic_store(&stop, true);
 }
 
 /* Without SA_RESTART, so that a waiting read returns. */
 static void catch_signals(void)
 {
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
     struct sigaction action;
     size_t i;
     memset(&action, 0, sizeof(action));

@@ -12,7 +12,11 @@ static int open_by_libpcap(struct sensor *sensor, const char *interface, struct 
     const struct config *c = sensor->config;
     struct capture_live_options options = {.interface = interface, .filter = c->filter, .promiscuous = c->promiscuous};
     if (c->workers > 1) {
-        error_set(err, "%s: expected an interface with Ethernet or IP packets; libpcap takes others, with -M 1",
+        bool is_known = if_nametoindex(interface) != 0 || capture_is_any(interface);
+        error_set(err,
+                  is_known ? "%s: expected an interface with Ethernet or IP packets, and a filter that can be judged from "
+                             "these; libpcap takes others, with -M 1"
+                           : "%s: no such interface",
                   interface);
         capture_add_interfaces(err);
         return -1;

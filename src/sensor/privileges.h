@@ -16,6 +16,10 @@ int privileges_drop(const struct config *config, struct error *err);
 /* The same without CAP_NET_RAW. */
 int privileges_drop_all(const struct config *config, struct error *err);
 
+/* The same for the helper, which from then on can read files and ask name servers, open the output file and remove the
+ * sockets that the sensor listens at; other system calls fail. */
+int privileges_drop_helper(const struct config *config, struct error *err);
+
 /* No file can be opened by name any more (Landlock), where the kernel can do that, and only the system calls that
  * capturing and sending take are allowed (seccomp). Before threads are started. */
 int privileges_confine(const struct config *config, struct error *err);

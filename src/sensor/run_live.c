@@ -3,6 +3,8 @@
  * Live mode: a thread for each worker, and the main thread, which takes no part in the packets: it looks at signals,
  * counters and time, and passes on what the helper process has found. */
 #include <event2/event.h>
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,11 +20,18 @@ enum {
     TICK_US = SECOND_US / 10,
     SUMMARY_US = 60 * SECOND_US,
     RESOLVE_US = 10 * SECOND_US, /* between attempts to find an address */
+    NAMES_US = SECOND_US / 5,    /* to wait for addresses at the start */
+    STOP_MS = 3,                 /* between looks at threads that are to end */
+    SIGNALS = 4
 };
+
+static const int signals[SIGNALS] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
 
 struct watch {
     struct sensor *sensor;
     struct event_base *base;
+    size_t events_count;
+    struct event *events[SIGNALS + 1];
     struct event *helper; /* NULL: it is gone */
     struct metrics *metrics;
     int64_t next_summary_us, next_resolve_us;
@@ -74,12 +83,24 @@ static void take_address(struct watch *w, const struct helper_answer *answer)
                      RESOLVE_US / SECOND_US);
         w->warned |= bit;
     } else {
-        if (w->unknown & bit)
+        if (w->warned & bit)
             log_line("collector %s: resolved", name);
         w->unknown &= ~bit;
+        w->warned &= ~bit;
         for (i = 0; i < w->sensor->workers_count; i++)
-            live_thread_set_address(&w->threads[i], answer->collector, &answer->address);
+            if (w->threads[i].is_running)
+                live_thread_set_address(&w->threads[i], answer->collector, &answer->address);
+            else
+                worker_set_address(w->sensor->workers[i], answer->collector, &answer->address);
     }
+}
+
+static void take_file(struct watch *w, const struct helper_answer *answer)
+{
+    if (answer->fd >= 0)
+        live_thread_set_file(&w->threads[0], answer->fd);
+    else
+        log_line("warning: %s; writing on to the old file", answer->cause);
 }
 
 static void take_answers(evutil_socket_t fd, short what, void *context)
@@ -89,18 +110,48 @@ static void take_answers(evutil_socket_t fd, short what, void *context)
     int result;
     (void)fd, (void)what;
     while ((result = helper_take(w->sensor->helper, &answer)) > 0) {
-        if (answer.task == HELPER_RESOLVE && answer.collector < w->sensor->config->targets_count)
+        if (answer.task == HELPER_RESOLVE && answer.collector < w->sensor->config->targets_count) {
             take_address(w, &answer);
-        else if (answer.fd >= 0)
-            live_thread_set_file(&w->threads[0], answer.fd);
-        else
-            log_line("warning: %s; writing on to the old file", answer.cause);
+        } else if (answer.task == HELPER_OPEN) {
+            take_file(w, &answer);
+        } else if (answer.task == HELPER_AGAIN) {
+            counter_add(&w->sensor->helper_deaths, 1);
+            log_line("warning: a process of the helper has died and was replaced");
+        }
     }
     if (result == 0)
         return;
-    log_line("warning: the helper process is gone; names are not resolved and files not opened any more");
+    counter_add(&w->sensor->helper_deaths, 1);
+    counter_set(&w->sensor->helper_is_gone, 1);
+    log_line("error: the helper processes are gone; names are not resolved and files not opened until the sensor is "
+             "started again");
     event_free(w->helper);
     w->helper = NULL;
+}
+
+static uint32_t unknown_collectors(const struct sensor *sensor)
+{
+    uint32_t unknown = 0;
+    unsigned i;
+    for (i = 0; i < sensor->config->targets_count; i++)
+        if (sensor->addresses[i].len == 0)
+            unknown |= 1u << i;
+    return unknown;
+}
+
+/* Names that are found at once, as most are, are known before the first packet is taken; the rings hold these so long. */
+static void wait_for_addresses(struct watch *w)
+{
+    struct pollfd ready = {.fd = helper_fd(w->sensor->helper), .events = POLLIN};
+    int64_t until = clock_monotonic_us() + NAMES_US;
+    ask_for_addresses(w, w->unknown);
+    w->next_resolve_us = clock_monotonic_us() + RESOLVE_US;
+    while (w->helper && (w->unknown & ~w->warned) != 0 && !atomic_load(w->sensor->signals->stop)) {
+        int64_t left = until - clock_monotonic_us();
+        if (left <= 0 || poll(&ready, 1, (int)(left / 1000) + 1) <= 0)
+            return;
+        take_answers(-1, 0, w);
+    }
 }
 
 /* ---- time ---- */
@@ -153,65 +204,104 @@ static void tick(evutil_socket_t fd, short what, void *context)
         event_base_loopbreak(w->base);
 }
 
-/* Returns -1 when the loop cannot be made, which has been said. */
-static int run_loop(struct watch *w)
+/* A signal is acted upon at once, not at the next tick. */
+static void take_signal(evutil_socket_t number, short what, void *context)
+{
+    struct watch *w = context;
+    if (number == SIGHUP)
+        atomic_store(w->sensor->signals->reload, true);
+    else if (number == SIGUSR1)
+        atomic_store(w->sensor->signals->report, true);
+    else
+        atomic_store(w->sensor->signals->stop, true);
+    tick(-1, what, w);
+}
+
+/* ---- the loop ---- */
+
+static bool add_event(struct watch *w, struct event *event, const struct timeval *every)
+{
+    return event && (w->events[w->events_count++] = event) && event_add(event, every) == 0;
+}
+
+static bool make_loop(struct watch *w)
 {
     const struct timeval every = {.tv_usec = TICK_US};
-    int64_t now = clock_monotonic_us();
-    struct event *timer = NULL;
-    w->next_summary_us = now + SUMMARY_US;
-    w->next_resolve_us = now;
-    w->watchdog_us = notify_watchdog_us();
-    silence_start(&w->silence, now);
-    w->base = event_base_new();
-    if (w->base) {
-        timer = event_new(w->base, -1, EV_PERSIST, tick, w);
+    bool is_made = (w->base = event_base_new()) != NULL;
+    size_t i;
+    for (i = 0; i < SIGNALS && is_made; i++)
+        is_made = add_event(w, evsignal_new(w->base, signals[i], take_signal, w), NULL);
+    is_made = is_made && add_event(w, event_new(w->base, -1, EV_PERSIST, tick, w), &every);
+    if (is_made)
         w->helper = event_new(w->base, helper_fd(w->sensor->helper), EV_READ | EV_PERSIST, take_answers, w);
-    }
-    if (w->base && w->sensor->metrics_fd >= 0)
+    if (is_made && w->sensor->metrics_fd >= 0)
         w->metrics = metrics_start(w->base, w->sensor->metrics_fd, w->sensor, w->threads);
-    int result = timer && w->helper && event_add(timer, &every) == 0 && event_add(w->helper, NULL) == 0 ? 0 : -1;
-    if (result == 0)
-        (void)event_base_dispatch(w->base);
-    else
-        log_line("error: cannot make the event loop");
     if (w->metrics)
         w->sensor->metrics_fd = -1; /* it closes it */
+    if (is_made && w->helper && event_add(w->helper, NULL) == 0)
+        return true;
+    log_line("error: cannot make the event loop");
+    return false;
+}
+
+static void free_loop(struct watch *w)
+{
     metrics_stop(w->metrics);
-    if (timer)
-        event_free(timer);
+    while (w->events_count > 0)
+        event_free(w->events[--w->events_count]);
     if (w->helper)
         event_free(w->helper);
     if (w->base)
         event_base_free(w->base);
-    return result;
 }
 
-static int start_threads(struct watch *w)
+static bool start_threads(struct watch *w)
 {
     unsigned i;
     for (i = 0; i < w->sensor->workers_count; i++) {
         int result = live_thread_start(&w->threads[i], w->sensor, i);
         if (result != 0) {
             log_line("error: cannot start a worker thread: %s; lower --workers", strerror(result));
-            return -1;
+            return false;
         }
     }
-    return 0;
+    return true;
+}
+
+static void stop_threads(struct watch *w)
+{
+    unsigned i, running;
+    atomic_store(w->sensor->signals->stop, true);
+    for (;;) {
+        for (running = i = 0; i < w->sensor->workers_count; i++)
+            running += !live_thread_has_ended(&w->threads[i]);
+        if (running == 0)
+            return;
+        (void)poll(NULL, 0, STOP_MS);
+    }
 }
 
 int sensor_run_live(struct sensor *sensor)
 {
     struct watch w = {.sensor = sensor};
-    unsigned i;
-    for (i = 0; i < sensor->config->targets_count; i++)
-        if (sensor->addresses[i].len == 0)
-            w.unknown |= 1u << i;
-    w.failed = start_threads(&w) != 0 || run_loop(&w) != 0;
+    w.unknown = unknown_collectors(sensor);
+    bool is_running = make_loop(&w);
+    if (is_running) {
+        wait_for_addresses(&w);
+        is_running = start_threads(&w);
+    }
+    if (is_running) {
+        sensor_tell_ready(sensor);
+        w.next_summary_us = clock_monotonic_us() + SUMMARY_US;
+        w.watchdog_us = notify_watchdog_us();
+        silence_start(&w.silence, clock_monotonic_us());
+        (void)event_base_dispatch(w.base);
+    }
     notify_send(sensor->notify_fd, "STOPPING=1");
-    atomic_store(sensor->signals->stop, true);
-    for (i = 0; i < sensor->workers_count; i++)
-        live_thread_join(&w.threads[i]);
+    helper_hang_up(sensor->helper);
+    stop_threads(&w);
     (void)look_at_threads(&w);
-    return w.failed ? -1 : 0;
+    silence_stop(&w.silence);
+    free_loop(&w);
+    return is_running && !w.failed ? 0 : -1;
 }

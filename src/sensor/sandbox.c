@@ -2,11 +2,14 @@
 #include "sensor/sandbox.h"
 
 #include <errno.h>
+#include <linux/netlink.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/process.h"
 
@@ -23,9 +26,10 @@ static const int allowed[] = {
     SCMP_SYS(newfstatat),
     SCMP_SYS(lseek),
     SCMP_SYS(fcntl),
-    SCMP_SYS(ioctl),
     SCMP_SYS(ftruncate),
     SCMP_SYS(pipe2),
+    SCMP_SYS(pipe),
+    SCMP_SYS(socketpair),
     /* sockets, also those of an interface that comes back */
     SCMP_SYS(bind),
     SCMP_SYS(connect),
@@ -48,6 +52,7 @@ static const int allowed[] = {
     SCMP_SYS(select),
     SCMP_SYS(pselect6),
     SCMP_SYS(epoll_create1),
+    SCMP_SYS(epoll_create),
     SCMP_SYS(epoll_ctl),
     SCMP_SYS(epoll_wait),
     SCMP_SYS(epoll_pwait),
@@ -80,7 +85,6 @@ static const int allowed[] = {
     SCMP_SYS(wait4),
     SCMP_SYS(exit),
     SCMP_SYS(exit_group),
-    SCMP_SYS(tgkill),
     SCMP_SYS(getpid),
     SCMP_SYS(gettid),
     SCMP_SYS(getuid),
@@ -91,7 +95,6 @@ static const int allowed[] = {
     SCMP_SYS(uname),
     SCMP_SYS(sysinfo),
     SCMP_SYS(getrusage),
-    SCMP_SYS(prlimit64),
 };
 
 /* Libraries may try: for them these files are not there. */
@@ -100,10 +103,64 @@ static const int refused[] = {SCMP_SYS(open),      SCMP_SYS(openat),     SCMP_SY
                               SCMP_SYS(stat),      SCMP_SYS(lstat),      SCMP_SYS(statx),    SCMP_SYS(unlink),
                               SCMP_SYS(unlinkat)};
 
-/* Memory is never executable, what is started is a thread, and sockets are of the families that are used. */
+/* What is asked of interfaces, and of the terminal by stdio. */
+static const unsigned requests[] = {SIOCGIFHWADDR, SIOCGIFMTU, SIOCGIFFLAGS, SIOCGIFINDEX, SIOCGIFNAME, FIONREAD, TCGETS};
+
+static const struct {
+    int family, type, protocol; /* protocol -1: any */
+} sockets[] = {
+    {AF_PACKET, SOCK_RAW, -1},
+    {AF_PACKET, SOCK_DGRAM, -1},
+    {AF_INET, SOCK_DGRAM, -1},
+    {AF_INET6, SOCK_DGRAM, -1},
+    {AF_NETLINK, SOCK_RAW, NETLINK_ROUTE},
+};
+
+/* What the helper is allowed beyond the sensor: to read files, load libraries, ask over TCP and local sockets, and have
+ * processes of its own. */
+static const int helper_allowed[] = {
+    SCMP_SYS(open),        SCMP_SYS(openat),          SCMP_SYS(access),     SCMP_SYS(faccessat), SCMP_SYS(faccessat2),
+    SCMP_SYS(readlink),    SCMP_SYS(readlinkat),      SCMP_SYS(stat),       SCMP_SYS(lstat),     SCMP_SYS(statx),
+    SCMP_SYS(statfs),      SCMP_SYS(fstatfs),         SCMP_SYS(getdents64), SCMP_SYS(unlink),    SCMP_SYS(unlinkat),
+    SCMP_SYS(mmap),        SCMP_SYS(mprotect),        SCMP_SYS(socket),     SCMP_SYS(ioctl),     SCMP_SYS(clone),
+    SCMP_SYS(fork),        SCMP_SYS(vfork),           SCMP_SYS(alarm),      SCMP_SYS(setitimer), SCMP_SYS(prctl),
+    SCMP_SYS(getppid),     SCMP_SYS(set_tid_address), SCMP_SYS(dup),        SCMP_SYS(dup2),      SCMP_SYS(dup3),
+    SCMP_SYS(inotify_init1),   SCMP_SYS(getcwd),     SCMP_SYS(flock),     SCMP_SYS(prlimit64),
+    SCMP_SYS(arch_prctl),  SCMP_SYS(getpgrp),    SCMP_SYS(tgkill),    SCMP_SYS(eventfd),
+    SCMP_SYS(getresuid),   SCMP_SYS(getresgid),       SCMP_SYS(getgroups),  SCMP_SYS(umask),     SCMP_SYS(times),
+    SCMP_SYS(inotify_add_watch),
+};
+
+static int allow(scmp_filter_ctx filter, const int *calls, size_t count)
+{
+    int result = 0;
+    size_t i;
+    for (i = 0; i < count; i++)
+        result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
+    return result;
+}
+
+static int allow_sockets(scmp_filter_ctx filter)
+{
+    const scmp_datum_t kind = ~(scmp_datum_t)(SOCK_CLOEXEC | SOCK_NONBLOCK) & UINT32_MAX;
+    int result = 0;
+    size_t i;
+    for (i = 0; i < sizeof(sockets) / sizeof(sockets[0]); i++) {
+        struct scmp_arg_cmp family = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)sockets[i].family, 0);
+        struct scmp_arg_cmp type = SCMP_A1(SCMP_CMP_MASKED_EQ, kind, (scmp_datum_t)sockets[i].type);
+        if (sockets[i].protocol < 0)
+            result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, family, type);
+        else
+            result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3, family, type,
+                                       SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)sockets[i].protocol, 0));
+    }
+    return result;
+}
+
+/* Memory is never executable, what is started is a thread, signals and limits are for the sensor itself, and sockets and
+ * requests are those in use. */
 static int allow_some(scmp_filter_ctx filter)
 {
-    static const int families[] = {AF_PACKET, AF_INET, AF_INET6, AF_UNIX, AF_NETLINK};
     int result = 0;
     size_t i;
     result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
@@ -112,30 +169,50 @@ static int allow_some(scmp_filter_ctx filter)
     result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
                                SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
     result |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-    for (i = 0; i < sizeof(families) / sizeof(families[0]); i++)
-        result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-                                   SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i], 0));
-    return result;
+    result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+                               SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
+    result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, SCMP_A0(SCMP_CMP_EQ, 0, 0),
+                               SCMP_A2(SCMP_CMP_EQ, 0, 0));
+    for (i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
+        result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+                                   SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, requests[i]));
+    return result | allow_sockets(filter);
 }
 
-int sandbox_enter(bool only_log, struct error *err)
+/* Takes the list into force and frees it; `result` is what making it has come to. */
+static int load(scmp_filter_ctx filter, int result, struct error *err)
 {
-    size_t i;
-    int result = 0;
-    if (process_has_sanitizer())
-        return 0;
-    scmp_filter_ctx filter = seccomp_init(only_log ? SCMP_ACT_LOG : SCMP_ACT_KILL_PROCESS);
-    if (!filter)
-        return error_set(err, "cannot make the list of system calls; --seccomp off does without");
-    for (i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++)
-        result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
-    for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
-        result |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), refused[i], 0);
-    result |= allow_some(filter);
     if (result == 0)
         result = seccomp_load(filter);
     seccomp_release(filter);
     if (result != 0)
         return error_set(err, "cannot restrict system calls: %s; --seccomp off does without", strerror(-result));
     return 0;
+}
+
+int sandbox_enter(bool only_log, struct error *err)
+{
+    size_t i;
+    if (process_has_sanitizer())
+        return 0;
+    scmp_filter_ctx filter = seccomp_init(only_log ? SCMP_ACT_LOG : SCMP_ACT_KILL_PROCESS);
+    if (!filter)
+        return error_set(err, "cannot make the list of system calls; --seccomp off does without");
+    int result = allow(filter, allowed, sizeof(allowed) / sizeof(allowed[0]));
+    for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+        result |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), refused[i], 0);
+    return load(filter, result | allow_some(filter), err);
+}
+
+int sandbox_enter_helper(struct error *err)
+{
+    if (process_has_sanitizer())
+        return 0;
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+    if (!filter)
+        return error_set(err, "cannot make the list of system calls; --seccomp off does without");
+    int result = allow(filter, allowed, sizeof(allowed) / sizeof(allowed[0]));
+    result |= allow(filter, helper_allowed, sizeof(helper_allowed) / sizeof(helper_allowed[0]));
+    result |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+    return load(filter, result, err);
 }

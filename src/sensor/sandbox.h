@@ -12,4 +12,8 @@
  * kernel's log; opening files by name fails with EPERM. No effect in builds with a sanitizer, which calls more. */
 int sandbox_enter(bool only_log, struct error *err);
 
+/* For the helper: what resolving names, through whatever library does it, and opening a file take. Another call fails
+ * with EPERM. */
+int sandbox_enter_helper(struct error *err);
+
 #endif

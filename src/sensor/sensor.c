@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/process.h"
 #include "sensor/daemon.h"
 #include "sensor/metrics.h"
 #include "sensor/privileges.h"
@@ -21,18 +22,15 @@ static int find_files(const struct config *config, struct error *err)
     return 0;
 }
 
-/* Names that do not resolve yet are asked for again by the helper. */
-static void resolve_collectors(struct sensor *sensor)
+/* Names are asked for by the helper, as a name server can take its time. */
+static void read_addresses(struct sensor *sensor)
 {
-    struct error why;
     size_t i;
     for (i = 0; sensor->is_live && i < sensor->config->targets_count; i++)
-        if (sink_resolve(&sensor->config->targets[i], &sensor->addresses[i], &why) != 0)
-            sensor->addresses[i].len = 0;
+        (void)sink_read_address(&sensor->config->targets[i], &sensor->addresses[i]);
 }
 
-/* Lets those who wait for the start know. */
-static void tell_ready(struct sensor *sensor)
+void sensor_tell_ready(struct sensor *sensor)
 {
     static const char started[] = {DAEMON_LOG_STARTED, '\n'};
     if (sensor->config->log != CONFIG_LOG_STDERR && write(STDERR_FILENO, started, sizeof(started)) < 0)
@@ -46,18 +44,19 @@ static void tell_ready(struct sensor *sensor)
 /* Everything is open: what is not needed any more is given up. The helper goes first, as it needs other rights. */
 static int give_up_rights(struct sensor *sensor, struct error *err)
 {
+    if (sensor->ready_fd >= 0)
+        process_leave_terminal();
     if (!sensor->is_live) {
-        tell_ready(sensor);
+        sensor_tell_ready(sensor);
         return 0;
     }
     if (sensor->config->has_metrics && (sensor->metrics_fd = metrics_listen(sensor->config, err)) < 0)
         return -1;
     sensor->softnet_fd = open("/proc/net/softnet_stat", O_RDONLY | O_CLOEXEC);
-    if (helper_start(sensor->config, privileges_drop_all, &sensor->helper, err) != 0)
+    if (helper_start(sensor->config, privileges_drop_helper, &sensor->helper, err) != 0)
         return -1;
     if (privileges_drop(sensor->config, err) != 0)
         return -1;
-    tell_ready(sensor);
     return privileges_confine(sensor->config, err);
 }
 
@@ -95,7 +94,7 @@ int sensor_open(struct sensor *sensor, const struct config *config, const struct
         log_line("warning: %u workers on %ld CPUs", sensor->workers_wanted, cpus);
     if (config->dump_bad_path && bad_file_open(config->dump_bad_path, &sensor->bad, err) != 0)
         return -1;
-    resolve_collectors(sensor);
+    read_addresses(sensor);
     if (create_workers(sensor, err) != 0)
         return -1;
     return give_up_rights(sensor, err);

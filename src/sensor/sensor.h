@@ -31,6 +31,7 @@ struct sensor {
     struct capture *captures[CONFIG_WORKERS_MAX];       /* live: one for each worker */
     struct sink_address addresses[SINK_COLLECTORS_MAX]; /* live: of the collectors, as of the start */
     struct helper *helper;                              /* live */
+    counter helper_deaths, helper_is_gone;              /* of its processes; all of them, and not replaced */
     int softnet_fd;                                     /* live: /proc/net/softnet_stat */
     int notify_fd;                                      /* the service manager's socket, -1 = none */
     int metrics_fd;                                     /* listens for --metrics, -1 = does not */
@@ -52,6 +53,9 @@ int sensor_open_live(struct sensor *sensor, struct error *err);
 
 /* Captures until a stop signal, each worker in a thread. Returns -1 if a capture broke, which has been said. */
 int sensor_run_live(struct sensor *sensor);
+
+/* Lets those who wait for the start know: the service manager, and who started it in the background. */
+void sensor_tell_ready(struct sensor *sensor);
 
 /* Prints the counters if SIGUSR1 came. Returns true when it is time to stop. */
 bool sensor_check_signals(struct sensor *sensor);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "sensor/silence.h"
 
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "capture/interface.h"
 #include "capture/probe.h"
 #include "sensor/input.h"
 #include "sensor/sensor.h"
@@ -17,13 +20,27 @@ enum {
     FIRST_US = 10 * SECOND_US, /* before there was any record */
     LATER_US = 60 * SECOND_US,
     PAUSE_MAX_US = 600 * SECOND_US,
+    LOOK_US = 8 * SECOND_US, /* how long all that passes is looked at before a line is due */
 };
 
+/* What passes an interface while it is looked at. */
 struct look {
-    struct net_options options;
+    const char *interface;
+    struct probe *probe;
+    struct interface_state before; /* received: UINT64_MAX = not known */
+    const struct net_options *options;
     uint64_t counts[DROP_REASON_COUNT];
+    unsigned packets;
     uint16_t link_type;
+};
+
+/* A look at all interfaces. */
+struct looks {
+    struct net_options options;
     uint8_t tunnels[65536];
+    int64_t since_us;
+    unsigned count;
+    struct look each[CONFIG_INTERFACES_MAX];
 };
 
 void silence_start(struct silence *silence, int64_t now_us)
@@ -33,14 +50,23 @@ void silence_start(struct silence *silence, int64_t now_us)
     silence->pause_us = FIRST_US;
 }
 
+void silence_stop(struct silence *silence)
+{
+    unsigned i;
+    for (i = 0; silence->looks && i < silence->looks->count; i++)
+        probe_close(silence->looks->each[i].probe);
+    free(silence->looks);
+    silence->looks = NULL;
+}
+
 /* What the filter would have said of it, if it could. */
-static enum drop_reason classify(const struct look *look, const struct packet *packet)
+static enum drop_reason classify(const struct net_options *options, const struct packet *packet)
 {
     struct net_payload p;
-    enum drop_reason why = net_decode(packet, &look->options, &p);
+    enum drop_reason why = net_decode(packet, options, &p);
     if (why != DROP_NONE)
         return why;
-    bool is_from_dns = net_is_dns_port(&look->options, p.src_port);
+    bool is_from_dns = net_is_dns_port(options, p.src_port);
     if (is_from_dns && p.depth > 0)
         return DROP_TUNNEL;
     if (is_from_dns && p.transport == NET_UDP && p.len > 2 && (p.bytes[2] & 0x80)) {
@@ -48,36 +74,76 @@ static enum drop_reason classify(const struct look *look, const struct packet *p
         size_t depth = (size_t)(p.src - packet->bytes);
         return packet->link_type == LINKTYPE_ETHERNET && depth > 14 + 2 * 4 + 12 ? DROP_VLAN_DEPTH : DROP_NONE;
     }
-    if (net_is_dns_port(&look->options, p.dst_port))
+    if (net_is_dns_port(options, p.dst_port))
         return DROP_QUERY_PORT;
-    return input_other_port(&look->options, &p);
+    return input_other_port(options, &p);
 }
 
 static void take(void *context, const struct packet *packet)
 {
     struct look *look = context;
-    look->counts[classify(look, packet)]++;
+    look->counts[classify(look->options, packet)]++;
     look->link_type = packet->link_type;
+    look->packets++;
+}
+
+static void begin_look(struct looks *looks, const char *interface)
+{
+    struct look *look = &looks->each[looks->count++];
+    look->interface = interface;
+    look->options = &looks->options;
+    look->probe = probe_open(interface);
+    if (interface_state(interface, &look->before) != 0)
+        look->before.received = UINT64_MAX;
 }
 
 /* Everything is unwrapped, so that DNS in tunnels shows. */
-static void look_at(const struct sensor *sensor, const char *interface, int seconds)
+static void begin_looks(struct silence *s, const struct sensor *sensor, int64_t now_us)
 {
-    struct look look;
-    char text[256];
-    memset(look.counts, 0, sizeof(look.counts));
-    net_tunnels_fill(look.tunnels, ENCAP_ALL);
-    config_net_options(sensor->config, &look.options);
-    look.options.encapsulations = ENCAP_ALL;
-    look.options.tunnels = look.tunnels;
-    int count = capture_probe(interface, take, &look);
-    if (count > 0 && why_describe(look.counts, look.link_type, text, sizeof(text)) != DROP_NONE)
-        log_line("nothing to send for %d s: no DNS response passes the filter on %s; of %d packets looked at, %s",
-                 seconds, interface, count, text);
+    const struct config *c = sensor->config;
+    size_t i;
+    if (!(s->looks = calloc(1, sizeof(*s->looks))))
+        return;
+    s->looks->since_us = now_us;
+    net_tunnels_fill(s->looks->tunnels, ENCAP_ALL);
+    config_net_options(c, &s->looks->options);
+    s->looks->options.encapsulations = ENCAP_ALL;
+    s->looks->options.tunnels = s->looks->tunnels;
+    for (i = 0; i < c->interfaces_count; i++)
+        begin_look(s->looks, c->interfaces[i]);
+    if (sensor->default_interface[0])
+        begin_look(s->looks, sensor->default_interface);
 }
 
-static void say_why(const struct silence *s, const struct sensor *sensor, const struct totals *now, int seconds)
+/* Not a packet: how the interface stands tells why. */
+static void say_idle(const struct look *look, int silent_s, int looked_s)
 {
+    struct interface_state now;
+    if (interface_state(look->interface, &now) != 0)
+        log_line("nothing to send for %d s: no packet has come on %s in %d s", silent_s, look->interface, looked_s);
+    else if (!now.is_up || !now.has_link)
+        log_line("nothing to send for %d s: %s %s; its receive counter stands at %" PRIu64, silent_s, look->interface,
+                 now.is_up ? "has no link" : "is down", now.received);
+    else
+        log_line("nothing to send for %d s: no packet has come on %s in %d s; its link is up, its receive counter at "
+                 "%" PRIu64 ", %" PRIu64 " more than before: is it the right interface, and is it sent what it is to see?",
+                 silent_s, look->interface, looked_s, now.received,
+                 look->before.received <= now.received ? now.received - look->before.received : 0);
+}
+
+static void say_look(const struct look *look, int silent_s, int looked_s)
+{
+    char text[256];
+    if (look->packets == 0)
+        say_idle(look, silent_s, looked_s);
+    else if (why_describe(look->counts, look->link_type, text, sizeof(text)) != DROP_NONE)
+        log_line("nothing to send for %d s: no DNS response passes the filter on %s; of %u packets looked at, %s", silent_s,
+                 look->interface, look->packets, text);
+}
+
+static void say_why(const struct silence *s, const struct totals *now, int64_t now_us)
+{
+    int seconds = (int)((now_us - s->since_us) / SECOND_US);
     uint64_t counts[DROP_REASON_COUNT];
     char text[256];
     size_t i;
@@ -88,24 +154,33 @@ static void say_why(const struct silence *s, const struct sensor *sensor, const 
             log_line("nothing to send for %d s: %s", seconds, text);
         return;
     }
-    for (i = 0; i < sensor->config->interfaces_count; i++)
-        look_at(sensor, sensor->config->interfaces[i], seconds);
-    if (sensor->default_interface[0])
-        look_at(sensor, sensor->default_interface, seconds);
+    for (i = 0; s->looks && i < s->looks->count; i++)
+        say_look(&s->looks->each[i], seconds, (int)((now_us - s->looks->since_us) / SECOND_US));
 }
 
 void silence_look(struct silence *silence, const struct sensor *sensor, int64_t now_us)
 {
     struct totals now;
+    int64_t silent_us = now_us - silence->since_us;
+    unsigned i;
     summary_totals(sensor->workers, sensor->workers_count, &now);
     if (now.records > silence->last.records) {
+        silence_stop(silence);
         silence->last = now;
         silence->since_us = now_us;
         silence->pause_us = LATER_US;
-    } else if (now_us - silence->since_us >= silence->pause_us) {
-        say_why(silence, sensor, &now, (int)((now_us - silence->since_us) / SECOND_US));
+        return;
+    }
+    for (i = 0; silence->looks && i < silence->looks->count; i++)
+        if (silence->looks->each[i].probe)
+            probe_packets(silence->looks->each[i].probe, take, &silence->looks->each[i]);
+    if (silent_us >= silence->pause_us) {
+        say_why(silence, &now, now_us);
+        silence_stop(silence);
         silence->pause_us =
             silence->pause_us < PAUSE_MAX_US / 2 ? 2 * silence->pause_us : silence->pause_us + PAUSE_MAX_US;
+    } else if (silent_us >= silence->pause_us - LOOK_US && !silence->looks) {
+        begin_looks(silence, sensor, now_us);
     }
 }
 

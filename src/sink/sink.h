@@ -72,6 +72,9 @@ int sink_parse_target(const char *text, struct sink_target *out, struct error *e
 /* The same with a port that must be there. */
 int sink_parse_address(const char *text, struct sink_target *out, struct error *err);
 
+/* The same for a collector that is named by its address, without asking anybody. Returns -1 for another, with len 0. */
+int sink_read_address(const struct sink_target *target, struct sink_address *out);
+
 /* Asks for the first address of the collector's name; may take long. Returns -1 with "collector NAME: cause". */
 int sink_resolve(const struct sink_target *target, struct sink_address *out, struct error *err);
 

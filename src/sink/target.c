@@ -50,15 +50,30 @@ int sink_parse_address(const char *text, struct sink_target *out, struct error *
     return sink_parse_target(text, out, err);
 }
 
-int sink_resolve(const struct sink_target *target, struct sink_address *out, struct error *err)
+/* Returns what getaddrinfo() does. */
+static int find_address(const struct sink_target *target, int flags, struct sink_address *out)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICSERV}, *found = NULL;
+    struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICSERV | flags}, *found = NULL;
     int result = getaddrinfo(target->host, target->port, &hints, &found);
+    out->len = 0;
     if (result != 0)
-        return error_set(err, "collector %s: %s", target->text,
-                         result == EAI_SYSTEM ? strerror(errno) : gai_strerror(result));
+        return result;
     out->len = found->ai_addrlen;
     memcpy(&out->address, found->ai_addr, found->ai_addrlen);
     freeaddrinfo(found);
     return 0;
+}
+
+int sink_read_address(const struct sink_target *target, struct sink_address *out)
+{
+    return find_address(target, AI_NUMERICHOST, out) == 0 ? 0 : -1;
+}
+
+int sink_resolve(const struct sink_target *target, struct sink_address *out, struct error *err)
+{
+    int result = find_address(target, 0, out);
+    if (result == 0)
+        return 0;
+    return error_set(err, "collector %s: %s", target->text,
+                     result == EAI_SYSTEM ? strerror(errno) : gai_strerror(result));
 }

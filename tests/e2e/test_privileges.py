@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What rights a live sensor keeps, and what it says when it lacks some."""
 
+import contextlib
+import ctypes
+import errno
 import os
 import pwd
 import re
+import select
 import shutil
 import signal
+import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -26,11 +32,23 @@ def threads(pid):
     return [int(p.name) for p in Path("/proc/%d/task" % pid).iterdir()]
 
 
-def helper_of(pid):
-    def children():
-        return Path("/proc/%d/task/%d/children" % (pid, pid)).read_text().split()
-    wait_until(lambda: len(children()) == 1)  # proc(5): the list can lack one while the process runs
-    return int(children()[0])
+def children_of(pid):
+    return [int(p) for p in Path("/proc/%d/task/%d/children" % (pid, pid)).read_text().split()]
+
+
+def helpers_of(pid):
+    """The process that watches and the one that answers; proc(5): the list can lack one while a process runs."""
+    wait_until(lambda: len(children_of(pid)) == 1)
+    keeper = children_of(pid)[0]
+    wait_until(lambda: len(children_of(keeper)) == 1)
+    return [keeper] + children_of(keeper)
+
+
+def is_alive(pid):
+    try:
+        return Path("/proc/%d/stat" % pid).read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def capabilities(values):
@@ -69,7 +87,8 @@ def test_rights(net, options, user, seccomp):
     assert len(threads(pid)) == (4 if "-M3" in options else 2)
     for thread in threads(pid):
         expect_confined(status(pid, thread), user, True, seccomp)
-    expect_confined(status(helper_of(pid)), user, False, False)
+    for helper in helpers_of(pid):
+        expect_confined(status(helper), user, False, "off" not in options)
     assert len(collect(running, collector).rows) == 30
 
 
@@ -95,21 +114,188 @@ def test_dnstap_keeps_nothing(tmp_path):
 
 
 @needs_namespaces
-def test_helper_goes_with_the_sensor(net):
-    """Also when the sensor is killed; and the sensor goes on without it."""
-    for victim in "sensor", "helper":
-        running = net.sensor("-u", "127.0.0.1:9")
-        helper = helper_of(running.process.pid)
-        if victim == "sensor":
-            running.process.kill()
-            running.wait(10)
-            wait_until(lambda: not Path("/proc/%d" % helper).exists())
-        else:
-            os.kill(helper, signal.SIGKILL)
-            running.wait_err("the helper process is gone")
-            net.wire()(frames_of(5))
-            wait_records(running, 5)
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_helper_goes_with_the_sensor(net, number):
+    running = net.sensor("-u", "127.0.0.1:9")
+    helpers = helpers_of(running.process.pid)
+    running.signal(number)
+    running.wait(10)
+    wait_until(lambda: not any(is_alive(h) for h in helpers))
+
+
+@needs_namespaces
+@pytest.mark.parametrize("victims", [[0], [1], [0, 1, 0, 1]], ids=["keeper", "server", "each twice"])
+def test_helper_is_replaced(net, victims):
+    """Whichever of its processes dies: a name is resolved and a file opened afterwards."""
+    out = net.folder / "out"
+    running = net.sensor("-u", "localhost:9", "-w", out, "--user", "root")
+    helpers = helpers_of(running.process.pid)
+    for n, victim in enumerate(victims):
+        os.kill(helpers[victim], signal.SIGKILL)
+        wait_until(lambda: running.err.count("a process of the helper has died and was replaced") == n + 1)
+        left = helpers[1 - victim]
+        wait_until(lambda: children_of(left) if victim == 1 or is_alive(left) else True)
+        helpers = [left, children_of(left)[0]]
+    out.rename(net.folder / "out.1")
+    running.signal(signal.SIGHUP)
+    wait_until(out.exists)
+    net.wire()(frames_of(5))
+    wait_records(running, 5)
+    finish(running)
+    wait_until(lambda: not any(is_alive(h) for h in helpers))
+
+
+@needs_namespaces
+def test_all_helpers_gone(net):
+    """There is nobody left who may make new ones: that is said, and the sensor goes on."""
+    running = net.sensor("-u", "127.0.0.1:9")
+    helpers = helpers_of(running.process.pid)
+    for helper in helpers:
+        os.kill(helper, signal.SIGSTOP)
+    for helper in helpers:
+        os.kill(helper, signal.SIGKILL)
+    running.wait_err("error: the helper processes are gone")
+    net.wire()(frames_of(5))
+    wait_records(running, 5)
+    finish(running)
+
+
+@needs_namespaces
+@pytest.mark.parametrize("capabilities", ["net_raw", "net_raw,setpcap", "net_raw,setuid,setgid"])
+def test_few_capabilities(net, capabilities):
+    """Root in a container that gives no more than these."""
+    if not shutil.which("setpriv"):
+        pytest.skip("there is no program setpriv")
+    bounds = "-all," + ",".join("+" + c for c in capabilities.split(","))
+    command = ["setpriv", "--bounding-set", bounds, "--inh-caps=-all"] + net.argv("-i", "in0", "-u", "127.0.0.1:9")[4:]
+    before = ["ip", "netns", "exec", net.name]
+    with Background(before + command, net.folder) as running:
+        running.wait_err("capturing on in0")
+        wait_until(lambda: status(running.process.pid)["NoNewPrivs"] == "1")
+        net.wire()(frames_of(5))
+        wait_records(running, 5)
+        values = status(running.process.pid)
+        assert values["Uid"].split()[0] == ("0" if "setuid" not in capabilities else str(default_user().pw_uid))
+        assert int(values["CapEff"], 16) == NET_RAW
+        finish(running)
+    if "setuid" not in capabilities:
+        refused = run(before + command + ["--user", "daemon"])
+        assert refused.status == 1 and "--user daemon" in refused.err and "SETUID" in refused.err
+
+
+@needs_namespaces
+def test_user_that_it_is_already(net):
+    if not shutil.which("setpriv"):
+        pytest.skip("there is no program setpriv")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        copy = shutil.copy(SENSOR, folder)
+        command = ["ip", "netns", "exec", net.name, "setpriv", "--reuid", "daemon", "--clear-groups", "--inh-caps=+net_raw",
+                   "--ambient-caps=+net_raw", copy, "-i", "in0", "-u", "127.0.0.1:9", "--ring-size", "8", "--user"]
+        with Background(command + ["daemon"], net.folder) as running:
+            running.wait_err("capturing on in0")
+            running.wait_handlers()
             finish(running)
+        other = run(command + ["nobody"])
+        assert other.status == 1 and "only root can become another user" in other.err
+
+
+REFUSED = """
+close_range landlock_create_ruleset landlock_add_rule landlock_restrict_self prctl capset setresuid setgroups
+setresgid getrandom prlimit64 sched_getaffinity epoll_create1 pipe2 socketpair clone clone3 rseq set_robust_list
+getsockopt setsockopt bind connect sendmmsg ioctl newfstatat fstat statfs access readlink pread64 madvise wait4
+tgkill uname
+""".split()
+
+
+def refusing(name, error):
+    """A function for a child before exec: this system call fails with this errno from then on. None: it has no number."""
+    lib = ctypes.CDLL("libseccomp.so.2")
+    lib.seccomp_init.restype = ctypes.c_void_p
+    lib.seccomp_rule_add_array.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int, ctypes.c_uint, ctypes.c_void_p]
+    lib.seccomp_load.argtypes = [ctypes.c_void_p]
+    number = lib.seccomp_syscall_resolve_name(name.encode())
+    rules = lib.seccomp_init(0x7fff0000)
+    assert number >= 0 and lib.seccomp_rule_add_array(rules, 0x00050000 | error, number, 0, None) == 0, name
+    return lambda: lib.seccomp_load(rules)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@plain_build
+@pytest.mark.parametrize("error", [errno.ENOSYS, errno.EPERM], ids=["ENOSYS", "EPERM"])
+def test_refused_calls(tmp_path, error):
+    """Kernels and containers that lack a system call: the sensor runs without, or ends with one line; it never hangs, and
+    its helper never outlives it."""
+    for name in REFUSED:
+        text = tmp_path / name
+        with open(text, "w") as err:
+            process = subprocess.Popen([SENSOR, "-i", "lo", "-u", "localhost:9", "--ring-size", "1"],
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=err,
+                                       preexec_fn=refusing(name, error), start_new_session=True)
+        wait_until(lambda: process.poll() is not None or "capturing on lo" in text.read_text())
+        if process.poll() is None:
+            wait_until(lambda: process.poll() is not None or int(status(process.pid).get("SigCgt", "0"), 16) & 1 << 14)
+            process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(5)
+            pytest.fail("hangs without %s" % name)
+        assert process.returncode in (0, 1, 127), "%s: %d %s" % (name, process.returncode, text.read_text())
+        wait_until(lambda: not list(session(process.pid)))
+
+
+def session(leader):
+    """The living processes of a session."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(fields[3]) == leader and fields[0] != "Z":
+            yield int(path.parent.name)
+
+
+@needs_namespaces
+def test_helper_without_close_range(net):
+    """It holds nothing of the sensor's but the standard files and its end of the pair."""
+    with Background(net.argv("-i", "in0", "-u", "127.0.0.1:9", "--ring-size", "1"), net.folder,
+                    prepare=refusing("close_range", errno.ENOSYS)) as running:
+        running.wait_err("capturing on in0")
+        for helper in helpers_of(running.process.pid):
+            assert sorted(int(p.name) for p in Path("/proc/%d/fd" % helper).iterdir()) == [0, 1, 2, 3]
+        running.wait_handlers()
+        finish(running)
+
+
+@needs_namespaces
+def test_standard_error_that_nobody_reads(net):
+    """A pipe that is full stops nothing; the lines that are missing are counted once it is read."""
+    read, write = os.pipe()
+    with Background(net.argv("-i", "in0", "-u", "127.0.0.1:9", "--ring-size", "1"), net.folder, stderr=write) as running:
+        wait_until(lambda: b"capturing on" in os.read(read, 65536))
+        running.wait_asleep()
+        full = os.open("/proc/self/fd/%d" % write, os.O_WRONLY | os.O_NONBLOCK)
+
+        def fill_and_ask():
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    os.write(full, bytes(512))
+            running.signal(signal.SIGUSR1)
+            select.select([], [], [], 0.1)
+            text = os.read(read, 1 << 20)
+            running.signal(signal.SIGUSR1)
+            return b"lines before this one are missing" in text + os.read(read, 1 << 20)
+        wait_until(fill_and_ask)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(full, bytes(512))
+        start = time.monotonic()
+        running.signal(signal.SIGTERM)
+        assert running.wait(5) == 0 and time.monotonic() - start < 2
+    for fd in read, write, full:
+        os.close(fd)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Landlock (landlock(7)): files that can be opened by name, TCP ports that can be connected to, other processes that can
+ * be reached; as far as the kernel knows these. */
+#ifndef DNSFLOW_SENSOR_LANDLOCK_H
+#define DNSFLOW_SENSOR_LANDLOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What stays allowed; all zero: nothing. */
+struct landlock_rules {
+    const char *read_below;      /* files below this may be read; NULL = none */
+    const char *make_in;         /* files in the folder of this one may be made and written */
+    const char *const *removed;  /* files in the folders of these may be removed */
+    size_t removed_count;
+    uint16_t tcp_port; /* may be connected to, 0 = none */
+};
+
+/* For this thread and those that it starts. Without effect where the kernel has no Landlock, or refuses it. */
+void landlock_enter(const struct landlock_rules *rules);
+
+#endif
