@@ -1,69 +1,118 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Multicast DNS (RFC 6762): answers without a question, each owner name a record of its own. The first pass finds the
- * owners and notes which answer belongs to which, so that a hostile message of thousands of answers costs each of them
- * one look. */
+ * Multicast DNS (RFC 6762): answers without a question, each owner name a record of its own. One pass finds the owners
+ * and notes the addresses of each. Most owners are pointers to where the name has been seen before, and are known by
+ * that; others are spelled out and compared, for which the message has a budget. */
 #include "dns/wire.h"
 
-enum { NO_OWNER = 255 };
+enum {
+    NOBODY = DNS_OWNERS_MAX,
+    /* What spelling out a name is charged, and what there is for each byte of a message: a name that is all there takes
+     * 15 bytes with its answer, one that goes on behind a pointer 17 and mostly less than three times that in all. */
+    CHARGE = 32,
+    CHARGE_OCTET = 2,
+    BUDGET = 5,
+    BUDGET_BYTES = 9000, /* the longest mDNS message (RFC 6762 section 17) */
+    POINTER_BYTES = 8,   /* a pointer may be followed for each so many; no name with one and its answer is so short */
+};
 
-static uint8_t lower(uint8_t c)
+_Static_assert(sizeof(((struct dns_owners *)0)->name[0]) >= DNS_NAME_MAX + DNS_NAME_SLACK,
+               "a name can be copied there");
+
+struct search {
+    const uint8_t *msg;
+    size_t len;
+    struct dns_owners *owners;
+    size_t budget;
+    unsigned pointers;
+};
+
+/* The capital letters among eight octets made small. Lengths of labels are below 'A'. */
+static uint64_t lower(uint64_t octets)
 {
-    return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
+    const uint64_t each = 0x0101010101010101u;
+    uint64_t low = octets & 0x7f * each;
+    uint64_t from_a = low + (0x80 - 'A') * each, behind_z = low + (0x7f - 'Z') * each;
+    uint64_t is_capital = (from_a ^ behind_z) & ~octets & 0x80 * each;
+    return octets | is_capital >> 2;
 }
 
-/* FNV-1a over the name in lower case. Length bytes are below 'A' and stay as they are. */
-static uint32_t hash_name(const uint8_t *name, size_t len)
+/* Makes the name small, and returns a hash of it. Up to 7 octets behind it are zero. */
+static uint64_t lower_name(uint8_t *name, size_t len)
 {
-    uint32_t hash = 2166136261u;
+    uint64_t hash = len, octets;
     size_t i;
-    for (i = 0; i < len; i++)
-        hash = (hash ^ lower(name[i])) * 16777619u;
+    memset(name + len, 0, sizeof(octets));
+    for (i = 0; i < len; i += sizeof(octets)) {
+        memcpy(&octets, name + i, sizeof(octets));
+        octets = lower(octets);
+        memcpy(name + i, &octets, sizeof(octets));
+        hash = (hash ^ octets) * 0x9e3779b97f4a7c15u;
+        hash ^= hash >> 32;
+    }
     return hash;
 }
 
-static bool same_name(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len)
+/* Index of the owner whose name is at msg[at], added if it is new; NOBODY when there is no place for it. */
+static enum name_status owner_by_name(struct search *s, size_t at, unsigned *index_out)
 {
-    size_t i;
-    if (a_len != b_len)
-        return false;
-    for (i = 0; i < a_len; i++)
-        if (lower(a[i]) != lower(b[i]))
-            return false;
-    return true;
-}
-
-/* Index of the owner whose name is at msg[at], added if it is new; DNS_OWNERS_MAX when there is no place for it. */
-static enum name_status owner_index(const uint8_t *msg, size_t len, size_t at, struct dns_owners *owners,
-                                    unsigned *index_out)
-{
-    uint8_t name[DNS_NAME_MAX + DNS_NAME_SLACK], other[DNS_NAME_MAX + DNS_NAME_SLACK];
-    struct writer out = writer_over(name, sizeof(name));
+    struct dns_owners *owners = s->owners;
+    uint8_t spare[sizeof(owners->name[0])];
+    uint8_t *name = owners->count < DNS_OWNERS_MAX ? owners->name[owners->count] : spare;
+    struct writer out = writer_over(name, DNS_NAME_MAX + DNS_NAME_SLACK);
     size_t start = at;
     unsigned i;
-    enum name_status status = dns_name_copy(msg, len, &at, &out);
-    if (status != NAME_OK)
-        return status;
-    uint32_t hash = hash_name(name, writer_len(&out));
-    for (i = 0; i < owners->count; i++) {
-        struct writer seen = writer_over(other, sizeof(other));
-        size_t seen_at = owners->name_at[i];
-        if (owners->name_hash[i] != hash)
-            continue;
-        if (dns_name_copy(msg, len, &seen_at, &seen) == NAME_OK &&
-            same_name(name, writer_len(&out), other, writer_len(&seen)))
+    enum name_status status = dns_name_copy(s->msg, s->len, &at, &s->pointers, &out);
+    size_t len = writer_len(&out), cost = CHARGE + CHARGE_OCTET * len;
+    if (status != NAME_OK || cost > s->budget)
+        return status == NAME_OK ? NAME_BROKEN : status;
+    s->budget -= cost;
+    uint64_t hash = lower_name(name, len);
+    for (i = 0; i < owners->count; i++)
+        if (owners->name_hash[i] == hash && owners->name_len[i] == len && memcmp(owners->name[i], name, len) == 0)
             break;
-    }
     if (i == owners->count && i < DNS_OWNERS_MAX) {
         owners->name_at[i] = (uint16_t)start;
+        owners->name_len[i] = (uint16_t)len;
         owners->name_hash[i] = hash;
+        owners->first[i] = owners->last[i] = 0;
         owners->count++;
     }
     *index_out = i;
     return NAME_OK;
 }
 
-static enum name_status skip_questions(const uint8_t *msg, size_t len, struct dns_owners *owners)
+/* The same, at once where a pointer leads to a place that is known. */
+static enum name_status owner_at(struct search *s, size_t at, unsigned *index_out)
+{
+    struct dns_owners *owners = s->owners;
+    size_t place = s->msg[at] >= DNS_POINTER ? load_be16(s->msg + at) & 0x3fffu : at;
+    size_t slot = place & (DNS_OWNERS_SEEN - 1);
+    if (owners->seen_at[slot] == place) {
+        *index_out = owners->seen_owner[slot];
+        return NAME_OK;
+    }
+    enum name_status status = owner_by_name(s, at, index_out);
+    if (status == NAME_OK) {
+        owners->seen_at[slot] = (uint16_t)place;
+        owners->seen_owner[slot] = (uint8_t)*index_out;
+    }
+    return status;
+}
+
+static void note_address(struct dns_owners *owners, unsigned index, size_t rdata_at)
+{
+    unsigned entry = ++owners->addresses_count;
+    owners->rdata_at[entry] = (uint16_t)rdata_at;
+    owners->next[entry] = 0;
+    if (owners->last[index] != 0)
+        owners->next[owners->last[index]] = (uint16_t)entry;
+    else
+        owners->first[index] = (uint16_t)entry;
+    owners->last[index] = (uint16_t)entry;
+}
+
+static enum name_status skip_questions(const uint8_t *msg, size_t len, size_t *answers_at, struct dns_owners *owners)
 {
     unsigned i, count = load_be16(msg + 4);
     size_t at = DNS_HEADER;
@@ -77,32 +126,33 @@ static enum name_status skip_questions(const uint8_t *msg, size_t len, struct dn
             owners->qtype = load_be16(msg + at);
         at += 4;
     }
-    owners->answers_at = at;
+    *answers_at = at;
     return NAME_OK;
 }
 
-static enum name_status note_owners(const uint8_t *msg, size_t len, struct dns_owners *owners)
+static enum name_status note_owners(struct search *s, size_t at)
 {
-    unsigned count = load_be16(msg + 6);
-    size_t at = owners->answers_at;
+    struct dns_owners *owners = s->owners;
+    unsigned left = load_be16(s->msg + 6);
     struct dns_rr rr;
-    while (owners->answers_count < count) {
+    for (; left > 0; left--) {
         size_t name_at = at;
-        unsigned index = NO_OWNER;
-        enum name_status status = dns_rr_read(msg, len, &at, &rr);
+        unsigned index;
+        enum name_status status = dns_rr_read(s->msg, s->len, &at, &rr);
         if (status != NAME_OK)
             return status;
-        bool is_address =
-            (rr.type == DNS_TYPE_A && rr.rdata_len == 4) || (rr.type == DNS_TYPE_AAAA && rr.rdata_len == 16);
-        if (!is_address && (rr.type == DNS_TYPE_A || rr.type == DNS_TYPE_AAAA))
+        if (rr.type != DNS_TYPE_A && rr.type != DNS_TYPE_AAAA)
+            continue;
+        if (rr.rdata_len != (rr.type == DNS_TYPE_A ? 4 : 16)) {
             owners->bad_lengths++;
-        if (is_address && owner_index(msg, len, name_at, owners, &index) != NAME_OK)
-            return NAME_BROKEN;
-        if (index == DNS_OWNERS_MAX) {
-            owners->truncated = true;
-            index = NO_OWNER;
+            continue;
         }
-        owners->owner_of[owners->answers_count++] = (uint8_t)index;
+        if (owner_at(s, name_at, &index) != NAME_OK)
+            return NAME_BROKEN;
+        if (index == NOBODY)
+            owners->truncated = true;
+        else
+            note_address(owners, index, rr.rdata_at);
     }
     return NAME_OK;
 }
@@ -114,7 +164,8 @@ enum drop_reason dns_find_owners(const uint8_t *msg, size_t len, bool complete, 
     owners->incomplete = false;
     owners->bad_lengths = 0;
     owners->qtype = 0;
-    owners->answers_count = 0;
+    owners->addresses_count = 0;
+    memset(owners->seen_at, 0xff, sizeof(owners->seen_at)); /* where no name is */
     if (len > DNS_MESSAGE_MAX) {
         len = DNS_MESSAGE_MAX;
         complete = false;
@@ -126,9 +177,16 @@ enum drop_reason dns_find_owners(const uint8_t *msg, size_t len, bool complete, 
         return DROP_DNS_QUERY;
     if ((flags & DNS_RCODE_MASK) != 0)
         return (flags & DNS_RCODE_MASK) == DNS_RCODE_NXDOMAIN ? DROP_DNS_NXDOMAIN : DROP_DNS_RCODE;
-    enum name_status status = skip_questions(msg, len, owners);
+    size_t honest_len = len < BUDGET_BYTES ? len : BUDGET_BYTES;
+    struct search search = {.msg = msg,
+                            .len = len,
+                            .owners = owners,
+                            .budget = BUDGET * honest_len,
+                            .pointers = (unsigned)honest_len / POINTER_BYTES};
+    size_t answers_at = 0;
+    enum name_status status = skip_questions(msg, len, &answers_at, owners);
     if (status == NAME_OK)
-        status = note_owners(msg, len, owners);
+        status = note_owners(&search, answers_at);
     if (status == NAME_BROKEN || (status == NAME_CUT && complete))
         return DROP_DNS_MALFORMED;
     owners->incomplete = status == NAME_CUT;
@@ -137,19 +195,24 @@ enum drop_reason dns_find_owners(const uint8_t *msg, size_t len, bool complete, 
     return DROP_NONE;
 }
 
+/* What stands before an address that has been noted is an answer: type 2, class 2, TTL 4, length 2. */
 void dns_owner_record(const uint8_t *msg, size_t len, const struct dns_owners *owners, unsigned index,
                       struct writer *names, struct dns_response *out)
 {
-    size_t at = owners->name_at[index], i;
-    struct dns_rr rr;
+    size_t at = owners->name_at[index];
+    unsigned entry;
 
     dns_response_reset(out);
     out->qtype = owners->qtype;
     out->incomplete = owners->incomplete;
-    if (dns_name_copy(msg, len, &at, names) == NAME_OK)
+    if (dns_name_copy(msg, len, &at, &out->pointers_left, names) == NAME_OK)
         out->names_count = 1;
-    at = owners->answers_at;
-    for (i = 0; i < owners->answers_count && dns_rr_read(msg, len, &at, &rr) == NAME_OK; i++)
-        if (owners->owner_of[i] == index)
-            (void)dns_response_address(out, msg, &rr);
+    for (entry = owners->first[index]; entry != 0; entry = owners->next[entry]) {
+        const uint8_t *rdata = msg + owners->rdata_at[entry];
+        struct dns_rr rr = {.type = load_be16(rdata - 10),
+                            .ttl = load_be32(rdata - 6),
+                            .rdata_len = load_be16(rdata - 2),
+                            .rdata_at = owners->rdata_at[entry]};
+        (void)dns_response_address(out, msg, &rr);
+    }
 }

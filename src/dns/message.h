@@ -11,9 +11,13 @@
 enum {
     DNS_MESSAGE_MAX = 65535,
     DNS_NAMES_MAX = 255,               /* names a record can hold */
+    DNS_NAMES_BYTES = 1472,            /* of names, more than any datagram has room for: others are passed over then */
+    DNS_POINTERS_MAX = 256,            /* followed in a message: one for each name, and more if there are fewer */
     DNS_IP4_MAX = DNS_MESSAGE_MAX / 4, /* address hints lie one behind the other; an A answer takes 15 bytes */
     DNS_IP6_MAX = DNS_MESSAGE_MAX / 16,
-    DNS_OWNERS_MAX = 32, /* records of one mDNS message */
+    DNS_OWNERS_MAX = 32,                      /* records of one mDNS message */
+    DNS_OWNERS_SEEN = 256,                    /* a power of 2 */
+    DNS_ADDRESSES_MAX = DNS_MESSAGE_MAX / 15, /* A and AAAA answers, the smallest of which has 15 bytes */
 };
 
 /* Options of dns_parse_response(). */
@@ -21,12 +25,13 @@ enum { DNS_WITH_SVCB = 1 /* questions of type SVCB and HTTPS too (RFC 9460) */ }
 
 /* One record's worth. Made once and used again for every message: 128 KiB, of which a message touches what it fills. */
 struct dns_response {
-    uint16_t qtype;       /* 0 = no question */
-    unsigned names_count; /* names appended to the caller's writer */
-    bool names_truncated; /* there were more CNAME targets than DNS_NAMES_MAX - 1 */
-    bool incomplete;      /* the answer section was cut: more may have followed */
-    unsigned bad_lengths; /* A and AAAA answers of a wrong length, skipped */
-    uint32_t min_ttl;     /* seconds, over CNAME, A and AAAA; RFC 2181 section 8: top bit set counts as 0 */
+    uint16_t qtype;         /* 0 = no question */
+    unsigned names_count;   /* names appended to the caller's writer */
+    bool names_truncated;   /* there were more CNAME targets than DNS_NAMES_MAX - 1 */
+    bool incomplete;        /* the answer section was cut: more may have followed */
+    unsigned pointers_left; /* that may still be followed */
+    unsigned bad_lengths;   /* A and AAAA answers of a wrong length, skipped */
+    uint32_t min_ttl;       /* seconds, over CNAME, A and AAAA; RFC 2181 section 8: top bit set counts as 0 */
     size_t ip4_count;
     size_t ip6_count;
     uint8_t ip4[DNS_IP4_MAX * 4];
@@ -50,15 +55,22 @@ struct dns_owners {
     bool truncated;  /* there were more than DNS_OWNERS_MAX */
     bool incomplete; /* as in struct dns_response */
     unsigned bad_lengths;
-    uint16_t qtype;                         /* of the first question, 0 = none */
-    size_t answers_at;                      /* where the answer section begins */
-    size_t answers_count;                   /* answers that are whole */
-    uint16_t name_at[DNS_OWNERS_MAX];       /* offset of each owner's first sight */
-    uint32_t name_hash[DNS_OWNERS_MAX];     /* of the name in lower case */
-    uint8_t owner_of[DNS_MESSAGE_MAX / 11]; /* by answer: index of its owner, 255 = no address */
+    uint16_t qtype;                   /* of the first question, 0 = none */
+    uint16_t name_at[DNS_OWNERS_MAX]; /* offset of each owner's first sight */
+    uint16_t name_len[DNS_OWNERS_MAX];
+    uint64_t name_hash[DNS_OWNERS_MAX];
+    uint8_t name[DNS_OWNERS_MAX][272]; /* in lower case */
+    /* its addresses: a chain through the two arrays below, counted from 1 */
+    uint16_t first[DNS_OWNERS_MAX], last[DNS_OWNERS_MAX];
+    unsigned addresses_count;
+    uint16_t rdata_at[DNS_ADDRESSES_MAX + 1], next[DNS_ADDRESSES_MAX + 1];
+    /* owners by where their name lies, for the pointers that lead there */
+    uint16_t seen_at[DNS_OWNERS_SEEN];
+    uint8_t seen_owner[DNS_OWNERS_SEEN];
 };
 
-/* Finds the owner names. Returns DROP_NONE when there is at least one. */
+/* Finds the owner names. Returns DROP_NONE when there is at least one. A message whose names take more work than those
+ * of any honest one of its size is malformed. */
 enum drop_reason dns_find_owners(const uint8_t *msg, size_t len, bool complete, struct dns_owners *owners);
 
 /* Fills the record of owner number `index`, after dns_find_owners() on the same message. */

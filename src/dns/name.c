@@ -19,7 +19,7 @@ static inline void copy_run(uint8_t *to, const uint8_t *from, size_t size, size_
         memcpy(to + i, from + i, DNS_NAME_SLACK);
 }
 
-enum name_status dns_name_copy(const uint8_t *msg, size_t len, size_t *at, struct writer *out)
+enum name_status dns_name_copy(const uint8_t *msg, size_t len, size_t *at, unsigned *pointers, struct writer *out)
 {
     size_t pos = *at, limit = pos, end = 0, used = 0;
     uint8_t *to = out->at;
@@ -41,8 +41,9 @@ enum name_status dns_name_copy(const uint8_t *msg, size_t len, size_t *at, struc
         if (len - pos < 2)
             return NAME_CUT;
         size_t target = load_be16(msg + pos) & POINTER_TARGET;
-        if (target >= limit)
+        if (target >= limit || *pointers == 0)
             return NAME_BROKEN;
+        --*pointers;
         if (end == 0)
             end = pos + 2;
         limit = pos = target;

@@ -14,14 +14,15 @@ enum {
 
 enum name_status {
     NAME_OK,
-    NAME_BROKEN, /* bad label type, pointer that does not lead backwards, over 255 octets */
+    NAME_BROKEN, /* bad label type, pointer that does not lead backwards, too many of these, over 255 octets */
     NAME_CUT     /* the message ends inside the name */
 };
 
 /* Appends the name at msg[*at] to `out`, uncompressed and with its case kept, and moves *at behind it. A pointer must
- * lead to before the place the walk last started from, so that the walk ends and needs no memory. On failure neither
- * `out` nor *at has moved. `out` needs DNS_NAME_MAX + DNS_NAME_SLACK bytes of room, else the name counts as broken. */
-enum name_status dns_name_copy(const uint8_t *msg, size_t len, size_t *at, struct writer *out);
+ * lead to before the place the walk last started from, so that the walk ends and needs no memory; and *pointers says
+ * how many may still be followed, so that it ends soon however many names a message has. On failure neither `out` nor
+ * *at has moved. `out` needs DNS_NAME_MAX + DNS_NAME_SLACK bytes of room, else the name counts as broken. */
+enum name_status dns_name_copy(const uint8_t *msg, size_t len, size_t *at, unsigned *pointers, struct writer *out);
 
 /* Moves *at behind the name at msg[*at]. Pointers are not followed. */
 enum name_status dns_name_skip(const uint8_t *msg, size_t len, size_t *at);

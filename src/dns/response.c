@@ -30,7 +30,7 @@ bool dns_looks_like_response(const uint8_t *msg, size_t len)
 static enum name_status read_question(const uint8_t *msg, size_t len, size_t *at, struct writer *names,
                                       struct dns_response *out)
 {
-    enum name_status status = dns_name_copy(msg, len, at, names);
+    enum name_status status = dns_name_copy(msg, len, at, &out->pointers_left, names);
     if (status != NAME_OK)
         return status;
     if (len - *at < 4)
@@ -41,15 +41,26 @@ static enum name_status read_question(const uint8_t *msg, size_t len, size_t *at
     return NAME_OK;
 }
 
+/* A name that finds no place. */
+static enum name_status pass_over(struct dns_response *out, const uint8_t *msg, size_t end, size_t *at)
+{
+    out->names_truncated |= out->names_count == DNS_NAMES_MAX;
+    return dns_name_skip(msg, end, at);
+}
+
+static inline enum name_status add_name(struct dns_response *out, const uint8_t *msg, size_t end, size_t *at,
+                                        struct writer *names)
+{
+    if (__builtin_expect(out->names_count == DNS_NAMES_MAX || writer_len(names) > DNS_NAMES_BYTES, 0))
+        return pass_over(out, msg, end, at);
+    out->names_count++;
+    return dns_name_copy(msg, end, at, &out->pointers_left, names);
+}
+
 enum name_status dns_response_name(struct dns_response *out, const uint8_t *msg, size_t end, size_t *at,
                                    struct writer *names)
 {
-    if (out->names_count == DNS_NAMES_MAX) {
-        out->names_truncated = true;
-        return dns_name_skip(msg, end, at);
-    }
-    out->names_count++;
-    return dns_name_copy(msg, end, at, names);
+    return add_name(out, msg, end, at, names);
 }
 
 /* The target must end where the rdata does. */
@@ -57,7 +68,7 @@ static enum name_status read_cname(const uint8_t *msg, const struct dns_rr *rr, 
                                    struct dns_response *out)
 {
     size_t at = rr->rdata_at, end = rr->rdata_at + rr->rdata_len;
-    enum name_status status = dns_response_name(out, msg, end, &at, names);
+    enum name_status status = add_name(out, msg, end, &at, names);
     dns_response_ttl(out, rr->ttl);
     return status == NAME_OK && at == end ? NAME_OK : NAME_BROKEN;
 }

@@ -65,6 +65,7 @@ static inline void dns_response_reset(struct dns_response *out)
     out->names_count = 0;
     out->names_truncated = false;
     out->incomplete = false;
+    out->pointers_left = DNS_POINTERS_MAX;
     out->bad_lengths = 0;
     out->min_ttl = UINT32_MAX;
     out->ip4_count = 0;

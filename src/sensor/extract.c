@@ -3,6 +3,8 @@
 
 enum { MESSAGE_SETS_MAX = 64 };
 
+_Static_assert(MESSAGE_SETS_MAX >= DNSFLOW_RECORD_SETS_MAX, "a message of one record needs no limit of its own");
+
 static void note(struct counters *counters, enum drop_reason reason, uint64_t n)
 {
     if (__builtin_expect(n > 0, 0))
@@ -30,15 +32,16 @@ static enum drop_reason add_record(struct extract *scratch, const struct net_pay
         .client_port = udp->dst_port,
     };
     struct flow_left_out left_out;
-    int sets = flow_encoder_commit(encoder, &record, scratch->sets_left, &left_out);
+    int sets = flow_encoder_commit(encoder, &record, MESSAGE_SETS_MAX - scratch->sets_before, &left_out);
     if (sets < 0)
         return DROP_OVERSIZE;
-    scratch->sets_left -= sets;
     counter_add(&counters->records, 1);
     counter_add(&counters->drops[DROP_SETS], (uint64_t)sets);
-    note(counters, DROP_ADDRESSES_LOST, left_out.no_room);
-    note(counters, DROP_SETS_CUT, left_out.over_most);
-    note(counters, DROP_CUT_RECORDS, response->incomplete);
+    if (__builtin_expect((left_out.no_room | left_out.over_most | response->incomplete) != 0, 0)) {
+        note(counters, DROP_ADDRESSES_LOST, left_out.no_room);
+        note(counters, DROP_SETS_CUT, left_out.over_most);
+        note(counters, DROP_CUT_RECORDS, response->incomplete);
+    }
     return DROP_NONE;
 }
 
@@ -48,6 +51,7 @@ static enum drop_reason extract_mdns(struct extract *scratch, const struct net_p
     struct dns_owners *owners = &scratch->owners;
     enum drop_reason why = dns_find_owners(udp->bytes, udp->len, udp->complete, owners);
     enum drop_reason result = DROP_OVERSIZE;
+    uint64_t sets = counter_read(&counters->drops[DROP_SETS]);
     unsigned i;
     note(counters, DROP_ADDRESS_LENGTH, owners->bad_lengths);
     if (why != DROP_NONE)
@@ -56,11 +60,13 @@ static enum drop_reason extract_mdns(struct extract *scratch, const struct net_p
     for (i = 0; i < owners->count; i++) {
         struct writer *names = flow_encoder_names(encoder);
         dns_owner_record(udp->bytes, udp->len, owners, i, names, &scratch->response);
-        if (scratch->sets_left == 0)
+        scratch->sets_before = (int)(counter_read(&counters->drops[DROP_SETS]) - sets);
+        if (scratch->sets_before == MESSAGE_SETS_MAX)
             note(counters, DROP_SETS_CUT, scratch->response.ip4_count + scratch->response.ip6_count);
         else if (add_record(scratch, udp, time_us, DNSFLOW_SET_MDNS, encoder, counters) == DROP_NONE)
             result = DROP_NONE;
     }
+    scratch->sets_before = 0;
     return result;
 }
 
@@ -72,7 +78,6 @@ enum drop_reason extract_message(struct extract *scratch, const struct net_paylo
                                          [NET_DNSTAP] = DNSFLOW_SET_DNSTAP,
                                          [NET_DNSTAP_TCP] = DNSFLOW_SET_DNSTAP | DNSFLOW_SET_TCP};
     struct dns_response *response = &scratch->response;
-    scratch->sets_left = MESSAGE_SETS_MAX;
     if (kind == EXTRACT_MDNS)
         return extract_mdns(scratch, udp, time_us, encoder, counters);
     struct writer *names = flow_encoder_names(encoder);

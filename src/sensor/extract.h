@@ -11,7 +11,7 @@
 
 /* Working memory, used again for every message. */
 struct extract {
-    int sets_left; /* that the message may still be given */
+    int sets_before; /* that the message at hand has been given; 0 between messages */
     struct dns_response response;
     struct dns_owners owners;
 };

@@ -29,6 +29,7 @@ struct worker {
     struct sink *sinks[SINKS];
     int64_t open_from_us; /* the open datagram may stay open for capture times from here (modulo 2^64) ... */
     uint64_t open_for_us; /* ... to this much later */
+    bool has_window;      /* these two are of the datagram that is open */
     bool is_stale;        /* the encoder's settings are to be looked at before the next record */
     int64_t now_us;       /* capture time of the last packet */
     bool is_choosy;       /* --rate, --sample, --mdns or --svcb ask for more than the plain parsing */
@@ -47,6 +48,7 @@ static void set_open_window(struct worker *w)
     bool is_open = flow_encoder_open_since(w->encoder, &since);
     w->open_from_us = is_open ? (int64_t)((uint64_t)since - FLUSH_US + 1) : INT64_MIN;
     w->open_for_us = is_open ? 2 * FLUSH_US - 2 : UINT64_MAX;
+    w->has_window = is_open;
 }
 
 /* xorshift64* (Vigna 2016). */
@@ -107,7 +109,7 @@ static inline enum drop_reason parse_message(struct worker *w, const struct net_
         kind = is_mdns ? EXTRACT_MDNS : w->config->svcb ? EXTRACT_WITH_SVCB : EXTRACT_PLAIN;
     }
     enum drop_reason why = extract_message(&w->extract, message, time_us, kind, w->encoder, &w->counters);
-    if (why == DROP_NONE || why == DROP_OVERSIZE) /* the encoder has been at work */
+    if (__builtin_expect(!w->has_window, 0))
         set_open_window(w);
     return why;
 }
@@ -180,6 +182,7 @@ static void emit(void *context, const uint8_t *datagram, size_t len, int64_t tim
     size_t i;
     counter_add(&w->counters.drops[DROP_DATAGRAMS], 1);
     w->is_stale = true;
+    w->has_window = false;
     for (i = 0; i < w->sinks_count; i++)
         sink_write(w->sinks[i], datagram, len, time_us);
 }

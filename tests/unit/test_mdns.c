@@ -214,25 +214,74 @@ static void broken_owner_of_an_address(void **state)
     assert_int_equal(find_cut(message_len(&m), false), DROP_DNS_MALFORMED);
 }
 
-/* As many answers as a message can hold, all with names of one hash bucket or none: over quickly. */
+/* As many answers as a message can hold. What points to names that are known takes them all; names that are spelled out
+ * anew each time, as no honest message of this size has them, are too much. */
 static void thousands_of_answers(void **state)
 {
     (void)state;
-    message_begin(&m, MDNS_RESPONSE);
-    for (unsigned i = 0; i < 32; i++) {
-        char name[16];
-        snprintf(name, sizeof(name), "n%u", i);
-        message_a(&m, name, 1, i);
+    for (int spelled = 0; spelled <= 1; spelled++) {
+        size_t places[40];
+        message_begin(&m, MDNS_RESPONSE);
+        for (unsigned i = 0; i < 40; i++) {
+            char name[16];
+            snprintf(name, sizeof(name), "n%u", i);
+            places[i] = message_len(&m);
+            message_a(&m, name, 1, i);
+        }
+        for (unsigned i = 0; message_len(&m) + 16 <= 65535; i++) {
+            size_t at = message_len(&m);
+            message_a(&m, spelled ? "" : NULL, 1, i);
+            if (!spelled)
+                store_be16(m.bytes + at, (uint16_t)(0xc000 | places[i % 40]));
+        }
+        assert_int_equal(find(), spelled ? DROP_DNS_MALFORMED : DROP_NONE);
+        if (spelled)
+            continue;
+        assert_int_equal(owners.count, 32);
+        assert_true(owners.truncated);
+        size_t addresses = 0;
+        for (unsigned i = 0; i < 32; i++) {
+            record(i);
+            addresses += got.ip4_count;
+        }
+        assert_int_equal(addresses, owners.addresses_count);
+        assert_in_range(addresses, 3000, 4096);
     }
-    while (message_len(&m) + 15 <= 65535)
-        message_a(&m, "", 1, 1);
-    assert_int_equal(find(), DROP_NONE);
-    assert_int_equal(owners.count, 32);
-    assert_true(owners.truncated);
     message_begin(&m, MDNS_RESPONSE);
     while (message_len(&m) + 11 <= 65535)
         message_answer(&m, "", TYPE_TXT, 1, "", 0);
     assert_int_equal(find(), DROP_DNS_NO_ADDRESS);
+}
+
+/* Messages whose every answer spells its owner out, with and without a pointer to the rest of it: no size is too much. */
+static void names_spelled_out(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {200, 512, 1232, 1472, 4096, 9000};
+    for (size_t size = 0; size < LEN(sizes); size++) {
+        for (unsigned kind = 0; kind < 4; kind++) {
+            char name[64];
+            message_begin(&m, MDNS_RESPONSE);
+            message_a(&m, "host.office.example.local", 1, 0);
+            for (unsigned i = 0; message_len(&m) + 60 <= sizes[size]; i++) {
+                size_t at = message_len(&m);
+                snprintf(name, sizeof(name), kind & 1 ? "printer-%u.Office.example.local" : "p%u.local", i % 40);
+                if (kind & 2) {
+                    size_t label = strcspn(name, ".");
+                    name[label] = '\0';
+                    message_a(&m, name, 1, i); /* the root is where the pointer goes */
+                    uint8_t rest[14];
+                    memcpy(rest, m.bytes + at + label + 2, sizeof(rest));
+                    store_be16(m.bytes + at + label + 1, 0xc000 | (12 + 5));
+                    memcpy(m.bytes + at + label + 3, rest, sizeof(rest));
+                    m.out.at++;
+                } else {
+                    message_a(&m, name, 1, i);
+                }
+            }
+            assert_int_equal(find(), DROP_NONE);
+        }
+    }
 }
 
 int main(void)
@@ -248,6 +297,7 @@ int main(void)
         cmocka_unit_test(cut_at_every_length),
         cmocka_unit_test(broken_owner_of_an_address),
         cmocka_unit_test(thousands_of_answers),
+        cmocka_unit_test(names_spelled_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

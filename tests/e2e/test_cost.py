@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the worst messages cost, in instructions that callgrind counts: each family of them below is tried with the numbers
+that might make it worst, and held against ordinary responses counted in the same way."""
+
+import ipaddress
+import re
+import shutil
+import struct
+
+import pytest
+from conftest import BUILD, ETHERNET, SENSOR, ethernet, response, run, udp_packet, wire_name, write_pcap, BASE_US
+
+COPIES = 50
+LIMITS = {1472: 40, 65507: 450}  # ordinary responses; 450 of them take less than 100 us
+CNAME, A, AAAA, TXT, HTTPS = 5, 1, 28, 16, 65
+
+pytestmark = [pytest.mark.skipif(not shutil.which("valgrind"), reason="there is no valgrind"),
+              pytest.mark.skipif("release" not in str(BUILD), reason="the release build counts")]
+
+
+def header(answers, questions=1, flags=0x8180):
+    return struct.pack(">6H", 1, flags, questions, min(answers, 65535), 0, 0)
+
+
+def rr(owner, kind, rdata, ttl=60):
+    return owner + struct.pack(">HHIH", kind, 1, ttl, len(rdata)) + rdata
+
+
+def pointer(at):
+    return struct.pack(">H", 0xc000 | at)
+
+
+def fill(size, start, make, flags=0x8180, question=None):
+    """A message of about `size` bytes: a question, `start` answers, then those that make(index, offset) gives."""
+    question = wire_name("q.example") + struct.pack(">HH", A, 1) if question is None else question
+    body, count, index = question + b"".join(start), len(start), 0
+    while True:
+        one = make(index, 12 + len(body))
+        if 12 + len(body) + len(one) > size:
+            return header(count, 1 if question else 0, flags) + body
+        body, count, index = body + one, count + 1, index + 1
+
+
+Q = len(wire_name("q.example")) + 4 + 12  # where the first answer begins
+A_RDATA = bytes([192, 0, 2, 1])
+
+
+def chains(size, depth, labels):
+    """Pointers one behind the other, in a TXT answer; then CNAMEs whose targets begin at its end."""
+    words = b"\1x" * labels + b"\0"
+    at = Q + 12
+    ladder, starts = words, [at]
+    for _ in range(depth):
+        starts.append(at + len(ladder))
+        ladder += pointer(starts[-2])
+    return fill(size, [rr(b"\xc0\x0c", A, A_RDATA), rr(b"\xc0\x0c", TXT, b"")][1:0] + [rr(b"\xc0\x0c", TXT, ladder)],
+                lambda i, _: rr(b"\xc0\x0c", A, A_RDATA) if i == 0 else rr(b"\xc0\x0c", CNAME, pointer(starts[-1])))
+
+
+def owners(size, labels, kind):
+    """Answers with owners that are spelled out."""
+    return fill(size, [rr(b"\xc0\x0c", A, A_RDATA)],
+                lambda i, _: rr(b"\1x" * labels + b"\0", kind, A_RDATA if kind == A else b""))
+
+
+def long_names(size, cnames, labels):
+    """CNAMEs with all that a name can have, and addresses for which these must be sent again."""
+    return fill(size, [rr(b"\xc0\x0c", CNAME, (b"%c" % (labels - 1) + b"x" * (labels - 1)) * (250 // labels) + b"\0")] +
+                [rr(b"\xc0\x0c", CNAME, pointer(Q + 12)) for _ in range(cnames - 1)],
+                lambda i, _: rr(b"\xc0\x0c", A, A_RDATA))
+
+
+def hints(size, length):
+    """HTTPS answers full of address hints, or of empty parameters."""
+    rdata = b"\0\1\0" + (struct.pack(">HH", 4, length) + bytes(length) if length else struct.pack(">HH", 9, 0) * 100)
+    return fill(size, [], lambda i, _: rr(b"\xc0\x0c", HTTPS, rdata),
+                question=wire_name("q.example") + struct.pack(">HH", HTTPS, 1))
+
+
+def mdns_pointers(size, owners_count):
+    """Addresses of names that all have been seen, in turn."""
+    names = [wire_name("n%d.local" % i) for i in range(owners_count)]
+    starts, at, first = [], 12, []
+    for name in names:
+        starts.append(at)
+        first.append(rr(name, A, A_RDATA))
+        at += len(first[-1])
+    return fill(size, first, lambda i, _: rr(pointer(starts[i * 7 % owners_count]), A, A_RDATA), 0x8400, b"")
+
+
+def mdns_names(size, labels, case, behind):
+    """Names that are spelled out anew each time, alike but for case, or different, some ending in a pointer."""
+    def name(i):
+        tail = b"\1x" * labels
+        head = struct.pack(">B4s", 4, b"%04d" % (i % 9999))
+        if case:
+            head, tail = b"\4" + bytes(c ^ (0x20 if i >> n & 1 else 0) for n, c in enumerate(b"name")), tail
+        return head + (pointer(12) if behind and i else tail + b"\0")
+    return fill(size, [rr(b"\1x" * labels + b"\0", A, A_RDATA)] if behind else [],
+                lambda i, _: rr(name(i + 1), A, A_RDATA), 0x8400, b"")
+
+
+def mdns_chains(size, depth, labels):
+    words = b"\1x" * labels + b"\0"
+    at = 12 + 11
+    ladder, starts = words, [at]
+    for _ in range(depth):
+        starts.append(at + len(ladder))
+        ladder += pointer(starts[-2])
+    return fill(size, [rr(b"\0", TXT, ladder)], lambda i, _: rr(b"\1" + b"%c" % (97 + i % 26) + pointer(starts[-1]), A, A_RDATA),
+                0x8400, b"")
+
+
+FAMILIES = [("chains", chains, [(d, n) for d in (1, 8, 15, 16, 17, 200) for n in (0, 20, 126)], ()),
+            ("owners", owners, [(n, k) for n in (0, 20, 126) for k in (A, TXT)], ()),
+            ("long names", long_names, [(c, n) for c in (1, 3, 5, 6, 15, 20, 60) for n in (2, 60)], ()),
+            ("hints", hints, [(0,), (4,), (1400,)], ("--svcb",)),
+            ("mdns pointers", mdns_pointers, [(1,), (31,), (33,), (60,)], ("-Y",)),
+            ("mdns names", mdns_names, [(n, c, b) for n in (0, 8, 120) for c in (False, True) for b in (False, True)], ("-Y",)),
+            ("mdns chains", mdns_chains, [(d, n) for d in (1, 8, 15) for n in (0, 20, 120)], ("-Y",))]
+
+
+def capture(path, message, port, copies):
+    packet = udp_packet("10.0.0.53", port, "10.0.0.9", 40000, message)
+    return write_pcap(path, ETHERNET, [(BASE_US + i, ethernet(packet)) for i in range(copies)])
+
+
+def instructions(source, options):
+    done = run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", SENSOR, "-r", source, "-w", "/dev/null",
+                *options], timeout=100)
+    assert done.status == 0, done.err
+    return int(re.search(r"Collected : (\d+)", done.err).group(1))
+
+
+def cost(folder, message, options):
+    port = 5353 if "-Y" in options else 53
+    many = instructions(capture(folder / "many.pcap", message, port, COPIES + 1), options)
+    return (many - instructions(capture(folder / "one.pcap", message, port, 1), options)) / COPIES
+
+
+def ordinary(folder):
+    """Three names and two addresses, as genuine traffic has them."""
+    answers = [rr(b"\xc0\x0c", CNAME, wire_name("www.cdn.example.net")), rr(b"\xc0\x2d", A, A_RDATA),
+               rr(b"\xc0\x2d", A, A_RDATA)]
+    return cost(folder, response("www.example.com", answers), ())
+
+
+@pytest.mark.parametrize("size", sorted(LIMITS))
+def test_worst_message(tmp_path, size):
+    plain = ordinary(tmp_path)
+    assert 500 < plain < 1500
+    found = []
+    for name, make, parameters, options in FAMILIES:
+        for values in parameters:
+            message = make(size, *values)
+            assert len(message) <= size
+            found.append((cost(tmp_path, message, options) / plain, name, values))
+    found.sort(reverse=True)
+    print("ordinary response: %d instructions; the worst messages of %d bytes, in ordinary ones:" % (plain, size))
+    for ratio, name, values in found[:10]:
+        print("%8.1f  %s %s" % (ratio, name, values))
+    assert found[0][0] <= LIMITS[size], found[:5]
