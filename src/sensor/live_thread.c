@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "sensor/backlog.h"
 
 enum {
     STATS_US = 10 * SECOND_US,
@@ -15,39 +16,7 @@ enum {
     CALM_US = 10 * SECOND_US, /* without loss until sampling is halved again */
 };
 
-/* One number of a file of hexadecimal columns, the second of each line, summed over all lines. */
-struct column_sum {
-    unsigned column;
-    uint64_t value, sum;
-};
-
-static void take_char(struct column_sum *c, char byte)
-{
-    if (byte == ' ' || byte == '\n') {
-        c->sum += c->column == 1 ? c->value : 0;
-        c->column = byte == '\n' ? 0 : c->column + 1;
-        c->value = 0;
-    } else {
-        c->value = c->value << 4 | (uint64_t)((byte & 15) + (byte > '9' ? 9 : 0));
-    }
-}
-
-/* Packets that the kernel dropped on their way from the network card, before any capture saw them: the second column of
- * softnet_stat, summed over the processors. The first worker counts them for all. */
-static uint64_t backlog_drops(int fd)
-{
-    struct column_sum c = {0};
-    char text[4096];
-    off_t at = 0;
-    ssize_t len, i;
-    while (fd >= 0 && (len = pread(fd, text, sizeof(text), at)) > 0) {
-        for (i = 0; i < len; i++)
-            take_char(&c, text[i]);
-        at += len;
-    }
-    return c.sum;
-}
-
+/* The first worker counts them for all. */
 static void note_backlog(struct live_thread *t)
 {
     if (t->index > 0)

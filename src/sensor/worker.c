@@ -310,15 +310,24 @@ static size_t trailer_counters(const struct worker *w, uint64_t *out)
     return count;
 }
 
+/* With --sample `captured` are those that are kept, as the original counts: it chooses among packets. */
+static void count_packets(const struct worker *w, uint64_t *behind_filter, uint64_t *captured)
+{
+    const counter *drops = w->counters.drops;
+    uint64_t sampled = counter_read(&drops[DROP_SAMPLED]);
+    *behind_filter = counter_read(&w->counters.frames_seen) - counter_read(&drops[DROP_FILTERED]);
+    *captured = *behind_filter > sampled ? *behind_filter - sampled : 0;
+}
+
 void worker_stats(struct worker *worker, const struct capture_stats *kernel, int64_t now_us)
 {
     uint64_t counters[5 + DROP_REASON_COUNT];
     size_t count = trailer_counters(worker, counters);
-    uint64_t captured =
-        counter_read(&worker->counters.frames_seen) - counter_read(&worker->counters.drops[DROP_FILTERED]);
+    uint64_t behind_filter, captured;
+    count_packets(worker, &behind_filter, &captured);
     struct dnsflow_stats stats = {
         .pkts_captured = (uint32_t)captured,
-        .pkts_received = (uint32_t)(kernel ? kernel->received : captured),
+        .pkts_received = (uint32_t)(kernel ? kernel->received : behind_filter),
         .pkts_dropped = (uint32_t)(kernel ? kernel->dropped : 0),
         .pkts_ifdropped = (uint32_t)(kernel ? kernel->if_dropped : 0),
         .sample_rate = worker->sample,

@@ -10,7 +10,9 @@ import subprocess
 
 import pytest
 
-from conftest import SENSOR, Background, Collector, Summary, needs_root, response, response_frame, wait_until
+from conftest import (SENSOR, Background, Collector, Summary, ethernet, needs_root, response, response_frame, udp_packet,
+                      wait_until)
+from netns import finish, needs_namespaces, net, wait_records
 
 SOL_UDP, UDP_SEGMENT = 17, 103
 
@@ -90,3 +92,39 @@ def test_superpackets_are_counted(tmp_path, veth):
     if summary.captured != 1:
         pytest.skip("this kernel cuts the segments before a capture sees them")
     assert summary.notes["superpacket"] == 1 and summary.notes["sets"] == 1
+
+
+@needs_root
+def test_raised_mtu(tmp_path, veth):
+    """A datagram that fits, once the MTU has been raised, is no superpacket."""
+    near, far = veth
+    big = ["192.0.2.%d" % (i % 250) for i in range(120)]
+    with Collector() as collector, socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire:
+        wire.bind((near, 0))
+        with Background([SENSOR, "-i", far, "-u", collector.target], tmp_path) as sensor:
+            sensor.wait_err("capturing on")
+            for name in (near, far):
+                ip("link", "set", name, "mtu", "9000")
+            wire.send(ethernet(udp_packet("10.0.0.53", 53, "10.0.0.9", 4000, response("udp.example", big))))
+            sensor.wait_captured(1)
+            sensor.signal(signal.SIGTERM)
+            assert sensor.wait(5) == 0
+            summary = Summary(sensor.err)
+    assert summary.records == 1 and "superpacket" not in summary.notes
+
+
+@needs_namespaces
+def test_segments_put_together(net):
+    """TCP is read in full, however large the frames are in which the kernel shows it."""
+    net.ip("link", "set", "lo", "mtu", "1500")
+    message = response("tcp.example", ["192.0.2.%d" % (i % 250) for i in range(900)])
+    sensor = net.sensor("--tcp", "-u", "127.0.0.1:9", on="lo")
+    server, client = net.socket(socket.AF_INET, socket.SOCK_STREAM), net.socket(socket.AF_INET, socket.SOCK_STREAM)
+    server.bind(("127.0.0.1", 53))
+    server.listen()
+    client.connect(("127.0.0.1", 53))
+    with server.accept()[0] as peer:
+        peer.sendall(struct.pack("!H", len(message)) + message)
+        wait_records(sensor, 1)
+    summary = finish(sensor)
+    assert summary.notes["tcp_messages"] == 1 and "superpacket" not in summary.notes

@@ -232,16 +232,19 @@ def test_refused_calls(tmp_path, error):
             process = subprocess.Popen([SENSOR, "-i", "lo", "-u", "localhost:9", "--ring-size", "1"],
                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=err,
                                        preexec_fn=refusing(name, error), start_new_session=True)
-        wait_until(lambda: process.poll() is not None or "capturing on lo" in text.read_text())
-        if process.poll() is None:
-            wait_until(lambda: process.poll() is not None or int(status(process.pid).get("SigCgt", "0"), 16) & 1 << 14)
-            process.terminate()
         try:
+            wait_until(lambda: process.poll() is not None or "capturing on lo" in text.read_text())
+            if process.poll() is None:
+                wait_until(lambda: process.poll() is not None or
+                           int(status(process.pid).get("SigCgt", "0"), 16) & 1 << 14)
+                process.terminate()
             process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(5)
+        except (subprocess.TimeoutExpired, AssertionError):
             pytest.fail("hangs without %s" % name)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait(5)
         assert process.returncode in (0, 1, 127), "%s: %d %s" % (name, process.returncode, text.read_text())
         wait_until(lambda: not list(session(process.pid)))
 
