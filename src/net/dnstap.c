@@ -8,27 +8,32 @@
 #include "base/clock.h"
 #include "net/layers.h"
 
-enum { DNSTAP_MESSAGE = 14, DNSTAP_TYPE = 15, TYPE_MESSAGE = 1, CLIENT_RESPONSE = 6 };
+/* Keys of the fields that are read. One of another kind is not the field, and passed over as an unknown one is. */
+enum { VARINT = 0, BYTES = 2, FIXED32 = 5 };
+
+enum { DNSTAP_MESSAGE = 14 << 3 | BYTES, DNSTAP_TYPE = 15 << 3 | VARINT };
 
 enum {
-    MESSAGE_TYPE = 1,
-    SOCKET_PROTOCOL = 3,
-    QUERY_ADDRESS = 4,
-    RESPONSE_ADDRESS = 5,
-    QUERY_PORT = 6,
-    RESPONSE_PORT = 7,
-    QUERY_TIME_SEC = 8,
-    QUERY_TIME_NSEC = 9,
-    RESPONSE_TIME_SEC = 12,
-    RESPONSE_TIME_NSEC = 13,
-    RESPONSE_MESSAGE = 14,
+    MESSAGE_TYPE = 1 << 3 | VARINT,
+    SOCKET_PROTOCOL = 3 << 3 | VARINT,
+    QUERY_ADDRESS = 4 << 3 | BYTES,
+    RESPONSE_ADDRESS = 5 << 3 | BYTES,
+    QUERY_PORT = 6 << 3 | VARINT,
+    RESPONSE_PORT = 7 << 3 | VARINT,
+    QUERY_TIME_SEC = 8 << 3 | VARINT,
+    QUERY_TIME_NSEC = 9 << 3 | FIXED32,
+    RESPONSE_TIME_SEC = 12 << 3 | VARINT,
+    RESPONSE_TIME_NSEC = 13 << 3 | FIXED32,
+    RESPONSE_MESSAGE = 14 << 3 | BYTES,
 };
 
-enum { OVER_TCP = 2 };
+enum { TYPE_MESSAGE = 1, CLIENT_RESPONSE = 6 };
+
+enum { NUMBER_MAX = (1 << 29) - 1, OVER_TCP = 2, NANOSECONDS = 1000000000 };
 
 struct field {
-    uint64_t number;
-    uint64_t value;     /* kinds 0, 1, 5 */
+    uint64_t key;
+    uint64_t value;     /* kinds 0 and 5 */
     struct reader body; /* kind 2 */
 };
 
@@ -57,14 +62,16 @@ static bool read_field(struct reader *in, struct field *out)
 {
     if (in->failed || reader_left(in) == 0)
         return false;
-    uint64_t key = read_varint(in), len;
-    *out = (struct field){.number = key >> 3};
-    switch (key & 7) {
+    *out = (struct field){.key = read_varint(in)};
+    uint64_t number = out->key >> 3, len;
+    if (number == 0 || number > NUMBER_MAX)
+        in->failed = true;
+    switch (out->key & 7) {
     case 0:
         out->value = read_varint(in);
         break;
     case 1:
-        out->value = __builtin_bswap64(read_be64(in));
+        read_skip(in, 8);
         break;
     case 2:
         len = read_varint(in);
@@ -86,7 +93,7 @@ static bool read_field(struct reader *in, struct field *out)
 
 static void take_field(struct message *m, const struct field *f)
 {
-    switch (f->number) {
+    switch (f->key) {
     case MESSAGE_TYPE:
         m->type = f->value;
         break;
@@ -132,9 +139,9 @@ static enum drop_reason read_message(struct reader in, struct message *m)
     uint64_t type = TYPE_MESSAGE;
     *m = (struct message){0};
     while (read_field(&in, &f)) {
-        if (f.number == DNSTAP_MESSAGE)
+        if (f.key == DNSTAP_MESSAGE)
             body = f.body;
-        else if (f.number == DNSTAP_TYPE)
+        else if (f.key == DNSTAP_TYPE)
             type = f.value;
     }
     while (read_field(&body, &f))
@@ -144,7 +151,26 @@ static enum drop_reason read_message(struct reader in, struct message *m)
     return type == TYPE_MESSAGE && m->type == CLIENT_RESPONSE ? DROP_NONE : DROP_DNSTAP_OTHER;
 }
 
-/* Who did not say where it was asked at has no address: one of zeros, of the client's family. */
+/* An address of 4 or 16 bytes, or what is none. One that is mapped into IPv6, as a server names IPv4 that listens for
+ * both on one socket, is an IPv4 address. */
+static struct reader plain_address(struct reader in)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    if (reader_left(&in) == 16 && memcmp(in.at, mapped, sizeof(mapped)) == 0)
+        read_skip(&in, sizeof(mapped));
+    return in;
+}
+
+/* 0: not told, or no time that a record can bear. */
+static int64_t time_of(uint64_t seconds, uint64_t nanoseconds)
+{
+    return seconds == 0 || seconds > UINT32_MAX
+               ? 0
+               : (int64_t)(seconds * SECOND_US + nanoseconds % NANOSECONDS / (NANOSECONDS / SECOND_US));
+}
+
+/* The client says of what family the record is. A resolver that is missing, or of another family, has an address of
+ * zeros. */
 enum drop_reason net_dnstap(struct walk *walk)
 {
     static const uint8_t nobody[16];
@@ -153,13 +179,14 @@ enum drop_reason net_dnstap(struct walk *walk)
     enum drop_reason why = read_message(walk->in, &m);
     if (why != DROP_NONE)
         return why;
-    size_t size = reader_left(&m.client);
+    struct reader client = plain_address(m.client), resolver = plain_address(m.resolver);
+    size_t size = reader_left(&client);
     if ((size != 4 && size != 16) || reader_left(&m.response) == 0)
         return DROP_DNSTAP_MALFORMED;
     out->ip_vers = size == 4 ? 4 : 6;
     out->transport = m.protocol == OVER_TCP ? NET_DNSTAP_TCP : NET_DNSTAP;
-    out->dst = m.client.at;
-    out->src = reader_left(&m.resolver) == size ? m.resolver.at : nobody;
+    out->dst = client.at;
+    out->src = reader_left(&resolver) == size ? resolver.at : nobody;
     out->src_port = m.response_port <= UINT16_MAX ? (uint16_t)m.response_port : 0;
     out->dst_port = m.query_port <= UINT16_MAX ? (uint16_t)m.query_port : 0;
     out->bytes = m.response.at;
@@ -174,7 +201,6 @@ int64_t net_dnstap_time(const uint8_t *bytes, size_t len)
     struct message m;
     if (read_message(reader_over(bytes, len), &m) == DROP_DNSTAP_MALFORMED)
         return 0;
-    uint64_t seconds = m.response_sec ? m.response_sec : m.query_sec;
-    uint64_t nanoseconds = m.response_sec ? m.response_nsec : m.query_nsec;
-    return seconds > UINT32_MAX ? 0 : (int64_t)(seconds * SECOND_US + nanoseconds % 1000000000 / 1000);
+    int64_t sent_us = time_of(m.response_sec, m.response_nsec);
+    return sent_us != 0 ? sent_us : time_of(m.query_sec, m.query_nsec);
 }

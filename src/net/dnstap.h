@@ -10,7 +10,8 @@
 /* Link type of packets that are dnstap messages. None of the LINKTYPE_ numbers. */
 enum { NET_LINK_DNSTAP = 0xfd53 };
 
-/* When the response was sent, in us since the Unix epoch; 0 when the message does not say. */
+/* When the response was sent, or else when the query came, in us since the Unix epoch; 0 when the message does not
+ * say. */
 int64_t net_dnstap_time(const uint8_t *bytes, size_t len);
 
 #endif

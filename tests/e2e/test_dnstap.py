@@ -84,6 +84,21 @@ def test_file(tmp_path):
         assert summary.seen == summary.delivered == 7
 
 
+def test_mapped_addresses(tmp_path):
+    """Each address by itself; the client says of what family the record is."""
+    mapped, mapped_resolver = "::ffff:192.0.2.9", "::ffff:192.0.2.53"
+    made = [message(client=c, resolver=r) for c in ("192.0.2.9", mapped) for r in ("192.0.2.53", mapped_resolver)]
+    made += [message(client=mapped, resolver=None), message(client=mapped, resolver="::"),
+             message(client=mapped, resolver="2001:db8::53"), message(client="2001:db8::9", resolver=mapped_resolver),
+             message(client="2001:db8::9", resolver="192.0.2.53")]
+    (tmp_path / "in.tap").write_bytes(whole(*made))
+    for workers in "1", "3":
+        where = ["-w", tmp_path / "out.pcap"] if workers == "1" else ["-u", "127.0.0.1:9", "-M", workers]
+        assert ok("-r", tmp_path / "in.tap", *where).records == 9
+    assert written_rows(tmp_path / "out.pcap") == 4 * [row()] + 3 * [row(resolver="0.0.0.0")] + 2 * [
+        row(client="2001:db8::9", resolver="::")]
+
+
 def test_compressed_and_standard_input(tmp_path):
     import gzip
     data = whole(message())
