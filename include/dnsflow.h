@@ -135,7 +135,7 @@ struct dnsflow_trailer {
     uint32_t sensor_id;
     uint32_t start_time; /* Unix seconds */
     uint32_t sample_rate;
-    int64_t base_time_us; /* of the first set; statistics: when they were read */
+    int64_t base_time_us; /* of the first set, or near it; statistics: when they were read */
 };
 
 /* An accepted datagram. Fields below the line are the decoder's own. */

@@ -84,7 +84,7 @@ class Ext(TypedDict, total=False):
     sensor_id: int
     start_time: int  # seconds since the Unix epoch
     sample_rate: int
-    base_time_us: int  # capture time of the first record; statistics: when they were read
+    base_time_us: int  # time of the first record, or near it; statistics: when they were read
     counters: List[int]  # statistics only, in the order of COUNTER_NAMES; a later sensor may have more
 
 

@@ -99,7 +99,7 @@ struct capture_dnstap_options {
 };
 
 /* Listens for dnstap. A borrow waits 100 ms at the most; packets are dnstap messages (net/dnstap.h), their time that of
- * their coming. */
+ * their coming: the servers' clocks may say anything. */
 int capture_open_dnstap(const struct capture_dnstap_options *options, struct capture **out, struct error *err);
 
 /* Appends "; there are: ..." with the names of the interfaces to an error about one. */

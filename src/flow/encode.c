@@ -22,8 +22,10 @@ struct dnsflow_encoder {
     size_t set_trailer;  /* bytes more for each set */
     uint32_t sequence;   /* of the open datagram */
     uint64_t datagrams;
-    int64_t first_time_us; /* of the open datagram's first set */
-    int64_t last_time_us;  /* of its last */
+    bool has_base;
+    int64_t next_base_us; /* with has_base, of the next datagram */
+    int64_t base_us;      /* of the open datagram: the time of its first set, or near it */
+    int64_t last_time_us; /* of its last */
     uint8_t buffer[BUFFER];
     uint8_t set_trailers[DNSFLOW_SETS_MAX * WIRE_SET_TRAILER];
     uint8_t moved_names[NAMES_ROOM]; /* on their way to the next datagram */
@@ -108,7 +110,7 @@ static void close_datagram(struct dnsflow_encoder *e, size_t names_len)
     put_header(e, 0, e->sets);
     if (e->options.extended) {
         struct writer out = writer_over(e->buffer + e->used, BUFFER - e->used);
-        put_trailer(e, &out, WIRE_TRAILER + trailers_len, e->first_time_us);
+        put_trailer(e, &out, WIRE_TRAILER + trailers_len, e->base_us);
         write_bytes(&out, e->set_trailers, trailers_len);
     }
     emit(e, closed_size(e), e->last_time_us);
@@ -178,12 +180,18 @@ static void put_set_trailer(struct dnsflow_encoder *e, const struct pending *p)
     const struct dnsflow_record *r = p->record;
     unsigned flags = r->set_flags | (p->sets > 0 ? DNSFLOW_SET_CONTINUES : 0u);
     struct writer out = writer_over(e->set_trailers + e->sets * WIRE_SET_TRAILER, WIRE_SET_TRAILER);
-    write_be32(&out, (uint32_t)(int32_t)(r->time_us - e->first_time_us));
+    write_be32(&out, (uint32_t)(int32_t)(r->time_us - e->base_us));
     write_be32(&out, r->min_ttl);
     write_be16(&out, r->qtype);
     write_be16(&out, r->client_port);
     write_be16(&out, flags);
     write_be16(&out, 0);
+}
+
+static bool offset_fits(int64_t base_us, int64_t time_us)
+{
+    int64_t offset;
+    return !__builtin_sub_overflow(time_us, base_us, &offset) && offset >= INT32_MIN && offset <= INT32_MAX;
 }
 
 /* Writes one set around the names that lie in place, with as many addresses as there is room for, IPv6 after the last
@@ -204,7 +212,8 @@ static bool put_set(struct dnsflow_encoder *e, struct pending *p)
         return false;
 
     if (e->sets == 0)
-        e->first_time_us = p->record->time_us;
+        e->base_us =
+            e->has_base && offset_fits(e->next_base_us, p->record->time_us) ? e->next_base_us : p->record->time_us;
     uint8_t *at = e->buffer + e->used;
     put_set_header(at, p, ip4s, ip6s);
     at += WIRE_SET_HEADER + p->names_len;
@@ -231,13 +240,6 @@ static size_t pad_names(struct writer *names)
     write_zeros(names, -writer_len(names) & 3);
     size_t len = writer_len(names);
     return names->failed || len > UINT16_MAX ? 0 : len;
-}
-
-static bool offset_fits(const struct dnsflow_encoder *e, int64_t time_us)
-{
-    int64_t offset;
-    return !e->options.extended ||
-           (!__builtin_sub_overflow(time_us, e->first_time_us, &offset) && offset >= INT32_MIN && offset <= INT32_MAX);
 }
 
 static size_t left_of(const struct pending *p)
@@ -285,7 +287,8 @@ int flow_encoder_commit(struct dnsflow_encoder *encoder, const struct dnsflow_re
     if (record->names_count < 1 || record->names_count > WIRE_NAMES_MAX || p.names_len == 0 ||
         (record->ip_vers != 4 && record->ip_vers != 6) || record->ip4s_count + record->ip6s_count == 0)
         return DNSFLOW_INVALID;
-    if (encoder->sets > 0 && (!fits_whole(encoder, &p) || !offset_fits(encoder, record->time_us)))
+    if (encoder->sets > 0 &&
+        (!fits_whole(encoder, &p) || (encoder->options.extended && !offset_fits(encoder->base_us, record->time_us))))
         close_datagram(encoder, p.names_len);
     put_sets(encoder, &p, most, left_out);
     if (encoder->sets == DNSFLOW_SETS_MAX)
@@ -353,9 +356,14 @@ void flow_encoder_set_sample_rate(struct dnsflow_encoder *encoder, uint32_t samp
     encoder->options.sample_rate = sample_rate;
 }
 
-bool flow_encoder_open_since(const struct dnsflow_encoder *encoder, int64_t *time_us)
+void flow_encoder_set_base(struct dnsflow_encoder *encoder, int64_t time_us)
 {
-    *time_us = encoder->first_time_us;
+    encoder->has_base = true;
+    encoder->next_base_us = time_us;
+}
+
+bool flow_encoder_is_open(const struct dnsflow_encoder *encoder)
+{
     return encoder->sets > 0;
 }
 

@@ -34,8 +34,12 @@ void flow_encoder_set_start(struct dnsflow_encoder *encoder, uint32_t start_time
  */
 void flow_encoder_set_sample_rate(struct dnsflow_encoder *encoder, uint32_t sample_rate);
 
-/* Capture time of the open datagram's first set. False: no datagram is open. */
-bool flow_encoder_open_since(const struct dnsflow_encoder *encoder, int64_t *time_us);
+/* Trailer: the base of the times is this from now on, and not the time of the first set, unless that is too far away.
+ * For records whose times other clocks have made. */
+void flow_encoder_set_base(struct dnsflow_encoder *encoder, int64_t time_us);
+
+/* Whether a datagram is open. */
+bool flow_encoder_is_open(const struct dnsflow_encoder *encoder);
 
 /* Datagrams emitted so far, statistics included. */
 uint64_t flow_encoder_datagrams(const struct dnsflow_encoder *encoder);

@@ -189,6 +189,7 @@ enum drop_reason net_dnstap(struct walk *walk)
     out->src = reader_left(&resolver) == size ? resolver.at : nobody;
     out->src_port = m.response_port <= UINT16_MAX ? (uint16_t)m.response_port : 0;
     out->dst_port = m.query_port <= UINT16_MAX ? (uint16_t)m.query_port : 0;
+    out->sent_us = time_of(m.response_sec, m.response_nsec);
     out->bytes = m.response.at;
     out->len = reader_left(&m.response);
     out->complete = true;

@@ -57,6 +57,7 @@ struct net_payload {
     uint16_t checksum; /* UDP: as sent, 0 = none */
     uint32_t tcp_seq;
     uint32_t wire_len; /* TCP: bytes of the payload as sent */
+    int64_t sent_us;   /* dnstap: when the server says it was sent, 0 = it does not say */
     struct ip_fragment part;
 };
 

@@ -70,6 +70,13 @@ static inline enum drop_reason take_datagram(struct input *in, const struct net_
     return DROP_NONE;
 }
 
+/* The server's word on when it answered goes before the time of its coming. */
+static enum drop_reason take_dnstap(struct input *in, const struct net_payload *p, int64_t time_us)
+{
+    deliver(in, p, 0, p->sent_us != 0 ? p->sent_us : time_us);
+    return DROP_NONE;
+}
+
 /* ---- TCP ---- */
 
 static void take_tcp_message(void *context, const struct net_payload *message)
@@ -206,8 +213,7 @@ static enum drop_reason take_other(struct input *in, const struct packet *packet
         return take_segment(in, p, packet->time_us);
     if (p->transport == NET_UDP)
         return take_datagram(in, p, p->depth == 0, depth, packet->time_us);
-    deliver(in, p, 0, packet->time_us);
-    return DROP_NONE;
+    return take_dnstap(in, p, packet->time_us);
 }
 
 bool input_is_open(const struct input *input)

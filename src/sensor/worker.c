@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "flow/encoder.h"
+#include "net/dnstap.h"
 #include "net/plain.h"
 #include "sensor/extract.h"
 #include "sensor/input.h"
@@ -31,7 +32,7 @@ struct worker {
     uint64_t open_for_us; /* ... to this much later */
     bool has_window;      /* these two are of the datagram that is open */
     bool is_stale;        /* the encoder's settings are to be looked at before the next record */
-    int64_t now_us;       /* capture time of the last packet */
+    int64_t now_us;       /* capture time of the last packet or tick, whatever times the records bear */
     bool is_choosy;       /* --rate, --sample, --mdns or --svcb ask for more than the plain parsing */
     uint64_t random;
     uint32_t sample; /* 1 message in this many is kept, 0 = all */
@@ -44,9 +45,10 @@ struct worker {
 /* A datagram leaves when its first set is a second old, or a second ahead of a clock that has gone back. */
 static void set_open_window(struct worker *w)
 {
-    int64_t since;
-    bool is_open = flow_encoder_open_since(w->encoder, &since);
-    w->open_from_us = is_open ? (int64_t)((uint64_t)since - FLUSH_US + 1) : INT64_MIN;
+    bool is_open = flow_encoder_is_open(w->encoder);
+    if (is_open && w->has_window)
+        return;
+    w->open_from_us = is_open ? (int64_t)((uint64_t)w->now_us - FLUSH_US + 1) : INT64_MIN;
     w->open_for_us = is_open ? 2 * FLUSH_US - 2 : UINT64_MAX;
     w->has_window = is_open;
 }
@@ -266,6 +268,14 @@ int worker_create(const struct config *config, const struct worker_start *start,
     return 0;
 }
 
+/* Records of dnstap bear the times of other machines' clocks, true or not. A datagram bears that of its making, by
+ * which a receiver tells streams apart and what is stale. */
+static void set_own_clock(struct worker *w, int64_t now_us)
+{
+    adjust_encoder(w, now_us);
+    flow_encoder_set_base(w->encoder, now_us);
+}
+
 void worker_packet(struct worker *worker, const struct packet *packet)
 {
     struct counters *counters = &worker->counters;
@@ -279,6 +289,8 @@ void worker_packet(struct worker *worker, const struct packet *packet)
         take_message(worker, &plain, packet->time_us);
         return;
     }
+    if (packet->link_type == NET_LINK_DNSTAP && worker->config->files_count == 0)
+        set_own_clock(worker, packet->time_us);
     enum drop_reason why = input_frame(worker->input, packet);
     if (why == DROP_NONE)
         counter_add(&counters->frames_delivered, 1);
@@ -291,6 +303,7 @@ void worker_packet(struct worker *worker, const struct packet *packet)
 void worker_tick(struct worker *worker, int64_t now_us)
 {
     worker->frame = NULL;
+    worker->now_us = now_us;
     input_expire(worker->input, now_us);
     flush_if_old(worker, now_us);
     flush_sinks(worker);

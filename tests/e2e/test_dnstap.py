@@ -8,9 +8,10 @@ import signal
 import socket
 import stat
 import struct
+import time
 
 import pytest
-from conftest import (SENSOR, UNBOUND, Background, Collector, Summary, address, check_sequence, read_written, response, rows_of,
+from conftest import (SENSOR, UNBOUND, Background, Collector, Summary, address, check_sequence, decode, read_written, response, rows_of,
                       run, sensor, unused_port, wait_until, written_rows)
 
 CONTENT = b"protobuf:dnstap.Dnstap"
@@ -38,7 +39,9 @@ def message(name="tap.example", client="192.0.2.9", resolver="192.0.2.53", kind=
     body = field(1, kind) + field(2, 2 if ":" in client else 1) + field(3, protocol) + field(4, address(client))
     if resolver:
         body += field(5, address(resolver))
-    body += field(6, port) + field(7, 53) + field(12, seconds) + varint(13 << 3 | 5) + struct.pack("<I", 250000000)
+    body += field(6, port) + field(7, 53)
+    if seconds is not None:
+        body += field(12, seconds) + varint(13 << 3 | 5) + struct.pack("<I", 250000000)
     body += field(14, dns if dns is not None else response(name, ["198.51.100.1"], **more))
     return field(1, b"identity") + field(2, b"version") + field(14, body) + field(15, 1)
 
@@ -268,6 +271,47 @@ def test_more_clients_than_there_is_room_for(tmp_path):
         tap.wait_seen(64)
         _, rows = tap.finish()
     assert 64 <= len(rows) <= 70
+
+
+def test_time_of_the_response(tmp_path):
+    """Is the record's; that of its coming if it has none. Neither old nor far nor jumping ones hold anything back."""
+    day = 86400
+    now = int(time.time())
+    told = [now - 100, now + 100, now, now - 1000, now - 10 * day, now + 10 * day, 1, 0xFFFFFFFF, 1700000000]
+    with Tap(tmp_path, "-x") as tap:
+        s = tap.connect()
+        s.sendall(control(START) + frames(*[message("n%d.example" % t, seconds=t) for t in told]))
+        s.sendall(frames(message("none.example", seconds=None), message("large.example", seconds=1 << 32),
+                         message("zero.example", seconds=0)))
+        tap.wait_seen(len(told) + 3)
+        wait_until(lambda: sum(decode(d).flags & 1 == 0 and len(decode(d).sets) for _, d in tap.collector.got)
+                   == len(told) + 3, 5)
+        tap.finish()
+        datagrams = [decode(d) for _, d in tap.collector.got]
+    sets = {x.names[0]: x for d in datagrams for x in d.sets}
+    for t in told:
+        assert sets["n%d.example" % t].ext.time_us == t * 1000000 + 250000
+    for name in "none.example", "large.example", "zero.example":
+        assert abs(sets[name].ext.time_us / 1e6 - now) < 60
+    assert all(abs(d.trailer.start_time - now) < 60 for d in datagrams)
+    near = [d for d in datagrams if d.stats or abs(d.sets[0].ext.time_us / 1e6 - now) < 2000]
+    assert all(abs(d.trailer.base_time_us / 1e6 - now) < 60 for d in near)
+
+
+def test_wrong_clocks_do_not_split_datagrams(tmp_path):
+    """Two servers, one half an hour behind, and 400 messages in turn: as many datagrams as size and seconds make."""
+    with Tap(tmp_path, "-x") as tap:
+        pair = tap.connect(), tap.connect()
+        now = int(time.time())
+        for s in pair:
+            s.sendall(control(START))
+        for i in range(200):
+            for s, away in zip(pair, (0, -1800)):
+                s.sendall(frames(message("m.example", seconds=now + away)))
+        tap.wait_seen(400)
+        summary, rows = tap.finish()
+    assert rows == [row("m.example")] * 400
+    assert summary.notes["datagrams"] < 80
 
 
 def test_largest_messages(tmp_path):

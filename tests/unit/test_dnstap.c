@@ -190,6 +190,7 @@ static void times(void **state)
             put_number(&message, 12, rows[i].response);
         put_fixed32(&message, 13, rows[i].nanoseconds);
         assert_int_equal(finish(&copy, &len, &p), RIGHT);
+        assert_true(p.sent_us == rows[i].sent_us);
         assert_true(net_dnstap_time(copy, len) == rows[i].time_us);
         free(copy);
     }
