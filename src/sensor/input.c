@@ -33,7 +33,7 @@ struct input {
 
 /* Whether the message belongs to another sensor's share. The arithmetic is the one other sensors on the same tap use,
  * so that every datagram has one owner: IPv4 destination modulo N, IPv6 UDP checksum modulo N. Fragments, which have no
- * checksum but the first, and TCP segments, of which each has another, go by address. */
+ * checksum but the first, TCP segments, of which each has another, and dnstap, which has none, go by address. */
 static bool is_other_share(const struct config *config, const struct net_payload *p, bool by_address)
 {
     bool is_ip4 = p->ip_vers == 4;
@@ -70,9 +70,11 @@ static inline enum drop_reason take_datagram(struct input *in, const struct net_
     return DROP_NONE;
 }
 
-/* The server's word on when it answered goes before the time of its coming. */
+/* The server's word on when it answered goes before the time of its coming. There is no checksum to share by. */
 static enum drop_reason take_dnstap(struct input *in, const struct net_payload *p, int64_t time_us)
 {
+    if (in->config->shares > 0 && is_other_share(in->config, p, true))
+        return DROP_OTHER_SHARE;
     deliver(in, p, 0, p->sent_us != 0 ? p->sent_us : time_us);
     return DROP_NONE;
 }

@@ -102,6 +102,16 @@ def test_mapped_addresses(tmp_path):
         row(client="2001:db8::9", resolver="::")]
 
 
+def test_shares(tmp_path):
+    clients = ["192.0.2.%d" % i for i in range(4)] + ["2001:db8::%x" % i for i in range(1, 5)] + ["::ffff:10.0.0.7"]
+    (tmp_path / "in.tap").write_bytes(whole(*[message(client=c) for c in clients]))
+    for i in range(3):
+        summary = ok("-r", tmp_path / "in.tap", "-m", "%d/3" % (i + 1), "-w", tmp_path / "out.pcap")
+        mine = [c.replace("::ffff:", "") for c in clients if int.from_bytes(address(c)[-4:], "big") % 3 == i]
+        assert [r.split("\t")[1] for r in written_rows(tmp_path / "out.pcap")] == mine
+        assert summary.frame_reasons == {"other_share": len(clients) - len(mine)}
+
+
 def test_compressed_and_standard_input(tmp_path):
     import gzip
     data = whole(message())

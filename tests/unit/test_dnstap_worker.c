@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * What a worker makes of dnstap messages: when their datagrams leave. */
+ * What a worker makes of dnstap messages: whose they are, and when their datagrams leave. */
 #include "net/dnstap.h"
 
 #include "running.h"
@@ -9,7 +9,7 @@ enum { CLIENT_RESPONSE = 6, FAR = 86400 };
 static const int64_t start_us = INT64_C(1700000000000000);
 
 static struct message m;
-static struct run runs[1];
+static struct run runs[8];
 static uint8_t inner[2048], frame[4096];
 
 static void put_varint(struct writer *out, uint64_t n)
@@ -52,6 +52,41 @@ static void take(struct run *r, size_t len, int64_t time_us)
 {
     struct packet p = packet_of(frame, len, NET_LINK_DNSTAP, time_us);
     worker_packet(r->worker, &p);
+}
+
+/* By the address of the client in both families, whatever else is asked for. */
+static void shares_go_by_the_client(void **state)
+{
+    (void)state;
+    struct chance c = {10};
+    for (uint32_t shares = 1; shares <= 7; shares += 2) {
+        uint64_t total = 0, expected[8] = {0};
+        for (uint32_t i = 0; i < shares; i++) {
+            run_prepare(&runs[i]);
+            runs[i].config.share = i;
+            runs[i].config.shares = shares;
+            runs[i].config.balance_checksum = shares & 2;
+            run_start(&runs[i], 0);
+        }
+        for (int n = 0; n < 300; n++) {
+            static const size_t sizes[] = {4, 16, 16};
+            uint8_t client[16] = {[0] = n % 3 == 1 ? 0x20 : 0, [10] = 0xff, [11] = 0xff};
+            uint32_t last = (uint32_t)chance_next(&c);
+            store_be32(client + sizes[n % 3] - 4, last);
+            expected[last % shares]++;
+            for (uint32_t i = 0; i < shares; i++)
+                take(&runs[i], build(client, sizes[n % 3], 0), start_us);
+        }
+        for (uint32_t i = 0; i < shares; i++) {
+            run_finish(&runs[i]);
+            run_expect_balance(&runs[i]);
+            assert_true(runs[i].delivered == expected[i]);
+            assert_true(runs[i].drops[DROP_OTHER_SHARE] == 300 - expected[i]);
+            total += runs[i].with_record;
+            release_caught(&runs[i].out);
+        }
+        assert_true(total == 300);
+    }
 }
 
 /* Ten messages in each of four seconds, with times as servers may give them. The records bear these; the datagrams
@@ -137,6 +172,7 @@ static void an_idle_second_is_enough(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(shares_go_by_the_client),
         cmocka_unit_test(datagrams_go_by_the_time_of_coming),
         cmocka_unit_test(an_idle_second_is_enough),
     };
