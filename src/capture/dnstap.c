@@ -129,12 +129,13 @@ static void accept_client(struct dnstap *d)
     d->clients[d->clients_count++] = c;
 }
 
-/* Sends what the protocol asks for. A few bytes: what does not go at once never will. */
-static bool answer(struct client *c)
+/* Sends what the protocol asks for. A few bytes, which find room; whether the client is gone, reading shows. */
+static void answer(struct client *c)
 {
     uint8_t bytes[FRAME_STREAM_REPLY_MAX];
-    size_t len = frame_stream_answer(&c->stream, bytes);
-    return len == 0 || send(c->fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;
+    size_t len;
+    while ((len = frame_stream_answer(&c->stream, bytes)) > 0)
+        (void)send(c->fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 /* Reads what has come, behind what is left. False: the client is gone. */
@@ -171,7 +172,8 @@ static int lend(struct dnstap *d, struct client *c, struct packet *packets, int 
     for (i = 0; i < count; i++)
         packets[i].time_us = now;
     c->start += (size_t)used;
-    c->is_over |= !answer(c) || c->stream.is_ended;
+    answer(c);
+    c->is_over |= c->stream.is_ended && c->start == c->end;
     return count;
 }
 

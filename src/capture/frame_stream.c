@@ -35,6 +35,33 @@ static bool is_dnstap(struct reader in)
     return !has_any;
 }
 
+static int start(struct frame_stream *s, uint32_t type, struct reader in, struct error *err)
+{
+    if (!is_dnstap(in))
+        return error_set(err, "a stream of something else than dnstap");
+    if (s->is_started || (type == CONTROL_READY && s->is_ready))
+        return error_set(err, "a stream that starts twice");
+    if (type == CONTROL_READY) {
+        s->is_ready = true;
+        s->answers |= 1u << CONTROL_ACCEPT;
+    } else {
+        s->is_started = true;
+    }
+    return 0;
+}
+
+/* Who has been accepted is told of the end and leaves; others may start anew. */
+static int stop(struct frame_stream *s, struct error *err)
+{
+    if (!s->is_started)
+        return error_set(err, "a stream that ends before its start");
+    s->is_started = false;
+    s->is_ended = s->is_ready;
+    if (s->is_ready)
+        s->answers |= 1u << CONTROL_FINISH;
+    return 0;
+}
+
 /* The bytes of a control frame, its type first. */
 static int take_control(struct frame_stream *s, struct reader in, struct error *err)
 {
@@ -42,23 +69,11 @@ static int take_control(struct frame_stream *s, struct reader in, struct error *
     switch (type) {
     case CONTROL_READY:
     case CONTROL_START:
-        if (!is_dnstap(in))
-            return error_set(err, "a stream of something else than dnstap");
-        if (s->is_started || (type == CONTROL_READY && s->is_ready))
-            return error_set(err, "a stream that starts twice");
-        if (type == CONTROL_READY) {
-            s->is_ready = true;
-            s->answer = CONTROL_ACCEPT;
-        } else {
-            s->is_started = true;
-        }
-        return 0;
+        return start(s, type, in, err);
     case CONTROL_STOP:
-        s->is_ended = true;
-        s->answer = s->is_ready ? CONTROL_FINISH : 0;
-        return 0;
+        return stop(s, err);
     default:
-        return error_set(err, "control frame %u, which only a receiver sends", type);
+        return error_set(err, "control frame %u, which no sender has", type);
     }
 }
 
@@ -82,33 +97,41 @@ static void lend_frame(struct frame_stream *s, const uint8_t *bytes, uint32_t le
         .bytes = bytes, .captured_len = len, .wire_len = len, .time_us = s->last_time_us, .link_type = NET_LINK_DNSTAP};
 }
 
+/* The frame at hand, with what leads it. Returns its length, 0 when more bytes are needed, or -1. */
+static int frame_len(const struct frame_stream *s, const uint8_t *at, size_t left, struct error *err)
+{
+    if (s->is_ended)
+        return error_set(err, "more bytes behind the end of the stream");
+    if (left < LENGTH)
+        return 0;
+    uint32_t len = load_be32(at);
+    if (len == 0)
+        return control_len(at, left, err);
+    if (!s->is_started)
+        return error_set(err, "a frame of %u bytes before the start", len);
+    if (len > FRAME_STREAM_FRAME_MAX)
+        return error_set(err, "a frame of %u bytes; at most %d are taken", len, FRAME_STREAM_FRAME_MAX);
+    return left < LENGTH + len ? 0 : (int)(LENGTH + len);
+}
+
 int frame_stream_lend(struct frame_stream *stream, const uint8_t *at, size_t left, struct packet *packets, int max,
                       uint64_t *used, struct error *err)
 {
-    int count = 0;
-    const uint8_t *start = at;
-    while (count < max && left >= LENGTH && !stream->is_ended) {
-        uint32_t len = load_be32(at);
-        size_t whole = LENGTH + (size_t)len;
-        *used = (uint64_t)(at - start);
-        if (len == 0) {
-            int control = control_len(at, left, err);
-            if (control <= 0 ||
-                take_control(stream, reader_over(at + 2 * LENGTH, (size_t)control - 2 * LENGTH), err) != 0)
-                return control == 0 ? count : count > 0 ? count : LEND_BROKEN;
-            whole = (size_t)control;
-        } else if (len > FRAME_STREAM_FRAME_MAX || !stream->is_started) {
-            error_set(err, stream->is_started ? "a frame of %u bytes" : "a frame of %u bytes before the start", len);
-            return count > 0 ? count : LEND_BROKEN;
-        } else if (left < whole) {
-            return count;
-        } else {
-            lend_frame(stream, at + LENGTH, len, &packets[count++]);
+    int count = 0, len;
+    const uint8_t *start_at = at;
+    while (count < max && left > 0 && (len = frame_len(stream, at, left, err)) != 0) {
+        bool is_control = len > 0 && load_be32(at) == 0;
+        if (len < 0 ||
+            (is_control && take_control(stream, reader_over(at + 2 * LENGTH, (size_t)len - 2 * LENGTH), err) != 0)) {
+            count = count > 0 ? count : LEND_BROKEN;
+            break;
         }
-        at += whole;
-        left -= whole;
+        if (!is_control)
+            lend_frame(stream, at + LENGTH, (uint32_t)len - LENGTH, &packets[count++]);
+        at += len;
+        left -= (size_t)len;
     }
-    *used = stream->is_ended ? (uint64_t)(at - start) + left : (uint64_t)(at - start);
+    *used = (uint64_t)(at - start_at);
     return count;
 }
 
@@ -116,17 +139,18 @@ size_t frame_stream_answer(struct frame_stream *stream, uint8_t out[FRAME_STREAM
 {
     struct writer w = writer_over(out, FRAME_STREAM_REPLY_MAX);
     size_t type_len = sizeof(content_type) - 1;
-    if (stream->answer == 0)
+    if (stream->answers == 0)
         return 0;
-    bool is_accept = stream->answer == CONTROL_ACCEPT;
+    bool is_accept = stream->answers >> CONTROL_ACCEPT & 1;
+    uint32_t type = is_accept ? CONTROL_ACCEPT : CONTROL_FINISH;
     write_be32(&w, 0);
     write_be32(&w, (uint32_t)(is_accept ? 12 + type_len : 4));
-    write_be32(&w, stream->answer);
+    write_be32(&w, type);
     if (is_accept) {
         write_be32(&w, FIELD_CONTENT_TYPE);
         write_be32(&w, (uint32_t)type_len);
         write_bytes(&w, content_type, type_len);
     }
-    stream->answer = 0;
+    stream->answers &= ~(1u << type);
     return writer_len(&w);
 }

@@ -2,8 +2,9 @@
  *
  * Inside of capture/: the Frame Streams protocol, in which dnstap is sent and stored
  * (https://github.com/farsightsec/fstrm). A length of 4 bytes and a frame; the length 0 leads a control frame, with a
- * length of its own: its type, and fields of type, length and bytes. A sender in a file just starts; one on a socket
- * may say first that it is READY and wait to be accepted, and is told when its end has been seen. */
+ * length of its own: its type, and fields of type, length and bytes. A sender in a file just starts, and may start
+ * again after its end; one on a socket may say first that it is READY and wait to be accepted. Then it is told when its
+ * end has been seen, and nothing may follow. */
 #ifndef DNSFLOW_CAPTURE_FRAME_STREAM_H
 #define DNSFLOW_CAPTURE_FRAME_STREAM_H
 
@@ -21,10 +22,10 @@ enum {
 };
 
 struct frame_stream {
-    bool is_ready;   /* READY came: both sides talk */
-    bool is_started; /* START came */
-    bool is_ended;   /* STOP came */
-    uint32_t answer; /* control frame to send, 0 = none */
+    bool is_ready;    /* READY came: both sides talk */
+    bool is_started;  /* START came, and no STOP yet */
+    bool is_ended;    /* STOP came, and nothing more may */
+    uint32_t answers; /* control frames to send: a bit for each type */
     int64_t last_time_us;
 };
 
@@ -35,7 +36,7 @@ bool frame_stream_is(const uint8_t *head, size_t len);
 int frame_stream_lend(struct frame_stream *stream, const uint8_t *at, size_t left, struct packet *packets, int max,
                       uint64_t *used, struct error *err);
 
-/* The control frame that is to be sent, if any: its length in `out`, or 0. */
+/* The next control frame that is to be sent, if any: its length in `out`, or 0. */
 size_t frame_stream_answer(struct frame_stream *stream, uint8_t out[FRAME_STREAM_REPLY_MAX]);
 
 #endif

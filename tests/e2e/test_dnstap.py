@@ -102,6 +102,19 @@ def test_mapped_addresses(tmp_path):
         row(client="2001:db8::9", resolver="::")]
 
 
+def test_several_streams_in_a_file(tmp_path):
+    data = whole(message("a.example")) + whole() + whole(message("b.example"), message("c.example"))
+    (tmp_path / "in.tap").write_bytes(data)
+    ok("-r", tmp_path / "in.tap", "-w", tmp_path / "out.pcap")
+    assert written_rows(tmp_path / "out.pcap") == [row("%s.example" % n) for n in "abc"]
+    for rest in b"xyz", bytes(20), b"something else, and long", frames(message()), control(START)[:9]:
+        (tmp_path / "in.tap").write_bytes(data + rest)
+        result = sensor("-r", tmp_path / "in.tap", "-w", tmp_path / "out.pcap")
+        assert result.status == 1 and result.err.count("error:") == 1, result.err
+        assert "at byte %d: " % len(data) in result.err
+        assert len(written_rows(tmp_path / "out.pcap")) == 3
+
+
 def test_shares(tmp_path):
     clients = ["192.0.2.%d" % i for i in range(4)] + ["2001:db8::%x" % i for i in range(1, 5)] + ["::ffff:10.0.0.7"]
     (tmp_path / "in.tap").write_bytes(whole(*[message(client=c) for c in clients]))
@@ -281,6 +294,22 @@ def test_more_clients_than_there_is_room_for(tmp_path):
         tap.wait_seen(64)
         _, rows = tap.finish()
     assert 64 <= len(rows) <= 70
+
+
+def test_client_that_does_not_wait(tmp_path):
+    """It sends all that it has and is gone; nobody is there to be answered."""
+    data = control(READY) + whole(*[message("n%d.example" % i) for i in range(1000)])
+    with Tap(tmp_path) as tap:
+        for _ in range(3):
+            s = socket.socket(socket.AF_UNIX)
+            s.settimeout(10)
+            s.connect(str(tap.path))
+            s.sendall(data)
+            s.close()
+        tap.wait_seen(3000)
+        summary, rows = tap.finish()
+    assert len(rows) == summary.records == 3000
+    assert not {"dnstap_cut", "dnstap_refused"} & set(summary.notes)
 
 
 def test_time_of_the_response(tmp_path):

@@ -71,7 +71,9 @@ def put_dnstap():
     from test_dnstap import CLIENT_QUERY, DOH, READY, START, TCP, control, frames as framed, message, whole
     made = [whole(message(), message(kind=CLIENT_QUERY), message(client="2001:db8::9", resolver="2001:db8::53")),
             control(READY) + control(START) + framed(message(protocol=DOH), message(protocol=TCP, resolver=None)),
-            control(START, None) + framed(message(dns=b"")), whole()]
+            control(START, None) + framed(message(dns=b"")), whole(),
+            whole(message(client="::ffff:192.0.2.9")) + whole(message(resolver="::ffff:192.0.2.53", seconds=None)),
+            control(READY) + whole(message(seconds=1 << 40)) + whole()]
     for data in made:
         for piece in b"\x0c", b"\xff":
             put("dnstap", piece + data)
