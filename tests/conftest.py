@@ -40,7 +40,8 @@ TRAILER_COUNTERS = (
     "sampled cut_records names_truncated address_length addresses_lost sets datagrams sent send_refused send_lost "
     "written write_lost superpacket backlog absorbed tunnel tunnel_depth fragment_refused tcp_malformed tcp_empty "
     "tcp_old tcp_no_start tcp_refused encrypted_port dnstap_malformed dnstap_other tunnelled reassembled "
-    "reassembly_expired reassembly_evicted tcp_messages tcp_expired tcp_evicted tcp_gaps").split()
+    "reassembly_expired reassembly_evicted tcp_messages tcp_expired tcp_evicted tcp_gaps dnstap_refused "
+    "dnstap_evicted dnstap_cut").split()
 
 
 def pytest_collection_modifyitems(items):

@@ -82,7 +82,10 @@ enum drop_ledger { LEDGER_NONE, LEDGER_FRAME, LEDGER_ABSORBED, LEDGER_MESSAGE, L
     X(TCP_EXPIRED, "tcp_expired", NOTE, "TCP streams given up with part of a message in hand") \
     X(TCP_EVICTED, "tcp_evicted", NOTE, "the same, as others needed the room") \
     X(TCP_GAPS, "tcp_gaps", NOTE, "places in TCP streams where data never came") \
-    X(SETS_CUT, "sets_cut", NOTE, "addresses left out, as a record has 16 sets at most and a message 64")
+    X(SETS_CUT, "sets_cut", NOTE, "addresses left out, as a record has 16 sets at most and a message 64") \
+    X(DNSTAP_REFUSED, "dnstap_refused", NOTE, "dnstap clients sent away for what they sent, or had not sent in time") \
+    X(DNSTAP_EVICTED, "dnstap_evicted", NOTE, "silent dnstap clients whose place another needed") \
+    X(DNSTAP_CUT, "dnstap_cut", NOTE, "dnstap frames of which only a beginning came")
 /* clang-format on */
 
 enum drop_reason {

@@ -34,6 +34,13 @@ struct capture_stats {
     uint64_t lent;       /* frames taken out of a ring, 0 = not a ring: received = lent + dropped once it is empty */
     uint64_t super;      /* frames larger than the interface's MTU allows (segmentation offload) */
     unsigned ring_fill;  /* percent of a ring that waits to be lent, as of now */
+
+    /* of a dnstap socket */
+    unsigned clients;         /* connected, as of now */
+    uint64_t clients_ever;    /* that have connected */
+    uint64_t clients_refused; /* of these, sent away for what they sent, or did not send in time */
+    uint64_t clients_evicted; /* sent away for being silent when another needed the place */
+    uint64_t frames_cut;      /* of which only a beginning came */
 };
 
 struct capture_ops {

@@ -63,6 +63,13 @@ static void follow_orders(struct live_thread *t)
     pthread_mutex_unlock(&o->lock);
 }
 
+static void note_clients(struct live_thread *t, const struct capture_stats *now)
+{
+    worker_note(t->worker, DROP_DNSTAP_REFUSED, now->clients_refused - t->last.clients_refused);
+    worker_note(t->worker, DROP_DNSTAP_EVICTED, now->clients_evicted - t->last.clients_evicted);
+    worker_note(t->worker, DROP_DNSTAP_CUT, now->frames_cut - t->last.frames_cut);
+}
+
 /* What time alone brings about. Statistics of several workers do not leave together. */
 static void pass_time(struct live_thread *t, int64_t now)
 {
@@ -75,6 +82,7 @@ static void pass_time(struct live_thread *t, int64_t now)
     t->next_tick_us = now + TICK_US;
     adapt_sampling(t, &kernel, now);
     worker_note(t->worker, DROP_SUPERPACKET, kernel.super - t->last.super);
+    note_clients(t, &kernel);
     note_backlog(t);
     t->last = kernel;
     worker_tick(t->worker, clock_unix_us());

@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -176,6 +177,11 @@ def test_file_that_makes_no_sense(tmp_path, data):
 
 # Sockets
 
+LIMIT = 256 * 1024  # bytes of a frame
+CLIENTS = 64
+START_SECONDS = 5
+
+
 class Tap:
     """A sensor that listens, and its collector."""
 
@@ -219,6 +225,19 @@ class Tap:
             return any("]: output: " in l and int(l.split("output: ")[1].split()[0]) >= count
                        for l in self.sensor.err.splitlines())
         wait_until(enough, step=0.1)
+
+    def wait_note(self, name, count):
+        def there():
+            self.sensor.signal(signal.SIGUSR1)
+            return "]: output: " in self.sensor.err and Summary(self.sensor.err).notes.get(name, 0) >= count
+        wait_until(there, step=0.1)
+
+    def cpu_seconds(self):
+        ticks = open("/proc/%d/stat" % self.sensor.process.pid).read().rsplit(")", 1)[1].split()[11:13]
+        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+    def descriptors(self):
+        return len(os.listdir("/proc/%d/fd" % self.sensor.process.pid))
 
     def finish(self):
         self.sensor.signal(signal.SIGTERM)
@@ -279,21 +298,208 @@ def test_clients_come_and_go(tmp_path):
         half.close()
         good.sendall(frames(message("good.example")))
         tap.wait_seen(6)
+        tap.wait_note("dnstap_cut", 1)
         summary, rows = tap.finish()
     assert rows == [row("good.example")]
     assert summary.frame_reasons == {"dnstap_malformed": 5}
+    assert summary.notes["dnstap_refused"] == 5 and summary.notes["dnstap_cut"] == 1
     assert tap.sensor.err.count("sent away") == 1, "one line, however many there are"
 
 
 def test_more_clients_than_there_is_room_for(tmp_path):
+    """A new one gets the place of the one that was silent for longest."""
     with Tap(tmp_path) as tap:
-        clients = [tap.connect() for _ in range(70)]
-        for i, s in enumerate(clients):
-            with contextlib.suppress(OSError):
-                s.sendall(whole(message("m%d.example" % i)))
-        tap.wait_seen(64)
-        _, rows = tap.finish()
-    assert 64 <= len(rows) <= 70
+        clients = [tap.connect() for _ in range(CLIENTS)]
+        for s in clients:
+            handshake(s)
+        new = tap.connect()
+        handshake(new)
+        assert clients[0].recv(100) == b"", "it gives way"
+        for i, s in enumerate(clients[1:]):
+            s.sendall(frames(message("m%d.example" % i)))
+        new.sendall(frames(message("new.example")))
+        tap.wait_seen(CLIENTS)
+        summary, rows = tap.finish()
+    assert sorted(rows) == sorted([row("m%d.example" % i) for i in range(CLIENTS - 1)] + [row("new.example")])
+    assert summary.notes["dnstap_evicted"] == 1 and "dnstap_refused" not in summary.notes
+    assert tap.sensor.err.count("sent away") == 1
+
+
+def test_each_new_client_is_served(tmp_path):
+    """However many come and stay, without a word before and after."""
+    with Tap(tmp_path) as tap:
+        clients = [tap.connect() for _ in range(CLIENTS)]
+        for i in range(100):
+            clients.append(tap.connect())
+            clients[-1].sendall(whole(message("n%d.example" % i)))
+        tap.wait_seen(100)
+        summary, rows = tap.finish()
+    assert sorted(rows) == sorted(row("n%d.example" % i) for i in range(100))
+    assert summary.notes["dnstap_evicted"] == 100
+
+
+def test_busy_clients_keep_their_places(tmp_path):
+    """A new one waits as long as all send a message a second, and comes in when one does not."""
+    with Tap(tmp_path) as tap:
+        clients = [tap.connect() for _ in range(CLIENTS)]
+        silent, sent = clients[17], 0
+        for s in clients:
+            s.sendall(control(START))
+
+        def talk_once():
+            nonlocal sent
+            for s in clients:
+                s.sendall(frames(message("old.example")))
+            sent += len(clients)
+            tap.wait_seen(sent)
+            return tap.count() > sent
+
+        assert not talk_once()
+        new = tap.connect()
+        new.sendall(control(START) + frames(message("new.example")))
+        cpu, end = tap.cpu_seconds(), time.monotonic() + 3
+        while time.monotonic() < end:
+            assert not talk_once(), "the new one came in"
+        assert tap.cpu_seconds() - cpu < 1, "it spins"
+        assert "new clients have to wait" in tap.sensor.err
+        clients.remove(silent)
+        wait_until(talk_once)
+        assert silent.recv(100) == b""
+        summary, rows = tap.finish()
+    assert sorted(rows) == [row("new.example")] + [row("old.example")] * sent
+    assert summary.notes["dnstap_evicted"] == 1 and tap.sensor.err.count("have to wait") == 1
+
+
+def test_who_does_not_start(tmp_path):
+    """Is sent away after some seconds, whatever it does meanwhile. Who has started may be silent."""
+    with Tap(tmp_path) as tap:
+        good = tap.connect()
+        handshake(good)
+        silent, ready, drip, ended = [tap.connect() for _ in range(4)]
+        ready.sendall(control(READY))
+        assert ready.recv(100) == control(ACCEPT)
+        ended.sendall(whole(message("ended.example")))
+        data = iter(control(START))
+
+        def is_gone():
+            try:
+                drip.sendall(bytes([next(data)]))
+                return False
+            except OSError:
+                return True
+
+        wait_until(is_gone, START_SECONDS + 5, step=0.25)
+        for s in silent, ready, ended:
+            assert s.recv(100) == b""
+        good.sendall(frames(message("good.example")))
+        tap.wait_seen(2)
+        tap.wait_note("dnstap_refused", 4)
+        summary, rows = tap.finish()
+    assert rows == [row("ended.example"), row("good.example")]
+    assert summary.notes["dnstap_refused"] == 4 and summary.notes["dnstap_cut"] == 1
+    assert tap.sensor.err.count("sent away") == 1
+
+
+def test_drip_feeding(tmp_path):
+    """A message byte by byte arrives; it keeps nobody waiting, and no place that another needs."""
+    data = frames(message("drip.example"))
+    with Tap(tmp_path) as tap:
+        clients = [tap.connect() for _ in range(CLIENTS)]
+        for s in clients:
+            s.sendall(control(START))
+        for byte in data[:-1]:
+            for s in clients[:4]:
+                s.sendall(bytes([byte]))
+        for s in clients[4:]:
+            s.sendall(frames(message("whole.example")))
+        tap.wait_seen(CLIENTS - 4)
+        new = tap.connect()
+        new.sendall(control(START) + frames(message("new.example")))
+        tap.wait_seen(CLIENTS - 3)
+        assert clients[0].recv(100) == b""
+        for s in clients[1:4]:
+            s.sendall(data[-1:])
+        tap.wait_seen(CLIENTS)
+        summary, rows = tap.finish()
+    assert rows.count(row("drip.example")) == 3 and rows.count(row("new.example")) == 1
+    assert summary.notes["dnstap_evicted"] == 1 and summary.notes["dnstap_cut"] == 1
+
+
+KILLED = """
+import socket, sys, time
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+s.sendall(bytes.fromhex(sys.argv[2]))
+print("sent", flush=True)
+time.sleep(60)
+"""
+
+
+def test_client_that_is_killed_inside_a_frame(tmp_path):
+    data = control(START) + frames(message("whole.example"), message("cut.example"))
+    with Tap(tmp_path) as tap:
+        with Background(["/usr/bin/python3", "-c", KILLED, tap.path, data[:-20].hex()], tmp_path) as client:
+            wait_until(lambda: b"sent" in client.out)
+            tap.wait_seen(1)
+            client.signal(signal.SIGKILL)
+            client.wait()
+        tap.wait_note("dnstap_cut", 1)
+        s = tap.connect()
+        s.sendall(whole(message("next.example")))
+        tap.wait_seen(2)
+        summary, rows = tap.finish()
+    assert rows == [row("whole.example"), row("next.example")]
+    assert summary.notes["dnstap_cut"] == 1 and not summary.frame_reasons
+
+
+def test_no_descriptors_left(tmp_path):
+    """Clients that cannot be accepted wait, and the sensor does not spin."""
+    same_user = ["--user", "root"] if os.geteuid() == 0 else []  # whose limits may be set
+    with Tap(tmp_path, *same_user) as tap:
+        old = tap.connect()
+        handshake(old)
+        pid = tap.sensor.process.pid
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (tap.descriptors(), before[1]))
+        new = [tap.connect() for _ in range(5)]
+        for s in new:
+            s.sendall(whole(message("new.example")))
+        tap.sensor.wait_err("new clients have to wait: Too many open files")
+        cpu, end = tap.cpu_seconds(), time.monotonic() + 2.5
+        wait_until(lambda: time.monotonic() > end)
+        assert tap.cpu_seconds() - cpu < 0.5, "it spins"
+        old.sendall(frames(message("old.example")))
+        tap.wait_seen(1)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        tap.wait_seen(6)
+        summary, rows = tap.finish()
+    assert sorted(rows) == [row("new.example")] * 5 + [row("old.example")]
+    assert tap.sensor.err.count("have to wait") == 1
+
+
+def test_streams_one_after_the_other(tmp_path):
+    """On one connection, unless the first began with a handshake: then its end is the end."""
+    with Tap(tmp_path) as tap:
+        one = tap.connect()
+        one.sendall(whole(message("a.example")) + whole(message("b.example")))
+        tap.wait_seen(2)
+        one.sendall(control(START) + frames(message("c.example")))
+        tap.wait_seen(3)
+        one.sendall(control(STOP, None))
+        handshake(one)
+        one.sendall(frames(message("d.example")) + control(STOP, None))
+        assert one.recv(100) == control(FINISH, None) and one.recv(100) == b""
+        two = tap.connect()
+        handshake(two)
+        two.sendall(frames(message("e.example")) + control(STOP, None) + whole(message("lost.example")))
+        assert two.recv(100) == control(FINISH, None)
+        with contextlib.suppress(ConnectionResetError):
+            assert two.recv(100) == b""
+        tap.wait_seen(6)
+        summary, rows = tap.finish()
+    assert rows == [row("%s.example" % n) for n in "abcde"]
+    assert summary.frame_reasons == {"dnstap_malformed": 1} and summary.notes["dnstap_refused"] == 1
+    assert "behind the end of the stream" in tap.sensor.err
 
 
 def test_client_that_does_not_wait(tmp_path):
@@ -310,6 +516,23 @@ def test_client_that_does_not_wait(tmp_path):
         summary, rows = tap.finish()
     assert len(rows) == summary.records == 3000
     assert not {"dnstap_cut", "dnstap_refused"} & set(summary.notes)
+
+
+def test_frames_over_the_limit(tmp_path):
+    body = message("fits.example")
+    body += field(3, bytes(LIMIT - len(body) - 4))  # "extra" of dnstap
+    assert len(body) == LIMIT
+    with Tap(tmp_path) as tap:
+        fits, not_ = tap.connect(), tap.connect()
+        fits.sendall(control(START) + frames(body))
+        tap.wait_seen(1)
+        not_.sendall(control(START) + struct.pack("!I", LIMIT + 1))
+        assert not_.recv(100) == b""
+        tap.wait_seen(2)
+        summary, rows = tap.finish()
+    assert rows == [row("fits.example")]
+    assert summary.frame_reasons == {"dnstap_malformed": 1} and summary.notes["dnstap_refused"] == 1
+    assert "a frame of %d bytes" % (LIMIT + 1) in tap.sensor.err
 
 
 def test_time_of_the_response(tmp_path):
@@ -351,6 +574,17 @@ def test_wrong_clocks_do_not_split_datagrams(tmp_path):
         summary, rows = tap.finish()
     assert rows == [row("m.example")] * 400
     assert summary.notes["datagrams"] < 80
+
+
+def test_keepalive(tmp_path):
+    need("ss")
+    port = unused_port()
+    with Tap(tmp_path, where="tcp:127.0.0.1:%d" % port) as tap:
+        s = tap.connect()
+        handshake(s)
+        shown = run(["ss", "-tnoH", "state", "established", "sport", "=", ":%d" % port]).out.decode()
+        assert "timer:(keepalive," in shown, shown
+        tap.finish()
 
 
 def test_largest_messages(tmp_path):
