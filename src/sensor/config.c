@@ -45,6 +45,7 @@ static int take_dnstap(void *config, const char *value, struct error *err)
     struct capture_dnstap_options *d = &c->dnstaps[c->dnstaps_count];
     struct sink_target *address = &c->dnstap_addresses[c->dnstaps_count];
     bool is_unix = strncmp(value, "unix:", 5) == 0, is_tcp = strncmp(value, "tcp:", 4) == 0;
+    c->dnstap_given = true;
     if (!is_unix && !is_tcp)
         return take_file(config, value, err);
     if (c->dnstaps_count == CONFIG_DNSTAPS_MAX)

@@ -35,6 +35,7 @@ struct config {
     size_t dnstaps_count;
     struct capture_dnstap_options dnstaps[CONFIG_DNSTAPS_MAX]; /* sockets to listen at */
     struct sink_target dnstap_addresses[CONFIG_DNSTAPS_MAX];   /* room for their names */
+    bool dnstap_given;                                         /* sockets or files */
     size_t files_count;
     const char *files[CONFIG_FILES_MAX];
     const char *filter;

@@ -71,6 +71,10 @@ int config_check(const struct config *config, struct error *err)
         return error_set(err, "options -i/--interface and -r/--read: expected only one of them");
     if (config->files_count > 0 && config->dnstaps_count > 0)
         return error_set(err, "option -t/--dnstap: expected either sockets or files");
+    if (config->filter && config->dnstap_given)
+        return error_set(err,
+                         "options -f/--filter and -t/--dnstap: expected only one of them; dnstap has no packets that "
+                         "an expression could be applied to");
     if (config->targets_count == 0 && !config->write_path)
         return error_set(err, "no output: expected -u/--udp HOST, -w/--write FILE or both");
     if (config->has_metrics && config->files_count > 0)

@@ -2,8 +2,11 @@
  *
  * File mode. One worker runs in the reading thread; of several, each has a thread and gets the frames of its share of
  * the address pairs, so that what belongs together stays together and in order. */
+#include <string.h>
+
 #include "base/bytes.h"
 #include "base/log.h"
+#include "net/dnstap.h"
 #include "sensor/feed.h"
 #include "sensor/progress.h"
 #include "sensor/sensor.h"
@@ -58,6 +61,12 @@ static bool check_signals(struct file_run *run)
     return sensor_check_signals(s);
 }
 
+/* A pcap expression would refuse all of them: they are no packets. */
+static bool is_dnstap_filtered(const struct file_run *run, int count)
+{
+    return count > 0 && run->sensor->config->filter && run->packets[0].link_type == NET_LINK_DNSTAP;
+}
+
 static int read_file(struct file_run *run, const char *path)
 {
     struct capture *capture;
@@ -72,6 +81,12 @@ static int read_file(struct file_run *run, const char *path)
     }
     progress_start(&progress);
     while (!check_signals(run) && (count = capture_borrow(capture, run->packets, CAPTURE_BATCH, &why)) >= 0) {
+        if (is_dnstap_filtered(run, count)) {
+            count = CAPTURE_FAILED;
+            error_set(&why, "%s: dnstap, to which option -f/--filter cannot be applied; leave it out",
+                      strcmp(path, "-") == 0 ? "standard input" : path);
+            break;
+        }
         take_packets(run, count);
         progress_add(&progress, count, capture);
     }

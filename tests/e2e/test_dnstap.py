@@ -116,6 +116,19 @@ def test_several_streams_in_a_file(tmp_path):
         assert len(written_rows(tmp_path / "out.pcap")) == 3
 
 
+def test_no_filter(tmp_path):
+    """An expression has nothing to look at: said in one line, whatever way the messages come."""
+    (tmp_path / "in.tap").write_bytes(whole(message()))
+    for where in "unix:%s/tap.sock" % tmp_path, "tcp:127.0.0.1:%d" % unused_port(), tmp_path / "in.tap":
+        result = sensor("-t", where, "-f", "udp", "-u", "127.0.0.1:9")
+        assert result.status == 2 and result.err.count("\n") == 1 and "--filter" in result.err, result.err
+    for name, data in (tmp_path / "in.tap", None), ("-", (tmp_path / "in.tap").read_bytes()):
+        result = sensor("-r", name, "-f", "udp", "-w", tmp_path / "out.pcap", data=data)
+        assert result.status == 1 and result.err.count("error:") == 1, result.err
+        assert "--filter" in result.err and (str(name) if name != "-" else "standard input") in result.err
+        assert Summary(result.err).seen == 0
+
+
 def test_shares(tmp_path):
     clients = ["192.0.2.%d" % i for i in range(4)] + ["2001:db8::%x" % i for i in range(1, 5)] + ["::ffff:10.0.0.7"]
     (tmp_path / "in.tap").write_bytes(whole(*[message(client=c) for c in clients]))
