@@ -15,12 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/unix_socket.h"
 #include "capture/capture.h"
 #include "capture/format.h"
 #include "capture/frame_stream.h"
@@ -65,39 +65,12 @@ struct dnstap {
 
 /* ---- the listening socket ---- */
 
-/* A socket file that nobody listens on is left from a run before. */
-static int remove_stale(const char *path, const struct sockaddr_un *address, struct error *err)
-{
-    struct stat file;
-    if (lstat(path, &file) != 0)
-        return errno == ENOENT ? 0 : error_errno(err, "%s", path);
-    if (!S_ISSOCK(file.st_mode))
-        return error_set(err, "%s: there is a file of that name that is no socket", path);
-    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int result = probe >= 0 ? connect(probe, (const struct sockaddr *)address, sizeof(*address)) : -1;
-    if (probe >= 0)
-        close(probe);
-    if (result == 0)
-        return error_set(err, "%s: another program listens there", path);
-    return unlink(path) == 0 ? 0 : error_errno(err, "%s: cannot replace the socket", path);
-}
-
 static int listen_unix(struct dnstap *d, const char *path, unsigned mode, struct error *err)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof(address.sun_path))
-        return error_set(err, "%s: the name is too long for a socket", path);
-    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-    if (remove_stale(path, &address, err) != 0)
-        return -1;
-    d->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    mode_t before = umask(0777 & ~mode);
-    int result = d->listener >= 0 ? bind(d->listener, (struct sockaddr *)&address, sizeof(address)) : -1;
-    umask(before);
-    if (result != 0 || listen(d->listener, BACKLOG) != 0)
-        return error_errno(err, "%s: cannot listen", path);
-    snprintf(d->path, sizeof(d->path), "%s", path);
-    return 0;
+    d->listener = unix_socket_listen(path, mode, BACKLOG, err);
+    if (d->listener >= 0)
+        snprintf(d->path, sizeof(d->path), "%s", path);
+    return d->listener >= 0 ? 0 : -1;
 }
 
 static int listen_tcp(struct dnstap *d, const char *host, const char *port, struct error *err)
@@ -369,7 +342,7 @@ static void close_dnstap(void *self)
     if (d->listener >= 0)
         close(d->listener);
     if (d->path[0])
-        (void)unlink(d->path);
+        unix_socket_remove(d->path);
     free(d);
 }
 

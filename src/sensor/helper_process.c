@@ -13,6 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/unix_socket.h"
+
 enum {
     REQUEST_S = 60,  /* a request that takes longer is ended */
     AGAIN_MS = 1000, /* between two attempts to replace a process */
@@ -121,9 +123,9 @@ static void remove_sockets(const struct config *config)
     size_t i;
     for (i = 0; i < config->dnstaps_count; i++)
         if (config->dnstaps[i].path)
-            (void)unlink(config->dnstaps[i].path);
+            unix_socket_remove(config->dnstaps[i].path);
     if (config->metrics_path)
-        (void)unlink(config->metrics_path);
+        unix_socket_remove(config->metrics_path);
 }
 
 /* Returns when the process that watches this one, `keeper`, has died. */
