@@ -97,11 +97,12 @@ static const int allowed[] = {
     SCMP_SYS(getrusage),
 };
 
-/* Libraries may try: for them these files are not there. */
-static const int refused[] = {SCMP_SYS(open),      SCMP_SYS(openat),     SCMP_SYS(openat2),  SCMP_SYS(access),
-                              SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(readlink), SCMP_SYS(readlinkat),
-                              SCMP_SYS(stat),      SCMP_SYS(lstat),      SCMP_SYS(statx),    SCMP_SYS(unlink),
-                              SCMP_SYS(unlinkat)};
+/* Libraries may try: for them these files are not there. The last two libevent takes when there are no descriptors for
+ * what it takes else. */
+static const int refused[] = {SCMP_SYS(open),      SCMP_SYS(openat),     SCMP_SYS(openat2),     SCMP_SYS(access),
+                              SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(readlink),    SCMP_SYS(readlinkat),
+                              SCMP_SYS(stat),      SCMP_SYS(lstat),      SCMP_SYS(statx),       SCMP_SYS(unlink),
+                              SCMP_SYS(unlinkat),  SCMP_SYS(socketpair), SCMP_SYS(epoll_create)};
 
 /* What is asked of interfaces, and of the terminal by stdio. */
 static const unsigned requests[] = {SIOCGIFHWADDR, SIOCGIFMTU, SIOCGIFFLAGS, SIOCGIFINDEX, SIOCGIFNAME, FIONREAD, TCGETS};

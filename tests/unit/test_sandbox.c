@@ -68,6 +68,12 @@ static int trace(void)
     return kill(getppid(), 0) == 0 ? MAY : FAILS;
 }
 
+static int socket_pair(void)
+{
+    int pair[2];
+    return socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0 ? MAY : FAILS;
+}
+
 static int udp_socket(void)
 {
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
@@ -110,6 +116,7 @@ static void what_is_left(void **state)
         {"executable memory", executable_memory, -SIGSYS, MAY},
         {"a socket of another family", other_socket, -SIGSYS, MAY},
         {"signal another process", trace, -SIGSYS, MAY},
+        {"a pair of sockets", socket_pair, FAILS, MAY},
         {"a UDP socket", udp_socket, MAY, MAY},
         {"a thread", thread, MAY, MAY},
         {"memory", memory, MAY, MAY},
