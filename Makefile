@@ -81,7 +81,7 @@ READER   := $(filter $(O)/obj/src/reader/%,$(OBJECTS))
 TESTS    := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c tests/prop/test_*.c))
 FUZZERS  := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
 # Of these, what includes no other folder and no other library.
-OTHERS   := src/(capture|sink|sensor|reader)/|[ /](pcap|archive|ldns)[/.]
+OTHERS   := src/(http|capture|sink|sensor|reader)/|[ /](pcap|archive|ldns)[/.]
 CORE     := $(if $(PACKAGES),,$(shell for test in tests/unit/test_*.c tests/prop/test_*.c tests/fuzz/fuzz_*.c; do \
               $(CC) -M -MG -Isrc -Iinclude -I. $$test 2>/dev/null | grep -qE '$(OTHERS)' || echo $$test; done))
 CORE     := $(CORE:%.c=$(O)/%)
@@ -180,7 +180,7 @@ check-cross:
 check-abi: $(O)/$(SO_NAME)
 	$(Q)scripts/check-abi $<
 
-# make fuzz T=frame|input|message|dnstap|datagram|capture|reader S=seconds
+# make fuzz T=frame|input|message|dnstap|datagram|capture|reader|http S=seconds
 fuzz:
 	$(Q)$(MAKE) BUILD=fuzz CC=clang build/fuzz/tests/fuzz/fuzz_$(T)
 	$(Q)scripts/fuzz build/fuzz/tests/fuzz/fuzz_$(T) $(or $(S),60)

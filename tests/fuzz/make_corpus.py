@@ -79,8 +79,19 @@ def put_dnstap():
             put("dnstap", piece + data)
 
 
+def put_http():
+    """Requests, good and otherwise."""
+    get = b"GET /a/b?c=d HTTP/1.1\r\nHost: [::1]:80\r\n"
+    for data in (get + b"\r\n", get + b"Content-Length: 0\r\nAccept: */*\r\n\r\nmore", b"HEAD / HTTP/1.0\r\n\r\n",
+                 get + b"Content-Length: 1\r\n\r\n", get + b"Transfer-Encoding: chunked\r\n\r\n",
+                 b"POST / HTTP/1.1\r\nHost: a\r\n\r\n", b"GET / HTTP/2.0\r\n\r\n", get + b"A : b\r\n c\r\n\r\n",
+                 b"GET / HTTP/1.1\r\nHost: a.\r\nHost: b:\r\n\r\n", get):
+        put("http", data)
+
+
 def main():
     build = sys.argv[1]
+    put_http()
     put_input()
     put_dnstap()
     for path in sorted(glob.glob(os.path.join(CAPTURES, "*.pcap*"))):
