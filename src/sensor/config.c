@@ -60,14 +60,19 @@ static int take_dnstap(void *config, const char *value, struct error *err)
     return 0;
 }
 
-static int take_dnstap_mode(void *config, const char *value, struct error *err)
+static int parse_mode(const char *value, unsigned *out, struct error *err)
 {
     char *end;
     unsigned long mode = strtoul(value, &end, 8);
     if (*value < '0' || *value > '7' || *end || mode > 0777)
         return error_set(err, "expected an octal number of at most 0777");
-    ((struct config *)config)->dnstap_mode = (unsigned)mode;
+    *out = (unsigned)mode;
     return 0;
+}
+
+static int take_dnstap_mode(void *config, const char *value, struct error *err)
+{
+    return parse_mode(value, &((struct config *)config)->dnstap_mode, err);
 }
 
 static int take_filter(void *config, const char *value, struct error *err)
@@ -195,6 +200,11 @@ static int take_metrics(void *config, const char *value, struct error *err)
     if (sink_parse_address(value, &c->metrics, NULL) != 0)
         return error_set(err, "expected PORT, ADDRESS:PORT or unix:PATH");
     return 0;
+}
+
+static int take_metrics_mode(void *config, const char *value, struct error *err)
+{
+    return parse_mode(value, &((struct config *)config)->metrics_mode, err);
 }
 
 static int take_log(void *config, const char *value, struct error *err)
@@ -387,7 +397,7 @@ static const struct option_row rows[] = {
      0},
     {'t', "dnstap", "WHERE", take_dnstap,
      "take dnstap from name servers: unix:PATH or tcp:HOST:PORT to listen at, or a file; repeatable", 0},
-    {0, "dnstap-mode", "MODE", take_dnstap_mode, "rights of the unix socket, 0660 by default", 0},
+    {0, "dnstap-mode", "MODE", take_dnstap_mode, "rights of the unix socket of --dnstap, 0660 by default", 0},
     {'f', "filter", "EXPR", take_filter, "pcap expression instead of the built-in filter; ports are not checked then",
      0},
     {'u', "udp", "HOST[:PORT]", take_udp, "send to this collector; port 5300 by default; up to 10", 0},
@@ -407,6 +417,7 @@ static const struct option_row rows[] = {
     {'P', "pidfile", "FILE", take_pid_file, "write the process id to this file and keep it locked", 0},
     {0, "metrics", "WHERE", take_metrics,
      "live: serve counters over HTTP, for Prometheus: PORT (of 127.0.0.1), ADDRESS:PORT or unix:PATH", 0},
+    {0, "metrics-mode", "MODE", take_metrics_mode, "rights of the unix socket of --metrics, 0660 by default", 0},
     {'D', "daemon", NULL, NULL, "go into the background once everything is open", offsetof(struct config, background)},
     {0, "log", "WHERE", take_log, "where lines go: stderr, syslog (the default with -D), journal", 0},
     {0, "user", "NAME", take_user,
@@ -457,6 +468,7 @@ int config_parse(struct config *config, int argc, char **argv, struct error *err
     memset(config, 0, sizeof(*config));
     config->workers = 1;
     config->dnstap_mode = 0660;
+    config->metrics_mode = 0660;
     config->ring_bytes = (size_t)CONFIG_RING_MIB << 20;
     config->promiscuous = true;
     if (options_parse(rows, argc, argv, config, err) != 0)

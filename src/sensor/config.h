@@ -55,7 +55,8 @@ struct config {
     const char *pid_path;
     bool has_metrics;
     struct sink_target metrics; /* where they are served ... */
-    const char *metrics_path;   /* ... or a unix socket, if not NULL */
+    const char *metrics_path;   /* ... or a unix socket, if not NULL ... */
+    unsigned metrics_mode;      /* ... and its rights */
     bool background;
     enum config_log { CONFIG_LOG_STDERR, CONFIG_LOG_SYSLOG, CONFIG_LOG_JOURNAL } log;
     bool log_given;

@@ -2,68 +2,85 @@
 #include "sensor/metrics.h"
 
 #include <event2/buffer.h>
-#include <event2/event.h>
-#include <event2/http.h>
-#include <fcntl.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/unix_socket.h"
 #include "base/version.h"
+#include "http/server.h"
 
 enum {
-    TIMEOUT_S = 5,
-    HEADERS_MAX = 8192, /* bytes of a request */
-    BODY_MAX = 0,
-    CONNECTIONS_MAX = 32,
-    BACKLOG = 16,
     STUCK_US = 5 * SECOND_US, /* a worker that did no round for so long is not healthy */
+    LABEL_MAX = 5 * 280,      /* bytes of a label's value, each of them escaped */
 };
 
 struct metrics {
-    struct evhttp *http;
+    struct http_server *server;
     struct sensor *sensor;
     struct live_thread *threads;
+    const char *host; /* of the option */
+    struct http_route routes[2];
     uint64_t beats[CONFIG_WORKERS_MAX]; /* heartbeats as of moved_us */
     int64_t moved_us[CONFIG_WORKERS_MAX];
 };
 
-/* ---- the socket ---- */
-
-static int listen_unix(const char *path, struct error *err)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    struct stat file;
-    if (strlen(path) >= sizeof(address.sun_path))
-        return error_set(err, "option --metrics unix:%s: the name is too long for a socket", path);
-    strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
-    if (lstat(path, &file) == 0 && S_ISSOCK(file.st_mode))
-        (void)unlink(path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 || listen(fd, BACKLOG) != 0)
-        return error_errno(err, "option --metrics unix:%s", path);
-    return fd;
-}
-
 int metrics_listen(const struct config *config, struct error *err)
 {
-    struct sink_address address;
-    int on = 1;
-    if (config->metrics_path)
-        return listen_unix(config->metrics_path, err);
-    if (sink_resolve(&config->metrics, &address, err) != 0)
-        return -1;
-    int fd = socket(address.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd >= 0)
-        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address.address, address.len) != 0 || listen(fd, BACKLOG) != 0)
-        return error_errno(err, "option --metrics %s", config->metrics.text);
-    return fd;
+    struct error why;
+    int fd = config->metrics_path ? unix_socket_listen(config->metrics_path, config->metrics_mode, HTTP_BACKLOG, &why)
+                                  : http_listen_tcp(config->metrics.host, config->metrics.port, &why);
+    return fd >= 0 ? fd : error_set(err, "option --metrics: %s", why.text);
+}
+
+/* ---- labels ---- */
+
+/* Length of the UTF-8 character that a text begins with, 0 if it is none. */
+static size_t character_len(const unsigned char *t)
+{
+    size_t i, len = *t < 0x80 ? 1 : *t < 0xc2 ? 0 : *t < 0xe0 ? 2 : *t < 0xf0 ? 3 : *t < 0xf5 ? 4 : 0;
+    for (i = 1; i < len; i++)
+        if ((t[i] & 0xc0) != 0x80)
+            return 0;
+    if ((*t == 0xe0 && t[1] < 0xa0) || (*t == 0xf0 && t[1] < 0x90))
+        return 0; /* longer than needed */
+    if ((*t == 0xed && t[1] > 0x9f) || (*t == 0xf4 && t[1] > 0x8f))
+        return 0; /* surrogates, and what lies behind the last character */
+    return len;
+}
+
+/* The value of a label as the formats want it: backslash, quote and newline escaped, in UTF-8. Other bytes, as a path
+ * can hold, are shown as \xHH. What does not fit is left out. */
+static const char *escape(const char *text, char out[LABEL_MAX + 1])
+{
+    size_t used = 0, len;
+    for (; *text && used + 5 <= LABEL_MAX; text += len ? len : 1) {
+        len = character_len((const unsigned char *)text);
+        if (len == 0)
+            used += (size_t)snprintf(out + used, 6, "\\\\x%02x", (unsigned char)*text);
+        else if (*text == '\\' || *text == '"' || *text == '\n')
+            out[used++] = '\\';
+        memcpy(out + used, *text == '\n' ? "n" : text, len);
+        used += len;
+    }
+    out[used] = '\0';
+    return out;
+}
+
+/* What worker number `i` reads: workers are in the order of the interfaces, those of dnstap behind them. */
+static const char *source_of(const struct sensor *s, unsigned i, char out[LABEL_MAX + 1])
+{
+    const struct config *c = s->config;
+    unsigned interfaces = (unsigned)c->interfaces_count + (s->default_interface[0] != '\0');
+    char text[sizeof(c->dnstap_addresses[0].text) + 8];
+    if (i < interfaces * c->workers)
+        return escape(s->default_interface[0] ? s->default_interface : c->interfaces[i / c->workers], out);
+    i -= interfaces * c->workers;
+    snprintf(text, sizeof(text), "%s:%s", c->dnstaps[i].path ? "unix" : "tcp",
+             c->dnstaps[i].path ? c->dnstaps[i].path : c->dnstap_addresses[i].text);
+    return escape(text, out);
 }
 
 /* ---- the text ---- */
@@ -71,76 +88,153 @@ int metrics_listen(const struct config *config, struct error *err)
 struct page {
     struct evbuffer *out;
     bool is_open; /* OpenMetrics: a counter's family has no _total in its name */
+    bool failed;  /* out of memory */
 };
 
-static void begin_family(const struct page *p, const char *name, const char *kind, const char *help)
+static void put(struct page *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void put(struct page *p, const char *format, ...)
 {
-    const char *suffix = strcmp(kind, "counter") == 0 && !p->is_open ? "_total" : "";
-    evbuffer_add_printf(p->out, "# HELP dnsflow_%s%s %s\n# TYPE dnsflow_%s%s %s\n", name, suffix, help, name, suffix,
-                        kind);
+    va_list args;
+    va_start(args, format);
+    p->failed |= evbuffer_add_vprintf(p->out, format, args) < 0;
+    va_end(args);
 }
 
-static void write_build(const struct page *p)
+static void begin_family(struct page *p, const char *name, const char *kind, const char *help)
+{
+    const char *suffix = strcmp(kind, "counter") == 0 && !p->is_open ? "_total" : "";
+    put(p, "# HELP dnsflow_%s%s %s\n# TYPE dnsflow_%s%s %s\n", name, suffix, help, name, suffix, kind);
+}
+
+static void write_build(struct page *p)
 {
     begin_family(p, "build_info", "gauge", "What is running.");
-    evbuffer_add_printf(p->out, "dnsflow_build_info{version=\"%s\"} 1\n", DNSFLOW_PROGRAM_VERSION);
+    put(p, "dnsflow_build_info{version=\"%s\"} 1\n", DNSFLOW_PROGRAM_VERSION);
+}
+
+/* A line of a worker: `labels` are names and values of more labels, NULL behind the last; or NULL. */
+static void write_series(struct page *p, const struct metrics *m, const char *name, unsigned worker,
+                         const char *const *labels, uint64_t n)
+{
+    char text[LABEL_MAX + 1];
+    put(p, "dnsflow_%s{worker=\"%u\",interface=\"%s\"", name, worker, source_of(m->sensor, worker, text));
+    for (; labels && *labels; labels += 2)
+        put(p, ",%s=\"%s\"", labels[0], escape(labels[1], text));
+    put(p, "} %" PRIu64 "\n", n);
 }
 
 /* A counter of each worker, at an offset in its counters. */
-static void write_worker_counter(const struct page *p, const struct metrics *m, const char *name, const char *help,
+static void write_worker_counter(struct page *p, const struct metrics *m, const char *name, const char *help,
                                  size_t offset)
 {
+    char total[64];
     unsigned i;
     begin_family(p, name, "counter", help);
+    snprintf(total, sizeof(total), "%s_total", name);
     for (i = 0; i < m->sensor->workers_count; i++) {
         const char *counters = (const char *)worker_counters(m->sensor->workers[i]);
-        evbuffer_add_printf(p->out, "dnsflow_%s_total{worker=\"%u\"} %" PRIu64 "\n", name, i,
-                            counter_read((const counter *)(const void *)(counters + offset)));
+        write_series(p, m, total, i, NULL, counter_read((const counter *)(const void *)(counters + offset)));
     }
 }
 
-static void write_reasons(const struct page *p, const struct metrics *m, const char *name, const char *help,
+static void write_reasons(struct page *p, const struct metrics *m, const char *name, const char *help,
                           enum drop_ledger ledger)
 {
+    char total[64];
     unsigned i, reason;
     begin_family(p, name, "counter", help);
+    snprintf(total, sizeof(total), "%s_total", name);
     for (i = 0; i < m->sensor->workers_count; i++)
         for (reason = 0; reason < DROP_REASON_COUNT; reason++)
             if (drop_table[reason].ledger == ledger)
-                evbuffer_add_printf(p->out, "dnsflow_%s_total{worker=\"%u\",reason=\"%s\"} %" PRIu64 "\n", name, i,
-                                    drop_table[reason].token,
-                                    counter_read(&worker_counters(m->sensor->workers[i])->drops[reason]));
+                write_series(p, m, total, i, (const char *const[]){"reason", drop_table[reason].token, NULL},
+                             counter_read(&worker_counters(m->sensor->workers[i])->drops[reason]));
 }
 
-static void write_kernel(const struct page *p, const struct metrics *m, const char *name, const char *help,
-                         size_t offset, const char *kind)
+static void write_kernel(struct page *p, const struct metrics *m, const char *name, const char *help, size_t offset,
+                         const char *kind)
 {
+    char series[64];
     unsigned i;
     begin_family(p, name, kind, help);
+    snprintf(series, sizeof(series), "%s%s", name, strcmp(kind, "counter") == 0 ? "_total" : "");
     for (i = 0; i < m->sensor->workers_count; i++)
-        evbuffer_add_printf(p->out, "dnsflow_%s%s{worker=\"%u\"} %" PRIu64 "\n", name,
-                            strcmp(kind, "counter") == 0 ? "_total" : "", i,
-                            counter_read((const counter *)(const void *)((const char *)&m->threads[i] + offset)));
+        write_series(p, m, series, i, NULL,
+                     counter_read((const counter *)(const void *)((const char *)&m->threads[i] + offset)));
 }
 
-static void write_collectors(const struct page *p, const struct metrics *m, const char *name, const char *help,
-                             bool is_lost)
+/* Of a collector that was named more than once, the first one speaks for all. */
+static bool sum_collector(const struct metrics *m, unsigned worker, unsigned k, struct sink_output *out)
 {
     const struct config *c = m->sensor->config;
-    struct sink_output output;
-    unsigned i, k, r;
-    begin_family(p, name, "counter", help);
-    for (i = 0; i < m->sensor->workers_count; i++)
-        for (k = 0; k < c->targets_count && worker_output(m->sensor->workers[i], k, &output); k++) {
-            uint64_t lost = 0, sent = output.sent;
-            for (r = 0; r < SINK_LOSSES; r++)
-                lost += output.lost[r];
-            evbuffer_add_printf(p->out, "dnsflow_%s_total{worker=\"%u\",collector=\"%s\"} %" PRIu64 "\n", name, i,
-                                c->targets[k].text, is_lost ? lost : sent);
-        }
+    struct sink_output more;
+    unsigned i, r;
+    *out = (struct sink_output){0};
+    for (i = 0; i < c->targets_count; i++) {
+        if (strcmp(c->targets[i].text, c->targets[k].text) != 0)
+            continue;
+        if (i < k || !worker_output(m->sensor->workers[worker], i, &more))
+            return false;
+        out->name = more.name;
+        out->sent += more.sent;
+        for (r = 0; r < SINK_LOSSES; r++)
+            out->lost[r] += more.lost[r];
+        out->cause = out->cause ? out->cause : more.cause;
+    }
+    return true;
 }
 
-static void write_all(const struct page *p, const struct metrics *m)
+enum collector_family { COLLECTOR_SENT, COLLECTOR_LOST, COLLECTOR_UP };
+
+static void write_collector(struct page *p, const struct metrics *m, enum collector_family family, unsigned worker,
+                            const struct sink_output *o)
+{
+    const char *labels[] = {"collector", o->name, NULL, NULL, NULL};
+    unsigned r;
+    if (family == COLLECTOR_SENT)
+        write_series(p, m, "collector_sent_total", worker, labels, o->sent);
+    if (family == COLLECTOR_UP)
+        write_series(p, m, "collector_up", worker, labels, o->cause == 0);
+    labels[2] = "reason";
+    for (r = 0; r < SINK_LOSSES && family == COLLECTOR_LOST; r++) {
+        labels[3] = sink_loss_names[r];
+        write_series(p, m, "collector_lost_total", worker, labels, o->lost[r]);
+    }
+}
+
+static void write_collectors(struct page *p, const struct metrics *m, const char *name, const char *kind,
+                             const char *help, enum collector_family family)
+{
+    struct sink_output output;
+    unsigned i, k;
+    begin_family(p, name, kind, help);
+    for (i = 0; i < m->sensor->workers_count; i++)
+        for (k = 0; k < m->sensor->config->targets_count; k++)
+            if (sum_collector(m, i, k, &output))
+                write_collector(p, m, family, i, &output);
+}
+
+/* Of this page's own server. */
+static void write_http(struct page *p, const struct metrics *m)
+{
+    struct http_stats s;
+    size_t i;
+    http_stats(m->server, &s);
+    const struct {
+        const char *reason;
+        uint64_t n;
+    } rows[] = {
+        {"bad_request", s.bad},       {"left", s.left}, {"slow", s.slow},           {"crowded", s.crowded},
+        {"slow_reader", s.slow_read}, {"full", s.full}, {"peer_full", s.peer_full}, {"no_descriptor", s.no_file}};
+    begin_family(p, "http_requests", "counter", "HTTP requests answered.");
+    put(p, "dnsflow_http_requests_total %" PRIu64 "\n", s.requests);
+    begin_family(p, "http_refused", "counter", "HTTP connections that were refused, cut off or given up, by reason.");
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        put(p, "dnsflow_http_refused_total{reason=\"%s\"} %" PRIu64 "\n", rows[i].reason, rows[i].n);
+}
+
+static void write_all(struct page *p, const struct metrics *m)
 {
     write_build(p);
     write_worker_counter(p, m, "frames", "Frames given to the decoder.", offsetof(struct counters, frames_seen));
@@ -164,46 +258,32 @@ static void write_all(const struct page *p, const struct metrics *m)
                  offsetof(struct live_thread, ring_fill), "gauge");
     write_kernel(p, m, "sample_rate", "One message in this many is kept, 0 = all.",
                  offsetof(struct live_thread, sample_rate), "gauge");
-    write_collectors(p, m, "collector_sent", "Datagrams sent, by collector.", false);
-    write_collectors(p, m, "collector_lost", "Datagrams that could not be sent, by collector.", true);
+    write_collectors(p, m, "collector_sent", "counter", "Datagrams sent, by collector.", COLLECTOR_SENT);
+    write_collectors(p, m, "collector_lost", "counter", "Datagrams that could not be sent, by collector and reason.",
+                     COLLECTOR_LOST);
+    write_collectors(p, m, "collector_up", "gauge", "Whether there is a way to the collector.", COLLECTOR_UP);
+    begin_family(p, "helper_deaths", "counter", "Processes of the helper that died.");
+    put(p, "dnsflow_helper_deaths_total %" PRIu64 "\n", counter_read(&m->sensor->helper_deaths));
+    write_http(p, m);
     if (p->is_open)
-        evbuffer_add_printf(p->out, "# EOF\n");
+        put(p, "# EOF\n");
 }
 
 /* ---- requests ---- */
 
-static void add_header(struct evhttp_request *request, const char *name, const char *value)
+static void serve_metrics(const struct http_request *request, struct http_reply *reply, void *context)
 {
-    (void)evhttp_add_header(evhttp_request_get_output_headers(request), name, value);
-}
-
-static bool wants_openmetrics(struct evhttp_request *request)
-{
-    const char *accept = evhttp_find_header(evhttp_request_get_input_headers(request), "Accept");
-    return accept && strstr(accept, "application/openmetrics-text") != NULL;
-}
-
-static void serve_metrics(struct evhttp_request *request, void *context)
-{
-    struct page page = {evbuffer_new(), wants_openmetrics(request)};
-    if (!page.out) {
-        evhttp_send_error(request, HTTP_INTERNAL, NULL);
-        return;
-    }
+    const char *accept = http_request_field(request, "Accept");
+    struct page page = {.out = reply->body};
+    page.is_open = accept && strstr(accept, "application/openmetrics-text") != NULL;
     write_all(&page, context);
-    add_header(request, "Content-Type",
-               page.is_open ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
-                            : "text/plain; version=0.0.4; charset=utf-8");
-    add_header(request, "Connection", "close");
-    evhttp_send_reply(request, HTTP_OK, "OK", page.out);
-    evbuffer_free(page.out);
+    reply->status = page.failed ? 500 : 200;
+    reply->content_type = page.is_open ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+                                       : "text/plain; version=0.0.4; charset=utf-8";
 }
 
-/* 200 as long as every worker does its rounds. */
-static void serve_health(struct evhttp_request *request, void *context)
+static unsigned count_stuck(struct metrics *m)
 {
-    struct metrics *m = context;
-    struct evbuffer *out = evbuffer_new();
     int64_t now = clock_monotonic_us();
     unsigned i, stuck = 0;
     for (i = 0; i < m->sensor->workers_count; i++) {
@@ -213,39 +293,55 @@ static void serve_health(struct evhttp_request *request, void *context)
         m->beats[i] = beats;
         stuck += now - m->moved_us[i] > STUCK_US;
     }
-    if (out)
-        evbuffer_add_printf(out, stuck ? "%u of %u workers are stuck\n" : "ok\n", stuck, m->sensor->workers_count);
-    add_header(request, "Content-Type", "text/plain; charset=utf-8");
-    add_header(request, "Connection", "close");
-    evhttp_send_reply(request, stuck ? HTTP_SERVUNAVAIL : HTTP_OK, stuck ? "stuck" : "OK", out);
-    if (out)
-        evbuffer_free(out);
+    return stuck;
 }
 
-static void refuse(struct evhttp_request *request, void *context)
+/* A line for each output that cannot be sent or written to, of the first worker that says so. */
+static void list_outputs(const struct metrics *m, struct evbuffer *body)
 {
-    (void)context;
-    add_header(request, "Connection", "close");
-    evhttp_send_error(request, HTTP_NOTFOUND, NULL);
+    const struct sensor *s = m->sensor;
+    struct sink_output output;
+    unsigned i, k;
+    bool has_more = true;
+    for (k = 0; has_more && s->workers_count > 0; k++)
+        for (i = 0; i < s->workers_count && (has_more = worker_output(s->workers[i], k, &output)); i++)
+            if (output.cause != 0) {
+                evbuffer_add_printf(body, "%s: %s\n", output.name, sink_cause_text(output.cause));
+                break;
+            }
+}
+
+/* 200 and "ok" as long as all is well, else 503 and a line about each thing that is not. */
+static void serve_health(const struct http_request *request, struct http_reply *reply, void *context)
+{
+    struct metrics *m = context;
+    unsigned stuck = count_stuck(m);
+    (void)request;
+    if (stuck > 0)
+        evbuffer_add_printf(reply->body, "%u of %u workers are stuck\n", stuck, m->sensor->workers_count);
+    list_outputs(m, reply->body);
+    if (counter_read(&m->sensor->helper_is_gone))
+        evbuffer_add_printf(reply->body, "the helper processes are gone\n");
+    reply->status = evbuffer_get_length(reply->body) > 0 ? 503 : 200;
+    if (reply->status == 200)
+        evbuffer_add_printf(reply->body, "ok\n");
 }
 
 struct metrics *metrics_start(struct event_base *base, int listener, struct sensor *sensor, struct live_thread *threads)
 {
     struct metrics *m = calloc(1, sizeof(*m));
-    if (!m || !(m->http = evhttp_new(base))) {
-        free(m);
+    if (!m)
         return NULL;
-    }
     m->sensor = sensor;
     m->threads = threads;
-    evhttp_set_timeout(m->http, TIMEOUT_S);
-    evhttp_set_max_headers_size(m->http, HEADERS_MAX);
-    evhttp_set_max_body_size(m->http, BODY_MAX);
-    evhttp_set_allowed_methods(m->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
-    evhttp_set_gencb(m->http, refuse, NULL);
-    if (evhttp_set_cb(m->http, "/metrics", serve_metrics, m) != 0 ||
-        evhttp_set_cb(m->http, "/healthz", serve_health, m) != 0 || evhttp_accept_socket(m->http, listener) != 0) {
-        metrics_stop(m);
+    m->host = sensor->config->metrics.host;
+    m->routes[0] = (struct http_route){.path = "/metrics", .handler = serve_metrics, .context = m};
+    m->routes[1] = (struct http_route){.path = "/healthz", .handler = serve_health, .context = m};
+    const struct http_options options = {
+        .name = "metrics", .routes = m->routes, .routes_count = 2, .hosts = &m->host, .hosts_count = 1};
+    m->server = http_start(base, listener, &options);
+    if (!m->server) {
+        free(m);
         return NULL;
     }
     return m;
@@ -255,6 +351,6 @@ void metrics_stop(struct metrics *metrics)
 {
     if (!metrics)
         return;
-    evhttp_free(metrics->http);
+    http_stop(metrics->server);
     free(metrics);
 }

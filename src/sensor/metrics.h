@@ -13,7 +13,7 @@ struct metrics;
 /* Opens the socket of the configuration; before rights are given up. Returns its descriptor, -1 on failure. */
 int metrics_listen(const struct config *config, struct error *err);
 
-/* Serves it. `threads` must outlive the result. NULL: out of memory. */
+/* Serves it; the socket is the result's then. `threads` must outlive it. NULL: out of memory or descriptors. */
 struct metrics *metrics_start(struct event_base *base, int listener, struct sensor *sensor,
                               struct live_thread *threads);
 

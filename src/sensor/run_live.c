@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "http/server.h"
 #include "sensor/daemon.h"
 #include "sensor/live_thread.h"
 #include "sensor/metrics.h"
@@ -139,7 +140,8 @@ static uint32_t unknown_collectors(const struct sensor *sensor)
     return unknown;
 }
 
-/* Names that are found at once, as most are, are known before the first packet is taken; the rings hold these so long. */
+/* Names that are found at once, as most are, are known before the first packet is taken; the rings hold these so long.
+ */
 static void wait_for_addresses(struct watch *w)
 {
     struct pollfd ready = {.fd = helper_fd(w->sensor->helper), .events = POLLIN};
@@ -189,6 +191,7 @@ static void look_at_time(struct watch *w, int64_t now)
     silence_look(&w->silence, w->sensor, now);
     if (now >= w->next_summary_us) {
         w->next_summary_us += SUMMARY_US;
+        http_take_libevent_line();
         summary_log(w->sensor->workers, w->sensor->workers_count, &w->sensor->kernel);
     }
 }
@@ -227,6 +230,7 @@ static bool add_event(struct watch *w, struct event *event, const struct timeval
 static bool make_loop(struct watch *w)
 {
     const struct timeval every = {.tv_usec = TICK_US};
+    http_take_libevent_line();
     bool is_made = (w->base = event_base_new()) != NULL;
     size_t i;
     for (i = 0; i < SIGNALS && is_made; i++)
@@ -236,6 +240,7 @@ static bool make_loop(struct watch *w)
         w->helper = event_new(w->base, helper_fd(w->sensor->helper), EV_READ | EV_PERSIST, take_answers, w);
     if (is_made && w->sensor->metrics_fd >= 0)
         w->metrics = metrics_start(w->base, w->sensor->metrics_fd, w->sensor, w->threads);
+    is_made = is_made && (w->metrics || w->sensor->metrics_fd < 0);
     if (w->metrics)
         w->sensor->metrics_fd = -1; /* it closes it */
     if (is_made && w->helper && event_add(w->helper, NULL) == 0)

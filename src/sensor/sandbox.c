@@ -29,7 +29,6 @@ static const int allowed[] = {
     SCMP_SYS(ftruncate),
     SCMP_SYS(pipe2),
     SCMP_SYS(pipe),
-    SCMP_SYS(socketpair),
     /* sockets, also those of an interface that comes back */
     SCMP_SYS(bind),
     SCMP_SYS(connect),
@@ -52,7 +51,6 @@ static const int allowed[] = {
     SCMP_SYS(select),
     SCMP_SYS(pselect6),
     SCMP_SYS(epoll_create1),
-    SCMP_SYS(epoll_create),
     SCMP_SYS(epoll_ctl),
     SCMP_SYS(epoll_wait),
     SCMP_SYS(epoll_pwait),
@@ -105,31 +103,30 @@ static const int refused[] = {SCMP_SYS(open),      SCMP_SYS(openat),     SCMP_SY
                               SCMP_SYS(unlinkat),  SCMP_SYS(socketpair), SCMP_SYS(epoll_create)};
 
 /* What is asked of interfaces, and of the terminal by stdio. */
-static const unsigned requests[] = {SIOCGIFHWADDR, SIOCGIFMTU, SIOCGIFFLAGS, SIOCGIFINDEX, SIOCGIFNAME, FIONREAD, TCGETS};
+static const unsigned requests[] = {SIOCGIFHWADDR, SIOCGIFMTU, SIOCGIFFLAGS, SIOCGIFINDEX,
+                                    SIOCGIFNAME,   FIONREAD,   TCGETS};
 
 static const struct {
     int family, type, protocol; /* protocol -1: any */
 } sockets[] = {
-    {AF_PACKET, SOCK_RAW, -1},
-    {AF_PACKET, SOCK_DGRAM, -1},
-    {AF_INET, SOCK_DGRAM, -1},
-    {AF_INET6, SOCK_DGRAM, -1},
-    {AF_NETLINK, SOCK_RAW, NETLINK_ROUTE},
+    {AF_PACKET, SOCK_RAW, -1},  {AF_PACKET, SOCK_DGRAM, -1},           {AF_INET, SOCK_DGRAM, -1},
+    {AF_INET6, SOCK_DGRAM, -1}, {AF_NETLINK, SOCK_RAW, NETLINK_ROUTE},
 };
 
 /* What the helper is allowed beyond the sensor: to read files, load libraries, ask over TCP and local sockets, and have
  * processes of its own. */
 static const int helper_allowed[] = {
-    SCMP_SYS(open),        SCMP_SYS(openat),          SCMP_SYS(access),     SCMP_SYS(faccessat), SCMP_SYS(faccessat2),
-    SCMP_SYS(readlink),    SCMP_SYS(readlinkat),      SCMP_SYS(stat),       SCMP_SYS(lstat),     SCMP_SYS(statx),
-    SCMP_SYS(statfs),      SCMP_SYS(fstatfs),         SCMP_SYS(getdents64), SCMP_SYS(unlink),    SCMP_SYS(unlinkat),
-    SCMP_SYS(mmap),        SCMP_SYS(mprotect),        SCMP_SYS(socket),     SCMP_SYS(ioctl),     SCMP_SYS(clone),
-    SCMP_SYS(fork),        SCMP_SYS(vfork),           SCMP_SYS(alarm),      SCMP_SYS(setitimer), SCMP_SYS(prctl),
-    SCMP_SYS(getppid),     SCMP_SYS(set_tid_address), SCMP_SYS(dup),        SCMP_SYS(dup2),      SCMP_SYS(dup3),
-    SCMP_SYS(inotify_init1),   SCMP_SYS(getcwd),     SCMP_SYS(flock),     SCMP_SYS(prlimit64),
-    SCMP_SYS(arch_prctl),  SCMP_SYS(getpgrp),    SCMP_SYS(tgkill),    SCMP_SYS(eventfd),
-    SCMP_SYS(getresuid),   SCMP_SYS(getresgid),       SCMP_SYS(getgroups),  SCMP_SYS(umask),     SCMP_SYS(times),
-    SCMP_SYS(inotify_add_watch),
+    SCMP_SYS(open),       SCMP_SYS(openat),    SCMP_SYS(access),          SCMP_SYS(faccessat),
+    SCMP_SYS(faccessat2), SCMP_SYS(readlink),  SCMP_SYS(readlinkat),      SCMP_SYS(stat),
+    SCMP_SYS(lstat),      SCMP_SYS(statx),     SCMP_SYS(statfs),          SCMP_SYS(fstatfs),
+    SCMP_SYS(getdents64), SCMP_SYS(unlink),    SCMP_SYS(unlinkat),        SCMP_SYS(mmap),
+    SCMP_SYS(mprotect),   SCMP_SYS(socket),    SCMP_SYS(ioctl),           SCMP_SYS(clone),
+    SCMP_SYS(fork),       SCMP_SYS(vfork),     SCMP_SYS(alarm),           SCMP_SYS(setitimer),
+    SCMP_SYS(prctl),      SCMP_SYS(getppid),   SCMP_SYS(set_tid_address), SCMP_SYS(dup),
+    SCMP_SYS(dup2),       SCMP_SYS(dup3),      SCMP_SYS(inotify_init1),   SCMP_SYS(getcwd),
+    SCMP_SYS(flock),      SCMP_SYS(prlimit64), SCMP_SYS(arch_prctl),      SCMP_SYS(getpgrp),
+    SCMP_SYS(tgkill),     SCMP_SYS(eventfd),   SCMP_SYS(getresuid),       SCMP_SYS(getresgid),
+    SCMP_SYS(getgroups),  SCMP_SYS(umask),     SCMP_SYS(times),           SCMP_SYS(inotify_add_watch),
 };
 
 static int allow(scmp_filter_ctx filter, const int *calls, size_t count)
@@ -158,8 +155,8 @@ static int allow_sockets(scmp_filter_ctx filter)
     return result;
 }
 
-/* Memory is never executable, what is started is a thread, signals and limits are for the sensor itself, and sockets and
- * requests are those in use. */
+/* Memory is never executable, what is started is a thread, signals and limits are for the sensor itself, and sockets
+ * and requests are those in use. */
 static int allow_some(scmp_filter_ctx filter)
 {
     int result = 0;
@@ -170,8 +167,8 @@ static int allow_some(scmp_filter_ctx filter)
     result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
                                SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
     result |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-    result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-                               SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
+    result |=
+        seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
     result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, SCMP_A0(SCMP_CMP_EQ, 0, 0),
                                SCMP_A2(SCMP_CMP_EQ, 0, 0));
     for (i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
