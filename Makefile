@@ -12,7 +12,7 @@ BUILD    ?= release
 PREFIX   ?= /usr/local
 O        := build/$(BUILD)
 PYTHON   ?= /usr/bin/python3
-PACKAGES := libpcap libarchive libevent_core libevent_extra libcap-ng libseccomp
+PACKAGES := libpcap libarchive libevent_core libcap-ng libseccomp
 FOLDERS  := *
 # Found or not; --version tells.
 OPTIONAL := $(shell for p in libcrypto ncurses libpsl; do pkg-config --exists $$p && echo $$p; done)

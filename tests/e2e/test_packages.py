@@ -32,7 +32,7 @@ def files_of(root):
 
 def base_system(tmp_path, *more):
     root = tmp_path / "root"
-    wanted = ["libpcap0.8", "libarchive13", "libevent-core-2.1-7", "libevent-extra-2.1-7", "libssl3", "libcap-ng0",
+    wanted = ["libpcap0.8", "libarchive13", "libevent-core-2.1-7", "libssl3", "libcap-ng0",
               "libncurses6", "libpsl5", "libseccomp2", "adduser", "init-system-helpers", *more]
     made = run(["debootstrap", "--variant=minbase", "--include=" + ",".join(wanted), "bookworm", root], timeout=500)
     if made.status != 0:
