@@ -129,11 +129,6 @@ int helper_take(struct helper *helper, struct helper_answer *out)
     return 1;
 }
 
-void helper_hang_up(struct helper *helper)
-{
-    (void)shutdown(helper->fd, SHUT_RDWR);
-}
-
 /* It ends by itself, now that its end of the pair hangs; should it not do so soon, nobody waits for it. */
 void helper_stop(struct helper *helper)
 {

@@ -37,10 +37,7 @@ void helper_ask(struct helper *helper, enum helper_task task, unsigned collector
 /* Takes an answer, without waiting. 1: there was one, 0: not yet, -1: the helper is gone for good. */
 int helper_take(struct helper *helper, struct helper_answer *out);
 
-/* Tells it to end; nothing can be asked any more. */
-void helper_hang_up(struct helper *helper);
-
-/* Tells it to end, and does not wait long for that. NULL is fine. */
+/* Tells it to end, once the sensor does not listen any more, and does not wait long for that. NULL is fine. */
 void helper_stop(struct helper *helper);
 
 #endif

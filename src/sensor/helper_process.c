@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,7 +19,7 @@
 enum {
     REQUEST_S = 60,  /* a request that takes longer is ended */
     AGAIN_MS = 1000, /* between two attempts to replace a process */
-    LOOK_MS = 1000,  /* between looks at what has ended, should a signal have been missed */
+    LOOK_S = 1,      /* between looks at what has ended, should a signal have been missed */
     SLOTS = SINK_COLLECTORS_MAX + 1
 };
 
@@ -132,18 +133,17 @@ static void remove_sockets(const struct config *config)
 static void run_server(const struct config *config, int fd, pid_t keeper)
 {
     struct server s = {.config = config, .fd = fd};
+    const struct timeval wait = {.tv_sec = LOOK_S};
     struct helper_request request;
     (void)prctl(PR_SET_PDEATHSIG, SIGUSR2);
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
     while (keeper == 0 || getppid() == keeper) {
-        struct pollfd ready = {.fd = fd, .events = POLLIN};
-        int result = poll(&ready, 1, LOOK_MS);
+        ssize_t len = recv(fd, &request, sizeof(request), 0);
+        int cause = errno;
         take_ended(&s);
-        if (result <= 0)
-            continue;
-        ssize_t len = recv(fd, &request, sizeof(request), MSG_DONTWAIT);
         if (len == (ssize_t)sizeof(request)) {
             begin(&s, &request);
-        } else if (len == 0 || (len < 0 && errno != EAGAIN && errno != EINTR)) {
+        } else if (len == 0 || (len < 0 && cause != EAGAIN && cause != EINTR)) {
             remove_sockets(config);
             _exit(EXIT_SUCCESS);
         }

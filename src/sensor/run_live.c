@@ -303,7 +303,6 @@ int sensor_run_live(struct sensor *sensor)
         (void)event_base_dispatch(w.base);
     }
     notify_send(sensor->notify_fd, "STOPPING=1");
-    helper_hang_up(sensor->helper);
     stop_threads(&w);
     (void)look_at_threads(&w);
     silence_stop(&w.silence);

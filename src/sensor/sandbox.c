@@ -174,6 +174,8 @@ static int allow_some(scmp_filter_ctx filter)
     for (i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
         result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
                                    SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, requests[i]));
+    /* what removes the path of a socket looks first whether somebody listens there; here the helper does that */
+    result |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0));
     return result | allow_sockets(filter);
 }
 

@@ -76,7 +76,7 @@ def wait_answer(address):
     """Until a server answers there."""
     def answers():
         with contextlib.suppress(ConnectionRefusedError, FileNotFoundError):
-            return ask(address, "/healthz")[0] == 200
+            return ask(address, "/healthz")[0] > 0
     wait_until(answers)
 
 
@@ -188,9 +188,26 @@ def test_labels_that_hold_anything(net, tmp_path):
 
 @needs_namespaces
 def test_health(metrics):
-    _, get, _, _ = metrics
-    status, _, text = get("/healthz")
-    assert status == 200 and text == "ok\n"
+    """The name of one of the two collectors does not resolve."""
+    running, get, _, _ = metrics
+    wait_until(lambda: get("/healthz")[2] == "nosuch.invalid:5300: its name has not been resolved\n")
+    assert get("/healthz")[0] == 503
+    found = series_of(get("/metrics")[2])
+    assert {s.labels["collector"].split(".")[0]: s.value for s in found if s.name == "dnsflow_collector_up"} == {
+        "127": 1, "nosuch": 0}
+    assert total(found, "helper_deaths_total") == 0
+
+
+@needs_namespaces
+def test_health_of_a_collector_without_route(net, tmp_path):
+    path = tmp_path / "metrics.sock"
+    running = net.sensor("-u", "203.0.113.9:5300", "--user", "root", "--metrics", "unix:%s" % path)
+    wait_answer(str(path))
+    status, _, text = ask(str(path), "/healthz")
+    assert status == 503 and text == "203.0.113.9:5300: Network is unreachable\n"
+    net.ip("address", "add", "203.0.113.1/24", "dev", "in0")
+    wait_until(lambda: ask(str(path), "/healthz")[::2] == (200, "ok\n"), 5)
+    finish(running)
 
 
 # What is not answered
@@ -333,7 +350,7 @@ def test_deadline_of_a_header(metrics, tmp_path):
             for s in slow[::2]:
                 with contextlib.suppress(OSError):
                     s.send(b"A")
-            assert get("/healthz")[0] == 200
+            assert get("/metrics")[0] == 200
             return time.monotonic() - began > 4 and not still_open(slow)
         wait_until(drip, 15, 0.2)
     assert 4.5 < time.monotonic() - began < 7
