@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "reader/column.h"
-#include "reader/hash.h"
 #include "reader/name.h"
 
 enum {

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "reader/hash.h"
+#include "base/hash.h"
 
 enum { REGISTER_BITS = 14, REGISTERS = 1 << REGISTER_BITS };
 

@@ -10,7 +10,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/drops.h"
-#include "reader/hash.h"
+#include "base/hash.h"
 
 enum {
     SLOTS = 2 * SOURCES_MAX,

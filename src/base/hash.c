@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "reader/hash.h"
+#include "base/hash.h"
 
 #include <sys/random.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Hashes of what others send, with a seed that they do not know, so that they cannot choose keys that collide. */
-#ifndef DNSFLOW_READER_HASH_H
-#define DNSFLOW_READER_HASH_H
+#ifndef DNSFLOW_BASE_HASH_H
+#define DNSFLOW_BASE_HASH_H
 
 #include <stddef.h>
 #include <stdint.h>
