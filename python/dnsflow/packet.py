@@ -5,6 +5,7 @@ Lengths come from the IP and UDP headers, cut down to what was captured. What is
 
 from __future__ import annotations
 
+import enum
 from struct import Struct
 from typing import Dict, NamedTuple, Optional, Tuple, Union
 
@@ -47,6 +48,10 @@ class Fragment(NamedTuple):
     more: bool
     is_whole: bool  # all of it was captured
     payload: bytes
+
+    def units(self) -> int:
+        """A bit for each 8 bytes of the packet that it holds."""
+        return (1 << (self.offset + len(self.payload) + 7) // 8) - (1 << self.offset // 8)
 
 
 def _read_udp(src: bytes, data: bytes) -> Optional[Udp]:
@@ -120,7 +125,7 @@ def _read_upper(data: bytes, src: bytes, dst: bytes, protocol: int, is_whole: bo
             protocol, _, offset, number = _fragment(data, at)
             at += 8
             if offset & 0xFFF9:  # else an atomic fragment (RFC 6946): a whole packet
-                if protocol != _UDP:
+                if protocol != _UDP and not offset & 0xFFF8:  # the first one's counts (RFC 8200)
                     return None
                 return Fragment(src, dst, number, offset & 0xFFF8, bool(offset & 1), is_whole, data[at:])
             continue
@@ -154,22 +159,37 @@ def find_udp(link_type: int, frame: bytes) -> Union[Udp, Fragment, None]:
     return None
 
 
+class _State(enum.Enum):
+    OPEN = 0
+    DONE = 1  # complete: what repeats it is refused
+    REFUSED = 2  # what comes of it is not wanted
+
+
+class _Agreement(enum.Enum):
+    ADDS = 0
+    REPEATS = 1
+    REPLACES = 2
+    CONTRADICTS = 3
+
+
 class _Partial:
     """What has come of a fragmented datagram. `have` has a bit for each 8 bytes."""
 
-    __slots__ = ("started_us", "done_us", "is_refused", "have", "total", "data")
+    __slots__ = ("started_us", "last_us", "state", "have", "total", "data")
 
     def __init__(self, now_us: int) -> None:
-        self.started_us = now_us
-        self.done_us: Optional[int] = None
-        self.forget(False)
+        self.begin(now_us)
 
-    def forget(self, is_refused: bool) -> None:
-        self.is_refused = is_refused
+    def begin(self, now_us: int) -> None:
+        self.started_us = self.last_us = now_us
+        self.state = _State.OPEN
+        self.clear()
+
+    def clear(self) -> None:
         self.have = self.total = 0
         self.data = bytearray()
 
-    def fits(self, f: Fragment, end: int) -> bool:
+    def _fits(self, f: Fragment, end: int) -> bool:
         """Whether it agrees with what is known of its datagram."""
         if not f.is_whole or not f.payload or end > 65535 - (20 if len(f.src) == 4 else 0):
             return False
@@ -179,26 +199,49 @@ class _Partial:
             return False
         return f.more or end >= len(self.data)
 
+    def compare(self, f: Fragment) -> _Agreement:
+        end, units = f.offset + len(f.payload), f.units()
+        if not self._fits(f, end) or self.have & units not in (0, units):
+            return _Agreement.CONTRADICTS
+        if not self.have & units:
+            return _Agreement.ADDS
+        return _Agreement.REPEATS if self.data[f.offset:end] == f.payload else _Agreement.REPLACES
+
+    def repeats(self, f: Fragment) -> bool:
+        """Whether it has been part of this complete datagram. Where the bytes are gone, it is thought so."""
+        end = f.offset + len(f.payload)
+        if not self.data or not f.is_whole:
+            return True
+        return end <= self.total and f.more == (end < self.total) and self.data[f.offset:end] == f.payload
+
 
 class Reassembly:
-    """Puts fragmented datagrams together, in bounded memory: the oldest make room. A fragment that overlaps another in
-    part ends its datagram (RFC 5722)."""
+    """Puts fragmented datagrams together, in bounded memory: the oldest make room. Fragments that repeat what has come
+    are ignored; one that overlaps it in part ends its datagram (RFC 5722). Other bytes in the place of known ones are
+    of another datagram, whose sender has used the number again."""
 
     DATAGRAMS_MAX = 256
     BYTES_MAX = 1 << 20
     EXPIRES_US = 30 * 1000000
-    DUPLICATES_US = 2 * 1000000  # a number is not used again so soon
+    REPEAT_US = 2 * 1000000  # fragments that come so late are of another datagram
 
     def __init__(self) -> None:
         self._partials: Dict[Tuple[bytes, bytes, int], _Partial] = {}  # by age
         self._bytes = 0
 
-    def _forget(self, partial: _Partial, is_refused: bool) -> None:
+    def _clear(self, partial: _Partial) -> None:
         self._bytes -= len(partial.data)
-        partial.forget(is_refused)
+        partial.clear()
 
     def _evict(self, key: Tuple[bytes, bytes, int]) -> None:
-        self._forget(self._partials.pop(key), True)
+        self._clear(self._partials.pop(key))
+
+    def _begin(self, key: Tuple[bytes, bytes, int], now_us: int) -> None:
+        """Another datagram of the same number."""
+        partial = self._partials.pop(key)
+        self._clear(partial)
+        partial.begin(now_us)
+        self._partials[key] = partial
 
     def _find(self, key: Tuple[bytes, bytes, int], now_us: int) -> _Partial:
         while self._partials:
@@ -212,37 +255,58 @@ class Reassembly:
             self._partials[key] = _Partial(now_us)
         return self._partials[key]
 
-    def _store(self, partial: _Partial, f: Fragment, end: int) -> None:
+    def _make_room(self, keep: _Partial) -> None:
+        """At the cost of what is only kept to know repetitions by, then of the oldest datagram."""
+        others = [(key, p) for key, p in self._partials.items() if p is not keep and p.data]
+        key, partial = next((o for o in others if o[1].state is _State.DONE), others[0])
+        if partial.state is _State.DONE:
+            self._clear(partial)
+        else:
+            self._evict(key)
+
+    def _store(self, partial: _Partial, f: Fragment, now_us: int) -> None:
+        end = f.offset + len(f.payload)
         grown = end - len(partial.data)
         if grown > 0:
             partial.data += bytes(grown)
             self._bytes += grown
         partial.data[f.offset:end] = f.payload
+        partial.have |= f.units()
+        partial.last_us = max(partial.last_us, now_us)
         if not f.more:
             partial.total = end
         while self._bytes > self.BYTES_MAX:
-            self._evict(next(k for k, p in self._partials.items() if p is not partial and p.data))
+            self._make_room(partial)
+
+    def _agrees(self, key: Tuple[bytes, bytes, int], p: _Partial, f: Fragment, is_late: bool, now_us: int) -> bool:
+        """Whether it adds to its datagram, which is begun anew where the number has been used again."""
+        how = p.compare(f)
+        if how is _Agreement.REPEATS:
+            return False
+        if how is not _Agreement.ADDS and (is_late or (how is _Agreement.REPLACES and len(f.src) == 4)):
+            self._begin(key, now_us)
+            how = p.compare(f)
+        if how is not _Agreement.ADDS:
+            self._clear(p)
+            p.state, p.last_us = _State.REFUSED, now_us
+        return how is _Agreement.ADDS
 
     def add(self, f: Fragment, now_us: int) -> Optional[Udp]:
         """Takes a fragment; returns the datagram that it completes."""
-        p = self._find((f.src, f.dst, f.id), now_us)
-        if p.done_us is not None and 0 <= now_us - p.done_us < self.DUPLICATES_US:
+        key = (f.src, f.dst, f.id)
+        p = self._find(key, now_us)
+        is_late = abs(now_us - p.last_us) >= self.REPEAT_US
+        if p.state is _State.DONE and not is_late and p.repeats(f):
             return None
-        if p.is_refused and p.done_us is None and f.offset > 0:
+        if p.state is _State.REFUSED and not is_late and f.offset > 0:
             return None
-        p.is_refused, p.done_us = False, None  # another datagram of the same number begins
-        end = f.offset + len(f.payload)
-        units = (1 << (end + 7) // 8) - (1 << f.offset // 8)
-        if not p.fits(f, end) or 0 != p.have & units != units:
-            self._forget(p, True)
+        if p.state is not _State.OPEN:
+            self._begin(key, now_us)
+            is_late = False
+        if not self._agrees(key, p, f, is_late, now_us):
             return None
-        if p.have & units:
-            return None  # a duplicate
-        p.have |= units
-        self._store(p, f, end)
+        self._store(p, f, now_us)
         if not p.total or p.have != (1 << (p.total + 7) // 8) - 1:
             return None
-        whole = bytes(p.data)
-        self._forget(p, True)
-        p.done_us = now_us
-        return _read_udp(f.src, whole)
+        p.state, p.last_us = _State.DONE, now_us
+        return _read_udp(f.src, bytes(p.data))

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 
 enum { SUMMARY_EVERY = 100000, LINK_NULL = 0, PROTO_UDP = 17, FRAGMENTED_MAX = 256, NAMED_MAX = 64 };
@@ -34,7 +35,8 @@ int session_open(struct session *session, const struct reader_config *config, co
     session->config = config;
     session->has_rows_only = config->match.has_conditions || config->count > 0 || !config->layout.is_usual;
     session->sources = sources_create();
-    session->reassembly = reassembly_create(FRAGMENTED_MAX, FRAGMENTED_MAX * 2, NULL, NULL);
+    session->reassembly =
+        reassembly_create(FRAGMENTED_MAX, FRAGMENTED_MAX * 2, config->file ? 0 : hash_seed(), NULL, NULL);
     if (config->auth_path)
         session->verifier = verifier_create(config->auth_key);
     if (!session->sources || !session->reassembly || (config->auth_path && !session->verifier) || !open_takers(session))
@@ -174,8 +176,9 @@ static bool find_datagram(struct session *session, const struct packet *packet, 
     if (is_bare_datagram(packet, udp))
         return true;
     enum drop_reason why = net_decode(packet, NULL, udp);
-    if (udp->fragment && udp->part.protocol == PROTO_UDP) {
-        if (reassembly_add(session->reassembly, &udp->part, packet->time_us, whole) != REASSEMBLY_COMPLETE)
+    const struct ip_fragment *part = &udp->part; /* in IPv6 the first one's protocol counts (RFC 8200) */
+    if (udp->fragment && (part->protocol == PROTO_UDP || (part->ip_vers == 6 && part->offset > 0))) {
+        if (reassembly_add(session->reassembly, part, packet->time_us, whole) != REASSEMBLY_COMPLETE)
             return false;
         why = net_decode(whole, NULL, udp);
     }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/hash.h"
 #include "capture/filter.h"
 #include "dns/message.h"
 #include "net/encapsulation.h"
@@ -137,13 +138,15 @@ static void take_beginning(void *context, const struct packet *beginning)
         (void)take_datagram(in, &p, p.depth == 0, p.depth, beginning->time_us);
 }
 
-/* Adds the fragment that net_decode() has found. DROP_NONE: *whole is the IP packet that it completes. */
+/* Adds the fragment that net_decode() has found. DROP_NONE: *whole is the IP packet that it completes. The protocol is
+ * that of each fragment in IPv4, that of the first in IPv6 (RFC 8200). */
 static enum drop_reason put_together(struct input *in, const struct ip_fragment *f, int64_t time_us,
                                      struct packet *whole)
 {
-    if (!in->reassembly || !is_wanted_protocol(in, f))
+    bool is_wanted = (f->ip_vers == 6 && f->offset > 0) || is_wanted_protocol(in, f);
+    if (!in->reassembly || (!is_wanted && f->ip_vers == 4))
         return DROP_FRAGMENT;
-    enum drop_reason why = f->offset == 0 ? check_ports(in, f) : DROP_NONE;
+    enum drop_reason why = !is_wanted ? DROP_FRAGMENT : f->offset == 0 ? check_ports(in, f) : DROP_NONE;
     if (why != DROP_NONE) {
         reassembly_refuse(in->reassembly, f, time_us);
         return why;
@@ -247,15 +250,17 @@ void input_expire(struct input *input, int64_t now_us)
     copy_counts(input);
 }
 
+/* From files the same frames give the same records. */
 static int create_tables(struct input *in, struct error *err)
 {
+    uint64_t seed = in->config->files_count > 0 ? 0 : hash_seed();
     const struct tcp_options tcp = {.streams = TCP_STREAMS,
                                     .blocks = TCP_BLOCKS,
                                     .looks_right = dns_looks_like_response,
                                     .take = take_tcp_message,
                                     .context = in};
     if (in->config->defrag &&
-        !(in->reassembly = reassembly_create(REASSEMBLY_DATAGRAMS, REASSEMBLY_BLOCKS, take_beginning, in)))
+        !(in->reassembly = reassembly_create(REASSEMBLY_DATAGRAMS, REASSEMBLY_BLOCKS, seed, take_beginning, in)))
         return error_set(err, "out of memory");
     if (in->config->tcp && !(in->streams = tcp_streams_create(&tcp)))
         return error_set(err, "out of memory");

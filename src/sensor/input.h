@@ -11,7 +11,8 @@
 
 struct input;
 
-/* Gets each DNS message, good during the call. Must not call back. */
+/* Gets each DNS message, good during the call, with the capture time of its last bytes: what has waited for others may
+ * be older than the frame at hand. Must not call back. */
 typedef void input_take(void *context, const struct net_payload *message, int64_t time_us);
 
 int input_create(const struct config *config, struct counters *counters, input_take *take, void *context,

@@ -178,6 +178,13 @@ static void take_message(void *context, const struct net_payload *message, int64
         count_message(w, message, time_us);
 }
 
+/* What has waited has a time of its own, which the open datagram may not go with. */
+static void take_from_input(void *context, const struct net_payload *message, int64_t time_us)
+{
+    flush_if_old(context, time_us);
+    take_message(context, message, time_us);
+}
+
 static void emit(void *context, const uint8_t *datagram, size_t len, int64_t time_us)
 {
     struct worker *w = context;
@@ -257,7 +264,7 @@ int worker_create(const struct config *config, const struct worker_start *start,
     if (config->files_count == 0 && getrandom(&w->random, sizeof(w->random), GRND_NONBLOCK) < 0)
         w->random ^= (uint64_t)clock_monotonic_us();
     w->random |= 1;
-    if (create_secrets(w, err) != 0 || input_create(config, &w->counters, take_message, w, &w->input, err) != 0 ||
+    if (create_secrets(w, err) != 0 || input_create(config, &w->counters, take_from_input, w, &w->input, err) != 0 ||
         create_encoder(w, start->index, err) != 0 || open_sinks(w, start, err) != 0) {
         worker_destroy(w);
         return -1;

@@ -10,6 +10,8 @@ from conftest import (BASE_US, CAPTURES, ETHERNET, Summary, address, checksum, e
 from tunnels import ENCAPSULATIONS, ether
 
 SEEDS = range(12)
+SECOND = 1000000
+SERVER, CLIENT = address("10.0.0.53"), address("10.0.0.9")
 
 
 def messages():
@@ -65,12 +67,16 @@ def segment(src, dst, port, sequence, flags, payload):
                      + payload)
 
 
-def run_frames(tmp_path, packets, *options, step_us=10):
-    path = write_pcap(tmp_path / "in.pcap", ETHERNET,
-                      [(BASE_US + step_us * i, ethernet(p)) for i, p in enumerate(packets)])
+def run_timed(tmp_path, frames, *options):
+    """Runs over packets with their times."""
+    path = write_pcap(tmp_path / "in.pcap", ETHERNET, [(BASE_US + us, ethernet(p)) for us, p in frames])
     result = sensor("-r", path, "-w", tmp_path / "out.pcap", *options)
     assert result.status == 0, result.err
     return Summary(result.err), written_rows(tmp_path / "out.pcap")
+
+
+def run_frames(tmp_path, packets, *options, step_us=10):
+    return run_timed(tmp_path, [(step_us * i, p) for i, p in enumerate(packets)], *options)
 
 
 def whole_rows(tmp_path):
@@ -208,3 +214,48 @@ def test_workers(tmp_path, workers):
         summary = Summary(result.err)
         got = [r for s in collector.datagrams(summary.notes["datagrams"]).values() for r in rows_of(s)]
     assert sorted(got) == sorted(whole_rows(tmp_path))
+
+
+# Numbers of fragments
+
+def large(name, last):
+    return datagram(4000, response(name, ["192.0.2.%d" % (i % 250) for i in range(90)] + [last]))
+
+
+@pytest.mark.parametrize("after_us", [0, 20, 1000, SECOND, 5 * SECOND])
+@pytest.mark.parametrize("ends", [(SERVER, CLIENT), (address("2001:db8::53"), address("2001:db8::9"))])
+def test_a_number_used_again(tmp_path, ends, after_us):
+    rng, frames = random.Random(3), []
+    for turn, name in enumerate(("one.example", "two.example", "three.example")):
+        pieces = fragments(rng, *ends, large(name, "192.0.2.251"), 7)
+        frames += [(turn * after_us, p) for p in pieces]
+    summary, rows = run_timed(tmp_path, frames)
+    assert len(rows) == 3 and summary.notes["reassembled"] == 3 and not summary.frame_reasons
+
+
+@pytest.mark.parametrize("back_us", [-500, 0, 500, 100000])
+@pytest.mark.parametrize("ends", [(SERVER, CLIENT), (address("2001:db8::53"), address("2001:db8::9"))])
+def test_two_taps(tmp_path, ends, back_us):
+    """All fragments twice, the second ones behind the first or among them, with a clock of their own."""
+    rng = random.Random(4)
+    pieces = fragments(rng, *ends, large("taps.example", "192.0.2.251"), 7)
+    first, second = ([(SECOND + us + i, p) for i, p in enumerate(pieces)] for us in (0, back_us))
+    among = [f for pair in zip(first, second) for f in pair]
+    for frames in (first + second, among, first + second[:1], first + second[-1:], first + second[::-1]):
+        summary, rows = run_timed(tmp_path, frames)
+        assert len(rows) == 1 and set(summary.frame_reasons) == {"fragment_refused"}
+        assert "cut_records" not in summary.notes
+
+
+@pytest.mark.parametrize("following", [0, 6, 59, 58, 255])
+def test_the_next_header_of_the_first_fragment_counts(tmp_path, following):
+    """RFC 8200, section 4.5. What is not DNS is known by the first fragment too."""
+    ends = address("2001:db8::53"), address("2001:db8::9")
+    pieces = fragments(random.Random(5), *ends, large("next.example", "192.0.2.251"), 7)
+    pieces[1:] = [p[:40] + bytes([following]) + p[41:] for p in pieces[1:]]
+    for packets in (pieces, pieces[::-1]):
+        summary, rows = run_frames(tmp_path, packets)
+        assert len(rows) == 1 and rows[0].count(",") == 90 and not summary.frame_reasons
+    others = [p[:40] + b"\x3a" + p[41:] for p in pieces[:1]] + pieces[1:]
+    summary, rows = run_frames(tmp_path, others)
+    assert rows == [] and summary.frame_reasons == {"fragment": len(pieces)}

@@ -49,7 +49,7 @@ static void any_order_gives_the_payload(void **state)
     (void)state;
     srand(7);
     for (int round = 0; round < 300; round++) {
-        struct reassembly *r = reassembly_create(8, 64, NULL, NULL);
+        struct reassembly *r = reassembly_create(8, 64, 0, NULL, NULL);
         struct ip_fragment pieces[PIECES];
         struct packet whole;
         uint8_t ip_vers = round % 2 ? 4 : 6;
@@ -96,7 +96,7 @@ static void contradictions_end_the_datagram(void **state)
         {"empty", 1600, 0, true, true},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct reassembly *r = reassembly_create(8, 64, NULL, NULL);
+        struct reassembly *r = reassembly_create(8, 64, 0, NULL, NULL);
         struct packet whole;
         struct ip_fragment first = piece(4, 1, 800, 800, true), bad = piece(4, 1, 0, 0, rows[i].more);
         bad.offset = rows[i].offset;
@@ -114,7 +114,7 @@ static void contradictions_end_the_datagram(void **state)
 static void different_datagrams_stay_apart(void **state)
 {
     (void)state;
-    struct reassembly *r = reassembly_create(64, 64, NULL, NULL);
+    struct reassembly *r = reassembly_create(64, 64, 0, NULL, NULL);
     struct packet whole;
     struct ip_fragment a = piece(4, 1, 0, 800, true), b = piece(4, 2, 800, 200, false),
                        c = piece(4, 1, 800, 200, false);
@@ -128,7 +128,7 @@ static void different_datagrams_stay_apart(void **state)
 static void old_ones_expire(void **state)
 {
     (void)state;
-    struct reassembly *r = reassembly_create(8, 64, NULL, NULL);
+    struct reassembly *r = reassembly_create(8, 64, 0, NULL, NULL);
     struct packet whole;
     struct ip_fragment a = piece(4, 1, 0, 800, true), b = piece(4, 1, 800, 200, false);
     assert_int_equal(reassembly_add(r, &a, 0, &whole), REASSEMBLY_HELD);
@@ -142,7 +142,7 @@ static void old_ones_expire(void **state)
 static void a_flood_is_bounded(void **state)
 {
     (void)state;
-    struct reassembly *r = reassembly_create(64, 48, NULL, NULL);
+    struct reassembly *r = reassembly_create(64, 48, 0, NULL, NULL);
     struct packet whole;
     for (uint32_t id = 10; id < 20000; id++) {
         struct ip_fragment half = piece(id % 2 ? 4 : 6, id, 8 * (size_t)(id % 4000), 1400, true);
@@ -159,7 +159,7 @@ static void a_flood_is_bounded(void **state)
 static void the_largest_packet(void **state)
 {
     (void)state;
-    struct reassembly *r = reassembly_create(8, 32, NULL, NULL);
+    struct reassembly *r = reassembly_create(8, 32, 0, NULL, NULL);
     struct packet whole;
     size_t at, total = 65515;
     for (at = 0; at + 1480 < total; at += 1480) {
@@ -175,6 +175,7 @@ static void the_largest_packet(void **state)
 static struct {
     unsigned count;
     size_t captured, wire;
+    int64_t time_us;
 } given_up;
 
 static void note_given_up(void *context, const struct packet *beginning)
@@ -184,6 +185,7 @@ static void note_given_up(void *context, const struct packet *beginning)
     given_up.count++;
     given_up.captured = beginning->captured_len - header;
     given_up.wire = beginning->wire_len - header;
+    given_up.time_us = beginning->time_us;
     assert_memory_equal(beginning->bytes + header, payload, given_up.captured);
     assert_int_equal(header == 20 ? load_be16(beginning->bytes + 2) - 20 : load_be16(beginning->bytes + 4),
                      given_up.wire);
@@ -201,7 +203,7 @@ static void the_beginning_of_what_is_given_up(void **state)
                 {{800, 1600}, false, 0}, {{1600}, true, 0},       {{0, 800}, true, 1600}};
     for (size_t i = 0; i < LEN(rows); i++) {
         for (uint8_t ip_vers = 4; ip_vers <= 6; ip_vers += 2) {
-            struct reassembly *r = reassembly_create(8, 64, note_given_up, NULL);
+            struct reassembly *r = reassembly_create(8, 64, 0, note_given_up, NULL);
             struct packet whole;
             memset(&given_up, 0, sizeof(given_up));
             for (size_t k = 0; k < 4 && (k == 0 || rows[i].offsets[k]); k++) {
@@ -224,7 +226,7 @@ static void the_beginning_of_what_is_given_up(void **state)
 static void unwanted_datagrams(void **state)
 {
     (void)state;
-    struct reassembly *r = reassembly_create(8, 4, note_given_up, NULL);
+    struct reassembly *r = reassembly_create(8, 4, 0, note_given_up, NULL);
     struct packet whole;
     struct ip_fragment first = piece(4, 1, 0, 800, true), second = piece(4, 1, 800, 800, true),
                        last = piece(4, 1, 1600, 100, false);
@@ -244,6 +246,174 @@ static void unwanted_datagrams(void **state)
     reassembly_destroy(r);
 }
 
+/* A datagram that is given up has the time of its own last fragment, whatever makes it known that no more will come. */
+static void the_time_of_what_is_given_up(void **state)
+{
+    (void)state;
+    for (int way = 0; way < 4; way++) {
+        struct reassembly *r = reassembly_create(8, way == 2 ? 2 : 64, 0, note_given_up, NULL);
+        struct packet whole;
+        struct ip_fragment first = piece(4, 1, 0, 800, true), third = piece(4, 1, 1600, 80, true);
+        memset(&given_up, 0, sizeof(given_up));
+        assert_int_equal(reassembly_add(r, &first, 5 * SECOND_US, &whole), REASSEMBLY_HELD);
+        assert_int_equal(reassembly_add(r, &third, 6 * SECOND_US, &whole), REASSEMBLY_HELD);
+        assert_int_equal(reassembly_add(r, &first, 7 * SECOND_US, &whole), REASSEMBLY_REFUSED);
+        if (way < 2)
+            reassembly_expire(r, way ? INT64_MAX : INT64_C(28800) * SECOND_US);
+        for (uint32_t id = 2; way >= 2 && id < 12; id++) {
+            struct ip_fragment other = piece(way == 2 ? 4 : 6, id, 8, 1600, true);
+            (void)reassembly_add(r, &other, 20 * SECOND_US, &whole);
+        }
+        assert_int_equal(given_up.count, 1);
+        assert_int_equal(given_up.captured, 800);
+        assert_int_equal(given_up.time_us, 6 * SECOND_US);
+        reassembly_destroy(r);
+    }
+}
+
+/* Fragments of another datagram, of the same places but other bytes. */
+static struct ip_fragment other_piece(uint8_t ip_vers, size_t offset, size_t len, bool more)
+{
+    static uint8_t bytes[4096];
+    struct ip_fragment f = piece(ip_vers, 1, offset, len, more);
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)~payload[i];
+    f.bytes = bytes + offset;
+    return f;
+}
+
+/* A number used again after `after_us`, when the first datagram is complete, or its beginning has come, or its end, or
+ * it is refused. The second one's fragments come in order or not. */
+static void a_number_used_again(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        int first; /* 0 complete, 1 its beginning, 2 refused, 3 its beginning in another size */
+        int64_t after_us;
+        bool is_last_first;
+        uint8_t ip_vers;
+        bool is_whole; /* the second one comes out */
+        unsigned given_up;
+    } rows[] = {
+        {"complete", 0, 1000, false, 4, true, 0},
+        {"complete, IPv6", 0, SECOND_US, false, 6, true, 0},
+        {"complete, last first", 0, SECOND_US, true, 4, true, 0},
+        {"complete, back in time", 0, -500, false, 4, true, 0},
+        {"complete, much later", 0, 10 * SECOND_US, true, 6, true, 0},
+        {"begun", 1, SECOND_US, false, 4, true, 1},
+        {"begun, back in time", 1, -500, false, 4, true, 1},
+        {"begun, IPv6: an attack", 1, SECOND_US, false, 6, false, 0},
+        {"begun, IPv6, later", 1, 10 * SECOND_US, false, 6, true, 1},
+        {"begun in another size: an overlap", 3, SECOND_US, false, 4, false, 0},
+        {"begun in another size, later", 3, 10 * SECOND_US, false, 4, true, 1},
+        {"refused", 2, SECOND_US, false, 4, true, 0},
+        {"refused, last first", 2, SECOND_US, true, 4, false, 0},
+        {"refused, last first, later", 2, 10 * SECOND_US, true, 4, true, 0},
+    };
+    for (size_t i = 0; i < LEN(rows); i++) {
+        struct reassembly *r = reassembly_create(8, 64, i, note_given_up, NULL);
+        struct packet whole;
+        int64_t start_us = 100 * SECOND_US, us = start_us + rows[i].after_us;
+        size_t len = rows[i].first == 3 ? 400 : 800;
+        struct ip_fragment first = piece(rows[i].ip_vers, 1, 0, len, true),
+                           last = piece(rows[i].ip_vers, 1, 800, 200, false);
+        struct ip_fragment second[2] = {other_piece(rows[i].ip_vers, 0, 800, true),
+                                        other_piece(rows[i].ip_vers, 800, 200, false)};
+        memset(&given_up, 0, sizeof(given_up));
+        if (rows[i].first == 2)
+            reassembly_refuse(r, &first, start_us);
+        else
+            assert_int_equal(reassembly_add(r, &first, start_us, &whole), REASSEMBLY_HELD);
+        if (rows[i].first == 0)
+            assert_int_equal(reassembly_add(r, &last, start_us, &whole), REASSEMBLY_COMPLETE);
+        (void)reassembly_add(r, &second[rows[i].is_last_first], us, &whole);
+        bool is_whole = reassembly_add(r, &second[!rows[i].is_last_first], us, &whole) == REASSEMBLY_COMPLETE;
+        if (is_whole != rows[i].is_whole)
+            fail_msg("%s: %s", rows[i].what, is_whole ? "put together" : "not put together");
+        if (is_whole)
+            assert_memory_equal(whole.bytes + whole.captured_len - 1000, second[0].bytes, 1000);
+        assert_int_equal(given_up.count, rows[i].given_up);
+        reassembly_destroy(r);
+    }
+}
+
+/* What repeats a complete datagram, seen on another tap and in other fragments too, is refused: it neither makes
+ * another nor a beginning of one. Where the pool is small its bytes are not there any more. */
+static void what_repeats(void **state)
+{
+    (void)state;
+    static const int64_t after_us[] = {0, 500, -500, 0 - SECOND_US, SECOND_US};
+    for (size_t i = 0; i < 4 * LEN(after_us); i++) {
+        uint8_t ip_vers = i % 2 ? 4 : 6;
+        bool is_small = i % 4 < 2;
+        struct reassembly *r = reassembly_create(8, is_small ? 1 : 64, 0, note_given_up, NULL);
+        struct packet whole;
+        int64_t us = 100 * SECOND_US;
+        struct ip_fragment first = piece(ip_vers, 1, 0, 800, true), last = piece(ip_vers, 1, 800, 200, false),
+                           part = piece(ip_vers, 1, 400, 456, true), all = piece(ip_vers, 1, 8, 992, false);
+        const struct ip_fragment *again[] = {&last, &first, &part, &all, &first, &last};
+        memset(&given_up, 0, sizeof(given_up));
+        assert_int_equal(reassembly_add(r, &first, us, &whole), REASSEMBLY_HELD);
+        assert_int_equal(reassembly_add(r, &last, us, &whole), REASSEMBLY_COMPLETE);
+        if (is_small) {
+            struct ip_fragment other = piece(ip_vers, 2, 0, 800, true);
+            assert_int_equal(reassembly_add(r, &other, us, &whole), REASSEMBLY_HELD);
+        }
+        for (size_t k = 0; k < LEN(again); k++)
+            assert_int_equal(reassembly_add(r, again[k], us + after_us[i / 4], &whole), REASSEMBLY_REFUSED);
+        reassembly_expire(r, INT64_MAX);
+        assert_int_equal(given_up.count, is_small);
+        reassembly_destroy(r);
+    }
+}
+
+/* RFC 8200: the next header of the first fragment counts, whatever the others say. RFC 791: another protocol is another
+ * datagram. */
+static void protocols(void **state)
+{
+    (void)state;
+    for (uint8_t ip_vers = 4; ip_vers <= 6; ip_vers += 2)
+        for (size_t turn = 0; turn < 2; turn++) {
+            struct reassembly *r = reassembly_create(8, 64, 0, NULL, NULL);
+            struct packet whole;
+            struct ip_fragment f[2] = {piece(ip_vers, 1, 0, 800, true), piece(ip_vers, 1, 800, 200, false)};
+            f[1].protocol = 59;
+            assert_int_equal(reassembly_add(r, &f[turn], 0, &whole), REASSEMBLY_HELD);
+            assert_int_equal(reassembly_add(r, &f[!turn], 0, &whole),
+                             ip_vers == 6 ? REASSEMBLY_COMPLETE : REASSEMBLY_HELD);
+            if (ip_vers == 6) {
+                check_whole(&whole, 6, 1000);
+                assert_int_equal(whole.bytes[6], 17);
+            }
+            reassembly_destroy(r);
+        }
+}
+
+/* A datagram makes room while a fragment is taken out of a packet that was put together itself: both stay whole. */
+static void fragments_of_fragments(void **state)
+{
+    (void)state;
+    struct reassembly *r = reassembly_create(8, 2, 0, note_given_up, NULL);
+    struct packet outer, whole;
+    struct ip_fragment old = piece(4, 3, 0, 1600, true), next = piece(4, 4, 8, 1600, true);
+    struct ip_fragment first = other_piece(4, 0, 800, true), last = other_piece(4, 800, 1200, false);
+    struct ip_fragment inner = piece(4, 2, 0, 1600, true), end = other_piece(4, 1600, 40, false);
+    end.id = 2;
+    memset(&given_up, 0, sizeof(given_up));
+    assert_int_equal(reassembly_add(r, &old, 0, &whole), REASSEMBLY_HELD);
+    assert_int_equal(reassembly_add(r, &first, 0, &outer), REASSEMBLY_HELD);
+    assert_int_equal(reassembly_add(r, &last, 0, &outer), REASSEMBLY_COMPLETE);
+    inner.bytes = outer.bytes + 20;
+    assert_int_equal(reassembly_add(r, &next, 0, &whole), REASSEMBLY_HELD);
+    assert_int_equal(reassembly_add(r, &inner, 0, &whole), REASSEMBLY_HELD);
+    assert_int_equal(reassembly_add(r, &end, 0, &whole), REASSEMBLY_COMPLETE);
+    assert_int_equal(whole.captured_len, 20 + 1640);
+    assert_memory_equal(whole.bytes + 20, first.bytes, 1640);
+    assert_int_equal(given_up.count, 1);
+    reassembly_destroy(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +425,11 @@ int main(void)
         cmocka_unit_test(the_largest_packet),
         cmocka_unit_test(the_beginning_of_what_is_given_up),
         cmocka_unit_test(unwanted_datagrams),
+        cmocka_unit_test(the_time_of_what_is_given_up),
+        cmocka_unit_test(a_number_used_again),
+        cmocka_unit_test(what_repeats),
+        cmocka_unit_test(protocols),
+        cmocka_unit_test(fragments_of_fragments),
     };
     return cmocka_run_group_tests(tests, fill, NULL);
 }
