@@ -1,42 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * At the base of a stream's buffer a message begins. Messages that end in the segment at hand are delivered straight
- * out of it; the rest waits in the buffer. */
+ * The table of streams, and where in its stream a segment belongs. A stream that has ended keeps its place for a while,
+ * to know by it what is sent again. */
 #include "net/tcp_streams.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-#include "base/bytes.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "net/ages.h"
-#include "net/tcp_buffer.h"
+#include "net/tcp_messages.h"
 
-enum {
-    PREFIX = 2,
-    MESSAGE_MIN = 12, /* a DNS header */
-    MESSAGE_MAX = 65535,
-    ROW = 8,
-};
-
-struct stream {
-    uint8_t ip_vers; /* 0: free */
-    bool is_closing; /* a FIN has come: nothing follows fin_seq */
-    uint16_t src_port, dst_port;
-    uint8_t src[16], dst[16];
-    uint32_t fin_seq;
-    uint32_t messages; /* delivered, modulo 2^32 */
-    int64_t seen_us, gap_since_us;
-    struct tcp_buffer buffer;
-};
+enum { ROW = 8, KNOWN_MAX = 1 << 30 /* so far back a stream knows its bytes */ };
 
 struct tcp_streams {
-    struct tcp_options options;
-    struct tcp_counts counts;
+    struct tcp_shared shared;
     unsigned rows;
-    struct stream *streams; /* counted from 1 */
-    struct ages_link *ages; /* by the last segment */
-    struct pool pool;
-    uint8_t message[PREFIX + MESSAGE_MAX];
+    struct tcp_stream *streams; /* counted from 1 */
+    struct ages_link *ages;     /* by the last segment */
+    struct ages_link *waiting;  /* the same of those in which something waits */
 };
 
 struct tcp_streams *tcp_streams_create(const struct tcp_options *options)
@@ -44,11 +27,12 @@ struct tcp_streams *tcp_streams_create(const struct tcp_options *options)
     struct tcp_streams *t = calloc(1, sizeof(*t));
     if (!t)
         return NULL;
-    t->options = *options;
+    t->shared.options = *options;
     t->rows = options->streams / ROW ? options->streams / ROW : 1;
     t->streams = calloc((size_t)t->rows * ROW + 1, sizeof(*t->streams));
     t->ages = calloc((size_t)t->rows * ROW + 1, sizeof(*t->ages));
-    if (pool_open(&t->pool, options->blocks) != 0 || !t->streams || !t->ages) {
+    t->waiting = calloc((size_t)t->rows * ROW + 1, sizeof(*t->waiting));
+    if (pool_open(&t->shared.pool, options->blocks) != 0 || !t->streams || !t->ages || !t->waiting) {
         tcp_streams_destroy(t);
         return NULL;
     }
@@ -61,314 +45,338 @@ void tcp_streams_destroy(struct tcp_streams *streams)
         return;
     free(streams->streams);
     free(streams->ages);
-    pool_close(&streams->pool);
+    free(streams->waiting);
+    pool_close(&streams->shared.pool);
     free(streams);
 }
 
 const struct tcp_counts *tcp_streams_counts(const struct tcp_streams *streams)
 {
-    return &streams->counts;
-}
-
-static void release(struct tcp_streams *t, struct stream *s)
-{
-    tcp_buffer_clear(&s->buffer, &t->pool);
-    ages_remove(t->ages, (uint32_t)(s - t->streams));
-    memset(s, 0, sizeof(*s));
-}
-
-/* ---- delivering ---- */
-
-static void deliver(struct tcp_streams *t, struct stream *s, const uint8_t *bytes, size_t len, bool complete)
-{
-    struct net_payload message = {.bytes = bytes,
-                                  .len = len,
-                                  .complete = complete,
-                                  .ip_vers = s->ip_vers,
-                                  .transport = NET_TCP,
-                                  .src = s->src,
-                                  .dst = s->dst,
-                                  .src_port = s->src_port,
-                                  .dst_port = s->dst_port};
-    s->messages++;
-    t->counts.messages++;
-    t->options.take(t->options.context, &message);
-}
-
-/* Delivers what has come of the message at the base, if that is more than its header. Returns the length of the whole
- * with its prefix, 0 when that is not known. */
-static uint32_t deliver_part(struct tcp_streams *t, struct stream *s)
-{
-    uint32_t have = tcp_buffer_ready(&s->buffer), whole;
-    if (have < PREFIX)
-        return 0;
-    tcp_buffer_read(&s->buffer, &t->pool, have < sizeof(t->message) ? have : (uint32_t)sizeof(t->message), t->message);
-    whole = PREFIX + load_be16(t->message);
-    if (have > PREFIX + MESSAGE_MIN && have < whole)
-        deliver(t, s, t->message + PREFIX, have - PREFIX, false);
-    return whole;
-}
-
-/* Delivers whole messages from the base on. False: what lies there is no message. */
-static bool drain(struct tcp_streams *t, struct stream *s)
-{
-    for (;;) {
-        uint32_t have = tcp_buffer_ready(&s->buffer);
-        uint8_t prefix[PREFIX];
-        if (have < PREFIX)
-            return true;
-        tcp_buffer_read(&s->buffer, &t->pool, PREFIX, prefix);
-        uint32_t len = load_be16(prefix);
-        if (len < MESSAGE_MIN)
-            return false;
-        if (have < PREFIX + len)
-            return true;
-        tcp_buffer_read(&s->buffer, &t->pool, PREFIX + len, t->message);
-        deliver(t, s, t->message + PREFIX, len, true);
-        tcp_buffer_advance(&s->buffer, &t->pool, PREFIX + len);
-    }
-}
-
-/* The same straight out of a segment that begins at the base, as long as messages end in it. Returns what it used. */
-static size_t drain_segment(struct tcp_streams *t, struct stream *s, const uint8_t *bytes, size_t len)
-{
-    size_t used = 0;
-    while (len - used >= PREFIX + MESSAGE_MIN) {
-        size_t message_len = load_be16(bytes + used);
-        if (message_len < MESSAGE_MIN || len - used < PREFIX + message_len)
-            break;
-        deliver(t, s, bytes + used + PREFIX, message_len, true);
-        used += PREFIX + message_len;
-    }
-    s->buffer.base += (uint32_t)used;
-    return used;
+    return &streams->shared.counts;
 }
 
 /* ---- the table ---- */
 
-static void give_up(struct tcp_streams *t, struct stream *s, uint64_t *count)
+static uint32_t number_of(const struct tcp_streams *t, const struct tcp_stream *s)
 {
-    if (s->buffer.spans_count > 0) {
-        ++*count;
-        (void)deliver_part(t, s);
-    }
-    release(t, s);
+    return (uint32_t)(s - t->streams);
+}
+
+/* How far two capture times are apart: captures go back in time too. */
+static uint64_t between(int64_t a, int64_t b)
+{
+    return a > b ? (uint64_t)a - (uint64_t)b : (uint64_t)b - (uint64_t)a;
+}
+
+/* Puts the stream in the list of those in which something waits, behind the others, or takes it out. */
+static void note_waiting(struct tcp_streams *t, struct tcp_stream *s)
+{
+    if (s->is_waiting)
+        ages_remove(t->waiting, number_of(t, s));
+    s->is_waiting = tcp_buffer_waits(&s->buffer);
+    if (s->is_waiting)
+        ages_append(t->waiting, number_of(t, s));
+}
+
+/* Nothing more is waited for. The place is kept. */
+static void end_stream(struct tcp_streams *t, struct tcp_stream *s, uint64_t *count)
+{
+    *count += tcp_buffer_waits(&s->buffer);
+    tcp_take_all(&t->shared, s);
+    s->is_closing = false;
+    note_waiting(t, s);
+}
+
+static void release(struct tcp_streams *t, struct tcp_stream *s, uint64_t *count)
+{
+    end_stream(t, s, count);
+    ages_remove(t->ages, number_of(t, s));
+    memset(s, 0, sizeof(*s));
 }
 
 void tcp_streams_expire(struct tcp_streams *streams, int64_t now_us)
 {
     uint32_t oldest;
     while ((oldest = ages_oldest(streams->ages)) != 0) {
-        struct stream *s = &streams->streams[oldest];
-        uint64_t age =
-            now_us > s->seen_us ? (uint64_t)now_us - (uint64_t)s->seen_us : (uint64_t)s->seen_us - (uint64_t)now_us;
-        if (now_us != INT64_MAX && age <= (uint64_t)TCP_IDLE_SECONDS * SECOND_US)
+        struct tcp_stream *s = &streams->streams[oldest];
+        if (now_us != INT64_MAX && between(s->seen_us, now_us) <= (uint64_t)TCP_IDLE_SECONDS * SECOND_US)
             return;
-        give_up(streams, s, &streams->counts.expired);
+        release(streams, s, &streams->shared.counts.expired);
     }
 }
 
-static bool is_of(const struct stream *s, const struct net_payload *p)
+static bool is_of(const struct tcp_stream *s, const struct net_payload *p)
 {
     size_t len = p->ip_vers == 4 ? 4 : 16;
     return s->ip_vers == p->ip_vers && s->src_port == p->src_port && s->dst_port == p->dst_port &&
            memcmp(s->src, p->src, len) == 0 && memcmp(s->dst, p->dst, len) == 0;
 }
 
-static struct stream *row_of(const struct tcp_streams *t, const struct net_payload *p)
+static struct tcp_stream *row_of(const struct tcp_streams *t, const struct net_payload *p)
 {
-    uint32_t hash = (uint32_t)p->src_port << 16 | p->dst_port;
-    size_t i;
-    for (i = 0; i < (p->ip_vers == 4 ? 4u : 16u); i += 4)
-        hash = (hash ^ load_be32(p->src + i) ^ load_be32(p->dst + i) * 2246822519u) * 2654435761u ^ hash >> 15;
-    return &t->streams[1 + (size_t)(hash % t->rows) * ROW];
+    size_t len = p->ip_vers == 4 ? 4 : 16;
+    uint64_t hash = hash_bytes(t->shared.options.seed ^ ((uint64_t)p->src_port << 16 | p->dst_port), p->src, len);
+    return &t->streams[1 + (size_t)(hash_bytes(hash, p->dst, len) % t->rows) * ROW];
 }
 
-static struct stream *find(const struct tcp_streams *t, const struct net_payload *p)
+static struct tcp_stream *find(const struct tcp_streams *t, const struct net_payload *p)
 {
-    struct stream *row = row_of(t, p), *s;
+    struct tcp_stream *row = row_of(t, p), *s;
     for (s = row; s < row + ROW; s++)
         if (is_of(s, p))
             return s;
     return NULL;
 }
 
-/* A free place in the row, or that of the stream in it that was silent longest. */
-static struct stream *add_stream(struct tcp_streams *t, const struct net_payload *p, uint32_t base, int64_t time_us)
+/* Of two places that another stream could have: a free one, one without a message to come, the one silent longer. */
+static bool is_better_place(const struct tcp_stream *a, const struct tcp_stream *b)
 {
-    struct stream *row = row_of(t, p), *best = row, *s;
+    if (!a->ip_vers || !b->ip_vers)
+        return b->ip_vers;
+    return a->in_step != b->in_step ? b->in_step : a->seen_us < b->seen_us;
+}
+
+static struct tcp_stream *add_stream(struct tcp_streams *t, const struct net_payload *p, uint32_t base)
+{
+    struct tcp_stream *row = row_of(t, p), *best = row, *s;
     size_t len = p->ip_vers == 4 ? 4 : 16;
-    for (s = row; s < row + ROW; s++)
-        if (best->ip_vers && (!s->ip_vers || s->seen_us < best->seen_us))
+    for (s = row + 1; s < row + ROW; s++)
+        if (is_better_place(s, best))
             best = s;
     if (best->ip_vers)
-        give_up(t, best, &t->counts.evicted);
+        release(t, best, &t->shared.counts.evicted);
     best->ip_vers = p->ip_vers;
     best->src_port = p->src_port;
     best->dst_port = p->dst_port;
     memcpy(best->src, p->src, len);
     memcpy(best->dst, p->dst, len);
-    best->buffer.base = best->buffer.origin = base;
-    best->seen_us = time_us;
-    ages_append(t->ages, (uint32_t)(best - t->streams));
+    best->first = best->buffer.base = best->buffer.origin = base;
+    best->in_step = true;
+    ages_append(t->ages, number_of(t, best));
     return best;
+}
+
+/* Another connection has the ports. */
+static void begin_anew(struct tcp_streams *t, struct tcp_stream *s, uint32_t base)
+{
+    end_stream(t, s, &t->shared.counts.expired);
+    s->past_from = s->first;
+    s->past_to = s->buffer.base;
+    s->first = s->buffer.base = s->buffer.origin = base;
+    s->in_step = true;
+    s->has_syn = false;
+}
+
+static void note_segment(struct tcp_streams *t, struct tcp_stream *s, int64_t time_us)
+{
+    s->seen_us = time_us;
+    ages_remove(t->ages, number_of(t, s));
+    ages_append(t->ages, number_of(t, s));
+}
+
+/* ---- where data belongs ---- */
+
+/* The stream that was silent longest of those in which something waits. */
+static bool make_room(void *context, const struct tcp_buffer *keep)
+{
+    struct tcp_streams *t = context;
+    uint32_t oldest = ages_oldest(t->waiting);
+    if (oldest != 0 && &t->streams[oldest].buffer == keep)
+        oldest = t->waiting[oldest].after;
+    if (oldest == 0)
+        return false;
+    end_stream(t, &t->streams[oldest], &t->shared.counts.evicted);
+    return true;
+}
+
+/* How many bytes from `seq` on have come before and been used. */
+static uint32_t known_len(const struct tcp_stream *s, uint32_t seq)
+{
+    if (seq - s->first < s->buffer.base - s->first)
+        return s->buffer.base - seq;
+    if (s->in_step && seq - s->buffer.base <= TCP_WINDOW)
+        return 0;
+    return seq - s->past_from < s->past_to - s->past_from ? s->past_to - seq : 0;
+}
+
+/* Takes what is known off the data. False: nothing is left. */
+static bool skip_known(const struct tcp_stream *s, struct net_payload *data)
+{
+    uint32_t known = known_len(s, data->tcp_seq);
+    if (known >= data->len) /* what would be new may have been cut off */
+        return false;
+    data->tcp_seq += known;
+    data->bytes += known;
+    data->len -= known;
+    data->wire_len -= known;
+    return true;
+}
+
+/* Passes over holes until there is room for the data, which lies far behind them or would make one too many. */
+static void make_way(struct tcp_streams *t, struct tcp_stream *s, const struct net_payload *data)
+{
+    struct tcp_buffer *b = &s->buffer;
+    uint32_t behind;
+    while (tcp_buffer_has_hole(b, &behind)) {
+        int32_t ahead = (int32_t)(data->tcp_seq - b->base);
+        bool is_far = ahead > 0 && (uint32_t)ahead + data->wire_len > TCP_WINDOW;
+        if (!is_far && b->spans_count < TCP_SPANS)
+            return;
+        tcp_pass_hole(&t->shared, s);
+        tcp_take_ready(&t->shared, s);
+    }
+}
+
+/* What has been missing for long will not come any more. */
+static void pass_old_holes(struct tcp_streams *t, struct tcp_stream *s, int64_t time_us)
+{
+    struct tcp_buffer *b = &s->buffer;
+    uint32_t behind;
+    while (tcp_buffer_has_hole(b, &behind)) {
+        int64_t since_us = tcp_buffer_time(b, &t->shared.pool, behind, behind + 1);
+        if (between(since_us, time_us) <= (uint64_t)TCP_GAP_SECONDS * SECOND_US)
+            return;
+        tcp_pass_hole(&t->shared, s);
+        tcp_take_ready(&t->shared, s);
+    }
+}
+
+static bool has_place(const struct tcp_stream *s, const struct net_payload *data)
+{
+    uint32_t ahead = data->tcp_seq - s->buffer.base;
+    return s->in_step && ahead <= TCP_WINDOW && data->len <= TCP_WINDOW - ahead &&
+           !(s->is_closing && (int32_t)(data->tcp_seq - s->fin_seq) >= 0);
+}
+
+/* Whether the stream, whose beginning has not been seen, can begin at `seq` instead. */
+static bool move_back(struct tcp_stream *s, uint32_t seq)
+{
+    uint32_t used = s->buffer.base - s->first, back = s->buffer.base - seq;
+    if (s->has_syn || back <= used || !tcp_buffer_retreat(&s->buffer, back, used))
+        return false;
+    s->first = seq;
+    return true;
+}
+
+/* Makes a place for data that has none. False: it is part of nothing that is known. */
+static bool make_place(struct tcp_streams *t, struct tcp_stream *s, const struct net_payload *data)
+{
+    uint32_t ahead = data->tcp_seq - s->buffer.base;
+    bool is_next = !s->in_step && ahead <= TCP_WINDOW;
+    if (is_next)
+        tcp_buffer_advance(&s->buffer, &t->shared.pool, ahead);
+    if (!tcp_begins_message(&t->shared, data->bytes, data->len))
+        return is_next; /* a message may begin in it */
+    if (!is_next && !move_back(s, data->tcp_seq)) {
+        t->shared.counts.gaps += s->in_step && (int32_t)ahead > 0;
+        begin_anew(t, s, data->tcp_seq);
+    }
+    s->in_step = true;
+    return true;
 }
 
 /* ---- taking segments ---- */
 
-/* The stream that was silent longest of those that have something in hand. */
-static bool make_room(void *context, const struct tcp_buffer *keep)
+/* Data that has a place. */
+static enum tcp_result take_data(struct tcp_streams *t, struct tcp_stream *s, const struct net_payload *data,
+                                 int64_t time_us)
 {
-    struct tcp_streams *t = context;
-    uint32_t entry;
-    for (entry = ages_oldest(t->ages); entry != 0; entry = t->ages[entry].after)
-        if (&t->streams[entry].buffer != keep && t->streams[entry].buffer.spans_count > 0)
-            break;
-    if (entry == 0)
-        return false;
-    give_up(t, &t->streams[entry], &t->counts.evicted);
-    return true;
-}
-
-/* Whether a segment begins like a message: its length and some of its header, or just the length. */
-static bool begins_message(const struct tcp_streams *t, const uint8_t *bytes, size_t len)
-{
-    if (len < PREFIX || load_be16(bytes) < MESSAGE_MIN)
-        return false;
-    if (len == PREFIX) /* some servers send it by itself */
-        return true;
-    return len >= PREFIX + MESSAGE_MIN && t->options.looks_right(bytes + PREFIX, len - PREFIX);
-}
-
-/* Data is missing that will not come any more: goes on at the next span that begins like a message. */
-static void skip_gap(struct tcp_streams *t, struct stream *s)
-{
-    uint8_t head[PREFIX + MESSAGE_MIN];
-    t->counts.gaps++;
-    (void)deliver_part(t, s);
-    if (tcp_buffer_ready(&s->buffer) > 0)
-        tcp_buffer_advance(&s->buffer, &t->pool, tcp_buffer_ready(&s->buffer));
-    while (s->buffer.spans_count > 0) {
-        tcp_buffer_advance(&s->buffer, &t->pool, s->buffer.spans[0].from);
-        uint32_t have = tcp_buffer_ready(&s->buffer), len = have < sizeof(head) ? have : (uint32_t)sizeof(head);
-        tcp_buffer_read(&s->buffer, &t->pool, len, head);
-        if (begins_message(t, head, len))
-            break;
-        tcp_buffer_advance(&s->buffer, &t->pool, have);
-    }
-    s->gap_since_us = 0;
-}
-
-/* The snap length has cut the segment, which ends `missing` bytes further on: what has come of the last message goes
- * out, and the stream goes on behind it. */
-static bool pass_over_cut(struct tcp_streams *t, struct stream *s, uint32_t missing)
-{
-    uint32_t cut_end = tcp_buffer_ready(&s->buffer) + missing, whole = deliver_part(t, s);
-    if (whole < cut_end) /* where the next message begins has been cut off too */
-        return false;
-    tcp_buffer_advance(&s->buffer, &t->pool, whole);
-    return true;
-}
-
-/* Data of a known stream, the bytes before the base taken off. */
-static enum tcp_result take_data(struct tcp_streams *t, struct stream *s, const struct net_payload *p, uint32_t from,
-                                 const uint8_t *bytes, uint32_t len)
-{
-    uint32_t before = s->messages;
+    struct tcp_buffer *b = &s->buffer;
+    uint32_t before = s->messages, from = data->tcp_seq - b->base, len = (uint32_t)data->len;
+    const uint8_t *bytes = data->bytes;
     bool is_new = false;
-    if (from == 0 && s->buffer.spans_count == 0) {
-        size_t used = drain_segment(t, s, bytes, len);
+    if (s->in_step && from == 0 && b->spans_count == 0) {
+        uint32_t used = (uint32_t)tcp_take_segment(&t->shared, s, bytes, len, time_us);
         bytes += used;
-        len -= (uint32_t)used;
-        is_new = used > 0;
+        len -= used;
     }
-    if (len > 0 && !tcp_buffer_store(&s->buffer, &t->pool, from, bytes, len, make_room, t, &is_new))
+    bool is_stored = len == 0 || tcp_buffer_store(b, &t->shared.pool, from, bytes, len, time_us, make_room, t, &is_new);
+    if (!is_stored && s->in_step)
         return s->messages != before ? TCP_DELIVERED : TCP_REFUSED;
-    bool goes_on = drain(t, s);
-    if (goes_on && p->len < p->wire_len &&
-        s->buffer.base + tcp_buffer_ready(&s->buffer) == p->tcp_seq + (uint32_t)p->len)
-        goes_on = pass_over_cut(t, s, p->wire_len - (uint32_t)p->len);
-    bool has_delivered = s->messages != before;
-    if (!goes_on || (s->is_closing && (int32_t)(s->buffer.base - s->fin_seq) >= 0))
-        release(t, s);
-    if (has_delivered)
+    tcp_take_ready(&t->shared, s);
+    if (s->in_step && data->len < data->wire_len &&
+        b->base + tcp_buffer_ready(b) == data->tcp_seq + (uint32_t)data->len) {
+        tcp_pass_cut(&t->shared, s, data->wire_len - (uint32_t)data->len);
+        tcp_take_ready(&t->shared, s);
+    }
+    if (s->messages != before)
         return TCP_DELIVERED;
-    return !goes_on ? TCP_NO_START : is_new ? TCP_HELD : TCP_OLD;
+    return !s->in_step ? TCP_NO_START : is_new ? TCP_HELD : TCP_OLD;
 }
 
-/* Where data has been missing for long, or much lies behind it, it will not come any more. */
-static void look_for_gap(struct tcp_streams *t, struct stream *s, uint32_t end, int64_t time_us)
+static enum tcp_result add_data(struct tcp_streams *t, struct tcp_stream *s, const struct net_payload *segment,
+                                int64_t time_us)
 {
-    bool has_gap = s->buffer.spans_count > 1 || (s->buffer.spans_count == 1 && s->buffer.spans[0].from > 0);
-    if (!has_gap) {
-        s->gap_since_us = 0;
-        return;
-    }
-    if (s->gap_since_us == 0)
-        s->gap_since_us = time_us;
-    bool is_old = (uint64_t)time_us - (uint64_t)s->gap_since_us > (uint64_t)TCP_GAP_SECONDS * SECOND_US;
-    if (!is_old && end <= TCP_WINDOW && s->buffer.spans_count < TCP_SPANS)
-        return;
-    skip_gap(t, s);
-    (void)drain(t, s);
-}
-
-static struct stream *open_stream(struct tcp_streams *t, const struct net_payload *p, int64_t time_us)
-{
-    return begins_message(t, p->bytes, p->len) ? add_stream(t, p, p->tcp_seq, time_us) : NULL;
-}
-
-static enum tcp_result add_data(struct tcp_streams *t, struct stream *s, const struct net_payload *p, int64_t time_us)
-{
-    if (!s && !(s = open_stream(t, p, time_us)))
-        return TCP_NO_START;
-    s->seen_us = time_us;
-    ages_remove(t->ages, (uint32_t)(s - t->streams));
-    ages_append(t->ages, (uint32_t)(s - t->streams));
-    int32_t ahead = (int32_t)(p->tcp_seq - s->buffer.base);
-    look_for_gap(t, s, ahead > 0 ? (uint32_t)ahead + p->wire_len : 0, time_us);
-    ahead = (int32_t)(p->tcp_seq - s->buffer.base);
-    if (ahead < 0 && (int64_t)ahead + p->wire_len <= 0)
+    struct net_payload data = *segment;
+    if (!skip_known(s, &data))
         return TCP_OLD;
-    if (ahead > 0 && (uint32_t)ahead + p->len > TCP_WINDOW) {
-        /* Without anything in hand this is another connection of the same ports, or much has been missed. */
-        if (s->buffer.spans_count > 0 || !begins_message(t, p->bytes, p->len))
-            return TCP_REFUSED;
-        t->counts.gaps++;
-        s->buffer.base = s->buffer.origin = p->tcp_seq;
-        ahead = 0;
+    make_way(t, s, &data);
+    if (!skip_known(s, &data))
+        return TCP_OLD;
+    if (!has_place(s, &data) && !make_place(t, s, &data))
+        return s->in_step && (int32_t)(data.tcp_seq - s->buffer.base) > 0 ? TCP_REFUSED : TCP_NO_START;
+    return take_data(t, s, &data, time_us);
+}
+
+/* A connection begins at `base`, or its SYN has come late, or again before it has ended. */
+static struct tcp_stream *take_syn(struct tcp_streams *t, struct tcp_stream *s, const struct net_payload *segment,
+                                   uint32_t base)
+{
+    if (!s)
+        s = add_stream(t, segment, base);
+    else if (s->first != base || (s->has_syn && !s->in_step)) {
+        if (!move_back(s, base))
+            begin_anew(t, s, base);
+        s->in_step = true;
     }
-    uint32_t skip = ahead < 0 ? (uint32_t)-ahead : 0;
-    if (skip >= p->len)
-        return TCP_OLD; /* what would be new has been cut off */
-    return take_data(t, s, p, ahead > 0 ? (uint32_t)ahead : 0, p->bytes + skip, (uint32_t)p->len - skip);
+    s->has_syn = true;
+    return s;
+}
+
+/* Nothing follows a FIN; when nothing is missing before it the stream ends. */
+static void take_fin(struct tcp_streams *t, struct tcp_stream *s, const struct net_payload *segment)
+{
+    uint32_t fin_seq = segment->tcp_seq + segment->wire_len;
+    if ((segment->tcp_flags & TCP_FIN) && s->in_step && fin_seq - s->buffer.base <= TCP_WINDOW) {
+        s->is_closing = true;
+        s->fin_seq = fin_seq;
+    }
+    if (s->is_closing && (int32_t)(s->buffer.base + tcp_buffer_ready(&s->buffer) - s->fin_seq) >= 0)
+        end_stream(t, s, &t->shared.counts.expired);
+}
+
+static void take_rst(struct tcp_streams *t, struct tcp_stream *s, uint32_t seq)
+{
+    if (seq - s->first <= s->buffer.base - s->first + TCP_WINDOW)
+        end_stream(t, s, &t->shared.counts.expired);
 }
 
 enum tcp_result tcp_streams_add(struct tcp_streams *streams, const struct net_payload *segment, int64_t time_us)
 {
     struct tcp_streams *t = streams;
     tcp_streams_expire(t, time_us);
-    struct stream *s = find(t, segment);
+    struct tcp_stream *s = find(t, segment);
     struct net_payload data = *segment;
-    if (s && (segment->tcp_flags & TCP_SYN) && s->buffer.origin == data.tcp_seq + 1)
-        return data.wire_len > 0 ? TCP_OLD : TCP_EMPTY;
-    if (s && (segment->tcp_flags & (TCP_SYN | TCP_RST))) {
-        give_up(t, s, &t->counts.expired);
-        s = NULL;
-    }
-    if (segment->tcp_flags & TCP_RST)
+    if (segment->tcp_flags & TCP_RST) {
+        if (s)
+            take_rst(t, s, segment->tcp_seq);
         return TCP_EMPTY;
-    if (segment->tcp_flags & TCP_SYN) {
-        data.tcp_seq++;
-        s = add_stream(t, segment, data.tcp_seq, time_us);
     }
-    if (s && (segment->tcp_flags & TCP_FIN)) {
-        s->is_closing = true;
-        s->fin_seq = data.tcp_seq + data.wire_len;
-    }
-    if (data.wire_len > 0)
-        return data.len > 0 ? add_data(t, s, &data, time_us) : TCP_OLD;
-    if (s && s->is_closing && (int32_t)(s->buffer.base - s->fin_seq) >= 0)
-        release(t, s);
-    return TCP_EMPTY;
+    if (segment->tcp_flags & TCP_SYN)
+        s = take_syn(t, s, segment, ++data.tcp_seq);
+    if (!s && tcp_begins_message(&t->shared, segment->bytes, segment->len))
+        s = add_stream(t, segment, segment->tcp_seq);
+    if (!s)
+        return segment->wire_len == 0 ? TCP_EMPTY : segment->len == 0 ? TCP_OLD : TCP_NO_START;
+    if (segment->wire_len > 0 || (segment->tcp_flags & TCP_SYN))
+        note_segment(t, s, time_us);
+    enum tcp_result result = segment->wire_len == 0 ? TCP_EMPTY
+                             : segment->len == 0    ? TCP_OLD
+                                                    : add_data(t, s, &data, time_us);
+    take_fin(t, s, &data);
+    pass_old_holes(t, s, time_us);
+    note_waiting(t, s);
+    if (s->buffer.base - s->first > KNOWN_MAX)
+        s->first = s->buffer.base - KNOWN_MAX;
+    return result;
 }

@@ -2,8 +2,10 @@
  *
  * DNS messages out of TCP (RFC 1035 section 4.2.2: each behind its length in two bytes), by one direction of each
  * connection. A stream is picked up at its SYN, or in the middle where a segment begins like a message. Segments may
- * come in any order and more than once; of bytes that come twice the first count. Streams, and the memory for what
- * waits in them, have fixed limits; the one that was silent longest makes room. Belongs to one thread. */
+ * come in any order and more than once, also after the stream has ended; of bytes that come twice the first count. A
+ * segment that begins like a message and has no place in its stream belongs to another connection of the same ports.
+ * Streams, and the memory for what waits in them, have fixed limits; the one that was silent longest makes room.
+ * Belongs to one thread. */
 #ifndef DNSFLOW_NET_TCP_STREAMS_H
 #define DNSFLOW_NET_TCP_STREAMS_H
 
@@ -31,10 +33,12 @@ enum tcp_result {
 
 struct tcp_options {
     unsigned streams, blocks; /* blocks: of 2 KiB, for all that waits */
+    uint64_t seed;            /* of the table's hash: which streams make room depends on it */
     /* Whether a message may begin with these bytes, 12 at least. */
     bool (*looks_right)(const uint8_t *bytes, size_t len);
-    /* Gets each message: bytes, len, complete, and addresses and ports of its stream. Must not call back. */
-    void (*take)(void *context, const struct net_payload *message);
+    /* Gets each message: bytes, len, complete, and addresses and ports of its stream, with the capture time of its last
+     * byte. Must not call back. */
+    void (*take)(void *context, const struct net_payload *message, int64_t time_us);
     void *context;
 };
 
@@ -46,8 +50,8 @@ void tcp_streams_destroy(struct tcp_streams *streams);
 /* Takes a segment of the direction that is followed, captured at time_us. */
 enum tcp_result tcp_streams_add(struct tcp_streams *streams, const struct net_payload *segment, int64_t time_us);
 
-/* Gives up streams that were silent for TCP_IDLE_SECONDS, delivering what has come of their messages as incomplete;
- * INT64_MAX: all streams. */
+/* Gives up streams that were silent for TCP_IDLE_SECONDS, delivering what waits in them: whole messages, also behind
+ * holes, and what has come of others as incomplete. INT64_MAX: all streams. */
 void tcp_streams_expire(struct tcp_streams *streams, int64_t now_us);
 
 const struct tcp_counts *tcp_streams_counts(const struct tcp_streams *streams);

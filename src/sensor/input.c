@@ -27,7 +27,6 @@ struct input {
     struct net_options partial; /* the same for a packet of which no more will come */
     struct reassembly *reassembly;
     struct tcp_streams *streams;
-    int64_t now_us;
 };
 
 /* ---- choosing ---- */
@@ -82,12 +81,6 @@ static enum drop_reason take_dnstap(struct input *in, const struct net_payload *
 
 /* ---- TCP ---- */
 
-static void take_tcp_message(void *context, const struct net_payload *message)
-{
-    struct input *in = context;
-    in->take(in->context, message, in->now_us);
-}
-
 static enum drop_reason take_segment(struct input *in, const struct net_payload *p, int64_t time_us)
 {
     static const enum drop_reason reasons[] = {
@@ -99,7 +92,6 @@ static enum drop_reason take_segment(struct input *in, const struct net_payload 
         return DROP_TCP;
     if (in->config->shares > 0 && is_other_share(in->config, p, true))
         return DROP_OTHER_SHARE;
-    in->now_us = time_us;
     return reasons[tcp_streams_add(in->streams, p, time_us)];
 }
 
@@ -241,8 +233,6 @@ enum drop_reason input_frame(struct input *input, const struct packet *packet)
 
 void input_expire(struct input *input, int64_t now_us)
 {
-    if (now_us != INT64_MAX)
-        input->now_us = now_us;
     if (input->reassembly)
         reassembly_expire(input->reassembly, now_us);
     if (input->streams)
@@ -256,9 +246,10 @@ static int create_tables(struct input *in, struct error *err)
     uint64_t seed = in->config->files_count > 0 ? 0 : hash_seed();
     const struct tcp_options tcp = {.streams = TCP_STREAMS,
                                     .blocks = TCP_BLOCKS,
+                                    .seed = seed,
                                     .looks_right = dns_looks_like_response,
-                                    .take = take_tcp_message,
-                                    .context = in};
+                                    .take = in->take,
+                                    .context = in->context};
     if (in->config->defrag &&
         !(in->reassembly = reassembly_create(REASSEMBLY_DATAGRAMS, REASSEMBLY_BLOCKS, seed, take_beginning, in)))
         return error_set(err, "out of memory");

@@ -79,6 +79,15 @@ def run_frames(tmp_path, packets, *options, step_us=10):
     return run_timed(tmp_path, [(step_us * i, p) for i, p in enumerate(packets)], *options)
 
 
+def written_sets(tmp_path):
+    """(first name, record time) of what was written, with -x; the times of the capture file agree."""
+    found = []
+    for time_us, d in read_written(tmp_path / "out.pcap"):
+        found += [(s.names[0], s.ext.time_us - BASE_US) for s in d.sets]
+        assert all(abs(time_us - s.ext.time_us) < SECOND for s in d.sets)
+    return found
+
+
 def whole_rows(tmp_path):
     return run_frames(tmp_path, [ip_packet(s, d, 17, datagram(p, m)) for s, d, p, m in MESSAGES])[1]
 
@@ -214,6 +223,122 @@ def test_workers(tmp_path, workers):
         summary = Summary(result.err)
         got = [r for s in collector.datagrams(summary.notes["datagrams"]).values() for r in rows_of(s)]
     assert sorted(got) == sorted(whole_rows(tmp_path))
+
+
+# What waits when a stream ends
+
+COUNT = 6
+NAMES = ["m%d.example" % i for i in range(COUNT)]
+ENDS = ["file", "fin", "rst", "syn", "silence", "gap", "other connection, higher", "other connection, lower"]
+
+
+def stream(names=NAMES, answers=3):
+    """A stream with a response for each name, and where they begin."""
+    parts = [response(n, ["192.0.2.%d" % i for i in range(answers)]) for n in names]
+    parts = [struct.pack("!H", len(p)) + p for p in parts]
+    return b"".join(parts), [sum(map(len, parts[:i])) for i in range(len(parts) + 1)]
+
+
+def tcp(sequence, payload=b"", flags=0x10, port=4000):
+    return segment(SERVER, CLIENT, port, sequence, flags, payload)
+
+
+def ending(how, base, length, now):
+    """Frames that end a stream, or a later one that makes it go on."""
+    one = struct.pack("!H", 60) + response("other.example", ["192.0.2.99"])[:60]
+    return {"file": [], "fin": [(now, tcp(base + length, flags=0x11))], "rst": [(now, tcp(base + length, flags=4))],
+            "syn": [(now, tcp(base + 99999, flags=0x12))], "silence": [(now + 40 * SECOND, tcp(5, flags=0x12, port=9))],
+            "gap": [(now + 4 * SECOND, tcp(base))], "other connection, higher": [(now, tcp(base + 9999999, one[:30]))],
+            "other connection, lower": [(now, tcp(base - 9999999, one[:30]))]}[how]
+
+
+@pytest.mark.parametrize("size", [None, 2, 60, 97, 300])
+@pytest.mark.parametrize("how", ENDS)
+def test_all_that_is_whole_comes_out(tmp_path, how, size):
+    """A hole anywhere, in segments of a message each, or of any size: only what it cuts is missing, and all that comes
+    out has the time of its own last byte. `size` 2: the length and the message in segments of their own."""
+    data, starts = stream()
+    cuts = starts if size is None else range(0, len(data) + size, size)
+    if size == 2:
+        cuts = sorted(starts + [s + 2 for s in starts[:-1]])
+    pieces = [(a, min(b, len(data))) for a, b in zip(cuts, list(cuts)[1:]) if a < len(data)]
+    for lost in range(len(pieces)):
+        frames = [(0, tcp(999, flags=0x12))]
+        came = {}
+        for number, (a, b) in enumerate(pieces):
+            if number != lost:
+                frames.append((number * 100, tcp(1000 + a, data[a:b])))
+                came.update((k, number * 100) for k in range(a, b))
+        frames += ending(how, 1000, len(data), 50000)
+        if how == "gap":  # data, so that the stream is looked at
+            frames[-1] = (frames[-1][0], tcp(1000 + len(data), b"\0"))
+        summary, _ = run_timed(tmp_path, frames, "-x")
+        want = [(NAMES[i], max(came[k] for k in range(starts[i], starts[i + 1]))) for i in range(COUNT)
+                if all(k in came for k in range(starts[i], starts[i + 1]))]
+        got = written_sets(tmp_path)
+        assert [g for g in got if g in want] == want, (lost, got)
+        rest = [name for name, _ in got if name not in [n for n, _ in want]]
+        assert len(rest) == summary.notes.get("cut_records", 0) <= 1 and set(rest) < set(NAMES)
+
+
+def test_what_is_sent_again_after_the_end(tmp_path):
+    data, starts = stream()
+    whole = [tcp(999, flags=0x12)] + [tcp(1000 + a, data[a:b]) for a, b in zip(starts, starts[1:])]
+    for flags in (0x11, 4):
+        again = [tcp(1000, data), tcp(1000 + starts[2], data[starts[2]:])] + whole[1:]
+        summary, rows = run_frames(tmp_path, whole + [tcp(1000 + len(data), flags=flags)] + again)
+        assert len(rows) == COUNT and summary.frame_reasons["tcp_old"] == len(again)
+        # the next connection of these ports, with a SYN and without
+        for first in ([tcp(4999, flags=0x12)], []):
+            _, rows = run_frames(tmp_path, whole + [tcp(1000 + len(data), flags=flags)] + first + [tcp(5000, data)])
+            assert len(rows) == 2 * COUNT
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_any_order_with_holes(tmp_path, seed):
+    """SYN and FIN too come at any time or not at all; a segment is missing."""
+    rng = random.Random(seed)
+    data, starts = stream()
+    pieces = [(i, tcp(1000 + a, data[a:b])) for i, (a, b) in enumerate(zip(starts, starts[1:]))]
+    lost = rng.randrange(COUNT)
+    del pieces[lost]
+    packets = [p for _, p in pieces] + rng.choice(([], [tcp(999, flags=0x12)])) + \
+        rng.choice(([], [tcp(1000 + len(data), flags=0x11)]))
+    packets += rng.sample(packets, 3)
+    rng.shuffle(packets)
+    _, rows = run_frames(tmp_path, packets)
+    names = sorted(r.split("\t")[2] for r in rows)
+    assert names == NAMES[:lost] + NAMES[lost + 1:]
+
+
+@pytest.mark.parametrize("second", [1000000000, 2999000000, 3000700000, 4000000000])
+def test_ports_used_again_unseen(tmp_path, second):
+    """Neither FIN nor SYN of a second connection was seen; half a message of the first waits."""
+    data, starts = stream()
+    head = data[:starts[3] + 40]
+    for count in (1, COUNT):
+        packets = [tcp(2999999999, flags=0x12), tcp(3000000000, head), tcp(second, data[:starts[count]]),
+                   tcp(3000000000, head), tcp(second, data[:starts[count]])]
+        summary, rows = run_frames(tmp_path, packets, step_us=SECOND)
+        assert len(rows) == 3 + count and summary.message_reasons == {"dns_cut": 1}
+        assert summary.frame_reasons["tcp_old"] >= 1
+
+
+def test_the_time_of_what_is_cut(tmp_path):
+    """Half a message, and half a packet: what there is of it has its own time, not that of the frame hours later."""
+    data, _ = stream(["cut.example"], 60)
+    message = response("part.example", ["192.0.2.%d" % i for i in range(100)])
+    pieces = fragments(random.Random(1), SERVER, CLIENT, datagram(4000, message), 1)
+    late = 8 * 3600 * SECOND
+    frames = [(0, tcp(999, flags=0x12)), (10, tcp(1000, data[:300])), (2 * SECOND, tcp(1300, data[300:500]))]
+    frames += [(3 * SECOND + i, p) for i, p in enumerate(pieces[:-1])]
+    plain = ip_packet(SERVER, CLIENT, 17, datagram(4000, response("late.example", ["192.0.2.1"])))
+    other = fragments(random.Random(1), SERVER, CLIENT, datagram(4000, message), 2)[0]
+    frames += [(late, plain), (late, other), (late + 1, tcp(5, flags=0x12, port=9)), (late + 2, plain)]
+    summary, _ = run_timed(tmp_path, frames, "-x")
+    assert summary.notes["cut_records"] == 2
+    assert sorted(written_sets(tmp_path)) == [("cut.example", 2 * SECOND), ("late.example", late),
+                                              ("late.example", late + 2), ("part.example", 3 * SECOND + len(pieces) - 2)]
 
 
 # Numbers of fragments
