@@ -178,10 +178,12 @@ static void take_message(void *context, const struct net_payload *message, int64
         count_message(w, message, time_us);
 }
 
-/* What has waited has a time of its own, which the open datagram may not go with. */
+/* What has waited has a time of its own, which the open datagram may not go with. The times of dnstap are those of other
+ * clocks. */
 static void take_from_input(void *context, const struct net_payload *message, int64_t time_us)
 {
-    flush_if_old(context, time_us);
+    if (message->transport == NET_UDP || message->transport == NET_TCP)
+        flush_if_old(context, time_us);
     take_message(context, message, time_us);
 }
 

@@ -249,8 +249,9 @@ class Tap:
         ticks = open("/proc/%d/stat" % self.sensor.process.pid).read().rsplit(")", 1)[1].split()[11:13]
         return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
-    def descriptors(self):
-        return len(os.listdir("/proc/%d/fd" % self.sensor.process.pid))
+    def next_descriptor(self):
+        used = os.listdir("/proc/%d/fd" % self.sensor.process.pid)
+        return next(n for n in range(len(used) + 1) if str(n) not in used)
 
     def finish(self):
         self.sensor.signal(signal.SIGTERM)
@@ -370,9 +371,14 @@ def test_busy_clients_keep_their_places(tmp_path):
         assert not talk_once()
         new = tap.connect()
         new.sendall(control(START) + frames(message("new.example")))
-        cpu, end = tap.cpu_seconds(), time.monotonic() + 3
-        while time.monotonic() < end:
-            assert not talk_once(), "the new one came in"
+        cpu, last = tap.cpu_seconds(), time.monotonic()
+        end = last + 3
+        while last < end:
+            came_in, now = talk_once(), time.monotonic()
+            if now - last > 0.5:
+                pytest.skip("this machine is too slow to keep %d clients busy" % CLIENTS)
+            assert not came_in, "the new one came in"
+            last = now
         assert tap.cpu_seconds() - cpu < 1, "it spins"
         assert "new clients have to wait" in tap.sensor.err
         clients.remove(silent)
@@ -471,9 +477,11 @@ def test_no_descriptors_left(tmp_path):
     with Tap(tmp_path, *same_user) as tap:
         old = tap.connect()
         handshake(old)
+        old.sendall(frames(message("old.example")))
+        tap.wait_seen(1)
         pid = tap.sensor.process.pid
         before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (tap.descriptors(), before[1]))
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (tap.next_descriptor(), before[1]))
         new = [tap.connect() for _ in range(5)]
         for s in new:
             s.sendall(whole(message("new.example")))
@@ -482,11 +490,11 @@ def test_no_descriptors_left(tmp_path):
         wait_until(lambda: time.monotonic() > end)
         assert tap.cpu_seconds() - cpu < 0.5, "it spins"
         old.sendall(frames(message("old.example")))
-        tap.wait_seen(1)
+        tap.wait_seen(2)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
-        tap.wait_seen(6)
+        tap.wait_seen(7)
         summary, rows = tap.finish()
-    assert sorted(rows) == [row("new.example")] * 5 + [row("old.example")]
+    assert sorted(rows) == [row("new.example")] * 5 + [row("old.example")] * 2
     assert tap.sensor.err.count("have to wait") == 1
 
 

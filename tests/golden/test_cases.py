@@ -52,7 +52,8 @@ def test_records_with_options(tmp_path, name, options, records):
 def test_dnstap_addresses(tmp_path):
     sets, summary = made(tmp_path, "dnstap_ipv4_mapped.fstrm")
     assert summary.records == 5
-    assert all((s.client, s.resolver) == ("198.51.100.7", "192.0.2.53") for s in sets)
+    assert [(s.client, s.resolver) for s in sets] == 4 * [("198.51.100.7", "192.0.2.53")] + [
+        ("2001:db8:c::7", "2001:db8::53")], "the last one is of IPv6 clients"
 
 
 def test_time_of_a_cut_message(tmp_path):
