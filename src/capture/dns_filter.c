@@ -54,7 +54,8 @@ static void pass_carried(struct bpf_build *b, const struct dns_filter *f, enum n
     const struct net_carriage *row;
     size_t i;
     for (i = 0; (row = net_carriage(i)); i++)
-        if (row->carrier == carrier && row->number != 0 && is_asked_for(f, row) && (!as_source || row->both))
+        if (row->carrier == carrier && row->number != 0 && is_asked_for(f, row) &&
+            (!as_source || row->trust == TRUST_BOTH))
             bpf_jump_if(b, BPF_JEQ, row->number, to->accept);
 }
 
@@ -68,11 +69,16 @@ static bool has_tunnel_ports(const struct dns_filter *f)
     return f->tunnel_ports_count > 0;
 }
 
-/* X is at the UDP header less `at`: from a DNS port and with QR, which goes on; or of a tunnel. */
+/* X is at the UDP header less `at`: to a port that was named for a tunnel; from a DNS port and with QR, which goes on;
+ * or of another tunnel. */
 static void test_udp(struct bpf_build *b, const struct dns_filter *f, unsigned at, const struct labels *to)
 {
     unsigned short dns = bpf_label(b);
     size_t i;
+    if (f->tunnel_ports_count > 0)
+        load(b, BPF_H, BPF_IND, at + 2);
+    for (i = 0; i < f->tunnel_ports_count; i++)
+        bpf_jump_if(b, BPF_JEQ, f->tunnel_ports[i], to->accept);
     load(b, BPF_H, BPF_IND, at);
     for (i = 0; i < f->ports_count; i++)
         bpf_jump_if(b, BPF_JEQ, f->ports[i], dns);
@@ -80,8 +86,6 @@ static void test_udp(struct bpf_build *b, const struct dns_filter *f, unsigned a
         pass_carried(b, f, CARRIER_PORT, true, to);
         load(b, BPF_H, BPF_IND, at + 2);
         pass_carried(b, f, CARRIER_PORT, false, to);
-        for (i = 0; i < f->tunnel_ports_count; i++)
-            bpf_jump_if(b, BPF_JEQ, f->tunnel_ports[i], to->accept);
     }
     bpf_jump(b, to->reject);
     bpf_place(b, dns);

@@ -17,7 +17,7 @@ struct dns_filter {
     size_t ports_count;
     bool tcp, fragments;
     uint32_t encapsulations;      /* a bit for each enum encapsulation */
-    const uint16_t *tunnel_ports; /* UDP destination ports that lead into tunnels, beside those of the encapsulations */
+    const uint16_t *tunnel_ports; /* UDP destination ports that the user named for tunnels: they win over DNS ports */
     size_t tunnel_ports_count;
     /* Only share number `share` of `shares`, 0 = all: the arithmetic of --share. What is tunnelled passes whole. */
     uint32_t share, shares;

@@ -9,6 +9,7 @@
 enum { MAX_LAYERS = 24 + 6 * NET_ENCAPSULATIONS_MAX };
 
 static layer_decode *const layers[LAYER_COUNT] = {
+    /* frames */
     [LAYER_ETHERNET] = net_ethernet,
     [LAYER_ETHERTYPE] = net_ethertype,
     [LAYER_LLC] = net_llc,
@@ -30,23 +31,28 @@ static layer_decode *const layers[LAYER_COUNT] = {
     [LAYER_RADIOTAP] = net_radiotap,
     [LAYER_PPI] = net_ppi,
     [LAYER_DNSTAP] = net_dnstap,
+    /* packets */
     [LAYER_IP] = net_ip,
     [LAYER_IPV4] = net_ipv4,
     [LAYER_IPV6] = net_ipv6,
     [LAYER_UPPER] = net_upper,
     [LAYER_UDP] = net_udp,
     [LAYER_TCP] = net_tcp,
+    /* encapsulations */
     [LAYER_MPLS] = net_mpls,
     [LAYER_PBB] = net_pbb,
     [LAYER_VNTAG] = net_vntag,
     [LAYER_HSR] = net_hsr,
     [LAYER_MACSEC] = net_macsec,
     [LAYER_NSH] = net_nsh,
+    [LAYER_FABRICPATH] = net_fabricpath,
+    [LAYER_CMD] = net_cmd,
+    [LAYER_ETAG] = net_etag,
+    [LAYER_TTAG] = net_ttag,
     [LAYER_GRE] = net_gre,
     [LAYER_ETHERIP] = net_etherip,
     [LAYER_L2TP_IP] = net_l2tp_ip,
     [LAYER_VXLAN] = net_vxlan,
-    [LAYER_VXLAN_GPE] = net_vxlan_gpe,
     [LAYER_GENEVE] = net_geneve,
     [LAYER_GTP] = net_gtp,
     [LAYER_L2TP] = net_l2tp,
@@ -130,29 +136,44 @@ bool net_link_supported(uint16_t link_type)
     return net_link_layer(link_type) != LAYER_NONE;
 }
 
+/* A datagram that was opened on the word of its port, and in which there is no IP packet, is what it was. What is known
+ * to be cut or left closed stays that. */
+static enum drop_reason close_again(const struct walk *walk, enum drop_reason why)
+{
+    bool is_said = why == DROP_TUNNEL || why == DROP_TUNNEL_DEPTH || (why == DROP_FRAGMENT && walk->out->fragment);
+    bool is_cut = !walk->datagram->complete && (why == DROP_LINK_SHORT || why == DROP_IP_SHORT);
+    if (is_said || is_cut)
+        return why;
+    *walk->out = *walk->datagram;
+    return DROP_NONE;
+}
+
 enum drop_reason net_walk(const struct packet *packet, const struct net_options *options, struct net_payload *out)
 {
+    struct net_payload datagram;
     struct walk walk = {
         .in = reader_over(packet->bytes, packet->captured_len),
         .next = net_link_layer(packet->link_type),
         .options = options,
+        .datagram = &datagram,
         .out = out,
     };
+    enum drop_reason why = DROP_NONE;
     int depth;
 
     out->ip_vers = 0;
     out->fragment = false;
     out->depth = 0;
-    for (depth = 0; depth < MAX_LAYERS; depth++) {
-        if (walk.next == LAYER_END)
-            return DROP_NONE;
-        if (walk.next == LAYER_NONE)
-            return DROP_LINK_UNSUPPORTED;
-        enum drop_reason why = layers[walk.next](&walk);
-        if (why != DROP_NONE)
-            return why;
+    for (depth = 0; why == DROP_NONE && walk.next != LAYER_END; depth++) {
+        enum layer layer = walk.next;
+        if (layer == LAYER_NONE)
+            why = DROP_LINK_UNSUPPORTED;
+        else
+            why = depth < MAX_LAYERS ? layers[layer](&walk) : DROP_IP_MALFORMED;
+        if (why == DROP_NONE && (layer == LAYER_IPV4 || layer == LAYER_IPV6))
+            walk.is_doubtful = false;
     }
-    return DROP_IP_MALFORMED;
+    return why != DROP_NONE && walk.is_doubtful ? close_again(&walk, why) : why;
 }
 
 /* Whether neither port of a plain UDP datagram can lead into a tunnel. */

@@ -14,34 +14,38 @@ const struct net_encapsulation net_encapsulations[ENCAP_COUNT] = {
 /* Numbers: https://www.iana.org/assignments (ieee-802-numbers, protocol-numbers, service-names-port-numbers); 8472 is
  * VXLAN on Linux before its port was assigned, 37008 is what TZSP has come to use. */
 static const struct net_carriage carriages[] = {
-    {ENCAP_MPLS, CARRIER_ETHERTYPE, 0x8847, LAYER_MPLS, false},
-    {ENCAP_MPLS, CARRIER_ETHERTYPE, 0x8848, LAYER_MPLS, false},
-    {ENCAP_PPPOE, CARRIER_ETHERTYPE, 0x8864, LAYER_PPPOE, false},
-    {ENCAP_TAGS, CARRIER_ETHERTYPE, 0x88e7, LAYER_PBB, false},
-    {ENCAP_TAGS, CARRIER_ETHERTYPE, 0x8926, LAYER_VNTAG, false},
-    {ENCAP_TAGS, CARRIER_ETHERTYPE, 0x892f, LAYER_HSR, false},
-    {ENCAP_TAGS, CARRIER_ETHERTYPE, 0x88e5, LAYER_MACSEC, false},
-    {ENCAP_TAGS, CARRIER_ETHERTYPE, 0x894f, LAYER_NSH, false},
-    {ENCAP_IPIP, CARRIER_PROTOCOL, 4, LAYER_IPV4, false},
-    {ENCAP_IPIP, CARRIER_PROTOCOL, 41, LAYER_IPV6, false},
-    {ENCAP_GRE, CARRIER_PROTOCOL, 47, LAYER_GRE, false},
-    {ENCAP_GRE, CARRIER_PORT, 4754, LAYER_GRE, false},
-    {ENCAP_AH, CARRIER_PROTOCOL, 51, LAYER_UPPER, false},
-    {ENCAP_ETHERIP, CARRIER_PROTOCOL, 97, LAYER_ETHERIP, false},
-    {ENCAP_L2TP, CARRIER_PROTOCOL, 115, LAYER_L2TP_IP, false},
-    {ENCAP_L2TP, CARRIER_PORT, 1701, LAYER_L2TP, true},
-    {ENCAP_MPLS, CARRIER_PROTOCOL, 137, LAYER_MPLS, false},
-    {ENCAP_MPLS, CARRIER_PORT, 6635, LAYER_MPLS, false},
-    {ENCAP_VXLAN, CARRIER_PORT, 4789, LAYER_VXLAN, false},
-    {ENCAP_VXLAN, CARRIER_PORT, 8472, LAYER_VXLAN, false},
-    {ENCAP_VXLAN, CARRIER_PORT, 4790, LAYER_VXLAN_GPE, false},
-    {ENCAP_GENEVE, CARRIER_PORT, 6081, LAYER_GENEVE, false},
-    {ENCAP_GTP, CARRIER_PORT, 2152, LAYER_GTP, false},
-    {ENCAP_TZSP, CARRIER_PORT, 37008, LAYER_TZSP, false},
-    {ENCAP_TEREDO, CARRIER_PORT, 3544, LAYER_TEREDO, true},
+    {ENCAP_MPLS, CARRIER_ETHERTYPE, 0x8847, LAYER_MPLS, TRUST_NONE},
+    {ENCAP_MPLS, CARRIER_ETHERTYPE, 0x8848, LAYER_MPLS, TRUST_NONE},
+    {ENCAP_PPPOE, CARRIER_ETHERTYPE, 0x8864, LAYER_PPPOE, TRUST_NONE},
+    {ENCAP_TAGS, CARRIER_ETHERTYPE, 0x88e7, LAYER_PBB, TRUST_NONE},
+    {ENCAP_TAGS, CARRIER_ETHERTYPE, 0x8926, LAYER_VNTAG, TRUST_NONE},
+    {ENCAP_TAGS, CARRIER_ETHERTYPE, 0x892f, LAYER_HSR, TRUST_NONE},
+    {ENCAP_TAGS, CARRIER_ETHERTYPE, 0x88e5, LAYER_MACSEC, TRUST_NONE},
+    {ENCAP_TAGS, CARRIER_ETHERTYPE, 0x894f, LAYER_NSH, TRUST_NONE},
+    {ENCAP_TAGS, CARRIER_ETHERTYPE, 0x8903, LAYER_FABRICPATH, TRUST_NONE},
+    {ENCAP_TAGS, CARRIER_ETHERTYPE, 0x8909, LAYER_CMD, TRUST_NONE},
+    {ENCAP_TAGS, CARRIER_ETHERTYPE, 0x893f, LAYER_ETAG, TRUST_NONE},
+    {ENCAP_TAGS, CARRIER_ETHERTYPE, 0x8988, LAYER_TTAG, TRUST_NONE},
+    {ENCAP_IPIP, CARRIER_PROTOCOL, 4, LAYER_IPV4, TRUST_NONE},
+    {ENCAP_IPIP, CARRIER_PROTOCOL, 41, LAYER_IPV6, TRUST_NONE},
+    {ENCAP_GRE, CARRIER_PROTOCOL, 47, LAYER_GRE, TRUST_NONE},
+    {ENCAP_GRE, CARRIER_PORT, 4754, LAYER_GRE, TRUST_CONTENT},
+    {ENCAP_AH, CARRIER_PROTOCOL, 51, LAYER_UPPER, TRUST_NONE},
+    {ENCAP_ETHERIP, CARRIER_PROTOCOL, 97, LAYER_ETHERIP, TRUST_NONE},
+    {ENCAP_L2TP, CARRIER_PROTOCOL, 115, LAYER_L2TP_IP, TRUST_NONE},
+    {ENCAP_L2TP, CARRIER_PORT, 1701, LAYER_L2TP, TRUST_BOTH},
+    {ENCAP_MPLS, CARRIER_PROTOCOL, 137, LAYER_MPLS, TRUST_NONE},
+    {ENCAP_MPLS, CARRIER_PORT, 6635, LAYER_MPLS, TRUST_CONTENT},
+    {ENCAP_VXLAN, CARRIER_PORT, 4789, LAYER_VXLAN, TRUST_DESTINATION},
+    {ENCAP_VXLAN, CARRIER_PORT, 8472, LAYER_VXLAN, TRUST_DESTINATION},
+    {ENCAP_VXLAN, CARRIER_PORT, 4790, LAYER_VXLAN, TRUST_DESTINATION},
+    {ENCAP_GENEVE, CARRIER_PORT, 6081, LAYER_GENEVE, TRUST_SOUND},
+    {ENCAP_GTP, CARRIER_PORT, 2152, LAYER_GTP, TRUST_SOUND},
+    {ENCAP_TZSP, CARRIER_PORT, 37008, LAYER_TZSP, TRUST_DESTINATION},
+    {ENCAP_TEREDO, CARRIER_PORT, 3544, LAYER_TEREDO, TRUST_BOTH},
     /* their ports are named on the command line */
-    {ENCAP_JMIRROR, CARRIER_PORT, 0, LAYER_JMIRROR, false},
-    {ENCAP_PCAP_RECORD, CARRIER_PORT, 0, LAYER_PCAP_RECORD, false},
+    {ENCAP_JMIRROR, CARRIER_PORT, 0, LAYER_JMIRROR, TRUST_DESTINATION},
+    {ENCAP_PCAP_RECORD, CARRIER_PORT, 0, LAYER_PCAP_RECORD, TRUST_DESTINATION},
 };
 
 const struct net_carriage *net_carriage(size_t index)
@@ -59,7 +63,9 @@ static const struct net_carriage *find_carriage(enum net_carrier carrier, uint16
     return row;
 }
 
-/* A port's entry is the index of its row plus 1. */
+/* A port's entry is the index of its row plus 1, with NET_TUNNEL_NAMED or without. */
+_Static_assert(sizeof(carriages) / sizeof(carriages[0]) < NET_TUNNEL_NAMED, "an entry holds a row and a bit");
+
 void net_tunnels_fill(uint8_t *tunnels, uint32_t encapsulations)
 {
     const struct net_carriage *row;
@@ -76,7 +82,7 @@ void net_tunnels_add(uint8_t *tunnels, enum encapsulation encapsulation, uint16_
     size_t i;
     for (i = 0; (row = net_carriage(i)); i++)
         if (row->carrier == CARRIER_PORT && row->encapsulation == encapsulation)
-            tunnels[port] = (uint8_t)(i + 1);
+            tunnels[port] = (uint8_t)((i + 1) | NET_TUNNEL_NAMED);
 }
 
 enum drop_reason net_enter(struct walk *walk, enum encapsulation encapsulation)
@@ -86,6 +92,13 @@ enum drop_reason net_enter(struct walk *walk, enum encapsulation encapsulation)
     if (walk->out->depth == NET_ENCAPSULATIONS_MAX)
         return DROP_TUNNEL_DEPTH;
     walk->out->depth++;
+    return DROP_NONE;
+}
+
+enum drop_reason net_no_tunnel(struct walk *walk)
+{
+    walk->out->depth--;
+    walk->next = LAYER_END;
     return DROP_NONE;
 }
 
@@ -110,20 +123,26 @@ bool net_looks_like_ip(const uint8_t *bytes, size_t len, bool exact)
     return exact ? total == len : total >= 20 && total <= len;
 }
 
-bool net_looks_like_ethernet(const uint8_t *bytes, size_t len)
+bool net_knows_ethertype(uint16_t ethertype)
 {
-    if (len < 14 + 20)
-        return false;
-    switch (load_be16(bytes + 12)) {
+    switch (ethertype) {
     case 0x0800:
-        return bytes[14] >> 4 == 4;
     case 0x86dd:
-        return bytes[14] >> 4 == 6;
     case 0x8100:
     case 0x88a8:
     case 0x9100:
         return true;
     default:
-        return find_carriage(CARRIER_ETHERTYPE, load_be16(bytes + 12)) != NULL;
+        return find_carriage(CARRIER_ETHERTYPE, ethertype) != NULL;
     }
+}
+
+bool net_looks_like_ethernet(const uint8_t *bytes, size_t len)
+{
+    if (len < 14 + 20)
+        return false;
+    uint16_t ethertype = load_be16(bytes + 12);
+    if (ethertype == 0x0800 || ethertype == 0x86dd)
+        return bytes[14] >> 4 == (ethertype == 0x0800 ? 4 : 6);
+    return net_knows_ethertype(ethertype);
 }

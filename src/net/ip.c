@@ -178,20 +178,29 @@ enum drop_reason net_upper(struct walk *walk)
     return DROP_IP_MALFORMED;
 }
 
-/* Where the UDP datagram leads: into a tunnel by its port, unless it comes from a DNS port. */
+/* Where the UDP datagram leads: into a tunnel by its port. A DNS source port comes first, unless the user named the
+ * tunnel's. */
 static enum drop_reason open_tunnel(struct walk *walk)
 {
     const struct net_options *options = walk->options;
-    const struct net_payload *out = walk->out;
-    if (!options || !options->tunnels || net_is_dns_port(options, out->src_port))
+    struct net_payload *out = walk->out;
+    if (!options || !options->tunnels)
         return DROP_NONE;
-    unsigned row = options->tunnels[out->dst_port];
-    if (row == 0 && (row = options->tunnels[out->src_port]) != 0 && !net_carriage(row - 1)->both)
-        row = 0;
-    if (row == 0)
+    unsigned note = options->tunnels[out->dst_port];
+    bool is_named = note & NET_TUNNEL_NAMED;
+    if (!is_named && net_is_dns_port(options, out->src_port))
         return DROP_NONE;
-    walk->next = net_carriage(row - 1)->layer;
-    return net_enter(walk, net_carriage(row - 1)->encapsulation);
+    walk->by_source = note == 0;
+    if (walk->by_source)
+        note = options->tunnels[out->src_port];
+    const struct net_carriage *row = note ? net_carriage((note & ~(unsigned)NET_TUNNEL_NAMED) - 1) : NULL;
+    if (!row || (walk->by_source && row->trust != TRUST_BOTH && row->trust != TRUST_SOUND))
+        return DROP_NONE;
+    walk->is_doubtful = is_named || row->trust == TRUST_CONTENT || row->trust == TRUST_BOTH;
+    if (walk->is_doubtful)
+        *walk->datagram = *out;
+    walk->next = row->layer;
+    return net_enter(walk, row->encapsulation);
 }
 
 /* source port 2 | destination port 2 | length 2 | checksum 2 */

@@ -45,11 +45,14 @@ enum layer {
     LAYER_HSR,
     LAYER_MACSEC,
     LAYER_NSH,
+    LAYER_FABRICPATH,
+    LAYER_CMD,
+    LAYER_ETAG,
+    LAYER_TTAG,
     LAYER_GRE,
     LAYER_ETHERIP,
     LAYER_L2TP_IP,
     LAYER_VXLAN,
-    LAYER_VXLAN_GPE,
     LAYER_GENEVE,
     LAYER_GTP,
     LAYER_L2TP,
@@ -69,6 +72,9 @@ struct walk {
     size_t missing;   /* by so many bytes */
     uint8_t protocol; /* IP protocol number or IPv6 next header */
     bool wifi_padded; /* radiotap: the 802.11 header is padded to 4 bytes */
+    bool by_source;   /* the source port alone says that this is a tunnel */
+    bool is_doubtful; /* a port alone does, of this datagram, and no IP packet has been reached in it yet */
+    struct net_payload *datagram;
     const struct net_options *options;
     struct net_payload *out;
 };
@@ -83,6 +89,9 @@ enum drop_reason net_unwrap(struct walk *walk, enum net_carrier carrier, uint16_
 
 /* Counts an encapsulation that is entered: DROP_NONE, or why it is not. */
 enum drop_reason net_enter(struct walk *walk, enum encapsulation encapsulation);
+
+/* Takes that back: the datagram is no tunnel, whatever its port says. */
+enum drop_reason net_no_tunnel(struct walk *walk);
 
 /* The layer that frames of a link type begin with, LAYER_NONE when there is none. */
 enum layer net_link_layer(uint16_t link_type);
@@ -99,11 +108,27 @@ layer_decode net_dnstap;
 /* ip.c */
 layer_decode net_ip, net_ipv4, net_ipv6, net_upper, net_udp, net_tcp;
 /* tunnel.c */
-layer_decode net_mpls, net_pbb, net_vntag, net_hsr, net_macsec, net_nsh, net_gre, net_etherip, net_vxlan, net_vxlan_gpe;
+layer_decode net_mpls, net_gre, net_etherip, net_vxlan;
+/* tunnel_tags.c */
+layer_decode net_pbb, net_vntag, net_hsr, net_macsec, net_nsh, net_fabricpath, net_cmd, net_etag, net_ttag;
 /* tunnel_udp.c */
 layer_decode net_geneve, net_gtp, net_tzsp, net_teredo, net_jmirror, net_pcap_record;
 /* tunnel_l2tp.c */
 layer_decode net_l2tp, net_l2tp_ip;
+
+/* Goes on with an Ethernet frame behind `skip` bytes, or with what the ethertype there says that follows. */
+enum drop_reason net_ethernet_behind(struct walk *walk, size_t skip);
+enum drop_reason net_ethertype_behind(struct walk *walk, size_t skip);
+
+/* Goes on with what a next-protocol number of NSH or VXLAN-GPE stands for. */
+bool net_knows_next(uint8_t number);
+enum drop_reason net_next_protocol(struct walk *walk, uint8_t number);
+
+/* Passes over Cisco MetaData between two ethertypes. */
+enum drop_reason net_skip_metadata(struct walk *walk);
+
+/* Whether what follows this ethertype is decoded. */
+bool net_knows_ethertype(uint16_t ethertype);
 
 /* Whether the bytes look like an Ethernet frame that holds IP or a tag, for encapsulations that do not tell. */
 bool net_looks_like_ethernet(const uint8_t *bytes, size_t len);

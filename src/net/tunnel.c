@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Encapsulations behind an ethertype or an IP protocol number, and VXLAN, which shares its numbers with NSH. */
+ * Encapsulations behind an IP protocol number or a UDP port that others share: MPLS, GRE, EtherIP, VXLAN. */
 #include "net/layers.h"
 
-enum { ETHERTYPE_MPLS = 0x8847, MPLS_LABELS_MAX = 16 };
+enum { ETHERTYPE_MIN = 0x0600, MPLS_LABELS_MAX = 16 };
 
-/* Goes on with an Ethernet frame behind `skip` bytes. */
-static enum drop_reason ethernet_behind(struct walk *walk, size_t skip)
+enum drop_reason net_ethernet_behind(struct walk *walk, size_t skip)
 {
     read_skip(&walk->in, skip);
     walk->next = LAYER_ETHERNET;
     return walk->in.failed ? DROP_LINK_SHORT : DROP_NONE;
 }
 
-/* ... and with what the ethertype says that follows. */
-static enum drop_reason ethertype_behind(struct walk *walk, size_t skip)
+enum drop_reason net_ethertype_behind(struct walk *walk, size_t skip)
 {
     read_skip(&walk->in, skip);
     walk->ethertype = read_be16(&walk->in);
@@ -46,84 +44,24 @@ enum drop_reason net_mpls(struct walk *walk)
         (left < 20 || !net_looks_like_ethernet(at, left) || net_looks_like_ip(at, left, false)))
         return DROP_NONE;
     if (nibble == 0 && (left < 4 || net_looks_like_ethernet(at + 4, left - 4) || !net_looks_like_ethernet(at, left)))
-        return ethernet_behind(walk, 4);
-    return nibble == 1 && !net_looks_like_ethernet(at, left) ? DROP_LINK_CONTROL : ethernet_behind(walk, 0);
+        return net_ethernet_behind(walk, 4);
+    return nibble == 1 && !net_looks_like_ethernet(at, left) ? DROP_LINK_CONTROL : net_ethernet_behind(walk, 0);
 }
 
-/* IEEE 802.1ah: I-TAG 4, then the customer's frame from its addresses on */
-enum drop_reason net_pbb(struct walk *walk)
-{
-    return ethernet_behind(walk, 4);
-}
-
-/* Cisco VN-Tag: 4 bytes, then the ethertype */
-enum drop_reason net_vntag(struct walk *walk)
-{
-    return ethertype_behind(walk, 4);
-}
-
-/* IEC 62439-3 HSR: path and size 2 | sequence 2, then the ethertype */
-enum drop_reason net_hsr(struct walk *walk)
-{
-    return ethertype_behind(walk, 4);
-}
-
-/* IEEE 802.1AE: control 1 | short length 1 | packet number 4 [| channel 8], then the ethertype if it is in the clear.
- */
-enum drop_reason net_macsec(struct walk *walk)
-{
-    enum { CHANNEL = 0x20, ENCRYPTED = 0x08, CHANGED = 0x04 };
-    uint8_t control = read_u8(&walk->in);
-    if (control & (ENCRYPTED | CHANGED))
-        return DROP_LINK_ENCRYPTED;
-    return ethertype_behind(walk, control & CHANNEL ? 13 : 5);
-}
-
-/* What the next-protocol numbers of NSH and VXLAN-GPE stand for. */
-static enum drop_reason next_protocol(struct walk *walk, uint8_t number)
-{
-    static const uint8_t next[] = {
-        [1] = LAYER_IPV4, [2] = LAYER_IPV6, [3] = LAYER_ETHERNET, [4] = LAYER_NSH, [5] = LAYER_MPLS};
-    if (number == 0 || number >= sizeof(next))
-        return DROP_NOT_IP;
-    walk->next = next[number];
-    return number >= 4 ? net_enter(walk, number == 4 ? ENCAP_TAGS : ENCAP_MPLS) : DROP_NONE;
-}
-
-/* RFC 8300: version 2 bits, O, reserved, TTL 6, length 6 in units of 4 bytes | type 1 | next protocol 1 | path 4 | ...
- */
-enum drop_reason net_nsh(struct walk *walk)
-{
-    const uint8_t *head = read_bytes(&walk->in, 8);
-    if (!head)
-        return DROP_LINK_SHORT;
-    size_t len = (size_t)(head[1] & 0x3f) * 4;
-    if (head[0] >> 6 != 0 || len < 8)
-        return DROP_NOT_IP;
-    read_skip(&walk->in, len - 8);
-    return walk->in.failed ? DROP_LINK_SHORT : next_protocol(walk, head[3]);
-}
-
-/* RFC 7348: flags 1 | reserved 3 | network id 3 | reserved 1. Without the I flag it is something else. */
+/* RFC 7348: flags 1 | reserved 3 | network id 3 | reserved 1. With the P flag (VXLAN-GPE) the byte before the network
+ * id says what follows. Without the I flag it is something else, and so are a byte that should be 0 and no frame
+ * behind. */
 enum drop_reason net_vxlan(struct walk *walk)
 {
-    if (reader_left(&walk->in) < 8 || !(walk->in.at[0] & 0x08)) {
-        walk->next = LAYER_END;
-        return DROP_NONE;
-    }
-    return ethernet_behind(walk, 8);
-}
-
-/* The same with a next protocol in the byte before the network id, when the P flag is set. */
-enum drop_reason net_vxlan_gpe(struct walk *walk)
-{
-    const uint8_t *head = walk->in.at;
-    if (reader_left(&walk->in) < 8 || !(head[0] & 0x08)) {
-        walk->next = LAYER_END;
-        return DROP_NONE;
-    }
-    read_skip(&walk->in, 8);
-    return next_protocol(walk, head[0] & 0x04 ? head[3] : 3);
+    enum { HAS_ID = 0x08, HAS_PROTOCOL = 0x04 };
+    const uint8_t *head = read_bytes(&walk->in, 8);
+    if (!head || !(head[0] & HAS_ID))
+        return net_no_tunnel(walk);
+    if (head[0] & HAS_PROTOCOL)
+        return net_knows_next(head[3]) ? net_next_protocol(walk, head[3]) : net_no_tunnel(walk);
+    if (head[7] != 0 && !net_looks_like_ethernet(walk->in.at, reader_left(&walk->in)))
+        return net_no_tunnel(walk);
+    return net_ethernet_behind(walk, 0);
 }
 
 /* RFC 1701: source route entries (family 2 | offset 1 | length 1 | address), ended by one of family 0, length 0. */
@@ -147,12 +85,12 @@ static enum drop_reason open_erspan(struct walk *walk, uint16_t protocol, bool h
     if (why != DROP_NONE)
         return why;
     if (protocol == 0x88be)
-        return ethernet_behind(walk, has_sequence ? 8 : 0);
+        return net_ethernet_behind(walk, has_sequence ? 8 : 0);
     const uint8_t *head = read_bytes(&walk->in, 12);
     if (!head)
         return DROP_LINK_SHORT;
     uint16_t last = load_be16(head + 10);
-    why = ethernet_behind(walk, last & 1 ? 8 : 0);
+    why = net_ethernet_behind(walk, last & 1 ? 8 : 0);
     if ((last >> 10 & 0x1f) == 2)
         walk->next = LAYER_IP;
     return why;
@@ -174,6 +112,11 @@ static enum drop_reason gre_protocol(struct walk *walk, uint16_t protocol, bool 
     case 0x88be:
     case 0x22eb:
         return open_erspan(walk, protocol, has_sequence);
+    case 0x8909: /* Cisco MetaData, whose ethertype may stand in front here; versions are smaller */
+        if (reader_left(&walk->in) < 2 || load_be16(walk->in.at) < ETHERTYPE_MIN)
+            return DROP_NONE;
+        walk->ethertype = read_be16(&walk->in);
+        return net_skip_metadata(walk);
     case 0x883e: /* WCCP: version 2 has a header of 4 bytes, version 1 none */
         walk->next = LAYER_IP;
         if (reader_left(&walk->in) > 0 && walk->in.at[0] >> 4 != 4)
@@ -210,5 +153,5 @@ enum drop_reason net_etherip(struct walk *walk)
 {
     if (reader_left(&walk->in) >= 1 && walk->in.at[0] >> 4 != 3)
         return DROP_NOT_UDP;
-    return ethernet_behind(walk, 2);
+    return net_ethernet_behind(walk, 2);
 }

@@ -28,23 +28,23 @@ static enum drop_reason guess_session(struct walk *walk)
 }
 
 /* Over UDP. Version 2: flags, version 2 [| length 2] | tunnel 2 | session 2 [| sent 2 | received 2] [| offset 2,
- * padding] | PPP. Version 3: flags, version 2 | reserved 2 | session 4 | the session's own. */
+ * padding] | PPP. Version 3: flags, version 2 | reserved 2 | session 4 | the session's own. Control messages carry
+ * nothing, and with other bits set it is something else. */
 enum drop_reason net_l2tp(struct walk *walk)
 {
-    enum { CONTROL = 0x8000, LENGTH = 0x4000, SEQUENCE = 0x0800, OFFSET = 0x0200, VERSION = 0x000f };
-    struct reader in = walk->in;
-    uint16_t flags = read_be16(&in);
-    unsigned version = flags & VERSION;
-    if (in.failed || (flags & CONTROL) || (version != 2 && version != 3)) {
-        walk->next = LAYER_END;
-        return DROP_NONE;
-    }
-    walk->in = in;
-    if (version == 3) {
-        read_skip(&walk->in, 6);
+    enum { LENGTH = 0x4000, SEQUENCE = 0x0800, OFFSET = 0x0200, PRIORITY = 0x0100, VERSION_2 = 2, VERSION_3 = 3 };
+    uint16_t flags = read_be16(&walk->in);
+    uint16_t fields = flags & (LENGTH | SEQUENCE | OFFSET | PRIORITY);
+    size_t whole = reader_left(&walk->in) + 2;
+    if (flags == VERSION_3) {
+        if (read_be16(&walk->in) != 0)
+            return net_no_tunnel(walk);
+        read_skip(&walk->in, 4);
         return walk->in.failed ? DROP_LINK_SHORT : guess_session(walk);
     }
-    read_skip(&walk->in, (flags & LENGTH ? 2u : 0u) + 4 + (flags & SEQUENCE ? 4 : 0));
+    if (flags - fields != VERSION_2 || ((flags & LENGTH) && read_be16(&walk->in) > whole && walk->out->complete))
+        return net_no_tunnel(walk);
+    read_skip(&walk->in, 4u + (flags & SEQUENCE ? 4 : 0));
     if (flags & OFFSET)
         read_skip(&walk->in, read_be16(&walk->in));
     walk->next = LAYER_PPP;

@@ -11,6 +11,7 @@
 #include "base/options.h"
 #include "base/version.h"
 #include "capture/filter.h"
+#include "sensor/config_tunnels.h"
 
 static int take_interface(void *config, const char *value, struct error *err)
 {
@@ -249,63 +250,6 @@ static int take_port(void *config, const char *value, struct error *err)
     return 0;
 }
 
-/* -J and -X */
-static int add_tunnel_port(struct config *c, enum encapsulation encapsulation, const char *value, struct error *err)
-{
-    uint64_t port;
-    if (c->tunnel_ports_count == 2 * CONFIG_PORTS_MAX)
-        return error_set(err, "expected at most %d ports of -J and -X", 2 * CONFIG_PORTS_MAX);
-    if (parse_number(value, 1, 65535, &port, err) != 0)
-        return -1;
-    c->tunnel_ports[c->tunnel_ports_count] = (uint16_t)port;
-    c->tunnel_encapsulation[c->tunnel_ports_count++] = (uint8_t)encapsulation;
-    return 0;
-}
-
-static int take_jmirror(void *config, const char *value, struct error *err)
-{
-    return add_tunnel_port(config, ENCAP_JMIRROR, value, err);
-}
-
-static int take_pcap_record(void *config, const char *value, struct error *err)
-{
-    return add_tunnel_port(config, ENCAP_PCAP_RECORD, value, err);
-}
-
-static int expect_encapsulations(struct error *err)
-{
-    size_t i, used;
-    error_set(err, "expected all, none or a list of");
-    for (i = 0; i < ENCAP_JMIRROR; i++) {
-        used = strlen(err->text);
-        snprintf(err->text + used, sizeof(err->text) - used, "%s %s", i ? "," : "", net_encapsulations[i].token);
-    }
-    return -1;
-}
-
-/* Names with commas between; those of -J and -X are not among them. */
-static int take_decap(void *config, const char *value, struct error *err)
-{
-    struct config *c = config;
-    c->decap_given = true;
-    if (strcmp(value, "all") == 0 || strcmp(value, "none") == 0) {
-        c->encapsulations = *value == 'a' ? ENCAP_ALL : 0;
-        return 0;
-    }
-    for (;;) {
-        size_t i, len = strcspn(value, ",");
-        for (i = 0; i < ENCAP_JMIRROR; i++)
-            if (strlen(net_encapsulations[i].token) == len && strncmp(net_encapsulations[i].token, value, len) == 0)
-                break;
-        if (i == ENCAP_JMIRROR)
-            return expect_encapsulations(err);
-        c->encapsulations |= 1u << i;
-        if (value[len] == '\0')
-            return 0;
-        value += len + 1;
-    }
-}
-
 static int take_tcp(void *config, const char *value, struct error *err)
 {
     (void)value, (void)err;
@@ -425,10 +369,12 @@ static const struct option_row rows[] = {
     {0, "seccomp", "MODE", take_seccomp,
      "live: on = only the system calls that are needed (the default), log = others are logged, off", 0},
     {'d', "dns-port", "PORT", take_port, "UDP source port of DNS responses instead of 53; up to 10", 0},
-    {'J', "jmirror", "PORT", take_jmirror, "unwrap jmirror packets to this UDP port; repeatable", 0},
-    {'X', "pcap-record", "PORT", take_pcap_record, "unwrap pcap records to this UDP port; repeatable", 0},
-    {0, "decap", "LIST", take_decap,
+    {'J', "jmirror", "PORT", config_take_jmirror, "unwrap jmirror packets to this UDP port; repeatable", 0},
+    {'X', "pcap-record", "PORT", config_take_pcap_record, "unwrap pcap records to this UDP port; repeatable", 0},
+    {0, "decap", "LIST", config_take_decap,
      "tunnels to look into: all, none or a list of names; default: with -r or -f all, else none", 0},
+    {0, "tunnel-port", "KIND:PORT", config_take_tunnel_port,
+     "unwrap vxlan, geneve, gtp or tzsp at this UDP port too; repeatable", 0},
     {0, "tcp", NULL, take_tcp, "DNS over TCP too, as with -r or -f", 0},
     {0, "no-tcp", NULL, take_no_tcp, "leave TCP alone", 0},
     {0, "defrag", NULL, take_defrag, "put IP fragments together, the default", 0},

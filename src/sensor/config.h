@@ -18,6 +18,7 @@
 
 enum {
     CONFIG_PORTS_MAX = 10,
+    CONFIG_TUNNEL_PORTS_MAX = 40,
     CONFIG_FILES_MAX = 1024,
     CONFIG_INTERFACES_MAX = 16,
     CONFIG_DNSTAPS_MAX = 8,
@@ -68,11 +69,12 @@ struct config {
     bool defrag, tcp;
     bool defrag_given, tcp_given;
     uint32_t encapsulations; /* that are unwrapped: a bit for each enum encapsulation */
+    uint32_t named;          /* the same of those that are only at the ports of -J, -X and --tunnel-port */
     bool decap_given;
     uint8_t tunnels[65536]; /* by UDP port, for struct net_options */
     size_t tunnel_ports_count;
-    uint16_t tunnel_ports[2 * CONFIG_PORTS_MAX];        /* of -J and -X ... */
-    uint8_t tunnel_encapsulation[2 * CONFIG_PORTS_MAX]; /* ... and of which */
+    uint16_t tunnel_ports[CONFIG_TUNNEL_PORTS_MAX];        /* of -J, -X and --tunnel-port ... */
+    uint8_t tunnel_encapsulation[CONFIG_TUNNEL_PORTS_MAX]; /* ... and of which */
     bool extended;
     uint32_t sensor_id;
     uint64_t rate; /* messages per second in file mode, 0 = as fast as possible */
@@ -99,7 +101,7 @@ static inline void config_net_options(const struct config *config, struct net_op
 {
     *out = (struct net_options){.dns_ports = config->ports,
                                 .dns_ports_count = config->ports_count,
-                                .encapsulations = config->encapsulations,
+                                .encapsulations = config->encapsulations | config->named,
                                 .tunnels = config->tunnels};
 }
 

@@ -123,7 +123,7 @@ void config_complete(struct config *config)
         config->encapsulations = looks_at_all ? ENCAP_ALL : 0;
     net_tunnels_fill(config->tunnels, config->encapsulations);
     for (i = 0; i < config->tunnel_ports_count; i++) {
-        config->encapsulations |= 1u << config->tunnel_encapsulation[i];
+        config->named |= 1u << config->tunnel_encapsulation[i];
         net_tunnels_add(config->tunnels, config->tunnel_encapsulation[i], config->tunnel_ports[i]);
     }
 }

@@ -215,7 +215,8 @@ static enum drop_reason take_other(struct input *in, const struct packet *packet
 
 bool input_is_open(const struct input *input)
 {
-    return !input->filter && !input->config->filter && input->config->shares == 0;
+    const struct config *c = input->config;
+    return !c->filter && c->shares == 0 && c->tunnel_ports_count == 0;
 }
 
 enum drop_reason input_frame(struct input *input, const struct packet *packet)

@@ -18,7 +18,8 @@ typedef void input_take(void *context, const struct net_payload *message, int64_
 int input_create(const struct config *config, struct counters *counters, input_take *take, void *context,
                  struct input **out, struct error *err);
 
-/* Whether a plain datagram from a DNS port is a message without further ado: no filter expression, no share. */
+/* Whether a plain datagram from a DNS port is a message without further ado: no filter expression, no share, no port
+ * that was named for a tunnel. */
 bool input_is_open(const struct input *input);
 
 /* Takes the frame. Returns DROP_NONE when a message ended in it, DROP_ABSORBED when it waits for others, else why it is

@@ -8,7 +8,7 @@ import pytest
 from conftest import (BASE_US, ETHERNET, SENSOR, Summary, ethernet, pcap_header, read_written, response, rows_of, run,
                       sensor, udp_packet, write_pcap, written_rows)
 from netns import finish, needs_namespaces, net, wait_records, wait_taken
-from tunnels import ENCAPSULATIONS, MACS, dns_packet, ether, row_of
+from tunnels import ENCAPSULATIONS, MACS, VXLAN, dns_packet, ether, row_of, udp_over
 
 pytest.importorskip("scapy")
 PORTS = ["-J", "30030", "-X", "30001"]
@@ -160,6 +160,86 @@ def test_live_shares_of_what_is_inside(net, tmp_path):
         finish(running)
         rows += written_rows(out)
     assert len(rows) == len(set(rows)) == 60
+
+
+def named_frames():
+    """Tunnels to ports of the user's choice, from a DNS port and from another, and responses to the same ports."""
+    packet = dns_packet("in.example")
+    plain = response("plain.example", ["192.0.2.1"])
+    gtp = struct.pack("!BBHI", 0x30, 255, len(packet[1]), 7) + packet[1]
+    kinds = {4788: VXLAN + ether(packet), 6082: struct.pack("!BBHI", 0, 0, 0x6558, 0x700) + ether(packet),
+             2153: gtp, 37009: b"\1\0\0\1\1" + ether(packet), 30030: struct.pack("!II", 7, 8) + packet[1],
+             30001: struct.pack("<IIII", 1, 5, len(ether(packet)), len(ether(packet))) + ether(packet)}
+    tunnels = [ether(udp_over(port, inside, source=source)) for port, inside in kinds.items() for source in (53, 55555)]
+    responses = [ethernet(udp_packet("10.0.0.53", 53, "10.0.0.9", port, plain)) for port in kinds]
+    return tunnels, responses
+
+
+NAMED = [word for kind in ("vxlan:4788", "geneve:6082", "gtp:2153", "tzsp:37009") for word in ("--tunnel-port", kind)]
+
+
+@pytest.mark.parametrize("options", [[], ["-f", "udp"], ["--decap", "none"], ["-M", "2"]])
+def test_named_ports_come_first(tmp_path, options):
+    """What goes to a named port is unwrapped also when it comes from a DNS port; what is no tunnel is DNS there."""
+    tunnels, responses = named_frames()
+    if "-M" in options:
+        source = write_pcap(tmp_path / "in.pcap", ETHERNET, [(BASE_US, f) for f in tunnels + responses])
+        summary = Summary(sensor("-r", source, "-u", "127.0.0.1:9", *PORTS, *NAMED, *options).err)
+    else:
+        summary, rows = read(tmp_path, tunnels + responses, *NAMED, *options)
+        assert sorted(rows) == sorted([row_of("in.example")] * len(tunnels)
+                                      + ["10.0.0.53\t10.0.0.9\tplain.example\t192.0.2.1\t"] * len(responses))
+    assert summary.records == len(tunnels) + len(responses) and summary.notes["tunnelled"] == len(tunnels)
+
+
+def test_ports_that_are_not_named(tmp_path):
+    """The standard ports are not asked for by naming others, and a DNS port comes before them."""
+    frames = [ether(ENCAPSULATIONS["vxlan"][0](dns_packet("x.example")))]
+    summary, rows = read(tmp_path, frames, "--decap", "none", "--tunnel-port", "vxlan:4788")
+    assert rows == [] and summary.frame_reasons == {"other_port": 1}
+    summary, rows = read(tmp_path, [ether(udp_over(4789, VXLAN + ether(dns_packet("x.example")), source=53))])
+    assert rows == [] and "tunnelled" not in summary.notes
+
+
+@pytest.mark.parametrize("client", [4789, 8472, 4790, 6081, 2152, 1701, 37008, 3544, 4754, 6635])
+def test_no_tunnel_is_counted_as_one(tmp_path, client):
+    """With -f a response may come from any port; to the port of a tunnel it is still one, and not tunnelled."""
+    frames = [ethernet(udp_packet("10.0.0.53", 5300, "10.0.0.9", client, response("p%d.example" % i, ["192.0.2.1"],
+                                                                                 number=i * 257)))
+              for i in range(256)]
+    summary, rows = read(tmp_path, frames, "-f", "udp")
+    assert len(rows) == len(frames) and "tunnelled" not in summary.notes
+
+
+@pytest.mark.parametrize("name", ["geneve, scapy", "geneve, options", "geneve, ethertype", "gtp", "gtp, extensions"])
+def test_by_source_port(tmp_path, name):
+    """GENEVE and GTP-U are known by their source port too."""
+    build, port = ENCAPSULATIONS[name][0], 6081 if "geneve" in name else 2152
+    inner = [build(dns_packet("one.example", v))[1] for v in (4, 6)]
+    inside = [p[28:] if p[0] >> 4 == 4 else p[48:] for p in inner]
+    frames = [ether(udp_over(40001, p, v, source=port)) for p in inside for v in (4, 6)]
+    summary, rows = read(tmp_path, frames)
+    assert len(rows) == len(frames) == summary.notes["tunnelled"]
+    summary, rows = read(tmp_path, frames, "--decap", "none")
+    assert rows == [] and summary.frame_reasons == {"other_port": len(frames)}
+
+
+@needs_namespaces
+def test_live_named_ports(net, tmp_path):
+    tunnels, responses = named_frames()
+    out = net.collector()
+    running = net.sensor("-u", out.target, *PORTS, *NAMED)
+    net.wire()(tunnels + responses)
+    wait_records(running, len(tunnels) + len(responses))
+    summary = finish(running)
+    assert summary.records == len(tunnels) + len(responses) and summary.notes["tunnelled"] == len(tunnels)
+
+
+@pytest.mark.parametrize("value", ["", "vxlan", "vxlan:", "vxlan:0", "vxlan:65536", "gre:47", "4789:vxlan", "vxlan:1x"])
+def test_wrong_tunnel_port(value):
+    result = sensor("-r", "x", "-w", "y", "--tunnel-port", value)
+    assert result.status == 2 and result.err.count("\n") == 1
+    assert "--tunnel-port" in result.err and "expected" in result.err
 
 
 @pytest.mark.parametrize("value", ["", "vxlan,", "nonsense", "vxlan nsh", "jmirror", ",gre"])

@@ -208,6 +208,12 @@ ENCAPSULATIONS = {
     "macsec": (lambda p: (0x88E5, b"\0\0" + bytes(4) + struct.pack("!H", p[0]) + p[1] + bytes(16)), "tags"),
     "macsec, channel": (lambda p: (0x88E5, b"\x20\0" + bytes(12) + struct.pack("!H", p[0]) + p[1] + bytes(16)), "tags"),
     "nsh": (scapy_nsh, "tags"),
+    "fabricpath": (lambda p: (0x8903, b"\0\x40" + ether(p)), "tags"),
+    "802.1br": (lambda p: (0x893F, bytes(6) + struct.pack("!H", p[0]) + p[1]), "tags"),
+    "ttag": (lambda p: (0x8988, bytes(range(6)) + struct.pack("!H", p[0]) + p[1]), "tags"),
+    "metadata": (lambda p: (0x8909, b"\1\1\0\1\0\x64" + struct.pack("!H", p[0]) + p[1]), "tags"),
+    "metadata in gre": (lambda p: gre(protocol=0x8909, inner=lambda q: struct.pack("!H", q[0]) + b"\1\1\0\1\0\x64"
+                                      + q[1])(p), "gre"),
     "ip in ip4": (only_ip(lambda p: ip_over(4 if p[0] == IP4 else 41, p[1])), "ipip"),
     "ip in ip6": (only_ip(lambda p: ip_over(4 if p[0] == IP4 else 41, p[1], 6)), "ipip"),
     "gre": (gre(), "gre"),

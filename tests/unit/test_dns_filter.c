@@ -366,6 +366,7 @@ static void tunnels(void **state)
     }
 }
 
+/* Named ports come before DNS ports: what goes there passes whatever it is. */
 static void ports_of_tunnels(void **state)
 {
     (void)state;
@@ -373,15 +374,38 @@ static void ports_of_tunnels(void **state)
     struct dns_filter filter = plain_filter(false);
     filter.tunnel_ports = ports;
     filter.tunnel_ports_count = LEN(ports);
+    filter.share = 1;
+    filter.shares = 60000;
     build(&filter);
     for (uint16_t port = 30029; port <= 30032; port++) {
-        struct shape s = {.ip_vers = 4, .port = 4001};
+        for (unsigned kind = 0; kind < 8; kind++) {
+            struct shape s = {.ip_vers = kind & 1 ? 6 : 4, .port = kind & 2 ? 4001 : 53, .is_query = kind & 4};
+            struct flow f = flow_of(s.ip_vers);
+            uint8_t bytes[FRAME_MAX];
+            size_t qr;
+            f.client_port = port;
+            size_t len = build_shape(bytes, LINK_ETHERNET, &s, &f, &qr);
+            assert_int_equal(run_program(&program, bytes, len), port == 30030 || port == 30031);
+        }
+    }
+}
+
+/* As source port only those whose port alone is enough. */
+static void source_ports_of_tunnels(void **state)
+{
+    (void)state;
+    const struct net_carriage *row;
+    struct dns_filter filter = plain_filter(false);
+    filter.encapsulations = ENCAP_ALL;
+    build(&filter);
+    for (size_t i = 0; (row = net_carriage(i)); i++) {
+        if (row->carrier != CARRIER_PORT || row->number == 0)
+            continue;
+        struct shape s = {.ip_vers = 4, .port = row->number};
         struct flow f = flow_of(4);
         uint8_t bytes[FRAME_MAX];
-        size_t qr;
-        f.client_port = port;
-        size_t len = build_shape(bytes, LINK_ETHERNET, &s, &f, &qr);
-        assert_int_equal(run_program(&program, bytes, len), port == 30030 || port == 30031);
+        size_t qr, len = build_shape(bytes, LINK_ETHERNET, &s, &f, &qr);
+        assert_int_equal(run_program(&program, bytes, len), row->number == 1701 || row->number == 3544);
     }
 }
 
@@ -436,14 +460,17 @@ static void most_demanding_program_fits(void **state)
 {
     (void)state;
     static const uint16_t ports[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
+    static uint16_t named[40];
     struct dns_filter f = {
         .ports = ports, .ports_count = LEN(ports), .share = 3, .shares = UINT32_MAX, .balance_checksum = true};
     build(&f);
     assert_in_range(program.count, 1, 1500);
     f.tcp = f.fragments = true;
     f.encapsulations = ENCAP_ALL;
-    f.tunnel_ports = ports;
-    f.tunnel_ports_count = LEN(ports);
+    for (size_t i = 0; i < LEN(named); i++)
+        named[i] = (uint16_t)(1000 + i);
+    f.tunnel_ports = named;
+    f.tunnel_ports_count = LEN(named);
     build(&f);
     assert_in_range(program.count, 1, BPF_PROGRAM_MAX);
 }
@@ -459,6 +486,7 @@ int main(void)
         cmocka_unit_test(like_the_decoder),
         cmocka_unit_test(tunnels),
         cmocka_unit_test(ports_of_tunnels),
+        cmocka_unit_test(source_ports_of_tunnels),
         cmocka_unit_test(plain_responses_are_short),
         cmocka_unit_test(most_demanding_program_fits),
     };
