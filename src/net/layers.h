@@ -29,6 +29,10 @@ enum layer {
     LAYER_ATM,
     LAYER_NFLOG,
     LAYER_PKTAP,
+    LAYER_USER2,
+    LAYER_ENC,
+    LAYER_PFLOG,
+    LAYER_ERF,
     LAYER_WIFI,
     LAYER_RADIOTAP,
     LAYER_PPI,
@@ -103,6 +107,8 @@ layer_decode net_ppp, net_ppp_direction, net_pppoe, net_cisco_hdlc, net_slip, ne
     net_atm;
 /* link_wifi.c */
 layer_decode net_wifi, net_radiotap, net_ppi;
+/* link_capture.c */
+layer_decode net_user2, net_enc, net_pflog, net_erf;
 /* dnstap.c */
 layer_decode net_dnstap;
 /* ip.c */

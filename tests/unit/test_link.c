@@ -22,6 +22,11 @@ struct row {
     "\0\0" MACS "\2\0\0\0\0\3" \
     "\0\0"
 
+#define ZEROS_8   "\0\0\0\0\0\0\0\0"
+#define ZEROS_40  ZEROS_8 ZEROS_8 ZEROS_8 ZEROS_8 ZEROS_8
+#define ZEROS_56  ZEROS_40 ZEROS_8 ZEROS_8
+#define ERF(type) "\1\2\3\4\5\6\7\x08" type "\4\0\x80\0\0\0\x60"
+
 static const struct row good[] = {
     ROW("BSD loopback, big-endian, AF_INET", 0, 4, "\0\0\0\2"),
     ROW("BSD loopback, little-endian, AF_INET", 0, 4, "\2\0\0\0"),
@@ -121,6 +126,26 @@ static const struct row good[] = {
         "\xff\xff\0\x09"),
     ROW("PKTAP", 258, 4, "\x10\0\0\0\1\0\0\0\1\0\0\0\0\0\0\0" MACS "\x08\0"),
     ROW("PKTAP, raw IP inside", 258, 6, "\x0c\0\0\0\1\0\0\0\x65\0\0\0"),
+    ROW("PKTAP under USER2", 149, 4, "\x0c\0\0\0\1\0\0\0\1\0\0\0" MACS "\x08\0"),
+    ROW("ENC, little-endian", 109, 4, "\2\0\0\0\0\0\x12\x34\0\x0c\0\0"),
+    ROW("ENC, big-endian", 109, 6, "\0\0\0\x18\0\0\x12\x34\0\0\x0c\0"),
+    ROW("pflog, length 61", 117, 4, "\x3d\2\0\0em0\0" ZEROS_56),
+    ROW("pflog, length 64", 117, 6, "\x40\x18\0\0em0\0" ZEROS_56),
+    ROW("pflog of old, length 45", 117, 4, "\x2d\2\0\0em0\0" ZEROS_40),
+    ROW("pflog of FreeBSD, length 69", 117, 6, "\x45\x1c\0\0em0\0" ZEROS_56 ZEROS_8),
+    ROW("ERF, Ethernet", 197, 4, ERF("\2") "\0\0" MACS "\x08\0"),
+    ROW("ERF, Ethernet, two extensions", 197, 6, ERF("\x82") "\x83\0\0\0\0\0\0\0\3\0\0\0\0\0\0\0\0\0" MACS "\x86\xdd"),
+    ROW("ERF, colored Ethernet", 197, 4, ERF("\x0b") "\0\0" MACS "\x08\0"),
+    ROW("ERF, Ethernet with DSM color", 197, 4, ERF("\x10") "\0\0" MACS "\x08\0"),
+    ROW("ERF, Ethernet with hash", 197, 6, ERF("\x14") "\2\0" MACS "\x81\0\0\1\x86\xdd"),
+    ROW("ERF, PPP over SONET", 197, 4, ERF("\1") "\xff\x03\0\x21"),
+    ROW("ERF, colored Cisco HDLC", 197, 6, ERF("\x0a") "\x0f\0\x86\xdd"),
+    ROW("ERF, Cisco HDLC with DSM color", 197, 4, ERF("\x0f") "\x0f\0\x08\0"),
+    ROW("ERF, PPP with hash", 197, 4, ERF("\x13") "\xff\x03\0\x21"),
+    ROW("ERF, channels", 197, 4, ERF("\5") "\0\0\0\7\x0f\0\x08\0"),
+    ROW("ERF, colored channels", 197, 4, ERF("\x11") "\0\0\0\7\x0f\0\x08\0"),
+    ROW("ERF, IPv4", 197, 4, ERF("\x16")),
+    ROW("ERF, IPv6, an extension", 197, 6, ERF("\x97") "\4\0\0\0\0\0\0\0"),
     ROW("Linux cooked v2", 276, 4, "\x08\0\0\0\0\0\0\1\0\1\0\6\2\0\0\0\0\1\0\0"),
     ROW("Linux cooked v2, 802.2", 276, 6, "\0\4\0\0\0\0\0\1\0\1\0\6\2\0\0\0\0\1\0\0" SNAP "\x86\xdd"),
 };
@@ -179,6 +204,14 @@ static const struct {
      DROP_LINK_SHORT},
     {ROW("PKTAP, length below 12", 258, 4, "\x08\0\0\0\1\0\0\0\1\0\0\0"), DROP_LINK_SHORT},
     {ROW("PKTAP, length of 4 GiB", 258, 4, "\xff\xff\xff\xff\1\0\0\0\1\0\0\0"), DROP_LINK_SHORT},
+    {ROW("USER2 of somebody", 149, 4, "\x0c\0\0\0\2\0\0\0\1\0\0\0" MACS "\x08\0"), DROP_LINK_UNSUPPORTED},
+    {ROW("USER2, bare IP", 149, 4, ""), DROP_LINK_UNSUPPORTED},
+    {ROW("PKTAP under USER2, unknown inside", 149, 4, "\x0c\0\0\0\1\0\0\0\xff\xff\0\0"), DROP_LINK_UNSUPPORTED},
+    {ROW("pflog, length 44", 117, 4, "\x2c\2\0\0em0\0" ZEROS_40), DROP_LINK_CONTROL},
+    {ROW("pflog, length beyond the frame", 117, 4, "\xff\2\0\0em0\0"), DROP_LINK_SHORT},
+    {ROW("ERF, ATM cell", 197, 4, ERF("\3")), DROP_LINK_UNSUPPORTED},
+    {ROW("ERF, metadata", 197, 4, ERF("\x1b")), DROP_LINK_UNSUPPORTED},
+    {ROW("ERF, extensions without end", 197, 4, ERF("\x82") "\x83\0\0\0\0\0\0\0"), DROP_LINK_SHORT},
     {ROW("frame relay", 107, 4, ""), DROP_LINK_UNSUPPORTED},
     {ROW("unknown", 65535, 4, ""), DROP_LINK_UNSUPPORTED},
     {ROW("gap in the numbers", 2, 4, ""), DROP_LINK_UNSUPPORTED},
