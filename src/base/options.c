@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_ROWS = 64, LONG_ONLY = 256, VALUE_SHOWN = 100 };
+enum { MAX_ROWS = 64, LONG_ONLY = 256, VALUE_SHOWN = 100, NO_OPTION = 1 /* getopt's for an argument that is none */ };
 
 /* The table in getopt_long's shape. Row i without a letter gets the value LONG_ONLY + i. */
 struct getopt_shape {
@@ -21,12 +21,20 @@ static bool is_optional(const struct option_row *row)
     return row->arg && row->arg[0] == '[';
 }
 
+/* The row behind the last option, for arguments that are none. */
+static const struct option_row *last_row(const struct option_row *rows)
+{
+    while (rows->name)
+        rows++;
+    return rows;
+}
+
 static void shape_table(const struct option_row *rows, struct getopt_shape *shape)
 {
     size_t used = 0, i;
     memset(shape, 0, sizeof(*shape));
-    shape->letters[used++] = '+'; /* stop at the first argument that is no option */
-    shape->letters[used++] = ':'; /* tell a missing argument from an unknown option */
+    shape->letters[used++] = last_row(rows)->take ? '-' : '+'; /* an argument that is no option: give it, or stop */
+    shape->letters[used++] = ':';                              /* tell a missing argument from an unknown option */
     for (i = 0; rows[i].name && i < MAX_ROWS; i++) {
         shape->longs[i].name = rows[i].name;
         shape->longs[i].has_arg = !rows[i].arg            ? no_argument
@@ -77,11 +85,34 @@ static int refuse(const struct option_row *rows, int found, char **argv, struct 
     return error_set(err, "option %s: not known here; --help lists the options", argv[optind - 1]);
 }
 
+/* Gives the row its value. `label` is how the command line shows it. */
+static int take_value(const struct option_row *row, const char *label, const char *value, void *config,
+                      struct error *err)
+{
+    struct error why;
+    if (!row->take)
+        *(bool *)((char *)config + row->flag) = true;
+    if (!row->take || row->take(config, value, &why) == 0)
+        return 0;
+    const char *text = value ? value : "", *more = strlen(text) > VALUE_SHOWN ? "..." : "";
+    return error_set(err, "%s%s%.*s%s: %s", label, value ? " " : "", VALUE_SHOWN, text, more, why.text);
+}
+
+/* What stands behind the options, or behind "--". */
+static int take_rest(const struct option_row *row, int argc, char **argv, void *config, struct error *err)
+{
+    if (optind < argc && !row->take)
+        return error_set(err, "argument %s: not expected; every input is given by an option, see --help", argv[optind]);
+    for (; optind < argc; optind++)
+        if (take_value(row, "argument", argv[optind], config, err) != 0)
+            return -1;
+    return 0;
+}
+
 int options_parse(const struct option_row *rows, int argc, char **argv, void *config, struct error *err)
 {
     struct getopt_shape shape;
-    struct error why;
-    char label[64];
+    char label[64], text[80];
     int found;
 
     shape_table(rows, &shape);
@@ -90,21 +121,21 @@ int options_parse(const struct option_row *rows, int argc, char **argv, void *co
     while ((found = getopt_long(argc, argv, shape.letters, shape.longs, NULL)) != -1) {
         if (found == '?' || found == ':')
             return refuse(rows, found, argv, err);
+        if (found == NO_OPTION) {
+            if (take_value(last_row(rows), "argument", optarg, config, err) != 0)
+                return -1;
+            continue;
+        }
         const struct option_row *row = find_row(rows, found);
         option_label(row, label, sizeof(label));
-        /* No argument of a command line stands by itself, so that what follows belongs to the option. */
+        snprintf(text, sizeof(text), "option %s", label);
+        /* Where no argument stands by itself, what follows belongs to the option. */
         if (is_optional(row) && !optarg && optind < argc && argv[optind][0] != '-')
             optarg = argv[optind++];
-        if (!row->take)
-            *(bool *)((char *)config + row->flag) = true;
-        if (!row->take || row->take(config, optarg, &why) == 0)
-            continue;
-        const char *value = optarg ? optarg : "", *more = strlen(value) > VALUE_SHOWN ? "..." : "";
-        return error_set(err, "option %s%s%.*s%s: %s", label, optarg ? " " : "", VALUE_SHOWN, value, more, why.text);
+        if (take_value(row, text, optarg, config, err) != 0)
+            return -1;
     }
-    if (optind < argc)
-        return error_set(err, "argument %s: not expected; every input is given by an option, see --help", argv[optind]);
-    return 0;
+    return take_rest(last_row(rows), argc, argv, config, err);
 }
 
 /* Prints words, in lines that a terminal of 80 columns holds, each indented. */
@@ -127,7 +158,8 @@ static void print_indented(const char *text, int indent, FILE *out)
 void options_help(const struct option_row *rows, const char *program, const char *purpose, FILE *out)
 {
     enum { COLUMN = 32 };
-    fprintf(out, "usage: %s [options]\n%s\n\n", program, purpose);
+    const char *rest = last_row(rows)->arg;
+    fprintf(out, "usage: %s [options]%s%s\n%s\n\n", program, rest ? " " : "", rest ? rest : "", purpose);
     for (; rows->name; rows++) {
         char left[64];
         char letter[5] = "    ";

@@ -24,11 +24,12 @@ struct option_row {
     size_t flag;       /* offset in the configuration */
 };
 
-/* Takes every option of argv into `config`; the rows end with one whose name is NULL. Arguments that are no options
- * are refused. Returns 0, or -1 with one line that names the option, the value and what is expected. */
+/* Takes every option of argv into `config`; the rows end with one whose name is NULL. Its function takes the arguments
+ * that are no options, wherever they stand; without one they are refused. All behind "--" are such arguments. Returns
+ * 0, or -1 with one line that names the option, the value and what is expected. */
 int options_parse(const struct option_row *rows, int argc, char **argv, void *config, struct error *err);
 
-/* Prints "usage: PROGRAM [options]" and a line for each row. */
+/* Prints "usage: PROGRAM [options]", with the last row's argument, and a line for each row. */
 void options_help(const struct option_row *rows, const char *program, const char *purpose, FILE *out);
 
 /* Takes a file name, which must not be empty. Returns 0, or -1 with "expected ...". */

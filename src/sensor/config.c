@@ -393,7 +393,7 @@ static const struct option_row rows[] = {
      "another address for the client's: truncate:V4/V6 keeps so many bits, cryptopan:KEYFILE keeps common prefixes", 0},
     {'V', "version", NULL, NULL, "print the version and what it is built with", offsetof(struct config, show_version)},
     {'h', "help", NULL, NULL, "print this help", offsetof(struct config, show_help)},
-    {0, NULL, NULL, NULL, NULL, 0},
+    {0, NULL, "[FILE...]", take_file, NULL, 0},
 };
 
 void config_print_help(FILE *out)

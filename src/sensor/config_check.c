@@ -68,7 +68,8 @@ int config_check(const struct config *config, struct error *err)
     size_t interfaces = config->interfaces_count || config->dnstaps_count ? config->interfaces_count : 1;
     size_t workers = interfaces * config->workers + config->dnstaps_count;
     if (config->files_count > 0 && config->interfaces_count > 0)
-        return error_set(err, "options -i/--interface and -r/--read: expected only one of them");
+        return error_set(err, "options -i/--interface and -r/--read: expected only one of them; arguments without an "
+                              "option are files");
     if (config->files_count > 0 && config->dnstaps_count > 0)
         return error_set(err, "option -t/--dnstap: expected either sockets or files");
     if (config->filter && config->dnstap_given)

@@ -82,9 +82,9 @@ WRONG = [
     (["--quick"], "--quick"),
     (["--extended=1"], "--extended"),
     (["--help=1"], "--help"),
-    (["capture.pcap"], "capture.pcap --help"),
-    (["--", "-x"], "-x"),
-    (["-"], "-"),
+    ([""], "argument file"),
+    (["--", ""], "argument file"),
+    (["--tunnel-port"], "--tunnel-port KIND:PORT"),
     (["--dump-bad"], "--dump-bad FILE"),
 ]
 

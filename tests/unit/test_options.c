@@ -46,12 +46,20 @@ static const struct option_row rows[] = {
     {0, NULL, NULL, NULL, NULL, 0},
 };
 
+/* The same with what takes arguments that are no options. */
+static const struct option_row rows_with_rest[] = {
+    {'n', "number", "N", take_number, "a number", 0},
+    {'q', "quiet", NULL, take_quiet, "say less", 0},
+    {0, NULL, "[WORD...]", take_word, NULL, 0},
+};
+
 static struct settings settings;
 static struct error err;
 
-#define PARSE(...) parse((const char *[]){"program", __VA_ARGS__, NULL})
+#define PARSE(...)           parse(rows, (const char *[]){"program", __VA_ARGS__, NULL})
+#define PARSE_WITH_REST(...) parse(rows_with_rest, (const char *[]){"program", __VA_ARGS__, NULL})
 
-static int parse(const char **argv)
+static int parse(const struct option_row *table, const char **argv)
 {
     char *copies[16];
     int argc = 0;
@@ -60,7 +68,7 @@ static int parse(const char **argv)
     copies[argc] = NULL;
     memset(&settings, 0, sizeof(settings));
     memset(&err, 0, sizeof(err));
-    int result = options_parse(rows, argc, copies, &settings, &err);
+    int result = options_parse(table, argc, copies, &settings, &err);
     settings.word = settings.word ? "set" : NULL; /* it led into the copies */
     while (argc > 0)
         free(copies[--argc]);
@@ -123,7 +131,33 @@ static void every_form(void **state)
     assert_true(settings.words == 1 && settings.quiet == 0);
     assert_int_equal(PARSE("--word="), 0);
     assert_int_equal(PARSE("-q", "--"), 0);
-    assert_int_equal(parse((const char *[]){"program", NULL}), 0);
+    assert_int_equal(parse(rows, (const char *[]){"program", NULL}), 0);
+}
+
+/* Arguments that are no options, wherever they stand. */
+static void left_over(void **state)
+{
+    (void)state;
+    assert_int_equal(PARSE_WITH_REST("a", "b", "c"), 0);
+    assert_int_equal(settings.words, 3);
+    assert_int_equal(PARSE_WITH_REST("-q", "a", "-n", "5", "b", "-q"), 0);
+    assert_true(settings.words == 2 && settings.quiet == 2 && settings.number == 5);
+    assert_int_equal(PARSE_WITH_REST("a", "--", "-q", "-n", "--"), 0);
+    assert_true(settings.words == 4 && settings.quiet == 0);
+    assert_int_equal(PARSE_WITH_REST("-", "-q"), 0);
+    assert_true(settings.words == 1 && settings.quiet == 1);
+    assert_int_equal(PARSE_WITH_REST("-q", "--"), 0);
+    assert_int_equal(settings.words, 0);
+    assert_int_equal(PARSE_WITH_REST("-q", "longer", "-q"), -1);
+    assert_string_equal(err.text, "argument longer: expected a short word");
+    assert_int_equal(PARSE_WITH_REST("--", "longer"), -1);
+    assert_string_equal(err.text, "argument longer: expected a short word");
+    assert_int_equal(PARSE_WITH_REST("a", "-z"), -1);
+    assert_non_null(strstr(err.text, "-z"));
+    assert_int_equal(PARSE_WITH_REST("a", "-n"), -1);
+    assert_non_null(strstr(err.text, "expected an argument"));
+    assert_int_equal(PARSE_WITH_REST("a", "--number", "2"), -1);
+    assert_string_equal(err.text, "option -n/--number 2: expected a number from 3 to 70000");
 }
 
 /* One line that names the option, the value and what is expected. */
@@ -183,6 +217,7 @@ static void help(void **state)
     options_help(rows, "program", "Does things.", out);
     fclose(out);
     assert_non_null(strstr(text, "usage: program [options]\nDoes things.\n"));
+    assert_null(strstr(text, "WORD..."));
     assert_non_null(strstr(text, "  -n, --number N"));
     assert_non_null(strstr(text, "  -q, --quiet "));
     assert_non_null(strstr(text, "      --word WORD"));
@@ -198,6 +233,18 @@ static void help(void **state)
     for (line = text; *line; line += strcspn(line, "\n") + 1)
         assert_true(strcspn(line, "\n") < 80);
     assert_non_null(strstr(text, "--a-name-that-is-longer-than-the-column ARGUMENT\n"));
+    free(text);
+}
+
+static void help_about_the_rest(void **state)
+{
+    (void)state;
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    options_help(rows_with_rest, "program", "Does things.", out);
+    fclose(out);
+    assert_non_null(strstr(text, "usage: program [options] [WORD...]\nDoes things.\n"));
     free(text);
 }
 
@@ -220,9 +267,14 @@ static void errors_with_a_cause(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers),  cmocka_unit_test(every_form),
-        cmocka_unit_test(refusals), cmocka_unit_test(a_value_without_end_is_cut),
-        cmocka_unit_test(help),     cmocka_unit_test(errors_with_a_cause),
+        cmocka_unit_test(numbers),
+        cmocka_unit_test(every_form),
+        cmocka_unit_test(left_over),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(a_value_without_end_is_cut),
+        cmocka_unit_test(help),
+        cmocka_unit_test(help_about_the_rest),
+        cmocka_unit_test(errors_with_a_cause),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
