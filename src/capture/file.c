@@ -87,6 +87,13 @@ static int lend(struct file_capture *file, struct packet *packets, int max, stru
     return fail_at(file, err);
 }
 
+/* Whether no record is open where the bytes at hand end. */
+static bool is_at_boundary(const struct file_capture *file)
+{
+    bool is_open = file->format == PCAPNG && file->pcapng.open_len > 0;
+    return file->start == file->end && file->skip == 0 && !is_open;
+}
+
 /* Knows the format from the first bytes. Returns 1, CAPTURE_IDLE when a signal came first, or CAPTURE_FAILED. */
 static int read_header(struct file_capture *file, struct error *err)
 {
@@ -139,11 +146,13 @@ static int borrow(void *self, struct packet *packets, int max, struct error *err
         int count = file->skip == 0 ? lend(file, packets, max, err) : 0;
         if (count != 0)
             return count;
-        if (file->at_end && file->start == file->end && file->skip == 0)
+        if (file->at_end && is_at_boundary(file))
             return CAPTURE_END;
         if (file->at_end) {
+            file->offset -= file->skip;
             file->start = file->end;
             file->skip = 0;
+            file->pcapng.open_len = 0;
             error_set(err, "the file ends inside a record");
             return fail_at(file, err);
         }

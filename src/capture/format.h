@@ -12,7 +12,7 @@
 
 enum {
     RECORD_CAPTURED_MAX = 256 * 1024, /* bytes of a frame; libpcap's limit too */
-    BLOCK_MAX = 1024 * 1024,          /* bytes of a pcapng block that has to be read, not just passed over */
+    BLOCK_MAX = 1024 * 1024,          /* bytes of a pcapng block that are looked at; behind them are only options */
 };
 
 /* A number in the byte order of the file; `swapped` when that is not this machine's. */
@@ -62,6 +62,8 @@ struct pcapng_format {
     int64_t last_time_us; /* for simple packet blocks, which have none */
     struct pcapng_interface *interfaces;
     size_t interfaces_count, interfaces_size;
+    uint32_t open_len;  /* of a block that is read in parts, 0 = none */
+    uint32_t open_left; /* bytes of options in it, before its closing length */
 };
 
 int pcapng_lend(struct pcapng_format *format, const uint8_t *at, size_t left, struct packet *packets, int max,

@@ -10,7 +10,9 @@
 
 enum {
     BLOCK_HEADER = 8,
-    BLOCK_OVERHEAD = 12,
+    CLOSING = 4,
+    BLOCK_OVERHEAD = BLOCK_HEADER + CLOSING,
+    INTERFACE_FRONT = BLOCK_HEADER + 8,
     INTERFACES_MAX = 65536,
     OPTION_TSRESOL = 9,
     OPTION_TSOFFSET = 14,
@@ -30,7 +32,7 @@ enum record_kind {
     RECORD_BROKEN  /* *err says what is wrong */
 };
 
-/* A block's body and what is known of its byte order. */
+/* What is at hand of a block's body, and what is known of its byte order. */
 struct block {
     struct pcapng_format *format;
     const uint8_t *body;
@@ -67,34 +69,47 @@ static int64_t to_us(uint64_t units, const struct pcapng_interface *interface)
     return (int64_t)(us + (uint64_t)interface->offset_us);
 }
 
-/* options: code 2 | length 2 | value, padded to 4; code 0 ends them */
-static void read_interface_options(struct block *b, size_t at, struct pcapng_interface *interface)
+/* The value of an option of the last interface. */
+static void take_option(struct pcapng_format *f, unsigned code, const uint8_t *value)
 {
-    while (at + 4 <= b->body_len) {
-        unsigned code = file_u16(b->format->swapped, b->body + at);
-        size_t len = file_u16(b->format->swapped, b->body + at + 2);
-        at += 4;
-        if (code == 0 || len > b->body_len - at)
-            return;
-        if (code == OPTION_TSRESOL && len >= 1)
-            interface->resolution = b->body[at];
-        if (code == OPTION_TSOFFSET && len >= 8) {
-            uint64_t low = file_u32(b->format->swapped, b->body + at),
-                     high = file_u32(b->format->swapped, b->body + at + 4);
-            uint64_t seconds =
-                b->format->swapped == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) ? low << 32 | high : high << 32 | low;
-            interface->offset_us = (int64_t)(seconds * SECOND_US);
-        }
-        at += (len + 3) & ~(size_t)3;
+    struct pcapng_interface *interface = &f->interfaces[f->interfaces_count - 1];
+    if (code == OPTION_TSRESOL)
+        interface->resolution = value[0];
+    if (code == OPTION_TSOFFSET) {
+        uint64_t low = file_u32(f->swapped, value), high = file_u32(f->swapped, value + 4);
+        uint64_t seconds =
+            f->swapped == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) ? low << 32 | high : high << 32 | low;
+        interface->offset_us = (int64_t)(seconds * SECOND_US);
     }
 }
 
-/* link type 2 | reserved 2 | snap length 4 | options */
+/* Options: code 2 | length 2 | value, padded to 4; code 0 ends them. One at a time, as their number has no limit. */
+static enum record_kind read_option(struct pcapng_format *f, const uint8_t *at, size_t left, uint64_t *used)
+{
+    enum { OPTION_HEADER = 4 };
+    size_t need = f->open_left < OPTION_HEADER ? f->open_left : OPTION_HEADER;
+    if (left < need)
+        return RECORD_SHORT;
+    unsigned code = need == OPTION_HEADER ? file_u16(f->swapped, at) : 0;
+    size_t len = code != 0 ? file_u16(f->swapped, at + 2) : 0, padded = OPTION_HEADER + ((len + 3) & ~(size_t)3);
+    size_t wanted = code == OPTION_TSRESOL ? 1 : code == OPTION_TSOFFSET ? 8 : 0;
+    if (code == 0 || padded > f->open_left) {
+        *used = f->open_left;
+    } else {
+        if (wanted > 0 && len >= wanted && left < OPTION_HEADER + wanted)
+            return RECORD_SHORT;
+        if (wanted > 0 && len >= wanted)
+            take_option(f, code, at + OPTION_HEADER);
+        *used = padded;
+    }
+    f->open_left -= (uint32_t)*used;
+    return RECORD_OTHER;
+}
+
+/* link type 2 | reserved 2 | snap length 4 */
 static enum record_kind read_interface(struct block *b)
 {
     struct pcapng_format *f = b->format;
-    if (b->body_len < 8)
-        return broken(b->err, "an interface block is too short");
     if (f->interfaces_count == f->interfaces_size) {
         size_t size = f->interfaces_size ? 2 * f->interfaces_size : 8;
         void *grown = size <= INTERFACES_MAX ? realloc(f->interfaces, size * sizeof(*f->interfaces)) : NULL;
@@ -108,7 +123,6 @@ static enum record_kind read_interface(struct block *b)
     interface->link_type = file_u16(f->swapped, b->body);
     interface->snap_len = file_u32(f->swapped, b->body + 4);
     interface->resolution = 6;
-    read_interface_options(b, 8, interface);
     return RECORD_OTHER;
 }
 
@@ -187,10 +201,43 @@ static bool block_length(struct pcapng_format *format, const uint8_t *at, uint32
     return true;
 }
 
+/* Goes on in a block of which the front has been read. */
+static enum record_kind read_on(struct pcapng_format *format, const uint8_t *at, size_t left, uint64_t *used,
+                                struct error *err)
+{
+    if (format->open_left > 0)
+        return read_option(format, at, left, used);
+    if (left < CLOSING)
+        return RECORD_SHORT;
+    if (((file_u32(format->swapped, at) + 3) & ~3u) != format->open_len)
+        return broken(err, "the two lengths of a block differ");
+    *used = CLOSING;
+    format->open_len = 0;
+    return RECORD_OTHER;
+}
+
+static enum record_kind read_front(struct block *b, uint32_t type)
+{
+    switch (type) {
+    case BLOCK_SECTION:
+        return read_section(b);
+    case BLOCK_INTERFACE:
+        return read_interface(b);
+    case BLOCK_SIMPLE:
+        return read_simple_packet(b);
+    default:
+        return read_packet(b, type);
+    }
+}
+
+/* The whole of a block, or its front: of an interface all but the options, of a large one what comes before the last of
+ * them. The closing length is compared either way. */
 static enum record_kind read_block(struct pcapng_format *format, const uint8_t *at, size_t left, struct packet *out,
                                    uint64_t *used, struct error *err)
 {
     uint32_t len;
+    if (format->open_len > 0)
+        return read_on(format, at, left, used, err);
     if (left < BLOCK_OVERHEAD)
         return RECORD_SHORT;
     if (!block_length(format, at, &len))
@@ -200,23 +247,22 @@ static enum record_kind read_block(struct pcapng_format *format, const uint8_t *
     if (type != BLOCK_SECTION && type != BLOCK_INTERFACE && type != BLOCK_PACKET && type != BLOCK_SIMPLE &&
         type != BLOCK_ENHANCED)
         return RECORD_OTHER;
-    if (len > BLOCK_MAX)
-        return broken(err, "a block claims more than 1 MiB");
-    if (left < len)
+    if (type == BLOCK_INTERFACE && len < INTERFACE_FRONT + CLOSING)
+        return broken(err, "an interface block is too short");
+    bool is_interface = type == BLOCK_INTERFACE, is_whole = !is_interface && len <= BLOCK_MAX;
+    uint32_t front = is_whole ? len : is_interface ? INTERFACE_FRONT : BLOCK_MAX;
+    if (left < front)
         return RECORD_SHORT;
-    if (((file_u32(format->swapped, at + len - 4) + 3) & ~3u) != len)
+    if (is_whole && ((file_u32(format->swapped, at + len - CLOSING) + 3) & ~3u) != len)
         return broken(err, "the two lengths of a block differ");
-    struct block b = {format, at + BLOCK_HEADER, len - BLOCK_OVERHEAD, out, err};
-    switch (type) {
-    case BLOCK_SECTION:
-        return read_section(&b);
-    case BLOCK_INTERFACE:
-        return read_interface(&b);
-    case BLOCK_SIMPLE:
-        return read_simple_packet(&b);
-    default:
-        return read_packet(&b, type);
+    struct block b = {format, at + BLOCK_HEADER, front - (is_whole ? BLOCK_OVERHEAD : BLOCK_HEADER), out, err};
+    enum record_kind kind = read_front(&b, type);
+    if (kind != RECORD_BROKEN && !is_whole) {
+        format->open_len = len;
+        format->open_left = is_interface ? len - INTERFACE_FRONT - CLOSING : 0;
+        *used = is_interface ? INTERFACE_FRONT : len - CLOSING;
     }
+    return kind;
 }
 
 int pcapng_lend(struct pcapng_format *format, const uint8_t *at, size_t left, struct packet *packets, int max,

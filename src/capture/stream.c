@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
+
 enum { HEAD = 8, ARCHIVE_BLOCK = 1 << 16, WAIT_MS = 100 };
 
 struct stream {
@@ -23,6 +25,7 @@ struct stream {
     uint64_t done, total; /* total 0: no regular file */
     uint8_t head[HEAD];   /* read to know the format, and given out first */
     size_t head_len, head_at;
+    uint32_t skip;           /* bytes to pass over before the head */
     bool is_known;           /* the head has been read and the format decided */
     struct archive *archive; /* NULL = plain */
     uint8_t *block;          /* what libarchive reads into */
@@ -39,6 +42,7 @@ static const struct {
     {6, {0xfd, '7', 'z', 'X', 'Z', 0x00}, archive_read_support_filter_xz, "xz"},
     {4, {0x28, 0xb5, 0x2f, 0xfd}, archive_read_support_filter_zstd, "zstd"},
     {4, {0x04, 0x22, 0x4d, 0x18}, archive_read_support_filter_lz4, "lz4"},
+    {4, {0x02, 0x21, 0x4c, 0x18}, archive_read_support_filter_lz4, "lz4"}, /* its first format, lz4 -l */
 };
 
 /* Waits for a pipe or a terminal. False: a signal came, or nothing for a while; *stop may have been set. */
@@ -125,8 +129,31 @@ static int read_head(struct stream *stream, struct error *err)
         if (n == 0)
             break;
         stream->head_len += (size_t)n;
+        stream->done += (uint64_t)n;
     }
-    stream->done = stream->head_len;
+    return 1;
+}
+
+/* A skippable frame of zstd or lz4: magic 5? 2a 4d 18 | length 4, little-endian | anything. libarchive knows it behind
+ * a frame of another kind only. */
+static bool is_skippable(const struct stream *stream)
+{
+    return stream->head_len == HEAD && (load_le32(stream->head) & 0xfffffff0) == 0x184d2a50;
+}
+
+/* Passes over the rest of such a frame. Returns as read_head() does. */
+static int pass_over(struct stream *stream, struct error *err)
+{
+    uint8_t bytes[4096];
+    while (stream->skip > 0) {
+        ssize_t n = read_fd(stream, bytes, stream->skip < sizeof(bytes) ? stream->skip : sizeof(bytes));
+        if (n < 0 && errno == EINTR)
+            return STREAM_INTERRUPTED;
+        if (n <= 0)
+            return error_set(err, "broken compressed data: %s", n < 0 ? strerror(errno) : "it ends too early");
+        stream->skip -= (uint32_t)n;
+        stream->done += (uint64_t)n;
+    }
     return 1;
 }
 
@@ -134,7 +161,11 @@ static int read_head(struct stream *stream, struct error *err)
 static int find_format(struct stream *stream, struct error *err)
 {
     size_t i;
-    int result = read_head(stream, err);
+    int result;
+    while ((result = pass_over(stream, err)) == 1 && (result = read_head(stream, err)) == 1 && is_skippable(stream)) {
+        stream->skip = load_le32(stream->head + 4);
+        stream->head_len = 0;
+    }
     if (result != 1)
         return result;
     stream->is_known = true;

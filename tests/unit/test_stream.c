@@ -11,22 +11,26 @@ extern char **environ;
 
 enum { PACKETS = 20000 };
 
-static const char *const tools[] = {"gzip", "bzip2", "xz", "zstd", "lz4"};
+/* lz4 -l is its first format, whose frames have no end mark. */
+static const char *const tools[] = {"gzip", "bzip2", "xz", "zstd", "lz4", "lz4 -l"};
+enum { ZSTD = 3, LZ4, LZ4_LEGACY };
 static uint8_t plain[3 << 20];
 static size_t plain_len;
 static struct reading r;
 
-/* TOOL -c < from > to. Returns false when there is no such tool. */
+/* TOOL -c [-l] < from > to. Returns false when there is no such tool. */
 static bool compress(const char *tool, const char *from, const char *to)
 {
     posix_spawn_file_actions_t actions;
-    char *argv[] = {(char *)(uintptr_t)tool, (char *)(uintptr_t) "-c", NULL};
+    char name[8];
+    snprintf(name, sizeof(name), "%.*s", (int)strcspn(tool, " "), tool);
+    char *argv[] = {name, (char *)(uintptr_t) "-c", strchr(tool, ' ') ? (char *)(uintptr_t) "-l" : NULL, NULL};
     pid_t pid;
     int status;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, 0, from, O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, 1, to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    int failed = posix_spawnp(&pid, tool, &actions, NULL, argv, environ);
+    int failed = posix_spawnp(&pid, name, &actions, NULL, argv, environ);
     posix_spawn_file_actions_destroy(&actions);
     if (failed || waitpid(pid, &status, 0) != pid)
         return false;
@@ -112,6 +116,60 @@ static void cut_in_the_middle(void **state)
     }
 }
 
+/* Skippable frames in front of, between and behind the others, as pzstd and others write them. */
+static void skippable_frames(void **state)
+{
+    (void)state;
+    static const uint32_t sizes[] = {0, 1, 4, 4095, 4096, 70000};
+    uint8_t *all = malloc(4 << 20);
+    for (size_t tool = ZSTD; tool <= LZ4_LEGACY; tool++) {
+        size_t len[2], half = plain_len / 2;
+        uint8_t *part[2] = {compressed(tools[tool], plain, half, &len[0]),
+                            compressed(tools[tool], plain + half, plain_len - half, &len[1])};
+        for (uint32_t places = 1; part[0] && part[1] && places < 16; places++) {
+            struct maker m = {writer_over(all, 4 << 20), false};
+            for (uint32_t i = 0; i < 4; i++) {
+                uint32_t size = sizes[(places + i) % LEN(sizes)];
+                if (i == 1 || i == 3)
+                    write_bytes(&m.out, part[i / 2], len[i / 2]);
+                if (!(places >> i & 1))
+                    continue;
+                put32(&m, 0x184d2a50 + places);
+                put32(&m, size);
+                for (uint32_t k = 0; k < size; k++)
+                    write_u8(&m.out, k & 0xff);
+            }
+            read_made(&m, &r);
+            if (r.result != CAPTURE_END || r.count != PACKETS)
+                fail_msg("%s, frames at %x: %zu packets, %s", tools[tool], places, r.count, r.err.text);
+        }
+        free(part[0]);
+        free(part[1]);
+    }
+    free(all);
+}
+
+/* Such frames alone, and cut at every byte. */
+static void skippable_frames_and_nothing(void **state)
+{
+    (void)state;
+    uint8_t bytes[64];
+    struct maker m = {writer_over(bytes, sizeof(bytes)), false};
+    for (uint32_t i = 0; i < 3; i++) {
+        put32(&m, 0x184d2a5f);
+        put32(&m, 5);
+        write_zeros(&m.out, 5);
+    }
+    for (size_t len = 0; len <= writer_len(&m.out); len++) {
+        read_bytes_as_file(bytes, len, &r);
+        assert_int_equal(r.result, NOT_OPENED);
+        assert_null(strstr(r.err.text, "(null)"));
+    }
+    store_be32(bytes + 4, 0xffffffff);
+    read_made(&m, &r);
+    assert_int_equal(r.result, NOT_OPENED);
+}
+
 static void damaged_in_the_middle(void **state)
 {
     (void)state;
@@ -186,7 +244,8 @@ static void magics_alone(void **state)
                 {6, "\xfd"
                     "7zXZ\0"},
                 {4, "\x28\xb5\x2f\xfd"},
-                {4, "\x04\x22\x4d\x18"}};
+                {4, "\x04\x22\x4d\x18"},
+                {4, "\x02\x21\x4c\x18"}};
     for (size_t i = 0; i < LEN(rows); i++) {
         for (size_t extra = 0; extra <= 64; extra += 8) {
             uint8_t bytes[128];
@@ -205,6 +264,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_compression),
         cmocka_unit_test(cut_in_the_middle),
+        cmocka_unit_test(skippable_frames),
+        cmocka_unit_test(skippable_frames_and_nothing),
         cmocka_unit_test(damaged_in_the_middle),
         cmocka_unit_test(no_capture_inside),
         cmocka_unit_test(members_one_behind_the_other),
