@@ -63,8 +63,20 @@ static int64_t wait_us(struct input *input, int64_t time_us)
     return due_us - input->lead_us - now_us;
 }
 
+/* Whether -f can be asked about a frame of a file. */
+static int check_filter(const struct input *input, struct session *session, const struct packet *packet,
+                        struct error *err)
+{
+    const struct reader_config *config = input->config;
+    struct error why;
+    if (!session->filter || filter_check_link(session->filter, packet->link_type, &why) == 0)
+        return 0;
+    return error_set(err, "%s: option %s %s", strcmp(config->file, "-") == 0 ? "standard input" : config->file,
+                     config->is_whole_filter ? "-F/--whole-filter" : "-f/--filter", why.text);
+}
+
 /* The packets of a batch, with --speed those whose time it is. */
-static int take_packets(struct input *input, struct session *session)
+static int take_packets(struct input *input, struct session *session, struct error *err)
 {
     int taken = 0;
     for (; input->next < input->count && !session->is_done; input->next++, taken++) {
@@ -75,6 +87,8 @@ static int take_packets(struct input *input, struct session *session)
             (void)poll(NULL, 0, us < WAIT_MS * 1000 ? (int)(us / 1000) + 1 : WAIT_MS);
         if (us > 0)
             break;
+        if (check_filter(input, session, packet, err) != 0)
+            return CAPTURE_FAILED;
         session_packet(session, packet);
     }
     return taken;
@@ -91,7 +105,7 @@ int input_step(struct input *input, struct session *session, struct error *err)
         if (count <= 0)
             return count;
     }
-    return take_packets(input, session);
+    return take_packets(input, session, err);
 }
 
 uint64_t input_dropped(struct input *input)

@@ -10,7 +10,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 
-enum { SUMMARY_EVERY = 100000, LINK_NULL = 0, PROTO_UDP = 17, FRAGMENTED_MAX = 256, NAMED_MAX = 64 };
+enum { SUMMARY_EVERY = 100000, LINK_NULL = 0, PROTO_UDP = 17, PORT_DNS = 53, FRAGMENTED_MAX = 256, NAMED_MAX = 64 };
 
 /* Which of the three ways the records go. */
 static bool open_takers(struct session *session)
@@ -182,8 +182,10 @@ static bool find_datagram(struct session *session, const struct packet *packet, 
             return false;
         why = net_decode(whole, NULL, udp);
     }
-    return why == DROP_NONE && udp->transport == NET_UDP &&
-           (session->config->is_whole_filter || udp->dst_port == DNSFLOW_PORT);
+    if (why != DROP_NONE || udp->transport != NET_UDP)
+        return false;
+    session->responses += udp->src_port == PORT_DNS && udp->len > 2 && (udp->bytes[2] & 0x80);
+    return session->config->is_whole_filter || udp->dst_port == DNSFLOW_PORT;
 }
 
 void session_packet(struct session *session, const struct packet *packet)
@@ -257,7 +259,11 @@ static void say_nothing_came(const struct session *session)
 {
     if (session->datagrams + session->malformed + session->refused > 0 || session->frames + session->filtered == 0)
         return;
-    if (session->frames == 0)
+    const char *file = session->config->file;
+    if (file && session->responses > 0)
+        log_line("%s: a capture of DNS responses: make datagrams of it with dnsflow -r %s -w OUT",
+                 strcmp(file, "-") == 0 ? "standard input" : file, file);
+    else if (session->frames == 0)
         log_line("the filter accepts none of %" PRIu64 " frames", session->filtered);
     else
         log_line("no datagram%s in %" PRIu64 " frames", session->config->is_whole_filter ? "" : " to UDP port 5300",

@@ -29,6 +29,7 @@ struct session {
     uint64_t datagrams;
     uint64_t records, matched;
     uint64_t frames, filtered; /* that -f lets pass, with or without a datagram; that it does not */
+    uint64_t responses;        /* of DNS, in these */
     unsigned named;            /* sources of malformed datagrams, on standard error */
     uint64_t malformed, refused, other_sources;
     struct output *side;  /* where statistics and summaries go: one of these */

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "net/dnstap.h"
 #include "sensor/feed.h"
+#include "sensor/file_look.h"
 #include "sensor/progress.h"
 #include "sensor/sensor.h"
 #include "sensor/silence.h"
@@ -15,6 +16,8 @@
 struct file_run {
     struct sensor *sensor;
     struct feed *feeds[CONFIG_WORKERS_MAX];
+    struct file_look look;
+    bool has_more; /* some file had more than DNSFlow datagrams */
     struct packet packets[CAPTURE_BATCH];
 };
 
@@ -61,14 +64,25 @@ static bool check_signals(struct file_run *run)
     return sensor_check_signals(s);
 }
 
-/* A pcap expression would refuse all of them: they are no packets. */
-static bool is_dnstap_filtered(const struct file_run *run, int count)
+/* Takes what has been read. Returns CAPTURE_FAILED where the filter cannot go on, else the count. */
+static int take_batch(struct file_run *run, const char *name, int count, struct error *err)
 {
-    return count > 0 && run->sensor->config->filter && run->packets[0].link_type == NET_LINK_DNSTAP;
+    struct error why;
+    if (count > 0 && run->sensor->config->filter && run->packets[0].link_type == NET_LINK_DNSTAP) {
+        error_set(err, "%s: dnstap, to which option -f/--filter cannot be applied; leave it out", name);
+        return CAPTURE_FAILED; /* an expression would refuse all of them: they are no packets */
+    }
+    int good = file_look_packets(&run->look, run->packets, count, &why);
+    take_packets(run, good);
+    if (good == count)
+        return count;
+    error_set(err, "%s: option -f/--filter %s", name, why.text);
+    return CAPTURE_FAILED;
 }
 
 static int read_file(struct file_run *run, const char *path)
 {
+    const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
     struct capture *capture;
     struct progress progress;
     struct error why;
@@ -80,18 +94,18 @@ static int read_file(struct file_run *run, const char *path)
         return -1;
     }
     progress_start(&progress);
+    file_look_begin(&run->look);
     while (!check_signals(run) && (count = capture_borrow(capture, run->packets, CAPTURE_BATCH, &why)) >= 0) {
-        if (is_dnstap_filtered(run, count)) {
-            count = CAPTURE_FAILED;
-            error_set(&why, "%s: dnstap, to which option -f/--filter cannot be applied; leave it out",
-                      strcmp(path, "-") == 0 ? "standard input" : path);
+        if ((count = take_batch(run, name, count, &why)) < 0)
             break;
-        }
-        take_packets(run, count);
         progress_add(&progress, count, capture);
     }
     progress_end(&progress);
     capture_close(capture);
+    if (file_look_is_datagrams(&run->look))
+        log_line("%s: DNSFlow datagrams, not DNS: read it with dnsflow_read", name);
+    else
+        run->has_more = true;
     if (count != CAPTURE_FAILED || atomic_load(run->sensor->signals->stop))
         return 0;
     log_line("error: %s", why.text);
@@ -103,6 +117,10 @@ static int start_feeds(struct file_run *run)
     struct sensor *s = run->sensor;
     struct error why;
     unsigned i;
+    if (file_look_open(&run->look, s->config, &why) != 0) {
+        log_line("error: option -f/--filter %s: %s", s->config->filter, why.text);
+        return -1;
+    }
     for (i = 0; s->workers_count > 1 && i < s->workers_count; i++)
         if (feed_start(s->workers[i], &run->feeds[i], &why) != 0) {
             log_line("error: %s", why.text);
@@ -124,6 +142,8 @@ int sensor_run_files(struct sensor *sensor)
         worker_finish(sensor->workers[0]);
     for (i = 0; i < sensor->workers_count; i++)
         feed_finish(run.feeds[i]);
-    silence_end(sensor);
+    file_look_close(&run.look);
+    if (run.has_more || !started)
+        silence_end(sensor);
     return result;
 }
