@@ -54,10 +54,13 @@ enum drop_reason net_erf(struct walk *walk)
         IP4 = 22,
         IP6
     };
-    const uint8_t *head = read_bytes(&walk->in, 16), *extension = head + 8;
-    while (head && extension && (*extension & 0x80))
+    const uint8_t *head = read_bytes(&walk->in, 16);
+    if (!head)
+        return DROP_LINK_SHORT;
+    const uint8_t *extension = head + 8;
+    while (extension && (*extension & 0x80))
         extension = read_bytes(&walk->in, 8);
-    if (walk->in.failed)
+    if (!extension)
         return DROP_LINK_SHORT;
     walk->next = LAYER_PPP;
     switch (head[8] & 0x7f) {
