@@ -37,48 +37,58 @@ static uint64_t lower(uint64_t octets)
     return octets | is_capital >> 2;
 }
 
-/* Makes the name small, and returns a hash of it. Up to 7 octets behind it are zero. */
-static uint64_t lower_name(uint8_t *name, size_t len)
+/* The name in lower case into `out`, with up to 7 zeros behind it; returns a hash of it. */
+static uint64_t lower_name(const uint8_t *name, size_t len, uint8_t *out)
 {
     uint64_t hash = len, octets;
     size_t i;
-    memset(name + len, 0, sizeof(octets));
+    memcpy(out, name, len);
+    memset(out + len, 0, sizeof(octets));
     for (i = 0; i < len; i += sizeof(octets)) {
-        memcpy(&octets, name + i, sizeof(octets));
+        memcpy(&octets, out + i, sizeof(octets));
         octets = lower(octets);
-        memcpy(name + i, &octets, sizeof(octets));
+        memcpy(out + i, &octets, sizeof(octets));
         hash = (hash ^ octets) * 0x9e3779b97f4a7c15u;
         hash ^= hash >> 32;
     }
     return hash;
 }
 
+/* The place of the owner in by_hash[], or the free one where it belongs; half of them are always free. */
+static uint8_t *find_place(struct dns_owners *owners, uint64_t hash, const uint8_t *lower, size_t len)
+{
+    size_t slot = hash % sizeof(owners->by_hash);
+    unsigned i;
+    for (; (i = owners->by_hash[slot]) != 0; slot = (slot + 1) % sizeof(owners->by_hash))
+        if (owners->name_hash[i - 1] == hash && owners->name_len[i - 1] == len &&
+            memcmp(owners->lower[i - 1], lower, len) == 0)
+            break;
+    return &owners->by_hash[slot];
+}
+
 /* Index of the owner whose name is at msg[at], added if it is new; NOBODY when there is no place for it. */
 static enum name_status owner_by_name(struct search *s, size_t at, unsigned *index_out)
 {
     struct dns_owners *owners = s->owners;
-    uint8_t spare[sizeof(owners->name[0])];
-    uint8_t *name = owners->count < DNS_OWNERS_MAX ? owners->name[owners->count] : spare;
-    struct writer out = writer_over(name, DNS_NAME_MAX + DNS_NAME_SLACK);
-    size_t start = at;
-    unsigned i;
+    uint8_t spare[2][DNS_OWNER_ROOM];
+    unsigned next = owners->count;
+    uint8_t *name = next < DNS_OWNERS_MAX ? owners->name[next] : spare[0];
+    uint8_t *lower = next < DNS_OWNERS_MAX ? owners->lower[next] : spare[1];
+    struct writer out = writer_over(name, DNS_OWNER_ROOM);
     enum name_status status = dns_name_copy(s->msg, s->len, &at, &s->pointers, &out);
     size_t len = writer_len(&out), cost = CHARGE + CHARGE_OCTET * len;
     if (status != NAME_OK || cost > s->budget)
         return status == NAME_OK ? NAME_BROKEN : status;
     s->budget -= cost;
-    uint64_t hash = lower_name(name, len);
-    for (i = 0; i < owners->count; i++)
-        if (owners->name_hash[i] == hash && owners->name_len[i] == len && memcmp(owners->name[i], name, len) == 0)
-            break;
-    if (i == owners->count && i < DNS_OWNERS_MAX) {
-        owners->name_at[i] = (uint16_t)start;
-        owners->name_len[i] = (uint16_t)len;
-        owners->name_hash[i] = hash;
-        owners->first[i] = owners->last[i] = 0;
-        owners->count++;
+    uint64_t hash = lower_name(name, len, lower);
+    uint8_t *place = find_place(owners, hash, lower, len);
+    if (*place == 0 && next < DNS_OWNERS_MAX) {
+        owners->name_len[next] = (uint16_t)len;
+        owners->name_hash[next] = hash;
+        owners->first[next] = owners->last[next] = 0;
+        owners->count = *place = (uint8_t)(next + 1);
     }
-    *index_out = i;
+    *index_out = *place != 0 ? *place - 1u : NOBODY;
     return NAME_OK;
 }
 
@@ -165,6 +175,7 @@ enum drop_reason dns_find_owners(const uint8_t *msg, size_t len, bool complete, 
     owners->bad_lengths = 0;
     owners->qtype = 0;
     owners->addresses_count = 0;
+    memset(owners->by_hash, 0, sizeof(owners->by_hash));
     memset(owners->seen_at, 0xff, sizeof(owners->seen_at)); /* where no name is */
     if (len > DNS_MESSAGE_MAX) {
         len = DNS_MESSAGE_MAX;
@@ -196,17 +207,16 @@ enum drop_reason dns_find_owners(const uint8_t *msg, size_t len, bool complete, 
 }
 
 /* What stands before an address that has been noted is an answer: type 2, class 2, TTL 4, length 2. */
-void dns_owner_record(const uint8_t *msg, size_t len, const struct dns_owners *owners, unsigned index,
-                      struct writer *names, struct dns_response *out)
+void dns_owner_record(const uint8_t *msg, const struct dns_owners *owners, unsigned index, struct writer *names,
+                      struct dns_response *out)
 {
-    size_t at = owners->name_at[index];
     unsigned entry;
 
     dns_response_reset(out);
     out->qtype = owners->qtype;
     out->incomplete = owners->incomplete;
-    if (dns_name_copy(msg, len, &at, &out->pointers_left, names) == NAME_OK)
-        out->names_count = 1;
+    out->names_count = 1;
+    write_bytes(names, owners->name[index], owners->name_len[index]);
     for (entry = owners->first[index]; entry != 0; entry = owners->next[entry]) {
         const uint8_t *rdata = msg + owners->rdata_at[entry];
         struct dns_rr rr = {.type = load_be16(rdata - 10),

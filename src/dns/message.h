@@ -16,6 +16,7 @@ enum {
     DNS_IP4_MAX = DNS_MESSAGE_MAX / 4, /* address hints lie one behind the other; an A answer takes 15 bytes */
     DNS_IP6_MAX = DNS_MESSAGE_MAX / 16,
     DNS_OWNERS_MAX = 32,                      /* records of one mDNS message */
+    DNS_OWNER_ROOM = 272,                     /* for a name */
     DNS_OWNERS_SEEN = 256,                    /* a power of 2 */
     DNS_ADDRESSES_MAX = DNS_MESSAGE_MAX / 15, /* A and AAAA answers, the smallest of which has 15 bytes */
 };
@@ -55,11 +56,12 @@ struct dns_owners {
     bool truncated;  /* there were more than DNS_OWNERS_MAX */
     bool incomplete; /* as in struct dns_response */
     unsigned bad_lengths;
-    uint16_t qtype;                   /* of the first question, 0 = none */
-    uint16_t name_at[DNS_OWNERS_MAX]; /* offset of each owner's first sight */
+    uint16_t qtype; /* of the first question, 0 = none */
     uint16_t name_len[DNS_OWNERS_MAX];
     uint64_t name_hash[DNS_OWNERS_MAX];
-    uint8_t name[DNS_OWNERS_MAX][272]; /* in lower case */
+    uint8_t name[DNS_OWNERS_MAX][DNS_OWNER_ROOM];  /* as first seen */
+    uint8_t lower[DNS_OWNERS_MAX][DNS_OWNER_ROOM]; /* in lower case */
+    uint8_t by_hash[2 * DNS_OWNERS_MAX];           /* owners, counted from 1, from the place that the hash says on */
     /* its addresses: a chain through the two arrays below, counted from 1 */
     uint16_t first[DNS_OWNERS_MAX], last[DNS_OWNERS_MAX];
     unsigned addresses_count;
@@ -74,7 +76,7 @@ struct dns_owners {
 enum drop_reason dns_find_owners(const uint8_t *msg, size_t len, bool complete, struct dns_owners *owners);
 
 /* Fills the record of owner number `index`, after dns_find_owners() on the same message. */
-void dns_owner_record(const uint8_t *msg, size_t len, const struct dns_owners *owners, unsigned index,
-                      struct writer *names, struct dns_response *out);
+void dns_owner_record(const uint8_t *msg, const struct dns_owners *owners, unsigned index, struct writer *names,
+                      struct dns_response *out);
 
 #endif

@@ -59,7 +59,7 @@ static enum drop_reason extract_mdns(struct extract *scratch, const struct net_p
     note(counters, DROP_NAMES_TRUNCATED, owners->truncated);
     for (i = 0; i < owners->count; i++) {
         struct writer *names = flow_encoder_names(encoder);
-        dns_owner_record(udp->bytes, udp->len, owners, i, names, &scratch->response);
+        dns_owner_record(udp->bytes, owners, i, names, &scratch->response);
         scratch->sets_before = (int)(counter_read(&counters->drops[DROP_SETS]) - sets);
         if (scratch->sets_before == MESSAGE_SETS_MAX)
             note(counters, DROP_SETS_CUT, scratch->response.ip4_count + scratch->response.ip6_count);

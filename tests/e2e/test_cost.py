@@ -12,7 +12,8 @@ from conftest import (BASE_US, BUILD, ETHERNET, SENSOR, address_record, ethernet
                       write_pcap)
 
 COPIES = 50
-LIMITS = {1472: 40, 65507: 450}  # ordinary responses; 450 of them take less than 100 us
+# Ordinary responses. Of mDNS a message gives up to 32 records. 560 take less than 100 us (72 us was the most measured).
+LIMITS = {1472: (40, 50), 65507: (560, 560)}
 CNAME, A, AAAA, TXT, HTTPS = 5, 1, 28, 16, 65
 
 pytestmark = [pytest.mark.skipif(not shutil.which("valgrind"), reason="there is no valgrind"),
@@ -169,9 +170,10 @@ def test_worst_message(tmp_path, size):
         for values in parameters[:TRIED]:
             message = make(size, *values)
             assert len(message) <= size
-            found.append((costs.of(message, options) / plain, name, values))
+            ratio = costs.of(message, options) / plain
+            found.append((ratio / LIMITS[size]["-Y" in options], ratio, name, values))
     found.sort(reverse=True)
     print("ordinary response: %d instructions; the worst messages of %d bytes, in ordinary ones:" % (plain, size))
-    for ratio, name, values in found[:10]:
+    for _, ratio, name, values in found[:10]:
         print("%8.1f  %s %s" % (ratio, name, values))
-    assert found[0][0] <= LIMITS[size], found[:5]
+    assert found[0][0] <= 1, found[:5]

@@ -43,7 +43,7 @@ static inline void fuzz_message(const uint8_t *data, size_t size, bool complete)
     require(why != DROP_NONE || (owners.count > 0 && owners.count <= DNS_OWNERS_MAX));
     for (unsigned i = 0; why == DROP_NONE && i < owners.count; i++) {
         out = writer_over(names, sizeof(names));
-        dns_owner_record(data, size, &owners, i, &out, &response);
+        dns_owner_record(data, &owners, i, &out, &response);
         require(response.names_count == 1 && response.ip4_count + response.ip6_count > 0);
     }
 }

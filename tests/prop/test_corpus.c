@@ -46,7 +46,7 @@ static void check_owners(const uint8_t *msg, size_t len, bool complete)
     assert_in_range(owners.count, 1, DNS_OWNERS_MAX);
     for (unsigned i = 0; i < owners.count; i++) {
         struct writer out = writer_over(names, sizeof(names));
-        dns_owner_record(msg, len, &owners, i, &out, &response);
+        dns_owner_record(msg, &owners, i, &out, &response);
         assert_int_equal(response.names_count, 1);
         assert_true(response.ip4_count + response.ip6_count > 0);
     }

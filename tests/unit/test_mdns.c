@@ -21,7 +21,7 @@ static enum drop_reason find_cut(size_t len, bool complete)
         assert_in_range(owners.count, 1, DNS_OWNERS_MAX);
         for (unsigned i = 0; i < owners.count; i++) {
             struct writer out = writer_over(names, sizeof(names));
-            dns_owner_record(msg, len, &owners, i, &out, &got);
+            dns_owner_record(msg, &owners, i, &out, &got);
             assert_int_equal(got.names_count, 1);
             assert_true(got.ip4_count + got.ip6_count > 0);
         }
@@ -39,7 +39,7 @@ static void record(unsigned index)
 {
     struct writer out = writer_over(names, sizeof(names));
     const uint8_t *at = names;
-    dns_owner_record(m.bytes, message_len(&m), &owners, index, &out, &got);
+    dns_owner_record(m.bytes, &owners, index, &out, &got);
     assert_true(dnsflow_name_text(&at, out.at, NULL, name_text, sizeof(name_text)) > 0);
     assert_ptr_equal(at, out.at);
 }
