@@ -8,7 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_ROWS = 64, LONG_ONLY = 256, VALUE_SHOWN = 100, NO_OPTION = 1 /* getopt's for an argument that is none */ };
+enum {
+    MAX_ROWS = 64 /* a bit each says that it has been given */,
+    LONG_ONLY = 256,
+    VALUE_SHOWN = 100,
+    NO_OPTION = 1 /* getopt's for an argument that is none */
+};
 
 /* The table in getopt_long's shape. Row i without a letter gets the value LONG_ONLY + i. */
 struct getopt_shape {
@@ -98,6 +103,18 @@ static int take_value(const struct option_row *row, const char *label, const cha
     return error_set(err, "%s%s%.*s%s: %s", label, value ? " " : "", VALUE_SHOWN, text, more, why.text);
 }
 
+/* Notes that the option has been given. */
+static int note_given(const struct option_row *rows, const struct option_row *row, const char *label, uint64_t *given,
+                      struct error *err)
+{
+    uint64_t bit = UINT64_C(1) << (row - rows);
+    bool is_again = *given & bit;
+    *given |= bit;
+    if (is_again && row->arg && row->flag != OPTION_REPEATS)
+        return error_set(err, "option %s: expected once", label);
+    return 0;
+}
+
 /* What stands behind the options, or behind "--". */
 static int take_rest(const struct option_row *row, int argc, char **argv, void *config, struct error *err)
 {
@@ -113,6 +130,7 @@ int options_parse(const struct option_row *rows, int argc, char **argv, void *co
 {
     struct getopt_shape shape;
     char label[64], text[80];
+    uint64_t given = 0;
     int found;
 
     shape_table(rows, &shape);
@@ -128,6 +146,8 @@ int options_parse(const struct option_row *rows, int argc, char **argv, void *co
         }
         const struct option_row *row = find_row(rows, found);
         option_label(row, label, sizeof(label));
+        if (note_given(rows, row, label, &given, err) != 0)
+            return -1;
         snprintf(text, sizeof(text), "option %s", label);
         /* Where no argument stands by itself, what follows belongs to the option. */
         if (is_optional(row) && !optarg && optind < argc && argv[optind][0] != '-')

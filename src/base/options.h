@@ -21,8 +21,11 @@ struct option_row {
     const char *arg;   /* name of the argument in the help, NULL = none; in brackets: it may be left out */
     option_take *take; /* NULL: the bool at `flag` is set */
     const char *help;  /* is broken into lines */
-    size_t flag;       /* offset in the configuration */
+    size_t flag;       /* without a function the bool's offset in the configuration, else OPTION_REPEATS or 0 */
 };
+
+/* The option may be given more than once; others that have an argument are refused then. */
+enum { OPTION_REPEATS = 1 };
 
 /* Takes every option of argv into `config`; the rows end with one whose name is NULL. Its function takes the arguments
  * that are no options, wherever they stand; without one they are refused. All behind "--" are such arguments. Returns

@@ -19,6 +19,10 @@ static void print_part(struct output *out, const char *text, size_t len, const s
 {
     size_t i;
     output_text(out, style->quote);
+    if (style->first && len > 0 && strchr(style->first, *text)) {
+        output_format(out, "\\%03u", (unsigned char)*text++);
+        len--;
+    }
     if (!memchr(text, '\\', len)) { /* nothing in it needed an escape, so that nothing is special */
         output_bytes(out, text, len);
         len = 0;

@@ -11,7 +11,8 @@ struct list_style {
     const char *quote;  /* put before and after each name and address, "" = none */
     const char *escape; /* put before the bytes of `special` inside a name */
     const char *special;
-    const char *also; /* punctuation written as \DDD, as it would end a name or a column */
+    const char *also;  /* punctuation written as \DDD, as it would end a name or a column */
+    const char *first; /* the same where it would begin a name, NULL = none */
 };
 
 extern const struct list_style list_json; /* RFC 8259 strings */

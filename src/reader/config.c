@@ -16,8 +16,6 @@
 static int take_file(void *config, const char *value, struct error *err)
 {
     struct reader_config *c = config;
-    if (c->file)
-        return error_set(err, "expected one file, there is %s already", c->file);
     return parse_path(value, &c->file, err);
 }
 
@@ -93,8 +91,6 @@ static int parse_listen(const char *text, struct reader_config *c, struct error 
 static int take_listen(void *config, const char *value, struct error *err)
 {
     struct reader_config *c = config;
-    if (c->is_listening)
-        return error_set(err, "expected once");
     c->is_listening = true;
     return parse_listen(value ? value : "", c, err);
 }
@@ -132,8 +128,6 @@ static int take_family(void *config, const char *value, struct error *err)
 
 static int take_limit(const struct reader_config *c, const char *value, bool *has, int64_t *us, struct error *err)
 {
-    if (*has)
-        return error_set(err, "expected once");
     *has = true;
     return when_parse(value, c->now_us, us, err);
 }
@@ -215,12 +209,12 @@ static const struct option_row rows[] = {
     {'F', "whole-filter", "EXPR", take_whole_filter,
      "-r, -i: what this pcap expression accepts, instead of UDP to port 5300", 0},
     {0, "auth-key", "FILE", take_auth_key, "only datagrams signed with the key in this file, each once", 0},
-    {0, "client", "CIDR", take_client, "only records of these clients", 0},
-    {0, "resolver", "CIDR", take_resolver, "only records from these resolvers", 0},
+    {0, "client", "CIDR", take_client, "only records of these clients", OPTION_REPEATS},
+    {0, "resolver", "CIDR", take_resolver, "only records from these resolvers", OPTION_REPEATS},
     {0, "name", "PATTERN", take_name,
-     "only records with such a name: NAME, *.NAME (below it) or *TEXT* (somewhere in it)", 0},
-    {0, "answer", "CIDR", take_answer, "only records with such an address among their answers", 0},
-    {0, "family", "4|6", take_family, "only records of IPv4, or of IPv6, clients", 0},
+     "only records with such a name: NAME, *.NAME (below it) or *TEXT* (somewhere in it)", OPTION_REPEATS},
+    {0, "answer", "CIDR", take_answer, "only records with such an address among their answers", OPTION_REPEATS},
+    {0, "family", "4|6", take_family, "only records of IPv4, or of IPv6, clients", OPTION_REPEATS},
     {0, "since", "TIME", take_since,
      "only records from then on: 2026-01-31T23:59:59Z, 2026-01-31, seconds since 1970, or 10m (ago; s, m, h or d)", 0},
     {0, "until", "TIME", take_until, "only records before then", 0},

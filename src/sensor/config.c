@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/options.h"
 #include "base/version.h"
 #include "capture/filter.h"
@@ -94,6 +95,9 @@ static int take_udp(void *config, const char *value, struct error *err)
         return error_set(err, "expected at most %d collectors", SINK_COLLECTORS_MAX);
     if (sink_parse_target(value, &c->targets[c->targets_count], err) != 0)
         return -1;
+    if (sink_is_ambiguous(value))
+        log_line("warning: option -u/--udp %s: taken as an address without a port; a port stands behind [ADDRESS]:",
+                 value);
     c->targets_count++;
     return 0;
 }
@@ -159,7 +163,7 @@ static int take_share(void *config, const char *value, struct error *err)
 static int take_sample(void *config, const char *value, struct error *err)
 {
     uint64_t n;
-    if (parse_number(value, 1, UINT32_MAX, &n, err) != 0)
+    if (parse_number(value, 0, UINT32_MAX, &n, err) != 0)
         return -1;
     ((struct config *)config)->sample = n > 1 ? (uint32_t)n : 0;
     return 0;
@@ -334,17 +338,18 @@ static int take_anonymize(void *config, const char *value, struct error *err)
 
 static const struct option_row rows[] = {
     {'i', "interface", "IF", take_interface,
-     "capture live on this interface, repeatable; without -i and -r: the first one that is up and not loopback", 0},
+     "capture live on this interface, repeatable; without -i and -r: the first one that is up and not loopback",
+     OPTION_REPEATS},
     {'r', "read", "FILE", take_file,
      "read a capture file: pcap or pcapng, plain or compressed (gzip, bzip2, xz, zstd, lz4), - = standard input; "
      "repeatable",
-     0},
+     OPTION_REPEATS},
     {'t', "dnstap", "WHERE", take_dnstap,
-     "take dnstap from name servers: unix:PATH or tcp:HOST:PORT to listen at, or a file; repeatable", 0},
+     "take dnstap from name servers: unix:PATH or tcp:HOST:PORT to listen at, or a file; repeatable", OPTION_REPEATS},
     {0, "dnstap-mode", "MODE", take_dnstap_mode, "rights of the unix socket of --dnstap, 0660 by default", 0},
     {'f', "filter", "EXPR", take_filter, "pcap expression instead of the built-in filter; ports are not checked then",
      0},
-    {'u', "udp", "HOST[:PORT]", take_udp, "send to this collector; port 5300 by default; up to 10", 0},
+    {'u', "udp", "HOST[:PORT]", take_udp, "send to this collector; port 5300 by default; up to 10", OPTION_REPEATS},
     {'w', "write", "FILE", take_write, "write the datagrams to a pcap file, - = standard output", 0},
     {'M', "workers", "N", take_workers, "N workers for each interface, 1 by default; 0 = half the CPUs", 0},
     {0, "fanout", "MODE", take_fanout,
@@ -368,13 +373,15 @@ static const struct option_row rows[] = {
      "live: user to become once all is open; default: dnsflow if there is one, else nobody", 0},
     {0, "seccomp", "MODE", take_seccomp,
      "live: on = only the system calls that are needed (the default), log = others are logged, off", 0},
-    {'d', "dns-port", "PORT", take_port, "UDP source port of DNS responses instead of 53; up to 10", 0},
-    {'J', "jmirror", "PORT", config_take_jmirror, "unwrap jmirror packets to this UDP port; repeatable", 0},
-    {'X', "pcap-record", "PORT", config_take_pcap_record, "unwrap pcap records to this UDP port; repeatable", 0},
+    {'d', "dns-port", "PORT", take_port, "UDP source port of DNS responses instead of 53; up to 10", OPTION_REPEATS},
+    {'J', "jmirror", "PORT", config_take_jmirror, "unwrap jmirror packets to this UDP port; repeatable",
+     OPTION_REPEATS},
+    {'X', "pcap-record", "PORT", config_take_pcap_record, "unwrap pcap records to this UDP port; repeatable",
+     OPTION_REPEATS},
     {0, "decap", "LIST", config_take_decap,
      "tunnels to look into: all, none or a list of names; default: with -r or -f all, else none", 0},
     {0, "tunnel-port", "KIND:PORT", config_take_tunnel_port,
-     "unwrap vxlan, geneve, gtp or tzsp at this UDP port too; repeatable", 0},
+     "unwrap vxlan, geneve, gtp or tzsp at this UDP port too; repeatable", OPTION_REPEATS},
     {0, "tcp", NULL, take_tcp, "DNS over TCP too, as with -r or -f", 0},
     {0, "no-tcp", NULL, take_no_tcp, "leave TCP alone", 0},
     {0, "defrag", NULL, take_defrag, "put IP fragments together, the default", 0},

@@ -69,6 +69,9 @@ struct sink;
 /* Takes HOST, HOST:PORT, [IPv6] or [IPv6]:PORT; the port defaults to 5300. */
 int sink_parse_target(const char *text, struct sink_target *out, struct error *err);
 
+/* Whether it is an IPv6 address without brackets whose last part may have been meant as a port. */
+bool sink_is_ambiguous(const char *text);
+
 /* The same with a port that must be there. */
 int sink_parse_address(const char *text, struct sink_target *out, struct error *err);
 

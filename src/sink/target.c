@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Collectors by name: the text of the command line, and the address behind it. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 int sink_parse_target(const char *text, struct sink_target *out, struct error *err)
 {
     const char *host = text, *colon = strrchr(text, ':'), *host_end = text + strlen(text);
+    struct in_addr ip4;
     char default_port[6];
     const char *port = default_port;
     snprintf(default_port, sizeof(default_port), "%d", DNSFLOW_PORT);
@@ -36,10 +38,24 @@ int sink_parse_target(const char *text, struct sink_target *out, struct error *e
         return error_set(err, "expected HOST, HOST:PORT, [IPv6] or [IPv6]:PORT");
     memcpy(out->host, host, host_len);
     out->host[host_len] = '\0';
+    if (out->host[strspn(out->host, "0123456789.")] == '\0' && inet_aton(out->host, &ip4) == 0)
+        return error_set(err, "expected an IPv4 address of four numbers up to 255, or a name");
     snprintf(out->port, sizeof(out->port), "%lu", number);
     bool is_ip6 = strchr(out->host, ':') != NULL;
     snprintf(out->text, sizeof(out->text), "%s%s%s:%s", is_ip6 ? "[" : "", out->host, is_ip6 ? "]" : "", out->port);
     return 0;
+}
+
+bool sink_is_ambiguous(const char *text)
+{
+    const char *last = strrchr(text, ':');
+    char rest[INET6_ADDRSTRLEN];
+    struct in6_addr whole, before;
+    if (!last || last[1] == '\0' || last[1 + strspn(last + 1, "0123456789")] != '\0' ||
+        (size_t)(last - text) >= sizeof(rest))
+        return false;
+    snprintf(rest, sizeof(rest), "%.*s", (int)(last - text), text);
+    return inet_pton(AF_INET6, text, &whole) == 1 && inet_pton(AF_INET6, rest, &before) == 1;
 }
 
 int sink_parse_address(const char *text, struct sink_target *out, struct error *err)

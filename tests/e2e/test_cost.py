@@ -81,6 +81,7 @@ def hints(size, length):
 
 def mdns_pointers(size, owners_count):
     """Addresses of names that all have been seen, in turn."""
+    owners_count = min(owners_count, (size - 12) // 26)
     names = [wire_name("n%d.local" % i) for i in range(owners_count)]
     starts, at, first = [], 12, []
     for name in names:

@@ -2,13 +2,16 @@
 """Small inputs out of the field with the value each must give, if there are any: DNSFLOW_SHARED or a folder `shared` beside
 the checkout, with cases/. The project's own tests have inputs of their own for each kind."""
 
+import csv
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from conftest import SENSOR, TOP, Summary, read_written, run
+from conftest import READER, SENSOR, TOP, Summary, read_written, run
 
 CASES = Path(os.environ.get("DNSFLOW_SHARED") or TOP.parent / "shared") / "cases"
 
@@ -93,6 +96,21 @@ def test_amplification(tmp_path):
     result = run([SENSOR, "-r", case("split_amp_1472.pcap"), "-w", tmp_path / "out"])
     summary = Summary(result.err)
     assert summary.notes["sets"] <= 16 * summary.records and summary.notes["sets_cut"] > 0
+
+
+@pytest.mark.parametrize("name", ["hostile_names.pcap", "csv_formula.pcap"])
+def test_names_in_a_spreadsheet(name):
+    """No cell of csv is a formula; read back as presentation form the names are those of the other formats."""
+    result = run([READER, "-r", case(name), "--format", "csv", "--fields", "names"])
+    cells = [row[0] for row in csv.reader(result.out.decode().splitlines())][1:]
+    assert result.status == 0 and cells and not [c for c in cells if c[:1] in tuple("=+-@")]
+    plain = [json.loads(line)["names"] for line in run([READER, "-r", case(name), "--format", "json"]).out.splitlines()
+             if b'"names"' in line]
+    assert [unescape(c) for c in cells] == [unescape(",".join(n.replace(",", "\\044") for n in names)) for names in plain]
+
+
+def unescape(text):
+    return re.sub(r"\\(\d{3})", lambda m: chr(int(m.group(1))), text)
 
 
 def test_refused_call(tmp_path):

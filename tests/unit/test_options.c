@@ -41,7 +41,7 @@ static int take_odd(void *config, const char *value, struct error *err)
 static const struct option_row rows[] = {
     {'n', "number", "N", take_number, "a number", 0},
     {'q', "quiet", NULL, take_quiet, "say less and less and less still than what was said at any time before", 0},
-    {0, "word", "WORD", take_word, "a word", 0},
+    {0, "word", "WORD", take_word, "a word", OPTION_REPEATS},
     {0, "a-name-that-is-longer-than-the-column", "ARGUMENT", take_odd, "long", 0},
     {0, NULL, NULL, NULL, NULL, 0},
 };

@@ -31,6 +31,10 @@ static void targets(void **state)
         {"[2001:db8::1]:1", "2001:db8::1", "1", "[2001:db8::1]:1"},
         {"[fe80::1%eth0]:53", "fe80::1%eth0", "53", "[fe80::1%eth0]:53"},
         {"host:0053", "host", "53", "host:53"},
+        {"127.1", "127.1", "5300", "127.1:5300"},
+        {"1.2.3.4.example", "1.2.3.4.example", "5300", "1.2.3.4.example:5300"},
+        {"300.1.1.1", NULL, NULL, NULL},
+        {"1.2.3.4.5:5300", NULL, NULL, NULL},
         {"", NULL, NULL, NULL},
         {":5300", NULL, NULL, NULL},
         {"host:", NULL, NULL, NULL},
@@ -65,6 +69,20 @@ static void targets(void **state)
         }
         free(text);
     }
+}
+
+static void targets_that_may_have_been_meant_otherwise(void **state)
+{
+    (void)state;
+    assert_true(sink_is_ambiguous("2001:db8::9:5300"));
+    assert_true(sink_is_ambiguous("::1:53"));
+    assert_false(sink_is_ambiguous("[2001:db8::9]:5300"));
+    assert_false(sink_is_ambiguous("2001:db8::9"));
+    assert_false(sink_is_ambiguous("2001:db8::abcd"));
+    assert_false(sink_is_ambiguous("2001:db8:1:2:3:4:5:5300")); /* all of it is needed */
+    assert_false(sink_is_ambiguous("192.0.2.1:5300"));
+    assert_false(sink_is_ambiguous("host:5300"));
+    assert_false(sink_is_ambiguous("host"));
 }
 
 static void longest_target(void **state)
@@ -255,6 +273,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(targets),
+        cmocka_unit_test(targets_that_may_have_been_meant_otherwise),
         cmocka_unit_test(longest_target),
         cmocka_unit_test(what_is_sent_arrives),
         cmocka_unit_test(flush_and_reopen),
