@@ -16,7 +16,12 @@
 static int take_file(void *config, const char *value, struct error *err)
 {
     struct reader_config *c = config;
-    return parse_path(value, &c->file, err);
+    if (c->files_count == READER_FILES_MAX)
+        return error_set(err, "expected at most %d files", READER_FILES_MAX);
+    if (parse_path(value, &c->files[c->files_count], err) != 0)
+        return -1;
+    c->files_count++;
+    return 0;
 }
 
 static int take_interface(void *config, const char *value, struct error *err)
@@ -201,7 +206,8 @@ static const struct option_row rows[] = {
     {'l', "listen", "[ADDR:PORT]", take_listen,
      "receive datagrams on this address and UDP port, [::]:5300 if it is left out; :PORT, PORT and ADDR alone do", 0},
     {'r', "read", "FILE", take_file,
-     "read datagrams from a capture file: pcap or pcapng, plain or compressed, - = standard input", 0},
+     "read datagrams from a capture file: pcap or pcapng, plain or compressed, - = standard input; repeatable",
+     OPTION_REPEATS},
     {'i', "interface", "IF", take_interface, "capture datagrams to UDP port 5300 on this interface", 0},
     {0, "reuse-port", NULL, NULL, "-l: share the port with other readers; each gets some sources",
      offsetof(struct reader_config, listener.reuse_port)},
@@ -241,7 +247,7 @@ static const struct option_row rows[] = {
      offsetof(struct reader_config, show_summaries)},
     {'V', "version", NULL, NULL, "print the version", offsetof(struct reader_config, show_version)},
     {'h', "help", NULL, NULL, "print this help", offsetof(struct reader_config, show_help)},
-    {0, NULL, NULL, NULL, NULL, 0},
+    {0, NULL, "[FILE...]", take_file, NULL, 0},
 };
 
 void reader_config_help(FILE *out)
@@ -269,13 +275,13 @@ static bool wants_color(unsigned color)
 static int check(const struct reader_config *c, struct error *err)
 {
     bool is_rows = !c->show_top && !c->show_tables && !c->stats_only && c->printer != &printer_cof;
-    if ((c->file != NULL) + (c->interface != NULL) + c->is_listening > 1)
+    if ((c->files_count > 0) + (c->interface != NULL) + c->is_listening > 1)
         return error_set(err, "options -l/--listen, -r/--read and -i/--interface: expected only one of them");
     if (c->is_listening && c->filter)
         return error_set(err, "options -f/--filter and -F/--whole-filter: expected with -r or -i");
     if (c->listener.reuse_port && !c->is_listening)
         return error_set(err, "option --reuse-port: expected with -l/--listen");
-    if (c->speed > 0 && !c->file)
+    if (c->speed > 0 && c->files_count == 0)
         return error_set(err, "option --speed: expected with -r/--read");
     if ((c->show_top || c->show_tables) && c->show_summaries)
         return error_set(err, "option -S/--summaries: expected without --top and --summary");
@@ -306,7 +312,7 @@ int reader_config_parse(struct reader_config *config, int argc, char **argv, str
         return -1;
     if (config->show_help || config->show_version)
         return 0;
-    if (!config->file && !config->interface && !config->is_listening)
+    if (config->files_count == 0 && !config->interface && !config->is_listening)
         return error_set(err, "no input: expected -l/--listen, -r/--read FILE or -i/--interface IF");
     config->match.has_conditions = has_condition(&config->match);
     config->layout.color = config->printer == &printer_text && wants_color(config->color);

@@ -14,9 +14,12 @@
 #include "reader/printer.h"
 #include "sink/sink.h"
 
+enum { READER_FILES_MAX = 16384 };
+
 struct reader_config {
     bool show_help, show_version;
-    const char *file;      /* -r */
+    size_t files_count; /* -r, and what stands behind the options */
+    const char *files[READER_FILES_MAX];
     const char *interface; /* -i */
     bool is_listening;     /* -l */
     struct listener_options listener;

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -31,10 +32,15 @@ static int open_live(const struct reader_config *config, struct capture **out, s
 
 int input_open(struct input *input, const struct reader_config *config, const atomic_bool *stop, struct error *err)
 {
+    size_t i;
     memset(input, 0, sizeof(*input));
     input->config = config;
-    if (config->file)
-        return capture_open_file(config->file, stop, &input->capture, err);
+    input->stop = stop;
+    for (i = 0; i < config->files_count; i++)
+        if (strcmp(config->files[i], "-") != 0 && access(config->files[i], R_OK) != 0)
+            return error_errno(err, "%s", config->files[i]);
+    if (config->files_count > 0)
+        return capture_open_file(config->files[0], stop, &input->capture, err);
     if (config->interface)
         return open_live(config, &input->capture, err);
     if (listener_open(&config->listener, &input->listener, err) != 0)
@@ -71,7 +77,8 @@ static int check_filter(const struct input *input, struct session *session, cons
     struct error why;
     if (!session->filter || filter_check_link(session->filter, packet->link_type, &why) == 0)
         return 0;
-    return error_set(err, "%s: option %s %s", strcmp(config->file, "-") == 0 ? "standard input" : config->file,
+    const char *file = config->files[input->file];
+    return error_set(err, "%s: option %s %s", strcmp(file, "-") == 0 ? "standard input" : file,
                      config->is_whole_filter ? "-F/--whole-filter" : "-f/--filter", why.text);
 }
 
@@ -94,6 +101,24 @@ static int take_packets(struct input *input, struct session *session, struct err
     return taken;
 }
 
+/* The file at hand has come to an end, or is broken: on to the next one that can be read. False: there is none. */
+static bool open_next(struct input *input, int result, struct error *err)
+{
+    while (input->file + 1 < input->config->files_count && !atomic_load(input->stop)) {
+        if (result == CAPTURE_FAILED) {
+            log_line("error: %s", err->text);
+            input->has_failed = true;
+        }
+        capture_close(input->capture);
+        input->capture = NULL;
+        input->file++;
+        if (capture_open_file(input->config->files[input->file], input->stop, &input->capture, err) == 0)
+            return true;
+        result = CAPTURE_FAILED;
+    }
+    return false;
+}
+
 int input_step(struct input *input, struct session *session, struct error *err)
 {
     if (input->listener)
@@ -102,6 +127,10 @@ int input_step(struct input *input, struct session *session, struct error *err)
         int count = capture_borrow(input->capture, input->packets, CAPTURE_BATCH, err);
         input->next = 0;
         input->count = count > 0 ? count : 0;
+        if (count < 0 && open_next(input, count, err))
+            return CAPTURE_IDLE;
+        if (count < 0 && !input->capture)
+            return CAPTURE_FAILED;
         if (count <= 0)
             return count;
     }

@@ -11,6 +11,9 @@
 
 struct input {
     const struct reader_config *config;
+    const atomic_bool *stop;
+    size_t file;               /* which one is being read */
+    bool has_failed;           /* one before it was broken, which has been said */
     struct capture *capture;   /* NULL: it is the listener */
     struct listener *listener; /* NULL: it is the capture */
     struct packet packets[CAPTURE_BATCH];
@@ -19,7 +22,7 @@ struct input {
     bool has_started; /* lead_us is set */
 };
 
-/* Setting *stop ends a wait for a file. */
+/* Files are read one behind the other; all must be there from the start. Setting *stop ends a wait for one. */
 int input_open(struct input *input, const struct reader_config *config, const atomic_bool *stop, struct error *err);
 
 /* Gives the session what has come; waits 100 ms at the most, but for files. Returns how many packets or datagrams that

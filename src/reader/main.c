@@ -49,7 +49,7 @@ static int fail(const struct error *why, int status)
 /* Rows, or what is gathered, until the input ends. Returns CAPTURE_FAILED when that broke. */
 static int read_all(struct input *input, struct session *session, struct error *err)
 {
-    bool is_live = !input->config->file;
+    bool is_live = input->config->files_count == 0;
     int count = 0;
     while (!atomic_load(&stop) && !session->out.failed && !session->is_done &&
            (count = input_step(input, session, err)) >= 0) {
@@ -69,6 +69,8 @@ static int run_session(struct session *session, struct input *input)
     int end = input->config->show_top ? view_run(input, session, &stop, &why) : read_all(input, session, &why);
     if (end == VIEW_NO_TERMINAL)
         return fail(&why, EXIT_FAILURE);
+    if (input->has_failed)
+        status = EXIT_FAILURE;
     if (end == CAPTURE_FAILED && !atomic_load(&stop)) /* a file that had to stop is cut */
         status = fail(&why, EXIT_FAILURE);
     if (session_finish(session, input_dropped(input), &why) != 0)

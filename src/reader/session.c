@@ -36,12 +36,12 @@ int session_open(struct session *session, const struct reader_config *config, co
     session->has_rows_only = config->match.has_conditions || config->count > 0 || !config->layout.is_usual;
     session->sources = sources_create();
     session->reassembly =
-        reassembly_create(FRAGMENTED_MAX, FRAGMENTED_MAX * 2, config->file ? 0 : hash_seed(), NULL, NULL);
+        reassembly_create(FRAGMENTED_MAX, FRAGMENTED_MAX * 2, config->files_count > 0 ? 0 : hash_seed(), NULL, NULL);
     if (config->auth_path)
         session->verifier = verifier_create(config->auth_key);
     if (!session->sources || !session->reassembly || (config->auth_path && !session->verifier) || !open_takers(session))
         return error_set(err, "out of memory");
-    if (config->filter && config->file && filter_create(config->filter, &session->filter, err) != 0)
+    if (config->filter && config->files_count > 0 && filter_create(config->filter, &session->filter, err) != 0)
         return -1;
     return 0;
 }
@@ -78,7 +78,8 @@ static enum verify_result verify(struct session *session, const struct received 
 {
     if (!session->verifier)
         return VERIFY_OK;
-    return verifier_check(session->verifier, bytes, len, &from->datagram, session->config->file ? 0 : from->time_us);
+    return verifier_check(session->verifier, bytes, len, &from->datagram,
+                          session->config->files_count > 0 ? 0 : from->time_us);
 }
 
 static void take_stats(struct session *session, const struct received *from, const struct source *source)
@@ -259,7 +260,7 @@ static void say_nothing_came(const struct session *session)
 {
     if (session->datagrams + session->malformed + session->refused > 0 || session->frames + session->filtered == 0)
         return;
-    const char *file = session->config->file;
+    const char *file = session->config->files_count == 1 ? session->config->files[0] : NULL;
     if (file && session->responses > 0)
         log_line("%s: a capture of DNS responses: make datagrams of it with dnsflow -r %s -w OUT",
                  strcmp(file, "-") == 0 ? "standard input" : file, file);

@@ -52,9 +52,9 @@ static size_t table_lines(void)
 static void mark(struct view *v)
 {
     struct session *s = v->session;
-    int64_t now_us = v->input->config->file ? s->last_us : clock_monotonic_us();
+    int64_t now_us = v->input->config->files_count > 0 ? s->last_us : clock_monotonic_us();
     double seconds = (double)(now_us - v->marked_us) / SECOND_US;
-    if (v->marked_us == 0 && v->input->config->file)
+    if (v->marked_us == 0 && v->input->config->files_count > 0)
         seconds = session_seconds(s);
     if (seconds < 0) /* the time of captures may jump back */
         v->marked_us = now_us;
@@ -302,7 +302,7 @@ static void take_input(struct view *v)
 
 static int run(struct view *v, const atomic_bool *stop, struct error *err)
 {
-    v->marked_us = v->input->config->file ? 0 : clock_monotonic_us();
+    v->marked_us = v->input->config->files_count > 0 ? 0 : clock_monotonic_us();
     v->is_stale = true;
     while (!atomic_load(stop) && !v->has_quit) {
         if (!v->is_ended)

@@ -8,7 +8,7 @@ import struct
 import subprocess
 
 import pytest
-from conftest import (BASE_US, ETHERNET, NULL, RAW, SENSOR, SLL, SLL2, Summary, made_capture, pcap_record, reader,
+from conftest import (BASE_US, CAPTURES, ETHERNET, NULL, RAW, SENSOR, SLL, SLL2, Summary, made_capture, pcap_record, reader,
                       response, response_frame, sensor, udp_packet, write_pcap, written_rows)
 
 
@@ -247,5 +247,24 @@ def test_arguments_that_make_no_sense(tmp_path):
     result = sensor("a.pcap", "-w", "a.pcap", cwd=tmp_path)
     assert result.status == 1 and "a.pcap" in result.err
     assert "[options] [FILE...]" in sensor("--help").out.decode().splitlines()[0]
-    result = reader("a.pcap")
-    assert result.status == 2 and "a.pcap" in result.err
+    result = reader("a.pcap", cwd=tmp_path)
+    assert result.status == 1 and "a.pcap: No such file" in result.err
+
+
+def test_reader_reads_several_files(tmp_path):
+    """One behind the other, by option and without; what is broken is said, and the next one is read."""
+    made = [tmp_path / name for name in ("a", "b", "c")]
+    for path in made:
+        assert sensor("-r", CAPTURES / "made_ipv4.pcap", "-w", path).status == 0
+    rows = reader("-r", made[0], "--no-header", "--format", "tsv").out
+    assert rows and reader("-r", made[0], *made[1:], "--no-header", "--format", "tsv").out == 3 * rows
+    assert reader("--no-header", "--format", "tsv", *made).out == 3 * rows
+    whole = made[1].read_bytes()
+    made[1].write_bytes(whole[:len(whole) // 2])
+    result = reader(*made, "--no-header", "--format", "tsv")
+    assert result.status == 1 and result.out == 2 * rows
+    assert [line for line in result.err.splitlines() if "error:" in line and "/b: " in line]
+    summary = reader("--summary", made[0], made[2])
+    assert summary.status == 0
+    missing = reader(made[0], tmp_path / "none")
+    assert missing.status == 1 and missing.out == b"" and missing.err.count("\n") == 1, "nothing is read then"

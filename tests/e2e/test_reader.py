@@ -320,9 +320,9 @@ def test_tsv_statistics(tmp_path):
 
 
 @pytest.mark.parametrize("options, words", [
-    ([], "--read --interface"), (["-r"], "--read FILE"), (["-r", "a", "-r", "b"], "--read b"),
+    ([], "--read --interface"), (["-r"], "--read FILE"), (["-i", "a", "-i", "b"], "--interface once"),
     (["-r", "a", "-i", "lo"], "--read --interface"), (["-r", "a", "--format", "xml"], "--format xml text tsv"),
-    (["-r", "a", "-q"], "-q"), (["-r", "a", "b"], "b"), (["-r", "a", "--stats=1"], "--stats")])
+    (["-r", "a", "-q"], "-q"), (["-i", "lo", "b"], "--read --interface"), (["-r", "a", "--stats=1"], "--stats")])
 def test_wrong_usage(options, words):
     result = reader(*options)
     assert result.status == 2 and result.out == b"" and result.err.count("\n") == 1, result.err
