@@ -70,13 +70,12 @@ bool tcp_begins_message(const struct tcp_shared *t, const uint8_t *bytes, size_t
     return len >= HEAD && t->options.looks_right(bytes + PREFIX, len - PREFIX);
 }
 
-/* The same of what waits from `at` to `end`. */
-static bool begins_at(const struct tcp_shared *t, const struct tcp_buffer *b, uint32_t at, uint32_t end)
+/* The same of what waits at `at`, HEAD bytes or more. */
+static bool begins_at(const struct tcp_shared *t, const struct tcp_buffer *b, uint32_t at)
 {
     uint8_t head[HEAD];
-    uint32_t len = end - at < HEAD ? end - at : HEAD;
-    tcp_buffer_read(b, &t->pool, at, len, head);
-    return tcp_begins_message(t, head, len);
+    tcp_buffer_read(b, &t->pool, at, HEAD, head);
+    return tcp_begins_message(t, head, HEAD);
 }
 
 /* Whether a message begins at `at`, where `n` bytes are at hand of what waits up to `end`: they look so, and a piece
@@ -91,7 +90,7 @@ static bool is_start(const struct tcp_shared *t, const struct tcp_buffer *b, uin
         return is_piece;
     if (end - at - next < HEAD)
         return true;
-    return n >= next + HEAD ? tcp_begins_message(t, bytes + next, HEAD) : begins_at(t, b, at + next, end);
+    return n >= next + HEAD ? tcp_begins_message(t, bytes + next, HEAD) : begins_at(t, b, at + next);
 }
 
 /* The first place from `at` on where a message begins in what waits up to `end`; `end` when there is none. The first
@@ -161,8 +160,8 @@ static void go_on_behind(struct tcp_shared *t, struct tcp_stream *s, uint32_t wh
 {
     struct tcp_buffer *b = &s->buffer;
     const struct tcp_span *span = span_at(b, whole);
-    bool is_next = span && (span->to - whole < HEAD || begins_at(t, b, whole, span->to));
-    bool is_message = !span && have >= HEAD && begins_at(t, b, 0, have);
+    bool is_next = span && (span->to - whole < HEAD || begins_at(t, b, whole));
+    bool is_message = !span && have >= HEAD && begins_at(t, b, 0);
     if (is_next || (is_message && whole >= tcp_buffer_end(b)))
         tcp_buffer_advance(b, &t->pool, whole);
     else

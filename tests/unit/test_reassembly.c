@@ -223,6 +223,24 @@ static void the_beginning_of_what_is_given_up(void **state)
     }
 }
 
+/* However far the last fragment lies: the packet's length fits its header. */
+static void the_beginning_of_the_largest(void **state)
+{
+    (void)state;
+    for (uint8_t ip_vers = 4; ip_vers <= 6; ip_vers += 2) {
+        struct reassembly *r = reassembly_create(8, 64, 0, note_given_up, NULL);
+        struct packet whole;
+        size_t most = ip_vers == 4 ? 65515 : 65535, at = (most - 8) / 8 * 8;
+        struct ip_fragment first = piece(ip_vers, 1, 0, 800, true), far = piece(ip_vers, 1, at, 8, true);
+        assert_int_equal(reassembly_add(r, &first, 0, &whole), REASSEMBLY_HELD);
+        assert_int_equal(reassembly_add(r, &far, 0, &whole), REASSEMBLY_HELD);
+        reassembly_expire(r, INT64_MAX);
+        assert_int_equal(given_up.captured, 800);
+        assert_int_equal(given_up.wire, most);
+        reassembly_destroy(r);
+    }
+}
+
 static void unwanted_datagrams(void **state)
 {
     (void)state;
@@ -424,6 +442,7 @@ int main(void)
         cmocka_unit_test(a_flood_is_bounded),
         cmocka_unit_test(the_largest_packet),
         cmocka_unit_test(the_beginning_of_what_is_given_up),
+        cmocka_unit_test(the_beginning_of_the_largest),
         cmocka_unit_test(unwanted_datagrams),
         cmocka_unit_test(the_time_of_what_is_given_up),
         cmocka_unit_test(a_number_used_again),

@@ -21,8 +21,11 @@ static uint8_t stream[STREAM_MAX];
 static size_t stream_len;
 static size_t message_len_of[MESSAGES];
 
+static uint64_t looks;
+
 static bool looks_right(const uint8_t *bytes, size_t len)
 {
+    looks++;
     return len >= 12 && bytes[4] == 0xd5 && bytes[5] == 0x5d;
 }
 
@@ -209,6 +212,28 @@ static void a_gap_is_passed_over(void **state)
     tcp_streams_destroy(t);
 }
 
+/* Behind a hole a segment that begins like a message is where the stream goes on, whole or not. */
+static void a_gap_before_part_of_a_message(void **state)
+{
+    (void)state;
+    struct chance c = {13};
+    struct tcp_streams *t = create(64, 256);
+    make_stream(&c, 300);
+    open_with_syn(t, 1);
+    size_t second = 2 + message_len_of[0], third = second + 2 + message_len_of[1];
+    struct net_payload tail = segment(1, second - 1, 1, 0), half = segment(1, second, third - second - 1, 0),
+                       rest = segment(1, third - 1, stream_len - third + 1, 0);
+    assert_int_equal(tcp_streams_add(t, &tail, 0), TCP_HELD);
+    assert_int_equal(tcp_streams_add(t, &half, 0), TCP_HELD);
+    assert_int_equal(tcp_streams_add(t, &tail, (TCP_GAP_SECONDS + 1) * SECOND_US), TCP_OLD);
+    assert_int_equal(got.count, 0);
+    assert_int_equal(tcp_streams_counts(t)->gaps, 1);
+    assert_int_equal(tcp_streams_add(t, &rest, (TCP_GAP_SECONDS + 1) * SECOND_US), TCP_DELIVERED);
+    assert_int_equal(got.count, MESSAGES - 1);
+    assert_int_equal(got.number[0], 1);
+    tcp_streams_destroy(t);
+}
+
 /* The snap length cuts segments: what there is of a message goes out, and the next one is found. */
 static void cut_segments(void **state)
 {
@@ -318,6 +343,59 @@ static void a_flood_is_bounded(void **state)
     tcp_streams_destroy(t);
 }
 
+/* A pool too small for one stream: its data is refused, and none of the pool is lost by that. */
+static void a_small_pool(void **state)
+{
+    (void)state;
+    static uint8_t half[2002] = {0x7f, 0xff, [6] = 0xd5, [7] = 0x5d};
+    struct tcp_streams *t = create(64, 3);
+    got.anything = true;
+    for (unsigned i = 0; i < 2000; i++) {
+        struct net_payload p = segment(1, 0, sizeof(half), 0);
+        p.bytes = half;
+        p.dst_port = (uint16_t)i;
+        for (unsigned k = 0; k < 3; k++, p.tcp_seq += 2002)
+            assert_int_equal(tcp_streams_add(t, &p, i), k < 2 ? TCP_HELD : TCP_REFUSED);
+    }
+    got.anything = false;
+    tcp_streams_destroy(t);
+}
+
+/* Streams full of holes, and of bytes that look like beginnings: each byte is looked at a few times and no more. */
+static void many_holes(void **state)
+{
+    (void)state;
+    enum { COUNT = 20000, LONG = 1400, SHORT = 40 };
+    static const struct {
+        uint32_t len, hole, every;
+    } steps[] = {{LONG, 1, 1}, {LONG, 100, 50}, {SHORT, 1, 1}, {LONG, 0, 1}};
+    static uint8_t bytes[4][LONG];
+    for (size_t i = 0; i < LONG; i++) {
+        bytes[0][i] = 0x20;                                                           /* long messages, none begins */
+        bytes[1][i] = i % 4 == 0 ? 0xd5 : i % 4 == 1 ? 0x5d : i % 2 ? 20 : 0;         /* each fourth byte begins one */
+        bytes[2][i] = i % 16 == 1 ? 14 : i % 16 == 6 ? 0xd5 : i % 16 == 7 ? 0x5d : 0; /* one behind the other */
+        bytes[3][i] = i % 18 == 1 ? 14 : i % 18 == 6 ? 0xd5 : i % 18 == 7 ? 0x5d : 0; /* with junk between */
+    }
+    got.anything = true;
+    for (size_t k = 0; k < LEN(bytes) * LEN(steps); k++) {
+        uint32_t seq = 1, len = steps[k / LEN(bytes)].len;
+        struct tcp_streams *t = create(64, 256);
+        looks = 0;
+        open_with_syn(t, seq);
+        for (uint32_t i = 1; i <= COUNT; i++) {
+            struct net_payload p = segment(0, 0, len, 0);
+            p.bytes = bytes[k % LEN(bytes)];
+            p.tcp_seq = seq;
+            seq += len + (i % steps[k / LEN(bytes)].every ? 0 : steps[k / LEN(bytes)].hole);
+            (void)tcp_streams_add(t, &p, i);
+        }
+        tcp_streams_expire(t, INT64_MAX);
+        assert_true(looks <= (uint64_t)COUNT * (2 * len + 4));
+        tcp_streams_destroy(t);
+    }
+    got.anything = false;
+}
+
 /* Anything at all: what is delivered lies in memory that may be read. */
 static void random_segments(void **state)
 {
@@ -354,11 +432,14 @@ int main(void)
         cmocka_unit_test(without_a_syn_it_begins_at_a_message),
         cmocka_unit_test(a_length_by_itself),
         cmocka_unit_test(a_gap_is_passed_over),
+        cmocka_unit_test(a_gap_before_part_of_a_message),
         cmocka_unit_test(cut_segments),
         cmocka_unit_test(ends),
         cmocka_unit_test(fin),
         cmocka_unit_test(what_is_refused),
         cmocka_unit_test(a_flood_is_bounded),
+        cmocka_unit_test(a_small_pool),
+        cmocka_unit_test(many_holes),
         cmocka_unit_test(random_segments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
