@@ -119,6 +119,9 @@ static int activate(struct live_capture *live, const struct capture_live_options
     int result = pcap_activate(live->pcap);
     if (result < 0) {
         const char *detail = pcap_geterr(live->pcap);
+        if (result == PCAP_ERROR_PERM_DENIED)
+            return error_set(err, "%s: no permission to capture; run as root or give the program CAP_NET_RAW",
+                             options->interface);
         error_set(err, "%s: %s", options->interface, *detail ? detail : pcap_statustostr(result));
         if (result == PCAP_ERROR_NO_SUCH_DEVICE)
             capture_add_interfaces(err);
