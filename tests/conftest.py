@@ -40,7 +40,7 @@ TRAILER_COUNTERS = (
     "sampled cut_records names_truncated address_length addresses_lost sets datagrams sent send_refused send_lost "
     "written write_lost superpacket backlog absorbed tunnel tunnel_depth fragment_refused tcp_malformed tcp_empty "
     "tcp_old tcp_no_start tcp_refused encrypted_port dnstap_malformed dnstap_other tunnelled reassembled "
-    "reassembly_expired reassembly_evicted tcp_messages tcp_expired tcp_evicted tcp_gaps dnstap_refused "
+    "reassembly_expired reassembly_evicted tcp_messages tcp_expired tcp_evicted tcp_gaps sets_cut dnstap_refused "
     "dnstap_evicted dnstap_cut").split()
 
 

@@ -142,6 +142,16 @@ uint64_t input_dropped(struct input *input)
     return input->listener ? listener_dropped(input->listener) : 0;
 }
 
+void input_drain(struct input *input, struct session *session)
+{
+    struct error err;
+    if (!input->listener)
+        return;
+    listener_end(input->listener);
+    while (!session->is_done && step_listener(input, session, &err) > 0) {
+    }
+}
+
 void input_close(struct input *input)
 {
     capture_close(input->capture);

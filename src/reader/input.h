@@ -32,6 +32,10 @@ int input_step(struct input *input, struct session *session, struct error *err);
 /* Datagrams for which the socket had no room. */
 uint64_t input_dropped(struct input *input);
 
+/* Takes what has come and was not read yet: what is asked for ends now, and what was received up to now belongs to it.
+ */
+void input_drain(struct input *input, struct session *session);
+
 void input_close(struct input *input);
 
 #endif

@@ -2,6 +2,7 @@
 #include "reader/listener.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/sock_diag.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -17,8 +18,10 @@ enum { PLACE = 65536, BUFFER = 16 << 20, WAIT_US = 100000, CONTROL = 64 };
 
 struct listener {
     int fd;
+    bool has_ended;
     uint32_t dropped_low; /* the kernel counts modulo 2^32 */
     uint64_t dropped;
+    uint32_t told; /* up to the datagram received last */
     struct mmsghdr messages[LISTENER_BATCH];
     struct iovec parts[LISTENER_BATCH];
     struct sockaddr_in6 sources[LISTENER_BATCH]; /* has room for struct sockaddr_in */
@@ -35,6 +38,7 @@ static void set_options(int fd, const struct listener_options *options)
     if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) != 0)
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
     setsockopt(fd, SOL_SOCKET, SO_TIMESTAMP, &on, sizeof(on));
+    setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof(on));
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
     if (options->reuse_port)
@@ -109,16 +113,25 @@ int listener_open(const struct listener_options *options, struct listener **out,
     return 0;
 }
 
-static int64_t arrival_us(struct msghdr *message)
+/* When it came, and what had been dropped by then. Without a drop the kernel says nothing of drops. */
+static void take_control(struct listener *l, struct msghdr *message, struct listener_datagram *d)
 {
     struct cmsghdr *c;
     struct timeval time;
-    for (c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c))
+    uint32_t dropped = l->told;
+    d->time_us = 0;
+    for (c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
         if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMP) {
             memcpy(&time, CMSG_DATA(c), sizeof(time));
-            return (int64_t)time.tv_sec * SECOND_US + time.tv_usec;
+            d->time_us = (int64_t)time.tv_sec * SECOND_US + time.tv_usec;
+        } else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) {
+            memcpy(&dropped, CMSG_DATA(c), sizeof(dropped));
         }
-    return clock_unix_us();
+    }
+    if (d->time_us == 0)
+        d->time_us = clock_unix_us();
+    d->dropped = dropped - l->told;
+    l->told = dropped;
 }
 
 static void fill(struct listener *l, int i)
@@ -126,7 +139,7 @@ static void fill(struct listener *l, int i)
     struct listener_datagram *d = &l->datagrams[i];
     const struct sockaddr_in6 *from = &l->sources[i];
     d->len = l->messages[i].msg_len;
-    d->time_us = arrival_us(&l->messages[i].msg_hdr);
+    take_control(l, &l->messages[i].msg_hdr, d);
     d->port = ntohs(from->sin6_port); /* at the same place in both families */
     if (from->sin6_family == AF_INET) {
         struct sockaddr_in ip4;
@@ -152,7 +165,8 @@ int listener_receive(struct listener *listener, const struct listener_datagram *
                                                         .msg_iovlen = 1,
                                                         .msg_control = listener->control[i],
                                                         .msg_controllen = CONTROL};
-    count = recvmmsg(listener->fd, listener->messages, LISTENER_BATCH, MSG_WAITFORONE, NULL);
+    count = recvmmsg(listener->fd, listener->messages, LISTENER_BATCH,
+                     listener->has_ended ? MSG_DONTWAIT : MSG_WAITFORONE, NULL);
     if (count < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNREFUSED)
         return error_errno(err, "listen: receive");
     for (i = 0; i < count; i++)
@@ -165,11 +179,21 @@ uint64_t listener_dropped(struct listener *listener)
 {
     uint32_t memory[SK_MEMINFO_VARS];
     socklen_t len = sizeof(memory);
-    if (getsockopt(listener->fd, SOL_SOCKET, SO_MEMINFO, memory, &len) == 0) {
+    if (!listener->has_ended && getsockopt(listener->fd, SOL_SOCKET, SO_MEMINFO, memory, &len) == 0) {
         listener->dropped += memory[SK_MEMINFO_DROPS] - listener->dropped_low;
         listener->dropped_low = memory[SK_MEMINFO_DROPS];
     }
     return listener->dropped;
+}
+
+/* What the filter refuses would count as dropped. */
+void listener_end(struct listener *listener)
+{
+    struct sock_filter none = {.code = BPF_RET | BPF_K, .k = 0};
+    const struct sock_fprog program = {.len = 1, .filter = &none};
+    (void)listener_dropped(listener);
+    listener->has_ended = true;
+    setsockopt(listener->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
 }
 
 void listener_close(struct listener *listener)

@@ -24,7 +24,8 @@ struct listener_datagram {
     uint8_t ip_vers;
     uint8_t address[16];
     uint16_t port;
-    int64_t time_us; /* when the kernel took it in */
+    int64_t time_us;  /* when the kernel took it in */
+    uint32_t dropped; /* before it, of all that came since the one before: there was no room for them */
     const uint8_t *bytes;
     size_t len;
 };
@@ -39,6 +40,10 @@ int listener_receive(struct listener *listener, const struct listener_datagram *
 /* Datagrams that this socket had no room for, up to now: what the kernel reports as SO_RXQ_OVFL with each datagram,
  * without waiting for one. */
 uint64_t listener_dropped(struct listener *listener);
+
+/* From now on nothing more is taken in, and listener_receive() waits no longer: 0 = all that waited has been received.
+ */
+void listener_end(struct listener *listener);
 
 /* NULL is fine. */
 void listener_close(struct listener *listener);

@@ -18,24 +18,23 @@
 
 enum { MEMORY_MIB = 256 };
 
-static atomic_bool stop;
+static atomic_bool stop, report;
 
 static void note_signal(int number)
 {
-    (void)number;
-    atomic_store(&stop, true);
+    atomic_store(number == SIGUSR1 ? &report : &stop, true);
 }
 
-/* With --top also those that would leave the terminal as it is then; not what was ignored before, as nohup does. */
+/* With --top also that which would leave the terminal as it is then; not what was ignored before, as nohup does. */
 static void catch_signals(bool has_screen)
 {
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    static const int numbers[] = {SIGINT, SIGTERM, SIGUSR1, SIGHUP, SIGQUIT};
     struct sigaction action, before;
     size_t i;
     memset(&action, 0, sizeof(action));
     action.sa_handler = note_signal;
-    for (i = 0; i < (has_screen ? 4 : 2); i++)
-        if (i < 2 || (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN))
+    for (i = 0; i < (has_screen ? 5 : 4); i++)
+        if (i < 3 || (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN))
             sigaction(numbers[i], &action, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
@@ -55,7 +54,10 @@ static int read_all(struct input *input, struct session *session, struct error *
            (count = input_step(input, session, err)) >= 0) {
         if (is_live)
             session_tick(session, clock_unix_us());
-        if (is_live || input->config->speed > 0 || count == CAPTURE_IDLE)
+        bool is_asked = atomic_exchange(&report, false);
+        if (is_asked)
+            session_report(session, input_dropped(input));
+        if (is_live || is_asked || input->config->speed > 0 || count == CAPTURE_IDLE)
             session_flush(session);
     }
     return count;
@@ -69,6 +71,8 @@ static int run_session(struct session *session, struct input *input)
     int end = input->config->show_top ? view_run(input, session, &stop, &why) : read_all(input, session, &why);
     if (end == VIEW_NO_TERMINAL)
         return fail(&why, EXIT_FAILURE);
+    if (atomic_load(&stop))
+        input_drain(input, session);
     if (input->has_failed)
         status = EXIT_FAILURE;
     if (end == CAPTURE_FAILED && !atomic_load(&stop)) /* a file that had to stop is cut */

@@ -158,7 +158,7 @@ static void take_payload(struct session *session, struct received *from, const u
         return;
     }
     if (source)
-        source_count(source, &from->datagram, from->time_us);
+        source_count(source, &from->datagram, from->time_us, &session->no_room);
     else
         session->other_sources++;
     count_time(session, from->time_us);
@@ -211,6 +211,7 @@ void session_datagram(struct session *session, const struct listener_datagram *d
                             .address = datagram->address,
                             .port = datagram->port,
                             .time_us = datagram->time_us};
+    session->no_room += datagram->dropped;
     take_payload(session, &from, datagram->bytes, datagram->len);
 }
 
@@ -250,10 +251,9 @@ static void print_notes(struct session *session, uint64_t dropped, struct output
     if (session->other_sources > 0)
         output_format(out, "datagrams of more than %d sources: %" PRIu64 "\n", SOURCES_MAX, session->other_sources);
     if (dropped > 0)
-        output_format(out,
-                      "datagrams this reader's socket had no room for: %" PRIu64
-                      " (seq_lost counts them too; a larger net.core.rmem_max helps)\n",
-                      dropped);
+        output_format(
+            out, "datagrams this reader's socket had no room for: %" PRIu64 " (a larger net.core.rmem_max helps)\n",
+            dropped);
 }
 
 static void say_nothing_came(const struct session *session)
@@ -271,10 +271,9 @@ static void say_nothing_came(const struct session *session)
                  session->frames);
 }
 
-int session_finish(struct session *session, uint64_t dropped, struct error *err)
+void session_report(struct session *session, uint64_t dropped)
 {
     struct output *out = session->side;
-    say_nothing_came(session);
     if (session->cof)
         cof_print(session->cof);
     if (session->config->show_tables) {
@@ -285,6 +284,12 @@ int session_finish(struct session *session, uint64_t dropped, struct error *err)
         sources_print(session->sources, out);
         print_notes(session, dropped, out);
     }
+}
+
+int session_finish(struct session *session, uint64_t dropped, struct error *err)
+{
+    say_nothing_came(session);
+    session_report(session, dropped);
     output_flush(&session->out);
     if (session->out.failed && session->out.cause == EINTR)
         output_text(&session->errors, "standard output: nobody took the rest\n");

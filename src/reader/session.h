@@ -32,6 +32,7 @@ struct session {
     uint64_t responses;        /* of DNS, in these */
     unsigned named;            /* sources of malformed datagrams, on standard error */
     uint64_t malformed, refused, other_sources;
+    uint64_t no_room;     /* datagrams without room in the socket whose gap in a sequence is still to come */
     struct output *side;  /* where statistics and summaries go: one of these */
     struct output out;    /* standard output */
     struct output errors; /* standard error */
@@ -48,6 +49,9 @@ void session_datagram(struct session *session, const struct listener_datagram *d
 
 /* Prints what has been gathered, if it is time to; now_us as the datagrams tell it, or live the clock. */
 void session_tick(struct session *session, int64_t now_us);
+
+/* Prints what was gathered up to now and the summary, and goes on. */
+void session_report(struct session *session, uint64_t dropped);
 
 /* Writes what is held back. */
 void session_flush(struct session *session);

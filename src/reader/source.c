@@ -108,8 +108,16 @@ static void begin_sequence(struct source *s, uint32_t sequence)
     s->total++;
 }
 
+static void count_missing(struct source *s, uint32_t missing, uint64_t *no_room)
+{
+    uint64_t here = missing < *no_room ? missing : *no_room;
+    s->no_room += here;
+    s->lost += missing - here;
+    *no_room -= here;
+}
+
 /* Whether the datagram is the newest. Without a trailer that tells the run, a jump is taken for a new one. */
-static bool count_sequence(struct source *s, uint32_t sequence, bool is_same_run)
+static bool count_sequence(struct source *s, uint32_t sequence, bool is_same_run, uint64_t *no_room)
 {
     int32_t step = (int32_t)(sequence - s->sequence); /* right across the wrap */
     if (s->total == 0 || (!is_same_run && (step < -RESTART_STEP || step > RESTART_AHEAD))) {
@@ -117,7 +125,7 @@ static bool count_sequence(struct source *s, uint32_t sequence, bool is_same_run
         begin_sequence(s, sequence);
     } else if (step > 0) {
         s->total += (uint32_t)step;
-        s->lost += (uint32_t)step - 1;
+        count_missing(s, (uint32_t)step - 1, no_room);
         s->window = step < WINDOW ? s->window << step | 1 : 1;
         s->sequence = sequence;
     } else {
@@ -127,6 +135,8 @@ static bool count_sequence(struct source *s, uint32_t sequence, bool is_same_run
         uint64_t bit = UINT64_C(1) << -step;
         if (!(s->window & bit) && s->lost > 0)
             s->lost--; /* late, not lost; a duplicate has its bit set */
+        else if (!(s->window & bit) && s->no_room > 0)
+            s->no_room--;
         s->window |= bit;
         return false;
     }
@@ -173,12 +183,12 @@ static void count_stats(struct source *s, const struct dnsflow_stats *now)
 }
 
 /* Whether the datagram is the newest of its sensor's present run. */
-static bool count_run(struct source *s, const struct dnsflow_datagram *d)
+static bool count_run(struct source *s, const struct dnsflow_datagram *d, uint64_t *no_room)
 {
     uint32_t start_time = d->has_trailer ? d->trailer.start_time : 0, known = s->start_time;
     if (start_time == 0 || known == 0 || start_time == known) {
         s->start_time = start_time ? start_time : known;
-        return count_sequence(s, d->sequence, start_time != 0 && start_time == known);
+        return count_sequence(s, d->sequence, start_time != 0 && start_time == known, no_room);
     }
     if (start_time == s->former_start_time) {
         s->out_of_order++; /* still of the run before */
@@ -191,12 +201,12 @@ static bool count_run(struct source *s, const struct dnsflow_datagram *d)
     return true;
 }
 
-void source_count(struct source *source, const struct dnsflow_datagram *datagram, int64_t time_us)
+void source_count(struct source *source, const struct dnsflow_datagram *datagram, int64_t time_us, uint64_t *no_room)
 {
     if (source->total == 0)
         source->first_time_us = time_us;
     source->last_time_us = time_us;
-    bool is_newest = count_run(source, datagram);
+    bool is_newest = count_run(source, datagram, no_room);
     if (!(datagram->flags & DNSFLOW_FLAG_STATS)) {
         source->data_datagrams++;
         source->records += datagram->sets_count;
@@ -262,6 +272,8 @@ void source_print(const struct source *source, struct output *out)
         print_counts(out, stats_keys, source->grown, SOURCE_COUNTERS, seconds);
     output_format(out, "  seq_last=%" PRIu32 " seq_total=%" PRIu64 " seq_lost=%" PRIu64 " seq_ooo=%" PRIu64 "\n",
                   source->sequence, source->total, source->lost, source->out_of_order);
+    if (source->no_room > 0)
+        output_format(out, "  n_no_room=%" PRIu64 "\n", source->no_room);
     print_counters(source, out);
     if (source->malformed > 0)
         output_format(out, "  n_malformed=%" PRIu64 "\n", source->malformed);

@@ -33,6 +33,7 @@ struct source {
     uint32_t sequence;                      /* highest so far */
     uint64_t window;                        /* bit i: sequence - i has been seen */
     uint64_t total, lost, out_of_order;
+    uint64_t no_room;   /* missing for want of room in this reader's socket, so not lost on the way */
     uint64_t *counters; /* of the trailer of the last statistics, NULL = none */
     size_t counters_count;
     uint64_t before; /* records when sources_mark() was called last */
@@ -49,8 +50,9 @@ void sources_destroy(struct sources *sources);
 struct source *sources_find(struct sources *sources, uint8_t ip_vers, const uint8_t *address, uint16_t port,
                             bool is_accepted);
 
-/* Takes an accepted datagram, received at time_us, into the accounts. */
-void source_count(struct source *source, const struct dnsflow_datagram *datagram, int64_t time_us);
+/* Takes an accepted datagram, received at time_us, into the accounts. Of the datagrams that are missing before it, as
+ * many as *no_room had no room in this reader's socket; those are taken off *no_room. */
+void source_count(struct source *source, const struct dnsflow_datagram *datagram, int64_t time_us, uint64_t *no_room);
 
 /* In the order in which they appeared. */
 uint32_t sources_count(const struct sources *sources);

@@ -96,7 +96,8 @@ static void draw_state(struct view *v)
                                       : "dnsflow_read",
                         tops_records(s->tops), v->rate, sources, sources == 1 ? "" : "s", lost);
     if (v->input->config->is_listening)
-        used += snprintf(line + used, sizeof(line) - (size_t)used, " (%" PRIu64 " here)", input_dropped(v->input));
+        used += snprintf(line + used, sizeof(line) - (size_t)used, ", %" PRIu64 " without room here",
+                         input_dropped(v->input));
     if (s->malformed > 0)
         snprintf(line + used, sizeof(line) - (size_t)used, ", %" PRIu64 " malformed", s->malformed);
     attron(A_BOLD);

@@ -222,7 +222,42 @@ def test_no_room_in_its_own_socket(tmp_path):
     numbers = [int(n) for n in lines(running)]
     assert dropped >= 100 and len(numbers) == sent - dropped
     assert re.findall(r"^datagrams this reader's socket had no room for: (\d+)\b", text, re.M) == [str(dropped)]
-    assert sequence_counts(text) == (sent - dropped, sent, dropped, 0)
+    assert sequence_counts(text) == (sent - dropped, sent, 0, 0)
+    assert re.findall(r"^  n_no_room=(\d+)$", text, re.M) == [str(dropped)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_what_waits_in_the_socket_belongs_to_it(tmp_path, number):
+    """A reader that is told to end takes what came before, all of it, and nothing of what comes after."""
+    with listening(tmp_path, *FIELDS, "seq") as (running, port), sender() as s:
+        running.signal(signal.SIGSTOP)
+        for i in range(1, 2001):
+            s.sendto(datagram(i, ONE), ("127.0.0.1", port))
+        running.signal(number)
+        running.signal(signal.SIGCONT)
+        assert running.wait(5) == 0, running.err
+        text = running.out.decode() + running.err
+    assert [int(n) for n in lines(running)] == list(range(1, 2001))
+    assert sequence_counts(text) == (2000, 2000, 0, 0) and "no room" not in text
+
+
+@pytest.mark.parametrize("options, gathered", [
+    (["--format", "cof"], r'"rrtype":"CNAME".*"count":3'), (["--summary"], r"^ +3 .*www\.example\.com$"),
+    ([], r"^  n_data_pkts=3 ")])
+def test_asked_for_what_it_has(tmp_path, options, gathered):
+    """SIGUSR1: what was gathered is printed, and it goes on."""
+    with listening(tmp_path, *options) as (running, port), sender() as s:
+        for i in 1, 2, 3:
+            s.sendto(datagram(i, ONE), ("127.0.0.1", port))
+        wait_until(lambda: kernel_counts(port)[0] == 0)
+
+        def asked():
+            running.signal(signal.SIGUSR1)
+            return re.search(gathered, running.out.decode() + running.err, re.M)
+        wait_until(asked)
+        s.sendto(datagram(4, ONE), ("127.0.0.1", port))
+        text = end(running)
+    assert re.search(r"^  n_data_pkts=4 ", text, re.M) or options == ["--summary"], text
 
 
 def test_lost_on_the_way(tmp_path):
