@@ -94,24 +94,42 @@ static void pass_time(struct live_thread *t, int64_t now)
         follow_orders(t);
 }
 
-/* After a stop the ring is drained: what has come by then is handed over soon, and a ring full of it is lent for a second
- * at the most. */
-static bool goes_on(const struct live_thread *t, int count, int64_t *stop_at)
+/* What a stop leaves to be done. */
+struct drain {
+    int64_t since_us; /* 0: not stopped */
+    uint64_t received;
+};
+
+/* Whether all that a ring took in before the stop has been lent. */
+static bool is_drained(const struct drain *drain, const struct capture_stats *now)
 {
+    return now->lent + now->dropped >= drain->received;
+}
+
+/* After a stop the ring is drained: what has come by then is handed over soon, and a ring full of it is lent for a
+ * second at the most. */
+static bool goes_on(const struct live_thread *t, int count, struct drain *drain)
+{
+    struct capture_stats kernel;
     if (!atomic_load_explicit(t->sensor->signals->stop, memory_order_relaxed))
         return true;
     int64_t now = clock_monotonic_us();
-    if (*stop_at == 0)
-        *stop_at = now;
-    return count > 0 ? now - *stop_at < SECOND_US : now - *stop_at < CAPTURE_HANDOVER_MS * 1000;
+    capture_stats(t->capture, &kernel);
+    if (drain->since_us == 0)
+        *drain = (struct drain){now, kernel.received};
+    if (kernel.lent > 0)
+        return !is_drained(drain, &kernel) && now - drain->since_us < SECOND_US;
+    return now - drain->since_us < (count > 0 ? SECOND_US : CAPTURE_HANDOVER_MS * 1000);
 }
 
-/* What came in under load after the last look is not taken any more: it is lost in the ring. */
-static void leave_rest(struct live_thread *t, struct capture_stats *kernel)
+/* What came after the stop was not captured; what came before and has not been lent by now is lost in the ring. */
+static void leave_rest(struct live_thread *t, const struct drain *drain, struct capture_stats *kernel)
 {
     if (kernel->lent == 0)
         return;
-    kernel->dropped = kernel->received - kernel->lent;
+    if (!is_drained(drain, kernel))
+        kernel->dropped = drain->received - kernel->lent;
+    kernel->received = kernel->lent + kernel->dropped;
     atomic_store(&t->received, kernel->received);
     atomic_store(&t->dropped, kernel->dropped);
 }
@@ -124,7 +142,7 @@ static void *run(void *context)
     struct error why;
     sigset_t wake;
     int count = 1, i;
-    int64_t stop_at = 0;
+    struct drain drain = {0, 0};
     sigemptyset(&wake);
     sigaddset(&wake, LIVE_THREAD_WAKE);
     pthread_sigmask(SIG_UNBLOCK, &wake, NULL);
@@ -133,7 +151,7 @@ static void *run(void *context)
     t->next_stats_us = clock_monotonic_us() + STATS_US;
     t->sampling = 1;
     t->backlog = backlog_drops(t->sensor->softnet_fd);
-    while (goes_on(t, count, &stop_at)) {
+    while (goes_on(t, count, &drain)) {
         count = capture_borrow(t->capture, packets, CAPTURE_BATCH, &why);
         if (count == CAPTURE_FAILED)
             break;
@@ -150,7 +168,7 @@ static void *run(void *context)
     }
     pass_time(t, clock_monotonic_us());
     capture_stats(t->capture, &kernel);
-    leave_rest(t, &kernel);
+    leave_rest(t, &drain, &kernel);
     worker_finish(t->worker);
     worker_stats(t->worker, &kernel, clock_unix_us());
     return NULL;

@@ -45,6 +45,13 @@ static uint64_t list_reasons(const struct totals *t, enum drop_ledger ledger, ch
     return sum;
 }
 
+/* The kernel's number is of a moment before: what has been taken since was received too. */
+static uint64_t count_received(uint64_t captured, const struct capture_stats *kernel)
+{
+    uint64_t least = captured + (kernel ? kernel->dropped : 0);
+    return kernel && kernel->received > least ? kernel->received : least;
+}
+
 void summary_log(struct worker *const *workers, unsigned count, const struct capture_stats *kernel)
 {
     struct totals t;
@@ -56,7 +63,7 @@ void summary_log(struct worker *const *workers, unsigned count, const struct cap
     (void)list_reasons(&t, LEDGER_NOTE, notes, sizeof(notes));
 
     log_line("%" PRIu64 " packets captured", captured);
-    log_line("%" PRIu64 " packets received by filter", kernel ? kernel->received : captured);
+    log_line("%" PRIu64 " packets received by filter", count_received(captured, kernel));
     log_line("%" PRIu64 " packets dropped by kernel", kernel ? kernel->dropped : 0);
     log_line("%" PRIu64 " packets dropped by interface", kernel ? kernel->if_dropped : 0);
     if (t.drops[DROP_ABSORBED] > 0)

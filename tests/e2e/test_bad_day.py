@@ -55,6 +55,20 @@ def test_default_ring_outlasts_a_pause(net, rate):
 
 
 @release_build
+def test_a_stop_under_traffic_is_no_loss(net):
+    """What comes after the stop was not captured; nothing that came before it is dropped."""
+    for _ in range(4):
+        with Background(net.argv("-i", "in0", "-u", "127.0.0.1:9"), net.folder) as sensor:
+            sensor.wait_err("capturing on in0")
+            sensor.wait_handlers()
+            with Pacer(net.wire(), frames_of(200), 2000):
+                wait_records(sensor, 300)
+                for summary in now(sensor), finish(sensor):
+                    assert summary.dropped == 0 and summary.received >= summary.captured > 0, sensor.err
+        assert summary.received == summary.captured
+
+
+@release_build
 def test_a_ring_lasts_as_long_as_documented(net):
     """The formula of OPERATIONS: 25 ms for each 128 KiB. A ring of 1 MiB loses nothing in half of that, and much in three
     times as long."""
