@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import socket
-import subprocess
 import sys
 import threading
 
@@ -120,7 +119,20 @@ def test_dnsflow_read_as_a_module(layout, tmp_path):
     result = run([sys.executable, "-c", USE, tmp_path / "a.pcap"], cwd=str(tmp_path),
                  env=dict(os.environ, PYTHONPATH=":".join(paths)))
     assert result.status == 0, result.err
-    assert result.out.decode().split() == ["5", "dnsflow.reader", str(package / "dnsflow" / "__init__.py")]
+    assert result.out.decode().split() == ["5", "dnsflow.original", str(package / "dnsflow" / "__init__.py")]
+
+
+def test_dnsflow_read_alone(tmp_path):
+    """The file without what belongs to it says what that is."""
+    shutil.copy(TOP / "dnsflow_read.py", tmp_path)
+    alone = {"cwd": str(tmp_path), "env": {"PATH": str(tmp_path)}}
+    result = run([sys.executable, "-I", "-c", "import sys; sys.path.insert(0, '.'); import dnsflow_read"], **alone)
+    last = result.err.splitlines()[-1]
+    if "needs" not in last and result.status == 0:
+        pytest.skip("the package is installed on this machine")
+    assert result.status == 1 and last.startswith("ImportError: dnsflow_read.py needs the package dnsflow"), result.err
+    result = run([sys.executable, "dnsflow_read.py", "-V"], **alone)
+    assert result.status == 1 and re.fullmatch("dnsflow_read.py needs the program dnsflow_read .*\n", result.err)
 
 
 def test_dnsflow_read_as_a_script(tmp_path):
@@ -154,6 +166,7 @@ def test_sources_are_python_3_9():
 def test_types(tmp_path):
     if not shutil.which("mypy"):
         pytest.skip("no mypy")
-    result = subprocess.run(["mypy", "--strict", "--cache-dir", str(tmp_path), str(PYTHON / "dnsflow")],
-                            stdout=subprocess.PIPE, timeout=60)
-    assert result.returncode == 0, result.stdout.decode()
+    for source in (PYTHON / "dnsflow", TOP / "dnsflow_read.py"):
+        result = run(["mypy", "--strict", "--cache-dir", tmp_path, source], timeout=60,
+                     env=dict(os.environ, MYPYPATH=str(PYTHON)))
+        assert result.status == 0, result.out.decode()
