@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Crypto-PAn (Xu, Fan, Ammar, Moon: Prefix-Preserving IP Address Anonymization, 2002): bit i of the result is bit i of
- * the address, turned over by the first bit of AES over the i bits before it, filled up from a pad. Addresses that share
- * a prefix share one of the same length afterwards. The first half of the key is that of AES; the second half,
+ * the address, turned over by the first bit of AES over the i bits before it, filled up from a pad. Addresses that
+ * share a prefix share one of the same length afterwards. The first half of the key is that of AES; the second half,
  * encrypted, is the pad. None of the blocks depends on another one's result, so that all go through AES in one call. */
 #include "sensor/anonymize.h"
 

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "capture/capture.h"
@@ -97,6 +98,12 @@ void config_print_help(FILE *out);
 void config_print_version(FILE *out);
 
 /* What net_decode() needs of it. Points into *config. */
+/* The name of the output file; NULL when there is none, or it is standard output. */
+static inline const char *config_file_path(const struct config *config)
+{
+    return config->write_path && strcmp(config->write_path, "-") != 0 ? config->write_path : NULL;
+}
+
 static inline void config_net_options(const struct config *config, struct net_options *out)
 {
     *out = (struct net_options){.dns_ports = config->ports,

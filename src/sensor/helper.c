@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -101,6 +102,15 @@ static void ask_again(struct helper *helper)
         helper_ask(helper, HELPER_OPEN, 0);
 }
 
+/* The kernel passes no descriptor on where there is no room for one. */
+static void take_opened(struct helper *helper, struct helper_answer *answer)
+{
+    helper->opening = false;
+    if (answer->is_done && answer->fd < 0)
+        snprintf(answer->cause, sizeof(answer->cause), "output file: %s (ulimit -n)", strerror(EMFILE));
+    answer->is_done = answer->fd >= 0;
+}
+
 int helper_take(struct helper *helper, struct helper_answer *out)
 {
     union {
@@ -123,7 +133,7 @@ int helper_take(struct helper *helper, struct helper_answer *out)
     if (out->task == HELPER_AGAIN)
         ask_again(helper);
     else if (out->task == HELPER_OPEN)
-        helper->opening = false;
+        take_opened(helper, out);
     else if (out->collector < SINK_COLLECTORS_MAX)
         helper->resolving &= ~(1u << out->collector);
     return 1;

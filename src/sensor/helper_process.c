@@ -56,8 +56,8 @@ static void send_failure(int fd, unsigned slot, const char *what)
     bool is_open = slot == SINK_COLLECTORS_MAX;
     struct helper_answer answer = {
         .task = is_open ? HELPER_OPEN : HELPER_RESOLVE, .collector = is_open ? 0 : (uint8_t)slot, .fd = -1};
-    snprintf(answer.cause, sizeof(answer.cause), "the helper process that %s %s", is_open ? "opens the file" : "resolves names",
-             what);
+    snprintf(answer.cause, sizeof(answer.cause), "the helper process that %s %s",
+             is_open ? "opens the file" : "resolves names", what);
     send_answer(fd, &answer);
 }
 
@@ -68,10 +68,8 @@ static void serve(const struct config *config, const struct helper_request *requ
     if (request->task == HELPER_RESOLVE) {
         answer.is_done = sink_resolve(&config->targets[request->collector], &answer.address, &why) == 0;
     } else {
-        answer.fd = open(config->write_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+        answer.fd = sink_reopen_file(config->write_path, &why);
         answer.is_done = answer.fd >= 0;
-        if (!answer.is_done)
-            error_errno(&why, "%s", config->write_path);
     }
     memcpy(answer.cause, why.text, sizeof(answer.cause) - 1);
     send_answer(fd, &answer);
@@ -81,7 +79,7 @@ static void serve(const struct config *config, const struct helper_request *requ
 
 static void begin(struct server *s, const struct helper_request *request)
 {
-    bool is_open = request->task == HELPER_OPEN && s->config->write_path;
+    bool is_open = request->task == HELPER_OPEN && config_file_path(s->config);
     bool is_name = request->task == HELPER_RESOLVE && request->collector < s->config->targets_count;
     unsigned slot = is_open ? SINK_COLLECTORS_MAX : request->collector;
     pid_t server = getpid();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Landlock (landlock(7)): files that can be opened by name, TCP ports that can be connected to, other processes that can
- * be reached; as far as the kernel knows these. */
+ * Landlock (landlock(7)): files that can be opened by name, TCP ports that can be connected to, other processes that
+ * can be reached; as far as the kernel knows these. */
 #ifndef DNSFLOW_SENSOR_LANDLOCK_H
 #define DNSFLOW_SENSOR_LANDLOCK_H
 
@@ -10,9 +10,9 @@
 
 /* What stays allowed; all zero: nothing. */
 struct landlock_rules {
-    const char *read_below;      /* files below this may be read; NULL = none */
-    const char *make_in;         /* files in the folder of this one may be made and written */
-    const char *const *removed;  /* files in the folders of these may be removed */
+    const char *read_below;     /* files below this may be read; NULL = none */
+    const char *make_in;        /* files in the folder of this one may be made and written */
+    const char *const *removed; /* files in the folders of these may be removed */
     size_t removed_count;
     uint16_t tcp_port; /* may be connected to, 0 = none */
 };

@@ -14,9 +14,10 @@ static int open_by_libpcap(struct sensor *sensor, const char *interface, struct 
     if (c->workers > 1) {
         bool is_known = if_nametoindex(interface) != 0 || capture_is_any(interface);
         error_set(err,
-                  is_known ? "%s: expected an interface with Ethernet or IP packets, and a filter that can be judged from "
-                             "these; libpcap takes others, with -M 1"
-                           : "%s: no such interface",
+                  is_known
+                      ? "%s: expected an interface with Ethernet or IP packets, and a filter that can be judged from "
+                        "these; libpcap takes others, with -M 1"
+                      : "%s: no such interface",
                   interface);
         capture_add_interfaces(err);
         return -1;

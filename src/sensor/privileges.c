@@ -102,7 +102,7 @@ int privileges_drop_helper(const struct config *config, struct error *err)
 {
     const char *sockets[CONFIG_DNSTAPS_MAX + 1];
     struct landlock_rules rules = {
-        .read_below = "/", .make_in = config->write_path, .removed = sockets, .tcp_port = PORT_DNS};
+        .read_below = "/", .make_in = config_file_path(config), .removed = sockets, .tcp_port = PORT_DNS};
     size_t i;
     for (i = 0; i < config->dnstaps_count; i++)
         if (config->dnstaps[i].path)

@@ -181,7 +181,7 @@ static void look_at_time(struct watch *w, int64_t now)
 {
     if (atomic_exchange(w->sensor->signals->reload, false) && w->helper) {
         ask_for_addresses(w, UINT32_MAX);
-        if (w->sensor->config->write_path)
+        if (config_file_path(w->sensor->config))
             helper_ask(w->sensor->helper, HELPER_OPEN, 0);
     }
     if (w->unknown && w->helper && now >= w->next_resolve_us) {

@@ -126,7 +126,8 @@ static void say_idle(const struct look *look, int silent_s, int looked_s)
                  now.is_up ? "has no link" : "is down", now.received);
     else
         log_line("nothing to send for %d s: no packet has come on %s in %d s; its link is up, its receive counter at "
-                 "%" PRIu64 ", %" PRIu64 " more than before: is it the right interface, and is it sent what it is to see?",
+                 "%" PRIu64 ", %" PRIu64
+                 " more than before: is it the right interface, and is it sent what it is to see?",
                  silent_s, look->interface, looked_s, now.received,
                  look->before.received <= now.received ? now.received - look->before.received : 0);
 }
@@ -137,8 +138,8 @@ static void say_look(const struct look *look, int silent_s, int looked_s)
     if (look->packets == 0)
         say_idle(look, silent_s, looked_s);
     else if (why_describe(look->counts, look->link_type, text, sizeof(text)) != DROP_NONE)
-        log_line("nothing to send for %d s: no DNS response passes the filter on %s; of %u packets looked at, %s", silent_s,
-                 look->interface, look->packets, text);
+        log_line("nothing to send for %d s: no DNS response passes the filter on %s; of %u packets looked at, %s",
+                 silent_s, look->interface, look->packets, text);
 }
 
 static void say_why(const struct silence *s, const struct totals *now, int64_t now_us)

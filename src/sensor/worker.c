@@ -178,8 +178,8 @@ static void take_message(void *context, const struct net_payload *message, int64
         count_message(w, message, time_us);
 }
 
-/* What has waited has a time of its own, which the open datagram may not go with. The times of dnstap are those of other
- * clocks. */
+/* What has waited has a time of its own, which the open datagram may not go with. The times of dnstap are those of
+ * other clocks. */
 static void take_from_input(void *context, const struct net_payload *message, int64_t time_us)
 {
     if (message->transport == NET_UDP || message->transport == NET_TCP)
@@ -212,7 +212,9 @@ static int open_sinks(struct worker *w, const struct worker_start *start, struct
         w->sinks_count++;
     }
     if (c->write_path) {
-        if (sink_open_pcap_file(c->write_path, start->owner, &w->counters, &w->sinks[w->sinks_count], err) != 0)
+        const struct sink_file_options options = {
+            .path = c->write_path, .owner = start->owner, .wait_until = c->files_count > 0 ? start->stop : NULL};
+        if (sink_open_pcap_file(&options, &w->counters, &w->sinks[w->sinks_count], err) != 0)
             return -1;
         w->sinks_count++;
     }

@@ -2,7 +2,7 @@
  *
  * Datagrams as a capture file: DLT_NULL, IPv4 127.0.0.1:0 to 127.0.0.1:5300 with TTL 64, DF, id 0 and valid
  * checksums. Nothing in it depends on the machine or the hour, so that a file read twice gives the same bytes. What the
- * disk has no room for waits in the buffer, so that the file goes on where it stopped once there is room again. */
+ * disk or a pipe has no room for waits in the buffer, so that the file goes on where it stopped once there is room. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -26,16 +26,22 @@ enum {
     UDP_HEADER = 8,
     OVERHEAD = RECORD_HEADER + NULL_HEADER + IP_HEADER + UDP_HEADER,
     FILE_HEADER = 24,
-    RETRY_US = SECOND_US, /* between attempts to write on after a failure */
-    WAIT_MS = 1000,       /* for a pipe that does not block */
+    RETRY_US = SECOND_US,      /* between attempts to write on after a failure */
+    QUIET_US = 10 * SECOND_US, /* between two lines about a failure */
+    WAIT_MS = 50,              /* for room in a pipe, between two looks at the stop flag */
+    END_US = SECOND_US,        /* for room in a pipe, at the end */
 };
 
 struct pcap_file_sink {
     struct counters *counters;
     char *path;
+    const atomic_bool *wait_until; /* NULL: waits for nobody */
     int fd;
+    bool is_regular;
+    off_t size;    /* of the file, as far as this sink knows */
     counter cause; /* errno that stopped the writing, 0 = none */
-    int64_t next_try_us;
+    bool is_told;  /* the operator knows of it */
+    int64_t next_try_us, next_line_us;
     counter written, lost; /* datagrams */
     uint64_t held;         /* ... in the buffer */
     size_t header_left;    /* bytes of the file header that are not in the file yet */
@@ -123,19 +129,27 @@ static void write_headers(struct writer *out, const uint8_t *datagram, size_t le
 
 /* ---- writing ---- */
 
-/* Returns 0 or an errno; *done says how many bytes the file has taken. */
-static int write_all(int fd, const uint8_t *bytes, size_t len, size_t *done)
+/* Waits a little for room in a pipe. */
+static void wait_for_room(const struct pcap_file_sink *sink)
 {
-    struct pollfd ready = {.fd = fd, .events = POLLOUT};
+    struct pollfd ready = {.fd = sink->fd, .events = POLLOUT};
+    (void)poll(&ready, 1, WAIT_MS);
+}
+
+/* Returns 0 or an errno; *done says how many bytes the file has taken. EAGAIN: a pipe is full. */
+static int write_all(struct pcap_file_sink *sink, const uint8_t *bytes, size_t len, size_t *done)
+{
     *done = 0;
     while (*done < len) {
-        ssize_t n = write(fd, bytes + *done, len - *done);
-        if (n >= 0)
+        ssize_t n = write(sink->fd, bytes + *done, len - *done);
+        if (n >= 0) {
             *done += (size_t)n;
-        else if (errno == EAGAIN && poll(&ready, 1, WAIT_MS) > 0)
-            continue;
-        else if (errno != EINTR)
+            sink->size += n;
+        } else if (errno == EAGAIN && sink->wait_until && !atomic_load(sink->wait_until)) {
+            wait_for_room(sink);
+        } else if (errno != EINTR) {
             return errno;
+        }
     }
     return 0;
 }
@@ -154,7 +168,7 @@ static int write_file_header(struct pcap_file_sink *sink)
     write_host32(&out, 0);
     write_host32(&out, 65535);
     write_host32(&out, 0); /* LINKTYPE_NULL */
-    int cause = write_all(sink->fd, bytes + FILE_HEADER - sink->header_left, sink->header_left, &done);
+    int cause = write_all(sink, bytes + FILE_HEADER - sink->header_left, sink->header_left, &done);
     sink->header_left -= done;
     return cause;
 }
@@ -190,32 +204,66 @@ static void lose(struct pcap_file_sink *sink, uint64_t count)
     counter_add(&sink->counters->drops[DROP_WRITE_LOST], count);
 }
 
-/* EPIPE is for good: who read has gone. */
+static const char *cause_text(int cause)
+{
+    return cause == EAGAIN ? "its reader does not keep up" : sink_cause_text(cause);
+}
+
+/* EPIPE lasts until the file is opened anew: who read has gone. */
 static void note_cause(struct pcap_file_sink *sink, int cause)
 {
+    int64_t now = clock_monotonic_us();
     int before = (int)counter_read(&sink->cause);
     counter_set(&sink->cause, (uint64_t)cause);
-    sink->next_try_us = cause == EPIPE ? INT64_MAX : clock_monotonic_us() + RETRY_US;
-    if (cause == before)
-        return;
-    if (cause == 0)
+    sink->next_try_us = cause == EPIPE ? INT64_MAX : cause == EAGAIN ? 0 : now + RETRY_US;
+    if (cause == 0 && sink->is_told) {
         log_line("file %s: can be written to again", sink->path);
-    else
-        log_line("error: %s: %s; %s", sink->path, strerror(cause),
-                 cause == EPIPE ? "nothing more is written to it"
-                                : "trying again every second, datagrams that find no room in memory are lost");
+        sink->is_told = false;
+    } else if (cause == EPIPE && before != EPIPE) {
+        log_line("error: %s: %s; nothing more is written to it", sink->path, strerror(cause));
+        sink->is_told = true;
+    } else if (cause != 0 && !sink->is_told && now >= sink->next_line_us) {
+        log_line("error: %s: %s; %sdatagrams that find no room in memory are lost", sink->path, cause_text(cause),
+                 cause == EAGAIN ? "" : "trying again every second, ");
+        sink->is_told = true;
+        sink->next_line_us = now + QUIET_US;
+    }
+}
+
+/* Begins the file, or begins it anew. */
+static void use_file(struct pcap_file_sink *sink, int fd)
+{
+    struct stat file;
+    sink->fd = fd;
+    sink->header_left = FILE_HEADER;
+    sink->ahead = 0;
+    sink->size = 0;
+    sink->is_regular = strcmp(sink->path, "-") != 0 && fstat(fd, &file) == 0 && S_ISREG(file.st_mode);
+    if (sink->is_regular && (ftruncate(fd, 0) != 0 || lseek(fd, 0, SEEK_SET) != 0))
+        note_cause(sink, errno);
+}
+
+/* Another program may empty the file and leave it where it is: what is written on would stand behind a hole. */
+static void look_at_file(struct pcap_file_sink *sink)
+{
+    struct stat file;
+    if (!sink->is_regular || fstat(sink->fd, &file) != 0 || file.st_size >= sink->size)
+        return;
+    log_line("warning: %s: was cut by another program; begun anew", sink->path);
+    use_file(sink, sink->fd);
 }
 
 /* What cannot be written stays in the buffer. */
 static void write_held(struct pcap_file_sink *sink)
 {
     size_t done = 0;
+    look_at_file(sink);
     int cause = write_file_header(sink);
     if (cause == 0) {
-        cause = write_all(sink->fd, sink->buffer + sink->ahead, writer_len(&sink->out) - sink->ahead, &done);
+        cause = write_all(sink, sink->buffer + sink->ahead, writer_len(&sink->out) - sink->ahead, &done);
         take_out(sink, sink->ahead + done);
     }
-    if (cause != 0 || counter_read(&sink->cause) != 0)
+    if (cause != EAGAIN && (cause != 0 || counter_read(&sink->cause) != 0))
         note_cause(sink, cause);
 }
 
@@ -230,8 +278,9 @@ static void flush_file(void *self)
 static void cut_part(struct pcap_file_sink *sink)
 {
     struct stat file;
-    if (sink->ahead > 0 && fstat(sink->fd, &file) == 0 && S_ISREG(file.st_mode))
-        (void)!ftruncate(sink->fd, file.st_size - (off_t)sink->ahead);
+    size_t part = sink->header_left > 0 ? FILE_HEADER - sink->header_left : sink->ahead;
+    if (part > 0 && fstat(sink->fd, &file) == 0 && S_ISREG(file.st_mode))
+        (void)!ftruncate(sink->fd, file.st_size - (off_t)part);
     sink->ahead = 0;
 }
 
@@ -242,6 +291,8 @@ static void write_file(void *self, const uint8_t *datagram, size_t len, int64_t 
     if (writer_room(&sink->out) < OVERHEAD + len)
         flush_file(sink);
     if (writer_room(&sink->out) < OVERHEAD + len) {
+        if (counter_read(&sink->cause) == 0)
+            note_cause(sink, EAGAIN);
         lose(sink, 1);
         return;
     }
@@ -258,26 +309,40 @@ static void write_file(void *self, const uint8_t *datagram, size_t len, int64_t 
 
 /* ---- the file ---- */
 
+/* A pipe does not block its writer. That of standard output may be another program's too, so that it is opened once
+ * more; where that cannot be, it blocks. */
+static int open_standard_output(void)
+{
+    struct stat file;
+    if (fstat(STDOUT_FILENO, &file) != 0 || !S_ISFIFO(file.st_mode))
+        return STDOUT_FILENO;
+    int fd = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    return fd >= 0 ? fd : STDOUT_FILENO;
+}
+
 /* Not emptied yet: it may be the file that is open already. A new one is given to its owner. */
 static int open_path(const char *path, const struct sink_owner *owner, struct error *err)
 {
     if (strcmp(path, "-") == 0)
-        return STDOUT_FILENO;
+        return open_standard_output();
     int fd = owner ? open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644) : -1;
     if (fd >= 0 && fchown(fd, owner->uid, owner->gid) != 0)
         log_line("warning: %s: cannot be given to uid %d: %s", path, (int)owner->uid, strerror(errno));
     if (fd < 0)
-        fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+        fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644); /* that of a named pipe waits for a reader */
+    if (fd >= 0)
+        (void)fcntl(fd, F_SETFL, O_NONBLOCK);
     return fd >= 0 ? fd : error_errno(err, "%s", path);
 }
 
-static void use_file(struct pcap_file_sink *sink, int fd)
+int sink_reopen_file(const char *path, struct error *err)
 {
-    struct stat file;
-    sink->fd = fd;
-    sink->header_left = FILE_HEADER;
-    if (fd != STDOUT_FILENO && fstat(fd, &file) == 0 && S_ISREG(file.st_mode) && ftruncate(fd, 0) != 0)
-        note_cause(sink, errno);
+    int fd = open(path, O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0644);
+    if (fd >= 0)
+        return fd;
+    if (errno == ENXIO)
+        return error_set(err, "%s: nobody reads from this pipe", path);
+    return error_errno(err, "%s", path);
 }
 
 static bool is_same_file(int a, int b)
@@ -287,12 +352,14 @@ static bool is_same_file(int a, int b)
 }
 
 /* After a rotation the name leads to a new file, which gets what the old one could not take; if nobody has moved it,
- * the old one stays. */
+ * the old one stays. The next reader of a named pipe gets a file from its beginning. */
 static void set_file(void *self, int fd)
 {
     struct pcap_file_sink *sink = self;
-    write_held(sink);
-    if (sink->fd == STDOUT_FILENO || is_same_file(fd, sink->fd)) {
+    bool has_reader = counter_read(&sink->cause) != EPIPE;
+    if (has_reader)
+        write_held(sink);
+    if (has_reader && is_same_file(fd, sink->fd)) {
         close(fd);
         return;
     }
@@ -306,10 +373,12 @@ static void reopen_file(void *self)
 {
     struct pcap_file_sink *sink = self;
     struct error why;
-    int fd = sink->fd == STDOUT_FILENO ? -1 : open_path(sink->path, NULL, &why);
+    if (strcmp(sink->path, "-") == 0)
+        return;
+    int fd = sink_reopen_file(sink->path, &why);
     if (fd >= 0)
         set_file(self, fd);
-    else if (sink->fd != STDOUT_FILENO)
+    else
         log_line("warning: %s; writing on to the old file", why.text);
 }
 
@@ -334,7 +403,14 @@ static bool output_file(const void *self, unsigned index, struct sink_output *ou
 static void end_file(void *self)
 {
     struct pcap_file_sink *sink = self;
+    int64_t until = clock_monotonic_us() + END_US;
     write_held(sink);
+    while (sink->held > 0 && !sink->is_regular && counter_read(&sink->cause) != EPIPE && clock_monotonic_us() < until) {
+        wait_for_room(sink);
+        write_held(sink);
+    }
+    if (sink->held > 0 && counter_read(&sink->cause) == 0)
+        note_cause(sink, EAGAIN);
     cut_part(sink);
     lose(sink, sink->held);
     sink->held = 0;
@@ -347,7 +423,7 @@ static int report_file(void *self)
     uint64_t lost = counter_read(&sink->lost);
     int cause = (int)counter_read(&sink->cause);
     log_line("file %s: %" PRIu64 " datagrams written, %" PRIu64 " lost%s%s", sink->path, counter_read(&sink->written),
-             lost, cause ? "; error: " : "", sink_cause_text(cause));
+             lost, cause ? "; error: " : "", cause_text(cause));
     return lost > 0 || cause ? -1 : 0;
 }
 
@@ -362,7 +438,7 @@ static void close_file(void *self)
     free(sink);
 }
 
-int sink_open_pcap_file(const char *path, const struct sink_owner *owner, struct counters *counters, struct sink **out,
+int sink_open_pcap_file(const struct sink_file_options *options, struct counters *counters, struct sink **out,
                         struct error *err)
 {
     static const struct sink_ops ops = {.write = write_file,
@@ -375,13 +451,14 @@ int sink_open_pcap_file(const char *path, const struct sink_owner *owner, struct
                                         .report = report_file,
                                         .close = close_file};
     struct pcap_file_sink *sink = calloc(1, sizeof(*sink));
-    if (!sink || !(sink->path = strdup(path))) {
+    if (!sink || !(sink->path = strdup(options->path))) {
         free(sink);
-        return error_set(err, "%s: out of memory", path);
+        return error_set(err, "%s: out of memory", options->path);
     }
+    sink->wait_until = options->wait_until;
     sink->counters = counters;
     sink->out = writer_over(sink->buffer, BUFFER);
-    int fd = open_path(path, owner, err);
+    int fd = open_path(sink->path, options->owner, err);
     if (fd < 0) {
         close_file(sink);
         return -1;

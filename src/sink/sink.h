@@ -5,6 +5,7 @@
 #ifndef DNSFLOW_SINK_SINK_H
 #define DNSFLOW_SINK_SINK_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -102,10 +103,20 @@ struct sink_owner {
     gid_t gid;
 };
 
-/* A pcap file of the datagrams as UDP from 127.0.0.1:0 to 127.0.0.1:5300, "-" = standard output. `owner` may be NULL.
- * After a failed write it is tried again every second, with what has been held back since. */
-int sink_open_pcap_file(const char *path, const struct sink_owner *owner, struct counters *counters, struct sink **out,
+struct sink_file_options {
+    const char *path;               /* "-" = standard output */
+    const struct sink_owner *owner; /* of a new file; NULL = whoever makes it */
+    const atomic_bool *wait_until;  /* a full pipe is waited for until this is set; NULL: what finds no room in 256 KiB
+                                     * of memory is lost */
+};
+
+/* A pcap file of the datagrams as UDP from 127.0.0.1:0 to 127.0.0.1:5300. After a failed write it is tried again every
+ * second, with what has been held back since; at the end a full pipe is waited for a second. */
+int sink_open_pcap_file(const struct sink_file_options *options, struct counters *counters, struct sink **out,
                         struct error *err);
+
+/* Opens a file for sink_set_file(), without waiting for the reader of a pipe. Returns -1 with the cause. */
+int sink_reopen_file(const char *path, struct error *err);
 
 /* Takes one datagram; time_us goes into the capture file. */
 void sink_write(struct sink *sink, const uint8_t *datagram, size_t len, int64_t time_us);

@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import BUILD, SENSOR, TOP, Background, Summary, run, wait_until, written_rows
+from conftest import (BUILD, SENSOR, TOP, Background, Summary, read_written, rows_of, run, wait_until,
+                      written_rows)
 from netns import Task, finish, frames_of, needs_namespaces, net, now, packets, wait_records
 from test_service import Manager
 
@@ -239,8 +240,9 @@ def test_full_disk_live(net, tmp_path):
         (disk / "filler").unlink()
         run(["mount", "-o", "remount,size=8m", disk])
         sensor.wait_err("can be written to again", 5)
+        before = now(sensor).records
         wire(frames_of(5, mark="after"))
-        wait_records(sensor, now(sensor).records)
+        wait_records(sensor, before + 5)
         sensor.signal(signal.SIGTERM)
         status = sensor.wait(10)
         summary = Summary(sensor.err)
@@ -269,3 +271,104 @@ def test_new_file_is_the_users(net):
     wait_until(out.exists)
     assert out.stat().st_uid == user.pw_uid
     finish(sensor)
+
+
+class Pipe(Task):
+    """Reads what is written to a named pipe, once it may."""
+
+    def __init__(self, path):
+        self.got = b""
+        self.may_read = False
+        os.mkfifo(path)
+        os.chmod(path, 0o666)
+        self.fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+
+    def run(self):
+        while not self.stopped:
+            with contextlib.suppress(BlockingIOError):
+                self.got += os.read(self.fd, 1 << 16) if self.may_read else b""
+            time.sleep(0.01)
+
+
+def test_reader_of_a_pipe_stands_still(net):
+    """The worker goes on, the other output too; what finds no room is lost and counted, and the sensor can be stopped."""
+    collector = net.collector()
+    path = net.folder / "pipe"
+    pipe = Pipe(path)
+    try:
+        with pipe:
+            sensor = net.sensor("-w", path, "-u", collector.target)
+            wire = net.wire()
+            sent = 0
+            while "its reader does not keep up" not in sensor.err:
+                wire(frames_of(400, mark="m%d" % sent))
+                sent += 400
+                wait_records(sensor, sent)
+                assert sent < 100000
+            pipe.may_read = True
+            sensor.wait_err("file %s: can be written to again" % path)
+            pipe.may_read = False
+            wait_until(lambda: now(sensor).notes["sent"] == now(sensor).notes["datagrams"])
+            sensor.signal(signal.SIGTERM)
+            assert sensor.wait(5) == 1
+        summary = Summary(sensor.err)
+        assert summary.records == sent and summary.notes["write_lost"] > 0 and "send_lost" not in summary.notes
+        assert summary.notes["written"] + summary.notes["write_lost"] == summary.notes["datagrams"]
+        assert sensor.err.count("its reader does not keep up") == 1
+    finally:
+        os.close(pipe.fd)
+
+
+def test_next_reader_of_a_pipe(net):
+    """It gets a capture file from the beginning."""
+    path = net.folder / "pipe"
+    first = Pipe(path)
+    sensor = net.sensor("-w", path, "--user", "root")
+    wire = net.wire()
+    wire(frames_of(5))
+    wait_until(lambda: now(sensor).notes.get("written", 0) > 0)
+    os.close(first.fd)
+    wait_until(lambda: [wire(frames_of(5))] and "Broken pipe; nothing more is written to it" in sensor.err, 10, 0.2)
+    sensor.signal(signal.SIGHUP)
+    sensor.wait_err("nobody reads from this pipe; writing on to the old file")
+    (path).unlink()
+    with Pipe(path) as second:
+        second.may_read = True
+        sensor.signal(signal.SIGHUP)
+        sensor.wait_err("can be written to again")
+        wire(frames_of(5, mark="later"))
+        wait_until(lambda: b"later4" in second.got)
+        sensor.signal(signal.SIGTERM)
+        sensor.wait(5)
+    os.close(second.fd)
+    (net.folder / "read").write_bytes(second.got)
+    assert any("\tlater4." in r for r in rows_of([d for _, d in read_written(net.folder / "read")]))
+
+
+def test_file_cut_by_another_program(net):
+    out = net.folder / "out"
+    sensor = net.sensor("-w", out)
+    wire = net.wire()
+    for mark in "one", "two":
+        wire(frames_of(5, mark=mark))
+        wait_until(lambda mark=mark: out.exists() and (mark + "4").encode() in out.read_bytes())
+        if mark == "one":
+            os.truncate(out, 0)
+    assert finish(sensor).notes["written"] >= 2 and "was cut by another program; begun anew" in sensor.err
+    assert any("\ttwo4." in r for r in rows_of([d for _, d in read_written(out)]))
+
+
+def test_reload_with_standard_output(net):
+    """There is no file to open anew."""
+    folder = net.folder / "work"
+    folder.mkdir()
+    os.chmod(folder, 0o777)
+    with Background(net.argv("-i", "in0", "-w", "-"), net.folder, prepare=lambda: os.chdir(folder)) as sensor:
+        sensor.wait_err("capturing on in0")
+        sensor.wait_handlers()
+        sensor.signal(signal.SIGHUP)
+        net.wire()(frames_of(5))
+        wait_records(sensor, 5)
+        sensor.signal(signal.SIGTERM)
+        assert sensor.wait(5) == 0
+    assert list(folder.iterdir()) == [] and "warning" not in sensor.err
