@@ -2,6 +2,7 @@
 #include "base/unix_socket.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -65,13 +66,28 @@ int unix_socket_listen(const char *path, unsigned mode, int backlog, struct erro
     return -1;
 }
 
-void unix_socket_remove(const char *path)
+void unix_socket_find(const char *path, struct unix_socket_id *out)
+{
+    struct stat file;
+    memset(out, 0, sizeof(*out));
+    if (lstat(path, &file) == 0 && S_ISSOCK(file.st_mode))
+        *out = (struct unix_socket_id){.device = file.st_dev, .number = file.st_ino, .changed = file.st_ctim};
+}
+
+static bool is_same(const struct unix_socket_id *a, const struct unix_socket_id *b)
+{
+    return a->device != 0 && a->device == b->device && a->number == b->number &&
+           a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+void unix_socket_remove(const char *path, const struct unix_socket_id *id)
 {
     struct sockaddr_un address;
-    struct stat file;
-    if (address_of(path, &address, NULL) != 0 || lstat(path, &file) != 0 || !S_ISSOCK(file.st_mode))
+    struct unix_socket_id now;
+    unix_socket_find(path, &now);
+    if (!is_same(&now, id) || address_of(path, &address, NULL) != 0)
         return;
     int cause = probe(&address);
-    if (cause == ECONNREFUSED || cause == EACCES) /* or it is ours, with rights that leave us out */
+    if (cause == ECONNREFUSED || cause == EACCES) /* or its rights leave us out */
         (void)unlink(path);
 }

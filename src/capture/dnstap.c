@@ -54,6 +54,7 @@ struct client {
 struct dnstap {
     char name[256];
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* of the unix socket, empty for TCP */
+    struct unix_socket_id id;
     int listener;
     bool has_newcomers;
     int64_t accept_us; /* none is accepted before */
@@ -68,8 +69,10 @@ struct dnstap {
 static int listen_unix(struct dnstap *d, const char *path, unsigned mode, struct error *err)
 {
     d->listener = unix_socket_listen(path, mode, BACKLOG, err);
-    if (d->listener >= 0)
+    if (d->listener >= 0) {
         snprintf(d->path, sizeof(d->path), "%s", path);
+        unix_socket_find(path, &d->id);
+    }
     return d->listener >= 0 ? 0 : -1;
 }
 
@@ -342,7 +345,7 @@ static void close_dnstap(void *self)
     if (d->listener >= 0)
         close(d->listener);
     if (d->path[0])
-        unix_socket_remove(d->path);
+        unix_socket_remove(d->path, &d->id);
     free(d);
 }
 

@@ -29,6 +29,13 @@ struct server {
     pid_t working[SLOTS]; /* processes that answer: by collector, the last one opens the file; 0 = none */
 };
 
+/* The unix sockets that this sensor listens at. */
+struct own_sockets {
+    size_t count;
+    const char *paths[CONFIG_DNSTAPS_MAX + 1];
+    struct unix_socket_id ids[CONFIG_DNSTAPS_MAX + 1];
+};
+
 /* ---- an answer ---- */
 
 static void send_answer(int fd, const struct helper_answer *answer)
@@ -117,18 +124,29 @@ static void take_ended(struct server *s)
             }
 }
 
-static void remove_sockets(const struct config *config)
+/* They are there before the helper is. */
+static void find_sockets(const struct config *config, struct own_sockets *own)
 {
     size_t i;
+    own->count = 0;
     for (i = 0; i < config->dnstaps_count; i++)
         if (config->dnstaps[i].path)
-            unix_socket_remove(config->dnstaps[i].path);
+            own->paths[own->count++] = config->dnstaps[i].path;
     if (config->metrics_path)
-        unix_socket_remove(config->metrics_path);
+        own->paths[own->count++] = config->metrics_path;
+    for (i = 0; i < own->count; i++)
+        unix_socket_find(own->paths[i], &own->ids[i]);
+}
+
+static void remove_sockets(const struct own_sockets *own)
+{
+    size_t i;
+    for (i = 0; i < own->count; i++)
+        unix_socket_remove(own->paths[i], &own->ids[i]);
 }
 
 /* Returns when the process that watches this one, `keeper`, has died. */
-static void run_server(const struct config *config, int fd, pid_t keeper)
+static void run_server(const struct config *config, const struct own_sockets *own, int fd, pid_t keeper)
 {
     struct server s = {.config = config, .fd = fd};
     const struct timeval wait = {.tv_sec = LOOK_S};
@@ -142,7 +160,7 @@ static void run_server(const struct config *config, int fd, pid_t keeper)
         if (len == (ssize_t)sizeof(request)) {
             begin(&s, &request);
         } else if (len == 0 || (len < 0 && cause != EAGAIN && cause != EINTR)) {
-            remove_sockets(config);
+            remove_sockets(own);
             _exit(EXIT_SUCCESS);
         }
     }
@@ -177,7 +195,7 @@ static void tell_again(int fd)
 }
 
 /* Waits for the server to end. Returns when it did so before its time. */
-static void watch(const struct config *config, int fd, pid_t server)
+static void watch(const struct own_sockets *own, int fd, pid_t server)
 {
     struct pollfd gone = {.fd = fd};
     int status = 0;
@@ -188,7 +206,7 @@ static void watch(const struct config *config, int fd, pid_t server)
     if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS)
         _exit(EXIT_SUCCESS);
     if (poll(&gone, 1, AGAIN_MS) > 0 && (gone.revents & POLLHUP)) {
-        remove_sockets(config);
+        remove_sockets(own);
         _exit(EXIT_SUCCESS);
     }
 }
@@ -196,13 +214,15 @@ static void watch(const struct config *config, int fd, pid_t server)
 /* The server that outlives its keeper becomes the keeper of a new one. */
 _Noreturn void helper_process_run(const struct config *config, int fd)
 {
+    struct own_sockets own;
+    find_sockets(config, &own);
     set_signals();
     for (;;) {
         pid_t keeper = getpid(), server = fork();
         if (server > 0)
-            watch(config, fd, server);
+            watch(&own, fd, server);
         else
-            run_server(config, fd, server == 0 ? keeper : 0);
+            run_server(config, &own, fd, server == 0 ? keeper : 0);
         tell_again(fd);
     }
 }

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from conftest import SENSOR, Background, needs_root, run, sensor, unused_port, wait_until
 from netns import collect, finish, frames_of, needs_namespaces, net, now, wait_records
+from test_privileges import helpers_of, is_alive
 
 GET = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
 CONNECTIONS, OF_AN_ADDRESS, HEADER = 32, 8, 8192
@@ -444,6 +445,26 @@ def test_stop_beside_slow_clients(net, tmp_path):
 
 
 # The socket
+
+@needs_namespaces
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_socket_of_the_next_sensor_stays(net, end):
+    """Its user may not connect to its own socket, so that only the file itself tells whose it is."""
+    os.chmod(net.folder, 0o777)
+    path = net.folder / "metrics.sock"
+    options = "-u", "127.0.0.1:9", "--metrics", "unix:%s" % path
+    first = net.sensor(*options)
+    wait_answer(str(path))
+    path.unlink()
+    second = net.sensor(*options)
+    wait_answer(str(path))
+    helpers = helpers_of(first.process.pid)
+    first.signal(end)
+    first.wait(5)
+    wait_until(lambda: not any(is_alive(p) for p in helpers))
+    assert ask(str(path), "/healthz")[0] == 200
+    finish(second)
+
 
 @needs_namespaces
 def test_whose_socket_it_is(net, tmp_path):

@@ -96,6 +96,7 @@ static void what_is_there_before(void **state)
         char path[64];
         struct error err = {.text = ""};
         struct stat left;
+        struct unix_socket_id id;
         snprintf(path, sizeof(path), "%s/it", folder);
         put_there(path, (enum before)i);
         int fd = unix_socket_listen(path, 0600, 8, &err);
@@ -106,12 +107,34 @@ static void what_is_there_before(void **state)
             assert_int_equal(connect_to(path), 0);
             close(fd);
         }
-        unix_socket_remove(path);
+        unix_socket_find(path, &id);
+        unix_socket_remove(path, &id);
         if ((lstat(path, &left) != 0) != rows[i].goes)
             fail_msg("%s: wrongly %s", rows[i].name, rows[i].goes ? "left" : "removed");
         release();
         (void)remove(path);
     }
+}
+
+/* Of two of one path, also where rights forbid to ask whether somebody listens. */
+static void the_next_one_of_its_path(void **state)
+{
+    (void)state;
+    char path[64];
+    struct unix_socket_id id, next;
+    struct stat left;
+    snprintf(path, sizeof(path), "%s/it", folder);
+    int first = unix_socket_listen(path, 0600, 8, NULL);
+    unix_socket_find(path, &id);
+    assert_int_equal(unlink(path), 0);
+    int second = unix_socket_listen(path, 0, 8, NULL);
+    unix_socket_find(path, &next);
+    close(first);
+    close(second);
+    unix_socket_remove(path, &id);
+    assert_int_equal(lstat(path, &left), 0);
+    unix_socket_remove(path, &next);
+    assert_int_equal(lstat(path, &left), -1);
 }
 
 static void rights(void **state)
@@ -128,7 +151,7 @@ static void rights(void **state)
         assert_int_equal(made.st_mode & 07777, modes[i]);
         assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK && fcntl(fd, F_GETFD) & FD_CLOEXEC);
         assert_int_equal(close(fd), 0);
-        unix_socket_remove(path);
+        (void)unlink(path);
     }
     assert_int_equal(umask(before), 027);
 }
@@ -148,13 +171,14 @@ static void length_of_a_name(void **state)
         assert_true(fd >= 0 || strstr(err.text, "too long"));
         if (fd >= 0)
             close(fd);
-        unix_socket_remove(path);
+        (void)unlink(path);
     }
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(what_is_there_before), cmocka_unit_test(rights),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(what_is_there_before),
+                                       cmocka_unit_test(the_next_one_of_its_path), cmocka_unit_test(rights),
                                        cmocka_unit_test(length_of_a_name)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
