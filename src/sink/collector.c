@@ -5,8 +5,11 @@
 #include "sink/collector.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,7 +21,7 @@ enum {
     SEND_BUFFER = 4 << 20,       /* bytes asked of the kernel */
     RESOLVE_US = 10 * SECOND_US, /* between attempts to resolve a name */
     CONNECT_US = 2 * SECOND_US,  /* ... to reach a collector */
-    RECONNECT_US = SECOND_US,    /* between two looks at a connection */
+    LOOK_US = SECOND_US,         /* between two looks at a connection, or two of its renewals */
     QUIET_US = 10 * SECOND_US,   /* between two lines about a collector */
     OVERHEAD_IP4 = 20 + 8,
     OVERHEAD_IP6 = 40 + 8,
@@ -48,12 +51,24 @@ static void note_cause(struct collector *c, int cause)
 {
     struct error why;
     set_cause(c, cause);
-    error_set(&why, "collector %s: %s", c->target.text, strerror(cause));
+    error_set(&why, "collector %s: %s", c->target.text, sink_cause_text(cause));
     tell(c, why.text);
+}
+
+/* One that captures what arrives, instead of listening, answers so too. */
+void collector_refused(struct collector *c)
+{
+    c->refused++;
+    if (!c->is_refusal_told && !c->is_quiet)
+        log_line("collector %s: answers that nobody listens there; nothing is wrong if it captures what comes",
+                 c->target.text);
+    c->is_refusal_told = true;
 }
 
 void collector_recovered(struct collector *c)
 {
+    if (c->is_narrow)
+        return;
     set_cause(c, 0);
     if (c->is_told && !c->is_quiet)
         log_line("collector %s: can be sent to", c->target.text);
@@ -175,8 +190,27 @@ void collector_learn_limit(struct collector *c)
     c->limit = is_ip4 ? DNSFLOW_LIMIT_IP4 : DNSFLOW_LIMIT_IP6;
     if (got == 0 && mtu > 0 && (size_t)mtu < c->limit + overhead)
         c->limit = (size_t)mtu > overhead ? (size_t)mtu - overhead : 0;
-    if (c->limit < DNSFLOW_LIMIT_MIN)
+    bool was_narrow = c->is_narrow;
+    c->is_narrow = c->limit < DNSFLOW_LIMIT_MIN;
+    if (c->is_narrow)
         c->limit = DNSFLOW_LIMIT_MIN;
+    if (c->is_narrow && !was_narrow)
+        note_cause(c, EMSGSIZE);
+    else if (was_narrow && !c->is_narrow)
+        collector_recovered(c);
+}
+
+/* The interface of a link-local address has another number once it has been made anew. */
+static void renew_scope(struct collector *c)
+{
+    struct sockaddr_in6 *to = (struct sockaddr_in6 *)&c->address.address;
+    const char *name = strchr(c->target.host, '%');
+    struct ifreq request = {.ifr_ifindex = 0};
+    if (!name || c->family != AF_INET6 || c->fd < 0)
+        return;
+    snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name + 1);
+    if (ioctl(c->fd, SIOCGIFINDEX, &request) == 0)
+        to->sin6_scope_id = (uint32_t)request.ifr_ifindex;
 }
 
 /* Connects to the address, anew if it was connected before. Returns whether there is a way. */
@@ -192,6 +226,7 @@ static bool reach(struct collector *c)
     else if (c->is_connected)
         (void)connect(c->fd, &nobody, sizeof(nobody));
     c->family = family;
+    renew_scope(c);
     c->is_connected = c->fd >= 0 && connect(c->fd, (const struct sockaddr *)&c->address.address, c->address.len) == 0;
     int cause = errno;
     if (c->is_connected && is_from_loopback(c)) {
@@ -199,7 +234,7 @@ static bool reach(struct collector *c)
         c->is_connected = false;
         cause = EADDRNOTAVAIL;
     }
-    c->next_try_us = clock_monotonic_us() + (!c->is_connected ? CONNECT_US : is_again ? RECONNECT_US : 0);
+    c->next_try_us = clock_monotonic_us() + (!c->is_connected ? CONNECT_US : is_again ? LOOK_US : 0);
     if (!c->is_connected) {
         note_cause(c, cause);
         return false;
@@ -226,14 +261,18 @@ static void resolve(struct collector *c)
 
 bool collector_attend(struct collector *c)
 {
-    if (c->is_connected && c->family == AF_INET)
-        return true; /* sending says what is wrong */
-    if (clock_monotonic_us() < c->next_try_us)
-        return c->is_connected;
+    int64_t now = clock_monotonic_us();
     if (c->is_connected) {
-        c->next_try_us = clock_monotonic_us() + RECONNECT_US;
-        return needs_other_address(c) ? reach(c) : true;
+        if (now < c->next_look_us)
+            return true;
+        c->next_look_us = now + LOOK_US;
+        if (needs_other_address(c))
+            return reach(c);
+        collector_learn_limit(c);
+        return true;
     }
+    if (now < c->next_try_us)
+        return false;
     if (c->address.len > 0)
         return reach(c);
     if (c->resolves)
@@ -243,7 +282,8 @@ bool collector_attend(struct collector *c)
 
 bool collector_is_unreachable(int cause)
 {
-    return cause == ENETUNREACH || cause == EHOSTUNREACH || cause == EADDRNOTAVAIL || cause == EINVAL;
+    return cause == ENETUNREACH || cause == EHOSTUNREACH || cause == EADDRNOTAVAIL || cause == EINVAL ||
+           cause == EACCES || cause == EPERM || cause == ENODEV || cause == ENETDOWN;
 }
 
 bool collector_failed(struct collector *c, int cause)
@@ -259,9 +299,23 @@ enum sink_loss collector_loss(const struct collector *c)
     return c->address.len > 0 ? SINK_LOST_UNREACHABLE : SINK_LOST_UNRESOLVED;
 }
 
+/* IPv4 in IPv6 form is sent as IPv4. */
+static void unmap(struct sink_address *address)
+{
+    const struct sockaddr_in6 *from = (const struct sockaddr_in6 *)&address->address;
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = from->sin6_port};
+    if (address->address.ss_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&from->sin6_addr))
+        return;
+    memcpy(&to.sin_addr, &from->sin6_addr.s6_addr[12], sizeof(to.sin_addr));
+    memset(address, 0, sizeof(*address));
+    memcpy(&address->address, &to, sizeof(to));
+    address->len = sizeof(to);
+}
+
 void collector_set_address(struct collector *c, const struct sink_address *address)
 {
     c->address = *address;
+    unmap(&c->address);
     (void)reach(c);
 }
 

@@ -15,13 +15,16 @@ struct collector {
     int fd;                      /* -1: no socket */
     int family;
     bool is_connected;
-    size_t limit;        /* bytes of the largest datagram that the route carries */
-    int64_t next_try_us; /* monotonic: not connected, nor asked for the address, nor looked at before */
-    counter cause;       /* that of struct sink_output */
-    bool is_told;        /* the operator knows of the cause */
+    size_t limit;         /* bytes of the largest datagram that the route carries */
+    bool is_narrow;       /* the route carries less than the least limit */
+    int64_t next_try_us;  /* monotonic: not connected, nor asked for the address before */
+    int64_t next_look_us; /* ... the connection not looked at before */
+    counter cause;        /* that of struct sink_output */
+    bool is_told;         /* the operator knows of the cause */
     int64_t next_line_us;
     counter sent, lost[SINK_LOSSES];
     uint64_t refused; /* port-unreachable replies */
+    bool is_refusal_told;
 };
 
 /* Starts with the address, if it is known; tries to find or reach it at once. */
@@ -40,6 +43,9 @@ bool collector_attend(struct collector *c);
 
 /* Sending has failed with this errno. True: there is a way again, so that it is worth another try. */
 bool collector_failed(struct collector *c, int cause);
+
+/* A reply says that nobody listens. */
+void collector_refused(struct collector *c);
 
 /* What was noted has come to an end. */
 void collector_recovered(struct collector *c);

@@ -206,7 +206,7 @@ static void lose(struct pcap_file_sink *sink, uint64_t count)
 
 static const char *cause_text(int cause)
 {
-    return cause == EAGAIN ? "its reader does not keep up" : sink_cause_text(cause);
+    return cause == EAGAIN ? "its reader does not keep up" : cause ? strerror(cause) : "";
 }
 
 /* EPIPE lasts until the file is opened anew: who read has gone. */

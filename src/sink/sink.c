@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "sink/sink.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -79,7 +80,18 @@ bool sink_output(const struct sink *sink, unsigned index, struct sink_output *ou
 
 const char *sink_cause_text(int cause)
 {
-    return cause == SINK_UNRESOLVED ? "its name has not been resolved" : cause ? strerror(cause) : "";
+    switch (cause) {
+    case 0:
+        return "";
+    case SINK_UNRESOLVED:
+        return "its name has not been resolved";
+    case EINVAL:
+        return "the route to it says blackhole";
+    case EMSGSIZE:
+        return "its route is too narrow for datagrams of 1232 bytes";
+    default:
+        return strerror(cause);
+    }
 }
 
 int sink_report(struct sink *sink)

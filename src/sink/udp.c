@@ -34,7 +34,7 @@ static void lose(struct udp_sink *sink, struct collector *c, enum sink_loss reas
 
 static void count_refused(struct udp_sink *sink, struct collector *c)
 {
-    c->refused++;
+    collector_refused(c);
     counter_add(&sink->counters->drops[DROP_SEND_REFUSED], 1);
 }
 

@@ -205,3 +205,60 @@ def test_file_mode(tmp_path, workers):
         summary = Summary(result.err)
         assert result.status == 0 and summary.notes["send_lost"] == summary.notes["datagrams"] > 1
         assert len(re.findall("warning: collector .*Network is unreachable", result.err)) == 1
+
+
+def sizes(uplink, mark):
+    return [len(d) for _, d in list(uplink.collector.got) if mark.encode() in d]
+
+
+@pytest.mark.parametrize("form", ["%s:%d", "[::ffff:%s]:%d"], ids=["ip4", "mapped"])
+def test_narrow_path(tmp_path, form):
+    """Below the least limit nothing full arrives, which the operator is told; no packet is fragmented, and a path that
+    widens is used."""
+    with Uplink(tmp_path, 4) as uplink:
+        uplink.up()
+        uplink.near.ip("link", "set", "up0", "mtu", "1000")
+        target = form % (uplink.address(9), uplink.collector.port)
+        sensor = uplink.sensor = uplink.near.sensor("-u", target)
+        sensor.wait_err("warning: collector %s: its route is too narrow for datagrams of 1232 bytes" % target)
+        uplink.send("mnarrow", 200)
+        assert now(sensor).notes["send_lost"] > 0
+        for mtu, least, most in (1300, 1200, 1272), (1500, 1400, 1472):
+            uplink.near.ip("link", "set", "up0", "mtu", str(mtu))
+            sensor.wait_err("collector %s: can be sent to" % target)
+            mark = "m" + "ab"[mtu == 1500]
+            wait_until(lambda mark=mark, least=least: uplink.send(mark, 200) or max(sizes(uplink, mark), default=0) > least,
+                       step=0.3)
+            assert max(sizes(uplink, mark)) <= most
+        assert len(warnings(sensor)) == 1
+        finish(sensor)
+
+
+def test_link_local_interface_made_anew(tmp_path):
+    with Uplink(tmp_path, 6) as uplink:
+        uplink.far.ip("address", "add", "fe80::9/64", "dev", "far0", "nodad")
+        uplink.up()
+        target = "[fe80::9%%up0]:%d" % uplink.collector.port
+        sensor = uplink.sensor = uplink.near.sensor("-u", target)
+        wait_until(lambda: uplink.send("mone") or sizes(uplink, "mone"), step=0.3)
+        uplink.near.ip("link", "del", "up0")
+        uplink.near.ip("link", "add", "up0", "type", "veth", "peer", "name", "far0", "netns", uplink.far.name)
+        uplink.far.ip("link", "set", "far0", "up")
+        uplink.far.ip("address", "add", "fe80::9/64", "dev", "far0", "nodad")
+        uplink.up()
+        wait_until(lambda: uplink.send("mtwo") or sizes(uplink, "mtwo"), step=0.3)
+        finish(sensor)
+
+
+def test_nobody_listens(uplink):
+    """Said once, with what it may mean, as one that captures answers so too."""
+    uplink.up()
+    uplink.collector.stopped = True
+    uplink.collector.thread.join()
+    uplink.collector.socket.close()
+    sensor = uplink.start()
+    for _ in range(3):
+        uplink.send("mone")
+    sensor.wait_err("collector %s: answers that nobody listens there" % uplink.target)
+    finish(sensor)
+    assert sensor.err.count("answers that nobody listens") == 1
