@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum {
-    MAX_ROWS = 64 /* a bit each says that it has been given */,
+    MAX_ROWS = 96 /* headings included */,
     LONG_ONLY = 256,
     VALUE_SHOWN = 100,
     NO_OPTION = 1 /* getopt's for an argument that is none */
@@ -36,16 +36,18 @@ static const struct option_row *last_row(const struct option_row *rows)
 
 static void shape_table(const struct option_row *rows, struct getopt_shape *shape)
 {
-    size_t used = 0, i;
+    size_t used = 0, longs = 0, i;
     memset(shape, 0, sizeof(*shape));
     shape->letters[used++] = last_row(rows)->take ? '-' : '+'; /* an argument that is no option: give it, or stop */
     shape->letters[used++] = ':';                              /* tell a missing argument from an unknown option */
     for (i = 0; rows[i].name && i < MAX_ROWS; i++) {
-        shape->longs[i].name = rows[i].name;
-        shape->longs[i].has_arg = !rows[i].arg            ? no_argument
-                                  : is_optional(&rows[i]) ? optional_argument
-                                                          : required_argument;
-        shape->longs[i].val = rows[i].letter ? rows[i].letter : LONG_ONLY + (int)i;
+        struct option *option = &shape->longs[longs];
+        if (!*rows[i].name)
+            continue;
+        longs++;
+        option->name = rows[i].name;
+        option->has_arg = !rows[i].arg ? no_argument : is_optional(&rows[i]) ? optional_argument : required_argument;
+        option->val = rows[i].letter ? rows[i].letter : LONG_ONLY + (int)i;
         if (!rows[i].letter)
             continue;
         shape->letters[used++] = rows[i].letter;
@@ -104,12 +106,11 @@ static int take_value(const struct option_row *row, const char *label, const cha
 }
 
 /* Notes that the option has been given. */
-static int note_given(const struct option_row *rows, const struct option_row *row, const char *label, uint64_t *given,
+static int note_given(const struct option_row *rows, const struct option_row *row, const char *label, bool *given,
                       struct error *err)
 {
-    uint64_t bit = UINT64_C(1) << (row - rows);
-    bool is_again = *given & bit;
-    *given |= bit;
+    bool is_again = given[row - rows];
+    given[row - rows] = true;
     if (is_again && row->arg && row->flag != OPTION_REPEATS)
         return error_set(err, "option %s: expected once", label);
     return 0;
@@ -130,7 +131,7 @@ int options_parse(const struct option_row *rows, int argc, char **argv, void *co
 {
     struct getopt_shape shape;
     char label[64], text[80];
-    uint64_t given = 0;
+    bool given[MAX_ROWS] = {false};
     int found;
 
     shape_table(rows, &shape);
@@ -146,7 +147,7 @@ int options_parse(const struct option_row *rows, int argc, char **argv, void *co
         }
         const struct option_row *row = find_row(rows, found);
         option_label(row, label, sizeof(label));
-        if (note_given(rows, row, label, &given, err) != 0)
+        if (note_given(rows, row, label, given, err) != 0)
             return -1;
         snprintf(text, sizeof(text), "option %s", label);
         /* Where no argument stands by itself, what follows belongs to the option. */
@@ -175,26 +176,48 @@ static void print_indented(const char *text, int indent, FILE *out)
     fputc('\n', out);
 }
 
-void options_help(const struct option_row *rows, const char *program, const char *purpose, FILE *out)
+static void print_row(const struct option_row *row, FILE *out)
 {
     enum { COLUMN = 32 };
-    const char *rest = last_row(rows)->arg;
-    fprintf(out, "usage: %s [options]%s%s\n%s\n\n", program, rest ? " " : "", rest ? rest : "", purpose);
-    for (; rows->name; rows++) {
-        char left[64];
-        char letter[5] = "    ";
-        if (rows->letter) {
-            letter[0] = '-';
-            letter[1] = rows->letter;
-            letter[2] = ',';
-        }
-        int used = snprintf(left, sizeof(left), "  %s--%s%s%s", letter, rows->name, rows->arg ? " " : "",
-                            rows->arg ? rows->arg : "");
-        fprintf(out, "%-*s", COLUMN, left);
-        if (used >= COLUMN)
-            fprintf(out, "\n%*s", COLUMN, "");
-        print_indented(rows->help, COLUMN, out);
+    char left[64], letter[5] = "    ";
+    if (row->letter) {
+        letter[0] = '-';
+        letter[1] = row->letter;
+        letter[2] = ',';
     }
+    int used =
+        snprintf(left, sizeof(left), "  %s--%s%s%s", letter, row->name, row->arg ? " " : "", row->arg ? row->arg : "");
+    fprintf(out, "%-*s", COLUMN, left);
+    if (used >= COLUMN)
+        fprintf(out, "\n%*s", COLUMN, "");
+    print_indented(row->help, COLUMN, out);
+}
+
+/* Lines as they are. */
+static void print_examples(const char *text, FILE *out)
+{
+    fprintf(out, "\nExamples:\n");
+    while (*text) {
+        int len = (int)strcspn(text, "\n");
+        fprintf(out, "  %.*s\n", len, text);
+        text += len + (text[len] != '\0');
+    }
+}
+
+void options_help(const struct option_row *rows, const char *program, const char *purpose, FILE *out)
+{
+    const char *rest = last_row(rows)->arg, *examples = last_row(rows)->help;
+    fprintf(out, "usage: %s [options]%s%s\n%s\n", program, rest ? " " : "", rest ? rest : "", purpose);
+    if (*rows->name)
+        fputc('\n', out);
+    for (; rows->name; rows++) {
+        if (*rows->name)
+            print_row(rows, out);
+        else
+            fprintf(out, "\n%s:\n", rows->help);
+    }
+    if (examples)
+        print_examples(examples, out);
 }
 
 int parse_path(const char *text, const char **out, struct error *err)

@@ -17,7 +17,7 @@ typedef int option_take(void *config, const char *value, struct error *err);
 
 struct option_row {
     char letter;       /* 0 = long name only */
-    const char *name;  /* long name, without dashes */
+    const char *name;  /* long name, without dashes; empty: no option, `help` is the heading of those that follow */
     const char *arg;   /* name of the argument in the help, NULL = none; in brackets: it may be left out */
     option_take *take; /* NULL: the bool at `flag` is set */
     const char *help;  /* is broken into lines */
@@ -32,7 +32,8 @@ enum { OPTION_REPEATS = 1 };
  * 0, or -1 with one line that names the option, the value and what is expected. */
 int options_parse(const struct option_row *rows, int argc, char **argv, void *config, struct error *err);
 
-/* Prints "usage: PROGRAM [options]", with the last row's argument, and a line for each row. */
+/* Prints "usage: PROGRAM [options]", with the last row's argument, the rows below their headings, and the last row's
+ * help, whose lines are examples. */
 void options_help(const struct option_row *rows, const char *program, const char *purpose, FILE *out);
 
 /* Takes a file name, which must not be empty. Returns 0, or -1 with "expected ...". */

@@ -203,6 +203,7 @@ static int take_auth_key(void *config, const char *value, struct error *err)
 }
 
 static const struct option_row rows[] = {
+    {0, "", NULL, NULL, "Input, one of the first three", 0},
     {'l', "listen", "[ADDR:PORT]", take_listen,
      "receive datagrams on this address and UDP port, [::]:5300 if it is left out; :PORT, PORT and ADDR alone do", 0},
     {'r', "read", "FILE", take_file,
@@ -215,6 +216,8 @@ static const struct option_row rows[] = {
     {'F', "whole-filter", "EXPR", take_whole_filter,
      "-r, -i: what this pcap expression accepts, instead of UDP to port 5300", 0},
     {0, "auth-key", "FILE", take_auth_key, "only datagrams signed with the key in this file, each once", 0},
+    {0, "speed", "N", take_speed, "-r: N times as fast as it was captured", 0},
+    {0, "", NULL, NULL, "Filters: all must hold, of one given several times any", 0},
     {0, "client", "CIDR", take_client, "only records of these clients", OPTION_REPEATS},
     {0, "resolver", "CIDR", take_resolver, "only records from these resolvers", OPTION_REPEATS},
     {0, "name", "PATTERN", take_name,
@@ -225,6 +228,7 @@ static const struct option_row rows[] = {
      "only records from then on: 2026-01-31T23:59:59Z, 2026-01-31, seconds since 1970, or 10m (ago; s, m, h or d)", 0},
     {0, "until", "TIME", take_until, "only records before then", 0},
     {0, "count", "N", take_count, "end after N records", 0},
+    {0, "", NULL, NULL, "Rows", 0},
     {0, "format", "NAME", take_format, "text (the default), json, csv, tsv or cof (passive DNS)", 0},
     {0, "fields", "LIST", take_fields,
      "these columns, separated by commas: server port seq resolver client time qname names ipv4 ipv6; of -x sensors "
@@ -234,20 +238,25 @@ static const struct option_row rows[] = {
     {0, "color", "WHEN", take_color, "auto (the default: on a terminal), always or never", 0},
     {0, "no-header", NULL, NULL, "do not print the line with the column names",
      offsetof(struct reader_config, no_header)},
+    {0, "", NULL, NULL, "Counts", 0},
     {0, "top", NULL, NULL, "what occurs most, on the terminal; h shows the keys",
      offsetof(struct reader_config, show_top)},
     {0, "summary", NULL, NULL, "what occurs most, in tables at the end, instead of rows",
      offsetof(struct reader_config, show_tables)},
     {0, "interval", "SECONDS", take_interval,
      "cof: print what was gathered this often, not only at the end; --top: draw this often (1)", 0},
-    {0, "speed", "N", take_speed, "-r: N times as fast as it was captured", 0},
     {'s', "stats", NULL, NULL, "only statistics: a line and the source's summary for each",
      offsetof(struct reader_config, stats_only)},
     {'S', "summaries", NULL, NULL, "the summary of every source after each 100000 datagrams",
      offsetof(struct reader_config, show_summaries)},
+    {0, "", NULL, NULL, "Finding out", 0},
     {'V', "version", NULL, NULL, "print the version", offsetof(struct reader_config, show_version)},
     {'h', "help", NULL, NULL, "print this help", offsetof(struct reader_config, show_help)},
-    {0, NULL, "[FILE...]", take_file, NULL, 0},
+    {0, NULL, "[FILE...]", take_file,
+     "dnsflow_read -l --format json             what sensors send to port 5300 here\n"
+     "dnsflow_read -l --top                     what is asked for most, live\n"
+     "dnsflow_read -r out.pcap --name '*.example.com' --fields client,names,ipv4",
+     0},
 };
 
 void reader_config_help(FILE *out)

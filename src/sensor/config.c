@@ -337,6 +337,7 @@ static int take_anonymize(void *config, const char *value, struct error *err)
 }
 
 static const struct option_row rows[] = {
+    {0, "", NULL, NULL, "Input", 0},
     {'i', "interface", "IF", take_interface,
      "capture live on this interface, repeatable; without -i and -r: the first one that is up and not loopback",
      OPTION_REPEATS},
@@ -349,8 +350,12 @@ static const struct option_row rows[] = {
     {0, "dnstap-mode", "MODE", take_dnstap_mode, "rights of the unix socket of --dnstap, 0660 by default", 0},
     {'f', "filter", "EXPR", take_filter, "pcap expression instead of the built-in filter; ports are not checked then",
      0},
+    {'p', "no-promiscuous", NULL, take_no_promiscuous, "do not put the interface into promiscuous mode", 0},
+    {0, "rate", "N", take_rate, "with -r: at most N DNS messages a second", 0},
+    {0, "", NULL, NULL, "Output", 0},
     {'u', "udp", "HOST[:PORT]", take_udp, "send to this collector; port 5300 by default; up to 10", OPTION_REPEATS},
     {'w', "write", "FILE", take_write, "write the datagrams to a pcap file, - = standard output", 0},
+    {0, "", NULL, NULL, "Workers and sampling", 0},
     {'M', "workers", "N", take_workers, "N workers for each interface, 1 by default; 0 = half the CPUs", 0},
     {0, "fanout", "MODE", take_fanout,
      "how live workers share packets: client (address, the default), checksum (with -c), queue, cpu", 0},
@@ -362,7 +367,7 @@ static const struct option_row rows[] = {
     {'s', "sample", "N", take_sample, "keep 1 DNS message in N at random", 0},
     {0, "adaptive-sample", "MAX", take_adaptive,
      "live: while packets are lost keep 1 DNS message in 2, in 4, up to 1 in MAX", 0},
-    {'p', "no-promiscuous", NULL, take_no_promiscuous, "do not put the interface into promiscuous mode", 0},
+    {0, "", NULL, NULL, "Running as a service", 0},
     {'P', "pidfile", "FILE", take_pid_file, "write the process id to this file and keep it locked", 0},
     {0, "metrics", "WHERE", take_metrics,
      "live: serve counters over HTTP, for Prometheus: PORT (of 127.0.0.1), ADDRESS:PORT or unix:PATH", 0},
@@ -373,6 +378,7 @@ static const struct option_row rows[] = {
      "live: user to become once all is open; default: dnsflow if there is one, else nobody", 0},
     {0, "seccomp", "MODE", take_seccomp,
      "live: on = only the system calls that are needed (the default), log = others are logged, off", 0},
+    {0, "", NULL, NULL, "What is looked into", 0},
     {'d', "dns-port", "PORT", take_port, "UDP source port of DNS responses instead of 53; up to 10", OPTION_REPEATS},
     {'J', "jmirror", "PORT", config_take_jmirror, "unwrap jmirror packets to this UDP port; repeatable",
      OPTION_REPEATS},
@@ -389,18 +395,23 @@ static const struct option_row rows[] = {
     {'Y', "mdns", NULL, NULL, "multicast DNS too, from port 5353", offsetof(struct config, mdns)},
     {0, "svcb", NULL, NULL, "questions of type HTTPS and SVCB too: their address hints count as answers",
      offsetof(struct config, svcb)},
+    {0, "", NULL, NULL, "What is sent", 0},
     {'x', "extended", NULL, NULL,
      "add a trailer with time, TTL, type, port and loss counters; readers of plain version 4 ignore it",
      offsetof(struct config, extended)},
     {0, "sensor-id", "N", take_sensor_id, "number of this sensor in the trailer, 0 by default", 0},
-    {0, "rate", "N", take_rate, "with -r: at most N DNS messages a second", 0},
-    {0, "dump-bad", "FILE", take_dump_bad, "write the first frames of every drop reason to a pcap file", 0},
     {0, "auth-key", "FILE", take_auth_key, "sign datagrams with the key in this file; implies -x", 0},
     {0, "anonymize-client", "HOW", take_anonymize,
      "another address for the client's: truncate:V4/V6 keeps so many bits, cryptopan:KEYFILE keeps common prefixes", 0},
+    {0, "", NULL, NULL, "Finding out", 0},
+    {0, "dump-bad", "FILE", take_dump_bad, "write the first frames of every drop reason to a pcap file", 0},
     {'V', "version", NULL, NULL, "print the version and what it is built with", offsetof(struct config, show_version)},
     {'h', "help", NULL, NULL, "print this help", offsetof(struct config, show_help)},
-    {0, NULL, "[FILE...]", take_file, NULL, 0},
+    {0, NULL, "[FILE...]", take_file,
+     "dnsflow -i eth0 -u collector.example      watch eth0, send to port 5300 there\n"
+     "dnsflow -r capture.pcap.gz -w out.pcap    a file in, datagrams out\n"
+     "dnsflow -t unix:/run/dnstap.sock -x -u '[2001:db8::9]:5300'",
+     0},
 };
 
 void config_print_help(FILE *out)

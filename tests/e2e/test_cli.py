@@ -135,7 +135,10 @@ def test_help_and_version(program, options):
         assert re.match(name + r" \d+\.\d+", text)
     else:
         assert text.startswith("usage: " + name)
-        assert all(len(line) < 100 for line in text.splitlines())
+        assert all(len(line) < 80 for line in text.splitlines())
+        options, examples = text.split("\n\nExamples:\n")
+        assert len(re.findall(r"\n\n\S.*:\n  ", options)) >= 5  # headings
+        assert [line.split()[0] for line in examples.splitlines()] == [name] * 3
 
 
 def test_help_names_every_option():

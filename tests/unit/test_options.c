@@ -46,11 +46,14 @@ static const struct option_row rows[] = {
     {0, NULL, NULL, NULL, NULL, 0},
 };
 
-/* The same with what takes arguments that are no options. */
+/* The same in groups, with what takes arguments that are no options, and examples. */
 static const struct option_row rows_with_rest[] = {
+    {0, "", NULL, NULL, "Numbers", 0},
     {'n', "number", "N", take_number, "a number", 0},
+    {0, "", NULL, NULL, "Others", 0},
     {'q', "quiet", NULL, take_quiet, "say less", 0},
-    {0, NULL, "[WORD...]", take_word, NULL, 0},
+    {0, "word", "WORD", take_word, "a word", 0},
+    {0, NULL, "[WORD...]", take_word, "program -n 3   three\nprogram one two", 0},
 };
 
 static struct settings settings;
@@ -236,7 +239,18 @@ static void help(void **state)
     free(text);
 }
 
-static void help_about_the_rest(void **state)
+static void groups_are_no_options(void **state)
+{
+    (void)state;
+    assert_int_equal(PARSE_WITH_REST("-n", "7", "--quiet", "--word", "a", "-q"), 0);
+    assert_true(settings.number == 7 && settings.quiet == 2 && settings.words == 1);
+    assert_int_equal(PARSE_WITH_REST("--word", "a", "--word", "b"), -1);
+    assert_non_null(strstr(err.text, "option --word: expected once"));
+    assert_int_equal(PARSE_WITH_REST("--=3"), -1);
+    assert_int_equal(PARSE_WITH_REST("--Numbers"), -1);
+}
+
+static void help_in_groups(void **state)
 {
     (void)state;
     char *text = NULL;
@@ -244,7 +258,11 @@ static void help_about_the_rest(void **state)
     FILE *out = open_memstream(&text, &len);
     options_help(rows_with_rest, "program", "Does things.", out);
     fclose(out);
-    assert_non_null(strstr(text, "usage: program [options] [WORD...]\nDoes things.\n"));
+    assert_string_equal(text, "usage: program [options] [WORD...]\nDoes things.\n\nNumbers:\n"
+                              "  -n, --number N                a number\n\nOthers:\n"
+                              "  -q, --quiet                   say less\n"
+                              "      --word WORD               a word\n\n"
+                              "Examples:\n  program -n 3   three\n  program one two\n");
     free(text);
 }
 
@@ -273,7 +291,8 @@ int main(void)
         cmocka_unit_test(refusals),
         cmocka_unit_test(a_value_without_end_is_cut),
         cmocka_unit_test(help),
-        cmocka_unit_test(help_about_the_rest),
+        cmocka_unit_test(groups_are_no_options),
+        cmocka_unit_test(help_in_groups),
         cmocka_unit_test(errors_with_a_cause),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
