@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The pipelines of docs/RECIPES.md, taken from the page and run in a folder with a small out.pcap."""
+
+import collections
+import gzip
+import http.server
+import json
+import os
+import re
+import shutil
+import socketserver
+import subprocess
+import threading
+
+import pytest
+
+from conftest import BUILD, ETHERNET, SENSOR, TIMEOUT, TOP, Background, ethernet, response_frame, sensor, udp_packet, \
+    wait_until, write_pcap
+
+PAGE = (TOP / "docs" / "RECIPES.md").read_text()
+TOOLS = ("awk clickhouse-local curl gzip jq kcat logger nfdump sort split uniq zstd").split()
+TIME_US = 1700000000000000
+ASKED = [("10.0.0.9", "www.example.com", ["192.0.2.1", "192.0.2.2"]), ("10.0.0.9", "mail.example.net", ["192.0.2.25"]),
+         ("10.0.0.8", "www.example.com", ["2001:db8::1"])]
+
+
+def recipes():
+    """{heading: the shell of its blocks}"""
+    found = collections.OrderedDict()
+    for part in re.split(r"^## ", PAGE, flags=re.M)[1:]:
+        blocks = re.findall(r"^```sh\n(.*?)^```", part, re.M | re.S)
+        found[part.split("\n")[0]] = "".join(blocks)
+    return found
+
+
+RECIPES = recipes()
+TESTED = set()
+
+
+def recipe(heading):
+    """Marks the test of a recipe. Skipped where a tool is missing."""
+    TESTED.add(heading)
+    text = RECIPES.get(heading, "")
+    missing = [tool for tool in TOOLS if re.search(r"(?<![\w-])%s(?![\w.-])" % tool, text) and not shutil.which(tool)]
+    return pytest.mark.skipif(bool(missing), reason="not installed: " + " ".join(missing))
+
+
+def shell(heading, folder, **variables):
+    """What the recipe prints."""
+    env = dict(os.environ, LC_ALL="C", PATH="%s:%s" % (BUILD, os.environ["PATH"]), **variables)
+    for name in [name for name in env if name.lower().endswith("_proxy")]:
+        del env[name]
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", RECIPES[heading]], cwd=str(folder), env=env,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=TIMEOUT)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    frames = [(TIME_US + i, response_frame(name, answers, client=client))
+              for i, (client, name, answers) in enumerate(ASKED)]
+    write_pcap(tmp_path / "in.pcap", ETHERNET, frames)
+    assert sensor("-r", tmp_path / "in.pcap", "-x", "-w", tmp_path / "out.pcap").status == 0
+    return tmp_path
+
+
+class Receiver:
+    """An HTTP server that keeps what is sent to it, as (path, headers, lines)."""
+
+    def __init__(self, answer):
+        self.got = []
+        receiver = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                receiver.got.append((self.path, self.headers, read_body(self).decode().splitlines()))
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(json.dumps(answer).encode())
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = "http://127.0.0.1:%d" % self.server.server_port
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def read_body(handler):
+    """Of the length that is told, or in chunks."""
+    if "Content-Length" in handler.headers:
+        return handler.rfile.read(int(handler.headers["Content-Length"]))
+    body = b""
+    while True:
+        size = int(handler.rfile.readline(), 16)
+        body += handler.rfile.read(size)
+        handler.rfile.readline()
+        if size == 0:
+            return body
+
+
+def test_every_recipe_is_tested():
+    assert len(RECIPES) >= 10
+    assert {heading for heading, text in RECIPES.items() if text} == TESTED
+
+
+@recipe("Rotate and compress")
+def test_rotate(folder):
+    argv = [SENSOR, "-t", "unix:" + str(folder / "tap"), "-w", "dns.pcap", "-P", "dnsflow.pid"]
+    argv += ["--user", "root"] if os.geteuid() == 0 else []  # who owns the folder
+    argv = ["sh", "-c", 'cd "$0" && exec "$@"', folder] + argv
+    with Background(argv, folder) as running:
+        wait_until(lambda: (folder / "dns.pcap").exists() and (folder / "dnsflow.pid").exists())
+        running.wait_handlers()
+        shell("Rotate and compress", folder)
+        assert len(list(folder.glob("dns-*.pcap.zst"))) == 1 and not list(folder.glob("dns-*.pcap"))
+        assert "Summary:" in (folder / "rows").read_text()
+
+
+@recipe("Rows in compressed files")
+def test_files(folder):
+    shell("Rows in compressed files", folder)
+    with gzip.open(str(folder / "dns-aa.json.gz"), "rt") as rows:
+        rows = [json.loads(row) for row in rows]
+    assert [row["names"] for row in rows if row["type"] == "record"] == [[name] for _, name, _ in ASKED]
+
+
+@recipe("jq")
+def test_jq(folder):
+    lines = shell("jq", folder).splitlines()
+    assert [line.split() for line in lines] == [["2", "www.example.com"], ["1", "mail.example.net"]]
+
+
+@recipe("Syslog")
+def test_syslog(folder):
+    got = []
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self):
+            got.append(self.rfile.read())
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.handle_request, daemon=True)
+        thread.start()
+        shell("Syslog", folder, SYSLOG_HOST="127.0.0.1", SYSLOG_PORT=str(server.server_address[1]))
+        thread.join(TIMEOUT)
+    data, messages = got[0], []
+    while data:
+        size, data = data.split(b" ", 1)
+        messages.append(data[:int(size)].decode())
+        data = data[int(size):]
+    assert all(m.startswith("<134>1 ") and " dnsflow " in m for m in messages), messages
+    assert [json.loads(m[m.index("{"):])["qname"] for m in messages] == [name for _, name, _ in ASKED]
+
+
+@recipe("Kafka")
+def test_kafka(folder):
+    """The broker is the one that librdkafka has for tests, inside a consumer."""
+    argv = ["kcat", "-C", "-u", "-b", "none", "-X", "test.mock.num.brokers=1", "-X", "debug=mock", "-t", "dns",
+            "-f", "%k %s\\n"]
+    with Background(argv, folder) as consumer:
+        broker = wait_until(lambda: re.search(r"bootstrap\.servers=(127\.0\.0\.1:\d+)", consumer.err)).group(1)
+        shell("Kafka", folder, BROKERS=broker)
+        wait_until(lambda: consumer.out.count(b"\n") >= len(ASKED))
+        rows = [line.split(" ", 1) for line in consumer.out.decode().splitlines()]
+    assert all(json.loads(row)["client"] == key for key, row in rows)
+    assert sorted((key, json.loads(row)["names"][0]) for key, row in rows) == sorted(asked[:2] for asked in ASKED)
+
+
+@recipe("ClickHouse")
+def test_clickhouse(folder):
+    with Receiver({}) as server:
+        shell("ClickHouse", folder, CLICKHOUSE=server.url)
+    (path, _, lines), = server.got
+    assert path == "/?query=INSERT+INTO+dns+FORMAT+JSONEachRow"
+    columns = re.search(r"CREATE TABLE dns \((.*?)\) ENGINE", PAGE, re.S).group(1)
+    for row, (client, name, _) in zip(map(json.loads, lines), ASKED):
+        assert list(row) == [column.split()[0] for column in re.split(r",\s+", columns)]
+        assert (row["client"], row["names"]) == (client, [name]) and 1.7e9 <= row["time"] < 1.7e9 + 1
+    assert len(lines) == len(ASKED)
+
+
+@recipe("ClickHouse without a server")
+def test_clickhouse_local(folder):
+    assert shell("ClickHouse without a server", folder) == "www.example.com\t2\nmail.example.net\t1\n"
+
+
+@recipe("Elasticsearch, OpenSearch")
+@pytest.mark.parametrize("errors", [False, True])
+def test_elastic(folder, errors):
+    with Receiver({"took": 3, "errors": errors, "items": []}) as server:
+        if errors:
+            with pytest.raises(AssertionError):
+                shell("Elasticsearch, OpenSearch", folder, ELASTIC=server.url)
+        else:
+            shell("Elasticsearch, OpenSearch", folder, ELASTIC=server.url)
+    (path, headers, lines), = server.got
+    assert path == "/dns/_bulk" and headers["Content-Type"] == "application/x-ndjson"
+    lines = [json.loads(line) for line in lines]
+    assert lines[0::2] == [{"create": {}}] * len(ASKED)
+    assert [(d["client"], d["names"], d["answers"]) for d in lines[1::2]] == [(c, [n], a) for c, n, a in ASKED]
+    assert lines[1]["@timestamp"].startswith("2023-11-14T22:13:20.")
+
+
+@recipe("Splunk")
+def test_splunk(folder):
+    with Receiver({"text": "Success", "code": 0}) as server:
+        shell("Splunk", folder, SPLUNK=server.url, TOKEN="5e3c")
+    (path, headers, lines), = server.got
+    assert path == "/services/collector/event" and headers["Authorization"] == "Splunk 5e3c"
+    for event, (client, name, _) in zip(map(json.loads, lines), ASKED):
+        assert event["host"] == "127.0.0.1" and event["sourcetype"] == "dnsflow" and int(event["time"]) == 1700000000
+        assert (event["event"]["client"], event["event"]["names"]) == (client, [name])
+    assert len(lines) == len(ASKED)
+
+
+@recipe("Flows with names")
+def test_nfdump(folder):
+    if not shutil.which("nfpcapd"):
+        pytest.skip("not installed: nfpcapd")
+    flows = [("10.0.0.9", "192.0.2.2"), ("10.0.0.8", "192.0.2.2"), ("10.0.0.9", "192.0.2.25")]
+    write_pcap(folder / "flows.pcap", ETHERNET, [
+        (TIME_US + i, ethernet(udp_packet(client, 40000 + i, address, 443, b"x" * 72)))
+        for i, (client, address) in enumerate(flows)])
+    (folder / "flows").mkdir()
+    subprocess.run(["nfpcapd", "-r", str(folder / "flows.pcap"), "-l", str(folder / "flows")], check=True,
+                   timeout=TIMEOUT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    shell("Flows with names", folder)
+    assert sorted((folder / "named").read_text().splitlines()) == [
+        "10.0.0.9 192.0.2.2 www.example.com 100", "10.0.0.9 192.0.2.25 mail.example.net 100"]
