@@ -8,14 +8,18 @@ import json
 import os
 import re
 import shutil
+import socket
 import socketserver
 import subprocess
 import threading
+import urllib.error
+import urllib.request
 
 import pytest
 
 from conftest import BUILD, ETHERNET, SENSOR, TIMEOUT, TOP, Background, ethernet, response_frame, sensor, udp_packet, \
-    wait_until, write_pcap
+    unused_port, wait_until, write_pcap
+from test_dnstap import message, whole
 
 PAGE = (TOP / "docs" / "RECIPES.md").read_text()
 TOOLS = ("awk clickhouse-local curl gzip jq kcat logger nfdump sort split uniq zstd").split()
@@ -117,12 +121,14 @@ def test_rotate(folder):
     argv = [SENSOR, "-t", "unix:" + str(folder / "tap"), "-w", "dns.pcap", "-P", "dnsflow.pid"]
     argv += ["--user", "root"] if os.geteuid() == 0 else []  # who owns the folder
     argv = ["sh", "-c", 'cd "$0" && exec "$@"', folder] + argv
-    with Background(argv, folder) as running:
-        wait_until(lambda: (folder / "dns.pcap").exists() and (folder / "dnsflow.pid").exists())
+    with Background(argv, folder) as running, socket.socket(socket.AF_UNIX) as server:
+        wait_until(lambda: (folder / "dnsflow.pid").exists() and server.connect_ex(str(folder / "tap")) == 0)
         running.wait_handlers()
+        server.sendall(whole(message("old.example")))
+        wait_until(lambda: (folder / "dns.pcap").stat().st_size > 24)  # its header alone
         shell("Rotate and compress", folder)
-        assert len(list(folder.glob("dns-*.pcap.zst"))) == 1 and not list(folder.glob("dns-*.pcap"))
-        assert "Summary:" in (folder / "rows").read_text()
+    assert len(list(folder.glob("dns-*.pcap.zst"))) == 1 and not list(folder.glob("dns-*.pcap"))
+    assert "|old.example|198.51.100.1|" in (folder / "rows").read_text()
 
 
 @recipe("Rows in compressed files")
@@ -186,6 +192,46 @@ def test_clickhouse(folder):
         assert list(row) == [column.split()[0] for column in re.split(r",\s+", columns)]
         assert (row["client"], row["names"]) == (client, [name]) and 1.7e9 <= row["time"] < 1.7e9 + 1
     assert len(lines) == len(ASKED)
+
+
+CLICKHOUSE_CONFIG = """<yandex>
+<logger><level>warning</level><console>1</console></logger>
+<listen_host>127.0.0.1</listen_host><http_port>%d</http_port>
+<path>./data/</path><tmp_path>./tmp/</tmp_path><mark_cache_size>5000000</mark_cache_size>
+<users_config>users.xml</users_config><default_profile>default</default_profile>
+<default_database>default</default_database></yandex>
+"""
+CLICKHOUSE_USERS = """<yandex><profiles><default/></profiles><quotas><default/></quotas><users><default><password/>
+<networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota></default></users></yandex>
+"""
+
+
+def ask(url, sql):
+    """What the server answers, None while there is none."""
+    try:
+        return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, sql.encode(), TIMEOUT).read()
+    except urllib.error.HTTPError as error:
+        pytest.fail(error.read().decode())
+    except OSError:
+        return None
+
+
+@recipe("ClickHouse")
+@pytest.mark.skipif(not shutil.which("clickhouse-server"), reason="not installed: clickhouse-server")
+def test_clickhouse_server(folder):
+    port = unused_port()
+    url = "http://127.0.0.1:%d" % port
+    (folder / "config.xml").write_text(CLICKHOUSE_CONFIG % port)
+    (folder / "users.xml").write_text(CLICKHOUSE_USERS)
+    argv = ["sh", "-c", 'cd "$0" && exec clickhouse-server --config-file=config.xml', folder]
+    with Background(argv, folder):
+        wait_until(lambda: ask(url, "SELECT 1") == b"1\n", TIMEOUT)
+        ask(url, re.search(r"^```sql\n(.*?)^```", PAGE, re.M | re.S).group(1))
+        shell("ClickHouse", folder, CLICKHOUSE=url)
+        found = ask(url, "SELECT client, names[1], ipv4, toString(toDateTime(time), 'UTC') FROM dns")
+    assert sorted(found.decode().splitlines()) == sorted(
+        "%s\t%s\t%s\t2023-11-14 22:13:20" % (client, name, str([a for a in answers if ":" not in a]).replace(" ", ""))
+        for client, name, answers in ASKED)
 
 
 @recipe("ClickHouse without a server")
