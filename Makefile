@@ -1,10 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
-#   make                 release build: ./dnsflow and ./dnsflow_read      make V=1        with the commands
-#   make check           all tests                                       make check-asan, check-tsan
-#   make bench           measured figures                                make fuzz T=message S=60
-#   make check-msan      uninitialized memory, without libpcap           make check-cross, check-abi
-#   make lint fmt clean  make install uninstall DESTDIR= PREFIX= LIBDIR=   make deb, rpm
+#   make                        release build: ./dnsflow and ./dnsflow_read; make V=1 shows the commands
+#   make check                  all tests; make check-asan, check-tsan under sanitizers
+#   make check-msan             uninitialized memory, without libpcap
+#   make check-cross            other machines; make check-abi the library's interface
+#   make check-long             scripts/check in a system with nothing but git, by debootstrap; takes long
+#   make bench                  measured figures; make bench-live, soak
+#   make fuzz T=message S=60    make fuzz-smoke
+#   make lint fmt clean
+#   make install uninstall      DESTDIR= PREFIX=/usr/local LIBDIR=PREFIX/lib
+#   make install-service        systemd unit, service script and /etc/default/dnsflow, for the program in PREFIX
+#   make deb, rpm               packages, in build/deb and build/rpm; installs what that needs
+#   make help                   this
 #
 # Variables: CC, CFLAGS, LDFLAGS, WERROR=1 (warnings are errors), BUILD (directory below build/).
 
@@ -91,7 +98,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1)  $(2)")
 
 .PHONY: bench-live soak all programs tests check check-asan check-tsan bench fuzz fuzz-smoke lint fmt clean install uninstall \
-        core check-core check-msan check-cross check-abi deb rpm
+        core check-core check-msan check-cross check-abi check-long deb rpm install-service help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -211,6 +218,10 @@ INSTALLED := $(addprefix $(PREFIX)/,sbin/dnsflow bin/dnsflow_read bin/dnsflow_re
                $(foreach p,dnsflow dnsflow_read,share/bash-completion/completions/$(p) share/zsh/vendor-completions/_$(p) \
                  share/fish/vendor_completions.d/$(p).fish)) \
              $(addprefix $(LIBDIR)/,libdnsflow.a $(SO_NAME) libdnsflow.so pkgconfig/libdnsflow.pc)
+# systemd looks below /usr and /usr/local only.
+UNITDIR   ?= $(if $(filter /usr /usr/local,$(PREFIX)),$(PREFIX)/lib,/etc)/systemd/system
+SERVICE   := $(PREFIX)/libexec/dnsflow-service $(UNITDIR)/dnsflow.service /etc/init.d/dnsflow /etc/default/dnsflow
+SCRIPTED  := DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' UNITDIR='$(UNITDIR)'
 
 install: all $(LIBRARY) $(O)/$(SO_NAME)
 	install -d $(sort $(dir $(addprefix $(DESTDIR),$(INSTALLED))))
@@ -230,11 +241,24 @@ install: all $(LIBRARY) $(O)/$(SO_NAME)
 	    install -m 644 $(O)/completions/$$p.zsh $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_$$p; \
 	    install -m 644 $(O)/completions/$$p.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/$$p.fish; done
 
+install-service:
+	$(Q)$(SCRIPTED) scripts/install-service install
+
+uninstall:
+	$(Q)$(SCRIPTED) scripts/install-service remove
+	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
+	rm -rf $(DESTDIR)$(PREFIX)/share/dnsflow
+	$(Q)DESTDIR='$(DESTDIR)' scripts/remove-folders $(sort $(patsubst %/,%,$(dir $(INSTALLED) $(SERVICE))))
+
 deb rpm: %:
 	$(Q)scripts/build-$*
 
-uninstall:
-	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
+check-long:
+	$(Q)scripts/check-bare
+	$(Q)scripts/check-bare --plain
+
+help:
+	@sed -n '3,/^$$/s/^# \{0,3\}//p' Makefile
 
 clean:
 	rm -rf build dnsflow dnsflow_read

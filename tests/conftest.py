@@ -53,6 +53,19 @@ def pytest_collection_modifyitems(items):
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="capturing needs root")
 
 
+def _why_no_terminal():
+    try:
+        for fd in os.openpty():
+            os.close(fd)
+    except OSError as error:  # a folder that was made a root has no /dev/pts
+        return "no terminal to be had: %s" % error
+    return None
+
+
+WHY_NO_TERMINAL = _why_no_terminal()
+needs_terminal = pytest.mark.skipif(WHY_NO_TERMINAL is not None, reason=WHY_NO_TERMINAL or "")
+
+
 # Running programs
 
 def _limits():

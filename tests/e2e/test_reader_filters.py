@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from conftest import BASE_US, RAW, READER, TIMEOUT, label_text, reader, write_pcap
+from conftest import BASE_US, RAW, READER, TIMEOUT, label_text, needs_terminal, reader, write_pcap
 from test_reader import ONE, datagram, ips, packet, padded, read, set2, set3, set4, stats
 
 ALSO = b",|"  # what the reader escapes besides
@@ -411,6 +411,7 @@ def test_colors_are_for_text(form, tmp_path):
     assert "\x1b" not in result.out, "a program reads this"
 
 
+@needs_terminal
 @pytest.mark.parametrize("env, options, is_colored", [
     ({}, [], True), ({"NO_COLOR": "1"}, [], False), ({"NO_COLOR": ""}, [], True), ({"TERM": "dumb"}, [], False),
     ({"NO_COLOR": "1"}, ["--color", "always"], True), ({}, ["--color", "never"], False),

@@ -17,14 +17,15 @@ from pathlib import Path
 
 import pytest
 
-from conftest import (BASE_US, RAW, READER, TIMEOUT, Background, pcap_header, pcap_record, reader, unused_port,
-                      wait_until, write_pcap)
+from conftest import (BASE_US, RAW, READER, TIMEOUT, WHY_NO_TERMINAL, Background, pcap_header, pcap_record, reader,
+                      unused_port, wait_until, write_pcap)
 from test_reader import ONE, datagram, packet, read, set2, set4, stats
 from test_reader_filters import extended
 
 VERSION = reader("--version").out.decode()
 HAS_TOP = shutil.which("tmux") and "without ncurses" not in VERSION
-needs_tmux = pytest.mark.skipif(not HAS_TOP, reason="there is no program tmux, or --top was not built")
+needs_tmux = pytest.mark.skipif(not HAS_TOP or WHY_NO_TERMINAL is not None,
+                                reason=WHY_NO_TERMINAL or "there is no program tmux, or --top was not built")
 TABLES = "names domains clients resolvers answers sources".split()
 KEYS = " 1-6 table  s sort  / filter  p pause  c clear  h help  q quit"
 
