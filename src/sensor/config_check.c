@@ -2,6 +2,7 @@
  *
  * What follows from the options, and whether they fit together. */
 #include <limits.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -97,6 +98,8 @@ int config_check(const struct config *config, struct error *err)
     if (workers > CONFIG_WORKERS_MAX)
         return error_set(err, "option -M/--workers %u: expected at most %d over all interfaces", config->workers,
                          CONFIG_WORKERS_MAX);
+    if (config->user && !getpwnam(config->user))
+        return error_set(err, "option --user %s: there is no such user", config->user);
     return check_paths(config, err);
 }
 

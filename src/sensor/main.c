@@ -48,8 +48,8 @@ static int fail(const struct error *why, int status)
     return status;
 }
 
-/* Runs to the end of the input or a signal; returns the exit status. */
-static int run(const struct config *config, int ready_fd)
+/* Runs to the end of the input or a signal; returns the exit status. Takes the pid file's descriptor. */
+static int run(const struct config *config, int pid_fd, int ready_fd)
 {
     const struct signals signals = {&stop, &reload, &report};
     struct sensor sensor;
@@ -57,6 +57,8 @@ static int run(const struct config *config, int ready_fd)
     int result = sensor_open(&sensor, config, &signals, ready_fd, &why);
     if (result != 0) {
         (void)fail(&why, 1);
+        pid_file_remove(config->pid_path, pid_fd);
+        pid_fd = -1;
     } else {
         result = config->files_count > 0 ? sensor_run_files(&sensor) : sensor_run_live(&sensor);
         if (sensor_report(&sensor) != 0)
@@ -64,6 +66,8 @@ static int run(const struct config *config, int ready_fd)
     }
     if (sensor_close(&sensor) != 0)
         result = -1;
+    if (pid_fd >= 0)
+        close(pid_fd);
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -92,13 +96,12 @@ int main(int argc, char **argv)
             config_print_version(stdout);
         return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     }
-    if (start(&config, &pid_fd, &ready_fd, &why) != 0)
+    if (start(&config, &pid_fd, &ready_fd, &why) != 0) {
+        pid_file_remove(config.pid_path, pid_fd);
         return fail(&why, 1);
+    }
     catch_signals();
     size_t workers = config.workers * (config.interfaces_count ? config.interfaces_count : 1) + config.dnstaps_count;
     process_limit_memory((MEMORY_MIB + workers * MEMORY_WORKER_MIB) << 20);
-    int status = run(&config, ready_fd);
-    if (pid_fd >= 0)
-        close(pid_fd);
-    return status;
+    return run(&config, pid_fd, ready_fd);
 }

@@ -25,10 +25,21 @@ static int open_by_libpcap(struct sensor *sensor, const char *interface, struct 
     return capture_open_live(&options, &sensor->captures[sensor->workers_wanted], err);
 }
 
-static int open_interface(struct sensor *sensor, unsigned number, struct error *err)
+static const char *interface_name(const struct sensor *sensor, size_t number)
+{
+    return sensor->config->interfaces_count > 0 ? sensor->config->interfaces[number] : sensor->default_interface;
+}
+
+/* Without any source named, the first interface that can be one. */
+static size_t interfaces_wanted(const struct config *c)
+{
+    return c->interfaces_count || c->dnstaps_count ? c->interfaces_count : 1;
+}
+
+static int open_interface(struct sensor *sensor, size_t number, struct error *err)
 {
     const struct config *c = sensor->config;
-    const char *interface = c->interfaces_count > 0 ? c->interfaces[number] : sensor->default_interface;
+    const char *interface = interface_name(sensor, number);
     struct capture_ring_options options = {
         .interface = interface,
         .expression = c->filter,
@@ -57,7 +68,6 @@ static int open_interface(struct sensor *sensor, unsigned number, struct error *
     if (result != 0)
         return -1;
     sensor->workers_wanted += c->workers;
-    log_line("capturing on %s with %u worker%s", interface, c->workers, c->workers > 1 ? "s" : "");
     return 0;
 }
 
@@ -66,26 +76,34 @@ static int open_dnstap(struct sensor *sensor, const struct capture_dnstap_option
     if (capture_open_dnstap(options, &sensor->captures[sensor->workers_wanted], err) != 0)
         return -1;
     sensor->workers_wanted++;
-    log_line("listening for dnstap on %s%s%s", options->path ? options->path : options->host,
-             options->path ? "" : " port ", options->path ? "" : options->port);
     return 0;
 }
 
-/* Without any source named, the first interface that can be one. */
 int sensor_open_live(struct sensor *sensor, struct error *err)
 {
     const struct config *c = sensor->config;
-    size_t i, interfaces = c->interfaces_count || c->dnstaps_count ? c->interfaces_count : 1;
+    size_t i, interfaces = interfaces_wanted(c);
     if (interfaces > c->interfaces_count &&
         capture_default_interface(sensor->default_interface, sizeof(sensor->default_interface), err) != 0)
         return -1;
     sensor->is_live = true;
     sensor->workers_wanted = 0;
     for (i = 0; i < interfaces; i++)
-        if (open_interface(sensor, (unsigned)i, err) != 0)
+        if (open_interface(sensor, i, err) != 0)
             return -1;
     for (i = 0; i < c->dnstaps_count; i++)
         if (open_dnstap(sensor, &c->dnstaps[i], err) != 0)
             return -1;
     return 0;
+}
+
+void sensor_tell_live(const struct sensor *sensor)
+{
+    const struct config *c = sensor->config;
+    size_t i;
+    for (i = 0; i < interfaces_wanted(c); i++)
+        log_line("capturing on %s with %u worker%s", interface_name(sensor, i), c->workers, c->workers > 1 ? "s" : "");
+    for (i = 0; i < c->dnstaps_count; i++)
+        log_line("listening for dnstap on %s%s%s", c->dnstaps[i].path ? c->dnstaps[i].path : c->dnstaps[i].host,
+                 c->dnstaps[i].path ? "" : " port ", c->dnstaps[i].path ? "" : c->dnstaps[i].port);
 }

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/process.h"
+#include "base/unix_socket.h"
 #include "sensor/daemon.h"
 #include "sensor/metrics.h"
 #include "sensor/privileges.h"
@@ -50,14 +51,13 @@ static int give_up_rights(struct sensor *sensor, struct error *err)
         sensor_tell_ready(sensor);
         return 0;
     }
-    if (sensor->config->has_metrics && (sensor->metrics_fd = metrics_listen(sensor->config, err)) < 0)
-        return -1;
     sensor->softnet_fd = open("/proc/net/softnet_stat", O_RDONLY | O_CLOEXEC);
     if (helper_start(sensor->config, privileges_drop_helper, &sensor->helper, err) != 0)
         return -1;
-    if (privileges_drop(sensor->config, err) != 0)
+    if (privileges_drop(sensor->config, err) != 0 || privileges_confine(sensor->config, err) != 0)
         return -1;
-    return privileges_confine(sensor->config, err);
+    sensor_tell_live(sensor);
+    return 0;
 }
 
 static int create_workers(struct sensor *sensor, struct error *err)
@@ -92,6 +92,8 @@ int sensor_open(struct sensor *sensor, const struct config *config, const struct
         return -1;
     if (cpus > 0 && sensor->workers_wanted > (unsigned long)cpus)
         log_line("warning: %u workers on %ld CPUs", sensor->workers_wanted, cpus);
+    if (config->has_metrics && (sensor->metrics_fd = metrics_listen(config, err)) < 0)
+        return -1;
     if (config->dump_bad_path && bad_file_open(config->dump_bad_path, &sensor->bad, err) != 0)
         return -1;
     read_addresses(sensor);
@@ -139,8 +141,11 @@ int sensor_close(struct sensor *sensor)
         close(sensor->softnet_fd);
     if (sensor->notify_fd >= 0)
         close(sensor->notify_fd);
-    if (sensor->metrics_fd >= 0)
+    if (sensor->metrics_fd >= 0) { /* it has not come to serving */
         close(sensor->metrics_fd);
+        if (sensor->config->metrics_path)
+            unix_socket_remove(sensor->config->metrics_path);
+    }
     int result = bad_file_close(sensor->bad);
     sensor->bad = NULL;
     return result;

@@ -51,6 +51,9 @@ int sensor_run_files(struct sensor *sensor);
 /* Opens the interfaces of the configuration and sets how many workers they need. Returns -1 with the cause. */
 int sensor_open_live(struct sensor *sensor, struct error *err);
 
+/* Says what packets are taken from, once all is open. */
+void sensor_tell_live(const struct sensor *sensor);
+
 /* Captures until a stop signal, each worker in a thread. Returns -1 if a capture broke, which has been said. */
 int sensor_run_live(struct sensor *sensor);
 

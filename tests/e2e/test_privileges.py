@@ -304,7 +304,7 @@ def test_standard_error_that_nobody_reads(net):
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_unknown_user():
     result = sensor("-i", "lo", "-u", "127.0.0.1", "--user", "nosuchuser")
-    assert result.status == 1 and "--user nosuchuser" in result.err.splitlines()[-1]
+    assert result.status == 2 and result.err.count("\n") == 1 and "--user nosuchuser" in result.err
 
 
 @needs_namespaces

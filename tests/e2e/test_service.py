@@ -47,8 +47,23 @@ def test_daemon(tmp_path):
 
 
 def test_daemon_that_cannot_start(tmp_path):
-    result = sensor("-i", "nosuch0", "-u", "127.0.0.1:9", "-D")
+    result = sensor("-i", "nosuch0", "-u", "127.0.0.1:9", "-D", "-P", tmp_path / "pid")
     assert result.status == 1 and "nosuch0" in result.err
+    wait_until(lambda: not (tmp_path / "pid").exists())
+
+
+@needs_root
+def test_nothing_is_said_to_run_before_all_is_open(tmp_path):
+    """What cannot start says why, in one line, and leaves no files."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        for options in (["--metrics", "unix:/nosuch/x"], ["--metrics", port], ["--dump-bad", "/nosuch/x"],
+                        ["--metrics", "unix:%s" % (tmp_path / "socket"), "--dump-bad", "/nosuch/x"]):
+            result = sensor("-i", "lo", "--ring-size", "1", "-w", tmp_path / "out", "-P", tmp_path / "pid", *options)
+            assert result.status == 1 and result.err.count("\n") == 1, result.err
+            assert list(tmp_path.iterdir()) == []
 
 
 class Manager:
