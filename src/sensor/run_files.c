@@ -3,6 +3,8 @@
  * File mode. One worker runs in the reading thread; of several, each has a thread and gets the frames of its share of
  * the address pairs, so that what belongs together stays together and in order. */
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/log.h"
@@ -80,6 +82,40 @@ static int take_batch(struct file_run *run, const char *name, int count, struct 
     return CAPTURE_FAILED;
 }
 
+/* What waits for data, as pipes do, is no file here. */
+static bool is_file(const char *path)
+{
+    struct stat file;
+    int result = strcmp(path, "-") == 0 ? fstat(STDIN_FILENO, &file) : stat(path, &file);
+    return result == 0 && (S_ISREG(file.st_mode) || S_ISDIR(file.st_mode));
+}
+
+int sensor_look_at_files(struct sensor *sensor, struct error *err)
+{
+    const struct config *c = sensor->config;
+    size_t i;
+    for (i = 0; i < c->files_count; i++)
+        if (strcmp(c->files[i], "-") != 0 && access(c->files[i], R_OK) != 0)
+            return error_errno(err, "%s", c->files[i]);
+    for (i = 0; i < c->files_count && is_file(c->files[i]) && !atomic_load(sensor->signals->stop); i++) {
+        if (capture_open_file(c->files[i], sensor->signals->stop, &sensor->first, err) == 0)
+            return 0;
+        if (i + 1 == c->files_count)
+            return -1;
+        log_line("error: %s", err->text);
+        sensor->useless++;
+    }
+    return 0;
+}
+
+/* The file that has been looked into is open already. */
+static int open_file(struct file_run *run, const char *path, struct capture **out, struct error *err)
+{
+    *out = run->sensor->first;
+    run->sensor->first = NULL;
+    return *out ? 0 : capture_open_file(path, run->sensor->signals->stop, out, err);
+}
+
 static int read_file(struct file_run *run, const char *path)
 {
     const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
@@ -87,7 +123,7 @@ static int read_file(struct file_run *run, const char *path)
     struct progress progress;
     struct error why;
     int count = 0;
-    if (capture_open_file(path, run->sensor->signals->stop, &capture, &why) != 0) {
+    if (open_file(run, path, &capture, &why) != 0) {
         if (check_signals(run))
             return 0;
         log_line("error: %s", why.text);
@@ -135,7 +171,9 @@ int sensor_run_files(struct sensor *sensor)
     size_t i;
     int result = start_feeds(&run);
     bool started = result == 0;
-    for (i = 0; started && i < sensor->config->files_count && !atomic_load(sensor->signals->stop); i++)
+    if (sensor->useless > 0)
+        result = -1;
+    for (i = sensor->useless; started && i < sensor->config->files_count && !atomic_load(sensor->signals->stop); i++)
         if (read_file(&run, sensor->config->files[i]) != 0)
             result = -1;
     if (sensor->workers_count == 1)

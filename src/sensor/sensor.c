@@ -14,15 +14,6 @@
 #include "sensor/privileges.h"
 #include "sensor/summary.h"
 
-static int find_files(const struct config *config, struct error *err)
-{
-    size_t i;
-    for (i = 0; i < config->files_count; i++)
-        if (strcmp(config->files[i], "-") != 0 && access(config->files[i], R_OK) != 0)
-            return error_errno(err, "%s", config->files[i]);
-    return 0;
-}
-
 /* Names are asked for by the helper, as a name server can take its time. */
 static void read_addresses(struct sensor *sensor)
 {
@@ -88,7 +79,7 @@ int sensor_open(struct sensor *sensor, const struct config *config, const struct
     sensor->workers_wanted = config->workers;
     sensor->config = config;
     sensor->signals = signals;
-    if ((config->files_count > 0 ? find_files(config, err) : sensor_open_live(sensor, err)) != 0)
+    if ((config->files_count > 0 ? sensor_look_at_files(sensor, err) : sensor_open_live(sensor, err)) != 0)
         return -1;
     if (cpus > 0 && sensor->workers_wanted > (unsigned long)cpus)
         log_line("warning: %u workers on %ld CPUs", sensor->workers_wanted, cpus);
@@ -135,6 +126,7 @@ int sensor_close(struct sensor *sensor)
     sensor->workers_count = 0;
     for (i = 0; i < CONFIG_WORKERS_MAX; i++)
         capture_close(sensor->captures[i]);
+    capture_close(sensor->first);
     helper_stop(sensor->helper);
     sensor->helper = NULL;
     if (sensor->softnet_fd >= 0)

@@ -27,6 +27,8 @@ struct sensor {
     unsigned workers_wanted, workers_count;
     struct worker *workers[CONFIG_WORKERS_MAX];
     bool is_live;
+    struct capture *first; /* files: of the first useful one; NULL: not opened yet */
+    size_t useless;        /* files before it, of which has been said why */
     char default_interface[IF_NAMESIZE];                /* the one that was chosen for want of -i */
     struct capture *captures[CONFIG_WORKERS_MAX];       /* live: one for each worker */
     struct sink_address addresses[SINK_COLLECTORS_MAX]; /* live: of the collectors, as of the start */
@@ -43,6 +45,10 @@ struct sensor {
  * not touch an output. On failure what was made stays for sensor_close(). */
 int sensor_open(struct sensor *sensor, const struct config *config, const struct signals *signals, int ready_fd,
                 struct error *err);
+
+/* Looks for the files of the configuration, and into them up to the first useful one. Returns -1 with the cause when
+ * one is missing or all are useless. What is no regular file is not waited for: it counts as useful. */
+int sensor_look_at_files(struct sensor *sensor, struct error *err);
 
 /* Reads the files of the configuration to their end, or until a stop signal. Returns -1 if one was broken, which has
  * been said. */

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from conftest import SENSOR, TOP, Background, needs_root, run, sensor, wait_until
+from conftest import SENSOR, TOP, Background, needs_root, pcap_header, run, sensor, wait_until
 
 SCRIPT = TOP / "packaging" / "dnsflow.init"
 
@@ -162,7 +162,7 @@ def test_system_log(tmp_path, where, target):
     else:
         argv[4] = argv[4].replace("mount -t tmpfs tmpfs /dev &&", "cp -a /dev/null %s/null && mount -t tmpfs tmpfs /dev "
                                   "&& cp -a %s/null /dev/null &&" % (tmp_path, tmp_path))
-    (tmp_path / "empty.pcap").write_bytes(b"nonsense that is no capture")
+    (tmp_path / "empty.pcap").write_bytes(pcap_header(1) + b"no record")
     argv[argv.index("/nonexistent/file")] = str(tmp_path / "empty.pcap")
     result = run(argv)
     assert result.status == 1, result.err
