@@ -2,6 +2,7 @@
  *
  * File mode. One worker runs in the reading thread; of several, each has a thread and gets the frames of its share of
  * the address pairs, so that what belongs together stays together and in order. */
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -97,6 +98,9 @@ int sensor_look_at_files(struct sensor *sensor, struct error *err)
     for (i = 0; i < c->files_count; i++)
         if (strcmp(c->files[i], "-") != 0 && access(c->files[i], R_OK) != 0)
             return error_errno(err, "%s", c->files[i]);
+    sensor->is_file_all = c->targets_count == 0;
+    for (i = 0; i < c->files_count; i++)
+        sensor->is_file_all &= is_file(c->files[i]);
     for (i = 0; i < c->files_count && is_file(c->files[i]) && !atomic_load(sensor->signals->stop); i++) {
         if (capture_open_file(c->files[i], sensor->signals->stop, &sensor->first, err) == 0)
             return 0;
@@ -116,6 +120,15 @@ static int open_file(struct file_run *run, const char *path, struct capture **ou
     return *out ? 0 : capture_open_file(path, run->sensor->signals->stop, out, err);
 }
 
+/* The only output has failed for good: what is read from here on would come to nothing. */
+static bool has_no_output(const struct sensor *s)
+{
+    struct sink_output out;
+    if (s->config->targets_count > 0 || !worker_output(s->workers[0], 0, &out))
+        return false;
+    return out.cause == EPIPE || (out.cause != 0 && s->is_file_all);
+}
+
 static int read_file(struct file_run *run, const char *path)
 {
     const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
@@ -131,7 +144,8 @@ static int read_file(struct file_run *run, const char *path)
     }
     progress_start(&progress);
     file_look_begin(&run->look);
-    while (!check_signals(run) && (count = capture_borrow(capture, run->packets, CAPTURE_BATCH, &why)) >= 0) {
+    while (!check_signals(run) && !has_no_output(run->sensor) &&
+           (count = capture_borrow(capture, run->packets, CAPTURE_BATCH, &why)) >= 0) {
         if ((count = take_batch(run, name, count, &why)) < 0)
             break;
         progress_add(&progress, count, capture);
@@ -174,7 +188,7 @@ int sensor_run_files(struct sensor *sensor)
     if (sensor->useless > 0)
         result = -1;
     for (i = sensor->useless; started && i < sensor->config->files_count && !atomic_load(sensor->signals->stop); i++)
-        if (read_file(&run, sensor->config->files[i]) != 0)
+        if (has_no_output(sensor) || read_file(&run, sensor->config->files[i]) != 0)
             result = -1;
     if (sensor->workers_count == 1)
         worker_finish(sensor->workers[0]);

@@ -57,6 +57,7 @@ static int create_workers(struct sensor *sensor, struct error *err)
     bool has_owner = sensor->is_live && privileges_owner(sensor->config, &owner);
     struct worker_start start = {.addresses = sensor->is_live ? sensor->addresses : NULL,
                                  .owner = has_owner ? &owner : NULL,
+                                 .file_fails_for_good = sensor->is_file_all,
                                  .bad = sensor->bad,
                                  .stop = sensor->signals->stop};
     for (; sensor->workers_count < sensor->workers_wanted; sensor->workers_count++) {

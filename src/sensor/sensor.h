@@ -28,6 +28,7 @@ struct sensor {
     struct worker *workers[CONFIG_WORKERS_MAX];
     bool is_live;
     struct capture *first; /* files: of the first useful one; NULL: not opened yet */
+    bool is_file_all;      /* files: all are on a disk, and only to a file is written */
     size_t useless;        /* files before it, of which has been said why */
     char default_interface[IF_NAMESIZE];                /* the one that was chosen for want of -i */
     struct capture *captures[CONFIG_WORKERS_MAX];       /* live: one for each worker */

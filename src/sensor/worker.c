@@ -212,8 +212,10 @@ static int open_sinks(struct worker *w, const struct worker_start *start, struct
         w->sinks_count++;
     }
     if (c->write_path) {
-        const struct sink_file_options options = {
-            .path = c->write_path, .owner = start->owner, .wait_until = c->files_count > 0 ? start->stop : NULL};
+        const struct sink_file_options options = {.path = c->write_path,
+                                                  .owner = start->owner,
+                                                  .wait_until = c->files_count > 0 ? start->stop : NULL,
+                                                  .is_for_good = start->file_fails_for_good};
         if (sink_open_pcap_file(&options, &w->counters, &w->sinks[w->sinks_count], err) != 0)
             return -1;
         w->sinks_count++;

@@ -19,6 +19,7 @@ struct worker_start {
     unsigned index;
     const struct sink_address *addresses; /* of the collectors; NULL: the worker asks for them itself */
     const struct sink_owner *owner;       /* of a new output file, NULL = whoever makes it */
+    bool file_fails_for_good;             /* nobody waits until the output file can be written to again */
     struct bad_file *bad;                 /* NULL: none */
     const atomic_bool *stop;              /* ends waits for --rate early */
 };

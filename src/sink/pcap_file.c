@@ -36,6 +36,7 @@ struct pcap_file_sink {
     struct counters *counters;
     char *path;
     const atomic_bool *wait_until; /* NULL: waits for nobody */
+    bool is_for_good;
     int fd;
     bool is_regular;
     off_t size;    /* of the file, as far as this sink knows */
@@ -213,16 +214,17 @@ static const char *cause_text(int cause)
 static void note_cause(struct pcap_file_sink *sink, int cause)
 {
     int64_t now = clock_monotonic_us();
+    bool is_end = cause == EPIPE || (cause != 0 && cause != EAGAIN && sink->is_for_good);
     int before = (int)counter_read(&sink->cause);
     counter_set(&sink->cause, (uint64_t)cause);
-    sink->next_try_us = cause == EPIPE ? INT64_MAX : cause == EAGAIN ? 0 : now + RETRY_US;
+    sink->next_try_us = is_end ? INT64_MAX : cause == EAGAIN ? 0 : now + RETRY_US;
     if (cause == 0 && sink->is_told) {
         log_line("file %s: can be written to again", sink->path);
         sink->is_told = false;
-    } else if (cause == EPIPE && before != EPIPE) {
+    } else if (is_end && before != cause) {
         log_line("error: %s: %s; nothing more is written to it", sink->path, strerror(cause));
         sink->is_told = true;
-    } else if (cause != 0 && !sink->is_told && now >= sink->next_line_us) {
+    } else if (cause != 0 && !is_end && !sink->is_told && now >= sink->next_line_us) {
         log_line("error: %s: %s; %sdatagrams that find no room in memory are lost", sink->path, cause_text(cause),
                  cause == EAGAIN ? "" : "trying again every second, ");
         sink->is_told = true;
@@ -457,6 +459,7 @@ int sink_open_pcap_file(const struct sink_file_options *options, struct counters
     }
     sink->wait_until = options->wait_until;
     sink->counters = counters;
+    sink->is_for_good = options->is_for_good;
     sink->out = writer_over(sink->buffer, BUFFER);
     int fd = open_path(sink->path, options->owner, err);
     if (fd < 0) {

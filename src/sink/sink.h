@@ -108,6 +108,7 @@ struct sink_file_options {
     const struct sink_owner *owner; /* of a new file; NULL = whoever makes it */
     const atomic_bool *wait_until;  /* a full pipe is waited for until this is set; NULL: what finds no room in 256 KiB
                                      * of memory is lost */
+    bool is_for_good;               /* after a failed write nothing is tried again before the end */
 };
 
 /* A pcap file of the datagrams as UDP from 127.0.0.1:0 to 127.0.0.1:5300. After a failed write it is tried again every

@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from conftest import (AAAA, BASE_US, CAPTURES, ETHERNET, RAW, READER, SENSOR, Background, Collector, Summary,
+from conftest import (AAAA, BASE_US, CAPTURES, ETHERNET, RAW, READER, SENSOR, Background, Collector, Result, Summary,
                       address_record, check_sequence, ethernet, expected_rows, made_capture, pcap_header, pcap_record,
                       read_pcap, read_written, reader, record, response, response_frame, rows_of, run, sensor,
                       udp_packet, wait_until, wire_name, write_pcap, written_rows)
@@ -322,6 +322,27 @@ def test_full_disk_does_not_stop_udp():
         assert result.status == 1
         streams = collector.datagrams(Summary(result.err).notes["datagrams"])
     assert rows_of(next(iter(streams.values()))) == expected_rows(NAME)
+
+
+def head_of(path, size):
+    """The summary of a run whose only output takes `size` bytes of what the file gives."""
+    read_end, write_end = os.pipe()
+    with subprocess.Popen([SENSOR, "-r", path, "-w", "-"], stdout=write_end, stderr=subprocess.PIPE) as process:
+        os.close(write_end)
+        os.read(read_end, size)
+        os.close(read_end)
+        err = process.communicate(timeout=20)[1].decode()
+    return Result(process.returncode, b"", err)
+
+
+@pytest.mark.parametrize("how", ["pipe", "disk"])
+def test_reading_ends_with_the_only_output(how, tmp_path):
+    """Nobody gets what is read from there on."""
+    path = made_capture(tmp_path / "in.pcap", 40000)
+    result = head_of(path, 1000) if how == "pipe" else sensor("-r", path, "-r", path, "-w", "/dev/full")
+    assert result.status == 1 and len([e for e in errors(result) if e.startswith("error: ")]) == 1, result.err
+    assert "nothing more is written to it" in result.err
+    assert Summary(result.err).seen < 40000
 
 
 def test_closed_standard_output():
