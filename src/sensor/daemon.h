@@ -21,7 +21,8 @@ enum { DAEMON_LOG_STARTED = 1 };
 
 /* Standard error leads to a process that passes each line to syslog or the journal, with its level: those that begin
  * with "error:" or "warning:" behind the process id. More than 200 lines in 10 s are counted instead.
- * Until the sensor has started lines go to the old standard error as well. */
+ * Until the sensor has started lines go to the old standard error as well. Where nobody listens for them, an option
+ * that names syslog or the journal is refused; that -D alone loses its lines is said. */
 int daemon_log(const struct config *config, struct error *err);
 
 /* The service manager's socket, of $NOTIFY_SOCKET; -1 when there is none. */

@@ -3,6 +3,7 @@
  * The process that passes lines on. It ends when the last writer of its pipe has. */
 #include <errno.h>
 #include <fcntl.h>
+#include <paths.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/process.h"
 #include "sensor/daemon.h"
 #include "sensor/privileges.h"
@@ -73,13 +75,47 @@ static void pass_on(struct passing *p, const char *line)
         p->left_out++;
 }
 
-static int open_journal(struct error *err)
+/* Returns -1 with errno when nobody listens there. */
+static int connect_to(const char *path, int type)
 {
-    const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/run/systemd/journal/socket"};
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0)
-        return error_errno(err, "option --log journal: %s", address.sun_path);
-    return fd;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+        return fd;
+    int cause = errno;
+    close(fd);
+    errno = cause;
+    return -1;
+}
+
+/* Whether syslog(3), which fails in silence, has somebody to talk to. */
+static bool has_syslog(void)
+{
+    int fd = connect_to(_PATH_LOG, SOCK_DGRAM);
+    if (fd < 0 && errno == EPROTOTYPE)
+        fd = connect_to(_PATH_LOG, SOCK_STREAM);
+    if (fd < 0)
+        return false;
+    close(fd);
+    return true;
+}
+
+/* Whether there is what the lines are to go to. The default of -D is no reason to refuse. */
+static int find_log(const struct config *config, int *journal, struct error *err)
+{
+    static const char path[] = "/run/systemd/journal/socket";
+    if (config->log == CONFIG_LOG_JOURNAL && (*journal = connect_to(path, SOCK_DGRAM)) < 0)
+        return error_errno(err, "option --log journal: %s", path);
+    if (config->log != CONFIG_LOG_SYSLOG || has_syslog())
+        return 0;
+    if (config->log_given)
+        return error_set(err, "option --log syslog: no syslog at %s: %s; take --log stderr, with 2>>FILE for a file",
+                         _PATH_LOG, strerror(errno));
+    log_line("warning: option -D/--daemon: no syslog at %s: %s; from the start on lines are lost, --log stderr 2>>FILE "
+             "keeps them",
+             _PATH_LOG, strerror(errno));
+    return 0;
 }
 
 static void stop_echo(struct passing *p)
@@ -110,7 +146,7 @@ int daemon_log(const struct config *config, struct error *err)
     size_t i;
     if (config->log == CONFIG_LOG_STDERR)
         return 0;
-    if (config->log == CONFIG_LOG_JOURNAL && (p.journal = open_journal(err)) < 0)
+    if (find_log(config, &p.journal, err) != 0)
         return -1;
     p.echo = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     pid_t process = pipe(pair) == 0 ? fork() : -1;

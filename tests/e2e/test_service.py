@@ -176,6 +176,23 @@ def test_system_log(tmp_path, where, target):
         assert all("SYSLOG_IDENTIFIER=dnsflow\n" in l for l in lines)
 
 
+@needs_root
+def test_no_syslog(tmp_path):
+    """Lines do not vanish without a word."""
+    hidden = ["unshare", "-m", "sh", "-c", "cp -a /dev/null %s/null && mount -t tmpfs tmpfs /dev && "
+              "cp -a %s/null /dev/null && exec \"$@\"" % (tmp_path, tmp_path), "sh", SENSOR]
+    live = ["-i", "lo", "--ring-size", "1", "-u", "127.0.0.1:9", "-P", tmp_path / "pid"]
+    for options in ["--log", "syslog"], ["-D", "--log", "syslog"]:
+        result = run(hidden + live + options)
+        assert result.status == 1 and result.err.count("\n") == 1, result.err
+        assert "--log syslog" in result.err and "/dev/log" in result.err and "--log stderr" in result.err
+    result = run(hidden + live + ["-D"])
+    try:
+        assert result.status == 0 and "warning: " in result.err and "no syslog at /dev/log" in result.err
+    finally:
+        end(pid_of(tmp_path / "pid"))
+
+
 # The service script
 
 def script(tmp_path, *words, path=SCRIPT):
