@@ -271,12 +271,30 @@ static void say_nothing_came(const struct session *session)
                  session->frames);
 }
 
+/* In place of empty tables. */
+static void print_nothing(struct session *session, uint64_t dropped, struct output *out)
+{
+    if (!session->config->match.has_conditions)
+        output_text(out, "records: 0\n");
+    print_notes(session, dropped, out);
+    if (session->datagrams == 0)
+        return;
+    output_text(out, "times of the datagrams: ");
+    output_iso_time(out, session->first_us);
+    output_text(out, " to ");
+    output_iso_time(out, session->last_us);
+    output_char(out, '\n');
+}
+
 void session_report(struct session *session, uint64_t dropped)
 {
     struct output *out = session->side;
+    bool is_nothing = session->matched == 0 && (session->config->match.has_conditions || session->datagrams == 0);
     if (session->cof)
         cof_print(session->cof);
-    if (session->config->show_tables) {
+    if (is_nothing && session->config->show_tables) {
+        print_nothing(session, dropped, &session->out);
+    } else if (session->config->show_tables) {
         tops_print(session->tops, session_seconds(session), &session->out);
         print_notes(session, dropped, &session->out);
     } else {

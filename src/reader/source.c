@@ -268,7 +268,7 @@ void source_print(const struct source *source, struct output *out)
     source_name(source, name);
     output_format(out, "%s\n", name);
     print_counts(out, data_keys, data, 3, seconds);
-    if (source->stats_datagrams > 0)
+    if (source->stats_datagrams > 1) /* growth is from one to another */
         print_counts(out, stats_keys, source->grown, SOURCE_COUNTERS, seconds);
     output_format(out, "  seq_last=%" PRIu32 " seq_total=%" PRIu64 " seq_lost=%" PRIu64 " seq_ooo=%" PRIu64 "\n",
                   source->sequence, source->total, source->lost, source->out_of_order);

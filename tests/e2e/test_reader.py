@@ -106,6 +106,12 @@ def test_text_in_full(tmp_path):
     assert result.err == ""
 
 
+def test_growth_takes_two_statistics(tmp_path):
+    frames = [packet(datagram(1, ONE)), packet(stats(2, 100, 90, 7, 1, 0))]
+    out = read(tmp_path, RAW, frames, step_us=500000).out
+    assert "STATS|pkts_captured:100|" in out and "pkts_captured=" not in out and "n_stats_pkts=1" in out
+
+
 def test_summary_without_statistics_or_time(tmp_path):
     assert read(tmp_path, RAW, [packet(datagram(7, ONE))]).out == (
         HEADER + ROW4 + "\nSummary:\n10.1.1.1:4000\n  n_data_pkts=1 n_records=1 n_stats_pkts=0\n"
@@ -276,13 +282,12 @@ def test_a_new_start_time_is_a_new_sequence(tmp_path):
 
 def test_only_statistics(tmp_path):
     line = "STATS|pkts_captured:%d|pkts_received:0|pkts_dropped:0|pkts_ifdropped:0|sample_rate:0\n"
-    block = "10.1.1.1:4000\n  n_data_pkts=1 n_records=1 n_stats_pkts=%d\n" \
-        "  pkts_captured=%d pkts_received=0 pkts_dropped=0 pkts_ifdropped=0\n" \
+    block = "10.1.1.1:4000\n  n_data_pkts=1 n_records=1 n_stats_pkts=%d\n%s" \
         "  seq_last=%d seq_total=%d seq_lost=0 seq_ooo=0\n"
     frames = [packet(d) for d in (datagram(1, ONE), stats(2, 5, 0, 0, 0, 0), stats(3, 9, 0, 0, 0, 0))]
-    last = block % (2, 4, 3, 3)
+    last = block % (2, "  pkts_captured=4 pkts_received=0 pkts_dropped=0 pkts_ifdropped=0\n", 3, 3)
     assert read(tmp_path, RAW, frames, "-s").out == \
-        line % 5 + block % (1, 0, 2, 2) + line % 9 + last + "\nSummary:\n" + last
+        line % 5 + block % (1, "", 2, 2) + line % 9 + last + "\nSummary:\n" + last
 
 
 def test_summaries(tmp_path):
