@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,6 +69,17 @@ static void send_failure(int fd, unsigned slot, const char *what)
     send_answer(fd, &answer);
 }
 
+/* The one who may not is often not the one who started the sensor. */
+static void name_user(struct error *why)
+{
+    const struct passwd *user = getpwuid(geteuid());
+    size_t used = strlen(why->text);
+    if (user)
+        snprintf(why->text + used, sizeof(why->text) - used, " for the user %s", user->pw_name);
+    else
+        snprintf(why->text + used, sizeof(why->text) - used, " for uid %d", (int)geteuid());
+}
+
 static void serve(const struct config *config, const struct helper_request *request, int fd)
 {
     struct helper_answer answer = {.task = request->task, .collector = request->collector, .fd = -1};
@@ -77,6 +89,8 @@ static void serve(const struct config *config, const struct helper_request *requ
     } else {
         answer.fd = sink_reopen_file(config->write_path, &why);
         answer.is_done = answer.fd >= 0;
+        if (!answer.is_done && errno == EACCES)
+            name_user(&why);
     }
     memcpy(answer.cause, why.text, sizeof(answer.cause) - 1);
     send_answer(fd, &answer);

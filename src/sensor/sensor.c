@@ -86,6 +86,8 @@ int sensor_open(struct sensor *sensor, const struct config *config, const struct
         log_line("warning: %u workers on %ld CPUs", sensor->workers_wanted, cpus);
     if (config->has_metrics && (sensor->metrics_fd = metrics_listen(config, err)) < 0)
         return -1;
+    if (config->metrics_path)
+        unix_socket_find(config->metrics_path, &sensor->metrics_id);
     if (config->dump_bad_path && bad_file_open(config->dump_bad_path, &sensor->bad, err) != 0)
         return -1;
     read_addresses(sensor);
@@ -137,7 +139,7 @@ int sensor_close(struct sensor *sensor)
     if (sensor->metrics_fd >= 0) { /* it has not come to serving */
         close(sensor->metrics_fd);
         if (sensor->config->metrics_path)
-            unix_socket_remove(sensor->config->metrics_path);
+            unix_socket_remove(sensor->config->metrics_path, &sensor->metrics_id);
     }
     int result = bad_file_close(sensor->bad);
     sensor->bad = NULL;

@@ -7,6 +7,7 @@
 #include <net/if.h>
 #include <stdatomic.h>
 
+#include "base/unix_socket.h"
 #include "capture/capture.h"
 #include "sensor/bad_file.h"
 #include "sensor/config.h"
@@ -27,9 +28,9 @@ struct sensor {
     unsigned workers_wanted, workers_count;
     struct worker *workers[CONFIG_WORKERS_MAX];
     bool is_live;
-    struct capture *first; /* files: of the first useful one; NULL: not opened yet */
-    bool is_file_all;      /* files: all are on a disk, and only to a file is written */
-    size_t useless;        /* files before it, of which has been said why */
+    struct capture *first;                              /* files: of the first useful one; NULL: not opened yet */
+    bool is_file_all;                                   /* files: all are on a disk, and only to a file is written */
+    size_t useless;                                     /* files before it, of which has been said why */
     char default_interface[IF_NAMESIZE];                /* the one that was chosen for want of -i */
     struct capture *captures[CONFIG_WORKERS_MAX];       /* live: one for each worker */
     struct sink_address addresses[SINK_COLLECTORS_MAX]; /* live: of the collectors, as of the start */
@@ -38,8 +39,9 @@ struct sensor {
     int softnet_fd;                                     /* live: /proc/net/softnet_stat */
     int notify_fd;                                      /* the service manager's socket, -1 = none */
     int metrics_fd;                                     /* listens for --metrics, -1 = does not */
-    int ready_fd;                                       /* who waits for the start in the foreground, -1 = nobody */
-    struct capture_stats kernel;                        /* live: sum over the captures, as of the last look */
+    struct unix_socket_id metrics_id;
+    int ready_fd;                /* who waits for the start in the foreground, -1 = nobody */
+    struct capture_stats kernel; /* live: sum over the captures, as of the last look */
 };
 
 /* Opens the live capture or looks for the files, then opens the outputs and makes the workers: what cannot start does

@@ -254,6 +254,20 @@ def test_full_disk_live(net, tmp_path):
         run(["umount", disk])
 
 
+def test_who_may_not_make_the_new_file(net):
+    """The warning names the user whose rights are missing."""
+    folder = net.folder / "roots"
+    folder.mkdir(0o755)
+    for parent in folder.parents:
+        if parent.stat().st_mode & 1 == 0:
+            os.chmod(parent, parent.stat().st_mode | 0o111)
+    sensor = net.sensor("-w", folder / "out", "--user", "daemon")
+    (folder / "out").rename(folder / "out.1")
+    sensor.signal(signal.SIGHUP)
+    sensor.wait_err("Permission denied for the user daemon; writing on to the old file")
+    finish(sensor)
+
+
 def test_new_file_is_the_users(net):
     """Made by root, it is the sensor's user's, so that it can be opened again."""
     folder = net.folder / "mine"
