@@ -114,7 +114,7 @@ static int read_header(struct file_capture *file, struct error *err)
         file->format = FRAME_STREAM;
         return 1;
     }
-    const char *text = file->end == 0 ? "the file is empty; expected pcap, pcapng or dnstap"
+    const char *text = file->end == 0 ? "the file is empty; expected pcap or pcapng"
                                       : "not a capture: shorter than a pcap header";
     if (file->end < FILE_HEADER) {
         error_set(err, "%s", text);

@@ -8,7 +8,7 @@
 #include "reader/tops.h"
 
 /* On a page no name is cut. */
-enum { BAR = 16, PRINTED_ROWS = 10, PRINTED_WIDTH = 100 + NAME_TEXT };
+enum { BAR = 16, NAME_ROOM = 16, PRINTED_ROWS = 10, PRINTED_WIDTH = 100 + NAME_TEXT };
 
 const char *top_table_name(enum top_table table)
 {
@@ -22,14 +22,23 @@ const char *top_order_name(enum top_order order)
     return names[order];
 }
 
+/* On narrow screens columns give way, so that the name, which stands last, keeps some room. */
+enum room { ALL, SOME, COUNT_ONLY };
+
+static enum room find_room(enum top_table table, size_t width)
+{
+    static const size_t name_at[2][2] = {{48, 30}, {59, 21}}; /* in ALL and SOME, of names and of sources */
+    const size_t *at = name_at[table == TOP_SOURCES];
+    return width >= at[0] + NAME_ROOM ? ALL : width >= at[1] + NAME_ROOM ? SOME : COUNT_ONLY;
+}
+
 void top_head_line(enum top_table table, char *line, size_t width)
 {
     static const char *const labels[TOP_TABLES] = {"NAME", "DOMAIN", "CLIENT", "RESOLVER", "ANSWER", "SOURCE"};
-    if (table == TOP_SOURCES)
-        snprintf(line, width + 1, "%10s %9s %9s %8s %7s %9s  %s", "RECORDS", "RATE/s", "DATAGRAMS", "LOST", "LOST%",
-                 "DROPPED", labels[table]);
-    else
-        snprintf(line, width + 1, "%11s %6s %9s  %-*s  %s", "COUNT", "SHARE", "RATE/s", BAR, "", labels[table]);
+    static const char *const heads[2][3] = {
+        {"      COUNT  SHARE    RATE/s                    ", "      COUNT  SHARE    RATE/s  ", "      COUNT  "},
+        {"   RECORDS    RATE/s DATAGRAMS     LOST   LOST%   DROPPED  ", "   RECORDS     LOST  ", "   RECORDS  "}};
+    snprintf(line, width + 1, "%s%s", heads[table == TOP_SOURCES][find_room(table, width)], labels[table]);
 }
 
 /* The text's end is cut, marked by a tilde. */
@@ -41,18 +50,38 @@ static void end_with(char *line, size_t width, const char *text)
         line[width - 1] = '~';
 }
 
-void top_row_line(enum top_table table, const struct top_row *row, const struct top_sum *sum, char *line, size_t width)
+static void put_source(const struct top_row *row, enum room room, char *line, size_t size)
+{
+    if (room == ALL)
+        snprintf(line, size, "%10" PRIu64 " %9.1f %9" PRIu64 " %8" PRIu64 " %7.2f %9" PRIu64 "  ", row->count, row->rate,
+                 row->datagrams, row->lost, row->lost_percent, row->dropped);
+    else if (room == SOME)
+        snprintf(line, size, "%10" PRIu64 " %8" PRIu64 "  ", row->count, row->lost);
+    else
+        snprintf(line, size, "%10" PRIu64 "  ", row->count);
+}
+
+static void put_counts(const struct top_row *row, const struct top_sum *sum, enum room room, char *line, size_t size)
 {
     char bar[BAR + 1] = "", count[24];
-    if (table == TOP_SOURCES) {
-        snprintf(line, width + 1, "%10" PRIu64 " %9.1f %9" PRIu64 " %8" PRIu64 " %7.2f %9" PRIu64 "  ", row->count,
-                 row->rate, row->datagrams, row->lost, row->lost_percent, row->dropped);
-    } else {
-        double share = sum->total > 0 ? 100.0 * (double)row->count / (double)sum->total : 0;
-        memset(bar, '#', sum->most > 0 ? (size_t)(row->count * BAR / sum->most) : 0);
-        snprintf(count, sizeof(count), "%s%" PRIu64, row->over > 0 ? "<" : "", row->count);
-        snprintf(line, width + 1, "%11s %5.1f%% %9.1f  %-*s  ", count, share, row->rate, BAR, bar);
-    }
+    double share = sum->total > 0 ? 100.0 * (double)row->count / (double)sum->total : 0;
+    memset(bar, '#', sum->most > 0 ? (size_t)(row->count * BAR / sum->most) : 0);
+    snprintf(count, sizeof(count), "%s%" PRIu64, row->over > 0 ? "<" : "", row->count);
+    if (room == ALL)
+        snprintf(line, size, "%11s %5.1f%% %9.1f  %-*s  ", count, share, row->rate, BAR, bar);
+    else if (room == SOME)
+        snprintf(line, size, "%11s %5.1f%% %9.1f  ", count, share, row->rate);
+    else
+        snprintf(line, size, "%11s  ", count);
+}
+
+void top_row_line(enum top_table table, const struct top_row *row, const struct top_sum *sum, char *line, size_t width)
+{
+    enum room room = find_room(table, width);
+    if (table == TOP_SOURCES)
+        put_source(row, room, line, width + 1);
+    else
+        put_counts(row, sum, room, line, width + 1);
     end_with(line, width, row->text);
 }
 

@@ -149,7 +149,7 @@ static void draw_help(void)
         "arrows up and down, page keys, Home  scroll",
         "p, space                             pause the rows; a key shows them anew",
         "c                                    begin to count anew",
-        "q                                    quit",
+        "q                                    quit, and print the summary",
     };
     size_t i;
     for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)

@@ -106,6 +106,12 @@ def test_text_in_full(tmp_path):
     assert result.err == ""
 
 
+def test_an_empty_file_names_what_is_read(tmp_path):
+    (tmp_path / "in.pcap").write_bytes(b"")
+    result = reader("-r", tmp_path / "in.pcap")
+    assert result.status == 1 and result.err.endswith("the file is empty; expected pcap or pcapng\n")
+
+
 def test_growth_takes_two_statistics(tmp_path):
     frames = [packet(datagram(1, ONE)), packet(stats(2, 100, 90, 7, 1, 0))]
     out = read(tmp_path, RAW, frames, step_us=500000).out

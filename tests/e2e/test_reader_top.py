@@ -206,9 +206,11 @@ class Terminal:
         command = "%s sh -c 'echo $$ >\"$0\"; exec \"$@\"' %s" % (
             env, shlex.join(str(a) for a in [self.pid_path, READER, *options]))
         script = "%s %s; echo ended with $?; stty -a | grep -o ' icanon.* echo '; read x" % (before, command)
+        # the environment as it was: readline, if pytest has loaded it, sets LINES and COLUMNS, which curses would obey
         subprocess.run(["tmux", "-L", self.name, "-f", "/dev/null", "new-session", "-d", "-s", "t", "-x", str(width),
                         "-y", str(height), script, ";", "set", "status", "off", ";", "resize-window", "-t", "t", "-x",
-                        str(width), "-y", str(height)], check=True, timeout=TIMEOUT, stderr=subprocess.DEVNULL)
+                        str(width), "-y", str(height)], check=True, timeout=TIMEOUT, stderr=subprocess.DEVNULL,
+                       env={k: v for k, v in os.environ.items() if k not in ("LINES", "COLUMNS")})
         self.socket = self.tmux("display", "-p", "-t", "t", "#{socket_path}").rstrip("\n")
 
     def __enter__(self):
@@ -342,7 +344,7 @@ def test_keys_of_rows(tmp_path):
         top.key("/", *["x"] * 100)
         top.wait(lambda s: s[23] == "/" + "x" * 63)
         top.press("Escape", first("n00.example.com"))
-        top.press("h", lambda s: any("begin to count anew" in line for line in s) and s[4].startswith("1 to 6"))
+        top.press("h", lambda s: "begin to count anew" in s[9] and "print the summary" in s[10] and s[4].startswith("1 to 6"))
         top.press("h", first("n00.example.com"))
         top.press("c", lambda s: ": 0 records" in s[0] and not s[4].strip())
         text = top.quit()
@@ -354,7 +356,13 @@ def test_sizes(tmp_path):
     with Terminal(tmp_path, ["-r", counted(tmp_path), "--top"]) as top:
         before = top.wait(lambda s: "end of input" in s[0] and first("n00.example.com")(s))
         top.resize(40, 10)
-        top.wait(lambda s: len(s) == 11 and s[9] == KEYS[:40] and s[3].startswith("      COUNT") and s[8].strip())
+        screen = top.wait(lambda s: len(s) == 11 and s[9] == KEYS[:40])
+        assert screen[3] == "      COUNT  NAME" and screen[4] == "         50  n00.example.com" and screen[8].strip()
+        top.key("6")
+        top.wait(lambda s: s[3] == "   RECORDS     LOST  SOURCE" and s[4].endswith(" 1275        0  10.1.1.1:4000"))
+        top.press("1", lambda s: s[3] == "      COUNT  NAME")
+        top.resize(50, 10)
+        top.wait(lambda s: len(s) == 11 and s[3] == "      COUNT  SHARE    RATE/s  NAME" and "  n00.exa" in s[4])
         top.resize(200, 50)
         screen = top.wait(lambda s: len(s) == 51 and s[49].startswith(KEYS) and len([r for r in s[4:49] if r]) == 45)
         assert screen[48].split()[-1] == "n44.example.com"
