@@ -263,34 +263,56 @@ static void note_refused(struct http_server *s, uint64_t *counter, const char *c
     s->next_line_us = now + QUIET_US;
 }
 
-/* The place of a client that has sent no whole request, or has been given its answer: the oldest of these. A good
- * client sends its request at once, so that many that only hold on cannot keep others out. */
+static bool is_of_peer(const struct connection *c, const struct in6_addr *peer)
+{
+    return c->io && c->has_peer && memcmp(&c->peer, peer, sizeof(*peer)) == 0;
+}
+
+/* How readily a client gives its place to a newer one: not at all while it is being answered, and else the more so the
+ * more places its address has. Who has sent something that has not been read yet is the last to go. */
+static unsigned rank_of(const struct http_server *s, const struct connection *c)
+{
+    unsigned i, rank = 1;
+    char byte;
+    if (c->state == WRITING)
+        return 0;
+    if (c->state == READING && recv(bufferevent_getfd(c->io), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+        return rank;
+    for (i = 0; i < s->options.connections; i++)
+        rank += !c->has_peer || is_of_peer(&s->connections[i], &c->peer);
+    return rank + 1;
+}
+
+/* A free place, or that of the client of the highest rank, of these the oldest. A good client sends its request at
+ * once, so that many that only hold on cannot keep others out. */
 static struct connection *make_place(struct http_server *s)
 {
-    struct connection *oldest = NULL;
-    unsigned i;
+    struct connection *first = NULL;
+    unsigned i, rank, highest = 0;
+    for (i = 0; i < s->options.connections; i++)
+        if (!s->connections[i].io)
+            return &s->connections[i];
     for (i = 0; i < s->options.connections; i++) {
         struct connection *c = &s->connections[i];
-        if (!c->io)
-            return c;
-        if (c->state != WRITING && (!oldest || c->since_us < oldest->since_us))
-            oldest = c;
+        rank = rank_of(s, c);
+        if (rank > highest || (first && rank == highest && c->since_us < first->since_us)) {
+            first = c;
+            highest = rank;
+        }
     }
-    if (!oldest)
+    if (!first)
         return NULL;
-    if (oldest->state == READING)
+    if (first->state == READING)
         note_refused(s, &s->stats.crowded, "to make place for a newer one");
-    drop(oldest);
-    return oldest;
+    drop(first);
+    return first;
 }
 
 static bool has_peer_room(const struct http_server *s, const struct in6_addr *peer)
 {
     unsigned i, count = 0;
-    for (i = 0; i < s->options.connections; i++) {
-        const struct connection *c = &s->connections[i];
-        count += c->io && c->state != LINGERING && c->has_peer && memcmp(&c->peer, peer, sizeof(*peer)) == 0;
-    }
+    for (i = 0; i < s->options.connections; i++)
+        count += is_of_peer(&s->connections[i], peer) && s->connections[i].state != LINGERING;
     return count < s->options.of_a_peer;
 }
 

@@ -221,6 +221,52 @@ static void places_in_all(void **state)
     stop();
 }
 
+/* Reads the whole answer of a client. */
+static void hear_all(int fd)
+{
+    size_t used = 0;
+    answer[0] = 0;
+    int64_t until = clock_monotonic_us() + 2 * SECOND_US;
+    while (hear(fd, answer, sizeof(answer), &used) && clock_monotonic_us() < until)
+        turn();
+}
+
+/* A request that has come is read before its client could be taken for one that holds on. */
+static void place_of_one_that_has_asked(void **state)
+{
+    (void)state;
+    int fds[9];
+    start(false, (struct http_options){.connections = 4});
+    for (size_t i = 0; i < LEN(fds); i++) {
+        fds[i] = connect_from(1);
+        if (i == 0)
+            say(fds[0], "GET / HTTP/1.0\r\n\r\n", 18);
+    }
+    hear_all(fds[0]);
+    assert_string_equal(body(), "page GET / ");
+    close_all(fds, LEN(fds));
+    stop();
+}
+
+/* Addresses with many places give them before one with few. */
+static void place_of_one_among_many(void **state)
+{
+    (void)state;
+    int fds[80];
+    start(true, (struct http_options){0});
+    int fd = connect_from(1);
+    for (size_t i = 0; i < LEN(fds); i++) {
+        fds[i] = connect_from(2 + (unsigned)i % 8);
+        turn();
+    }
+    say(fd, "GET / HTTP/1.0\r\n\r\n", 18);
+    hear_all(fd);
+    assert_string_equal(body(), "page GET / ");
+    close(fd);
+    close_all(fds, LEN(fds));
+    stop();
+}
+
 /* Who is being answered keeps the place. */
 static void places_of_readers(void **state)
 {
@@ -411,7 +457,8 @@ int main(void)
         cmocka_unit_test(places_in_all),        cmocka_unit_test(places_of_readers),
         cmocka_unit_test(places_of_an_address), cmocka_unit_test(nothing_is_held_back),
         cmocka_unit_test(no_descriptors),       cmocka_unit_test(one_line_a_minute),
-        cmocka_unit_test(lines_of_libevent),
+        cmocka_unit_test(lines_of_libevent),    cmocka_unit_test(place_of_one_that_has_asked),
+        cmocka_unit_test(place_of_one_among_many),
     };
     signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);
