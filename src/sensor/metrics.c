@@ -22,7 +22,7 @@ struct metrics {
     struct sensor *sensor;
     struct live_thread *threads;
     const char *host; /* of the option */
-    struct http_route routes[2];
+    struct http_route routes[3];
     uint64_t beats[CONFIG_WORKERS_MAX]; /* heartbeats as of moved_us */
     int64_t moved_us[CONFIG_WORKERS_MAX];
 };
@@ -327,6 +327,12 @@ static void serve_health(const struct http_request *request, struct http_reply *
         evbuffer_add_printf(reply->body, "ok\n");
 }
 
+static void serve_names(const struct http_request *request, struct http_reply *reply, void *context)
+{
+    (void)request, (void)context;
+    evbuffer_add_printf(reply->body, "dnsflow: /metrics has the counters, /healthz says whether all is well\n");
+}
+
 struct metrics *metrics_start(struct event_base *base, int listener, struct sensor *sensor, struct live_thread *threads)
 {
     struct metrics *m = calloc(1, sizeof(*m));
@@ -337,8 +343,9 @@ struct metrics *metrics_start(struct event_base *base, int listener, struct sens
     m->host = sensor->config->metrics.host;
     m->routes[0] = (struct http_route){.path = "/metrics", .handler = serve_metrics, .context = m};
     m->routes[1] = (struct http_route){.path = "/healthz", .handler = serve_health, .context = m};
+    m->routes[2] = (struct http_route){.path = "/", .handler = serve_names};
     const struct http_options options = {
-        .name = "metrics", .routes = m->routes, .routes_count = 2, .hosts = &m->host, .hosts_count = 1};
+        .name = "metrics", .routes = m->routes, .routes_count = 3, .hosts = &m->host, .hosts_count = 1};
     m->server = http_start(base, listener, &options);
     if (!m->server) {
         free(m);

@@ -216,7 +216,8 @@ def test_health_of_a_collector_without_route(net, tmp_path):
 @needs_namespaces
 def test_what_is_refused(metrics):
     _, get, _, _ = metrics
-    assert get("/")[0] == 404 and get("/metrics/x")[0] == 404 and get("/metrics?x=y")[0] == 200
+    assert get("/")[::2] == (200, "dnsflow: /metrics has the counters, /healthz says whether all is well\n")
+    assert get("/x")[0] == 404 and get("/metrics/x")[0] == 404 and get("/metrics?x=y")[0] == 200
     for method in "POST", "PUT", "DELETE", "OPTIONS", "BREW", "get":
         status, head, _ = get("/metrics", method=method)
         assert status == 405 and "Allow: GET, HEAD" in head.split("\r\n")
