@@ -231,10 +231,10 @@ class Summary:
         """Per collector, in the order of the command line: name, sent, lost, port-unreachable replies."""
         found = collections.OrderedDict()
         for line in self.lines:
-            m = re.fullmatch(r"collector (\S+): (\d+) datagrams sent, (\d+) lost(?: \(.*\))?", line)
+            m = re.fullmatch(r"collector (\S+): (\d+) datagrams? sent, (\d+) lost(?: \(.*\))?", line)
             if m:
                 found[m.group(1)] = (m.group(1), int(m.group(2)), int(m.group(3)), 0)
-            m = re.fullmatch(r"collector (\S+): answered (\d+) times that nobody listens on this port", line)
+            m = re.fullmatch(r"collector (\S+): answered (\d+) times? that nobody listens on this port", line)
             if m:
                 found[m.group(1)] = found[m.group(1)][:3] + (int(m.group(2)),)
         return list(found.values())

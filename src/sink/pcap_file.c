@@ -422,10 +422,10 @@ static void end_file(void *self)
 static int report_file(void *self)
 {
     const struct pcap_file_sink *sink = self;
-    uint64_t lost = counter_read(&sink->lost);
+    uint64_t written = counter_read(&sink->written), lost = counter_read(&sink->lost);
     int cause = (int)counter_read(&sink->cause);
-    log_line("file %s: %" PRIu64 " datagrams written, %" PRIu64 " lost%s%s", sink->path, counter_read(&sink->written),
-             lost, cause ? "; error: " : "", cause_text(cause));
+    log_line("file %s: %" PRIu64 " datagram%s written, %" PRIu64 " lost%s%s", sink->path, written,
+             written == 1 ? "" : "s", lost, cause ? "; error: " : "", cause_text(cause));
     return lost > 0 || cause ? -1 : 0;
 }
 

@@ -183,9 +183,11 @@ static int report_udp(void *self)
     unsigned i;
     for (i = 0; output_udp(sink, i, &o); i++) {
         uint64_t lost = describe_loss(&o, loss, sizeof(loss)), refused = sink->collectors[i].refused;
-        log_line("collector %s: %" PRIu64 " datagrams sent, %" PRIu64 " lost%s", o.name, o.sent, lost, loss);
+        log_line("collector %s: %" PRIu64 " datagram%s sent, %" PRIu64 " lost%s", o.name, o.sent,
+                 o.sent == 1 ? "" : "s", lost, loss);
         if (refused > 0)
-            log_line("collector %s: answered %" PRIu64 " times that nobody listens on this port", o.name, refused);
+            log_line("collector %s: answered %" PRIu64 " time%s that nobody listens on this port", o.name, refused,
+                     refused == 1 ? "" : "s");
     }
     return 0;
 }
