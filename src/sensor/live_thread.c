@@ -79,6 +79,7 @@ static void pass_time(struct live_thread *t, int64_t now)
     atomic_store(&t->dropped, kernel.dropped);
     atomic_store(&t->if_dropped, kernel.if_dropped);
     counter_set(&t->ring_fill, kernel.ring_fill);
+    counter_set(&t->sensor->clients[t->index], kernel.clients);
     t->next_tick_us = now + TICK_US;
     adapt_sampling(t, &kernel, now);
     worker_note(t->worker, DROP_SUPERPACKET, kernel.super - t->last.super);

@@ -299,7 +299,7 @@ int sensor_run_live(struct sensor *sensor)
         sensor_tell_ready(sensor);
         w.next_summary_us = clock_monotonic_us() + SUMMARY_US;
         w.watchdog_us = notify_watchdog_us();
-        silence_start(&w.silence, clock_monotonic_us());
+        silence_start(&w.silence, sensor, clock_monotonic_us());
         (void)event_base_dispatch(w.base);
     }
     notify_send(sensor->notify_fd, "STOPPING=1");

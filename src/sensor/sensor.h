@@ -40,8 +40,9 @@ struct sensor {
     int notify_fd;                                      /* the service manager's socket, -1 = none */
     int metrics_fd;                                     /* listens for --metrics, -1 = does not */
     struct unix_socket_id metrics_id;
-    int ready_fd;                /* who waits for the start in the foreground, -1 = nobody */
-    struct capture_stats kernel; /* live: sum over the captures, as of the last look */
+    int ready_fd;                        /* who waits for the start in the foreground, -1 = nobody */
+    counter clients[CONFIG_WORKERS_MAX]; /* live: of dnstap, by worker, as of the last look */
+    struct capture_stats kernel;         /* live: sum over the captures, as of the last look */
 };
 
 /* Opens the live capture or looks for the files, then opens the outputs and makes the workers: what cannot start does

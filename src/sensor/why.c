@@ -2,13 +2,13 @@
 #include "sensor/why.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "net/packet.h"
 
-/* What stands behind "N packets". A reason that is common on every link says something only when there is no other. */
+/* What stands behind "N packets", '@' for the ports that are watched. A reason that is common on every link says
+ * something only when there is no other. */
 static const struct {
     enum drop_reason reason;
     bool is_common;
@@ -43,9 +43,10 @@ static const struct {
     {DROP_ENCRYPTED_PORT, true,
      "are of port 853 or 443: encrypted DNS cannot be read here, let the resolver send dnstap"},
     {DROP_OTHER_PORT, true,
-     "are UDP, but none is from a DNS port: name the port with -d, that of a tunnel with --tunnel-port"},
-    {DROP_TCP, true, "are TCP, which is not looked into, or not from a DNS port: try --tcp, name the port with -d"},
+     "are UDP, but none is from port @: name the port with -d, that of a tunnel with --tunnel-port"},
+    {DROP_TCP, true, "are TCP, which is not looked into, or not from port @: try --tcp, name the port with -d"},
     {DROP_NOT_IP, true, "are neither IPv4 nor IPv6"},
+    {DROP_LINK_CONTROL, true, "are of the link layer alone, without IP"},
     {DROP_ICMP, true, "are ICMP"},
     {DROP_NOT_UDP, true, "are of other IP protocols"},
 };
@@ -94,21 +95,42 @@ static int most_frequent(const uint64_t counts[DROP_REASON_COUNT], bool is_commo
     return best;
 }
 
-enum drop_reason why_describe(const uint64_t counts[DROP_REASON_COUNT], uint16_t link_type, char *text, size_t size)
+/* "53, 5300 or 5353" */
+static void write_ports(const struct config *config, char *out, size_t size)
 {
-    char rest[128];
-    int best = most_frequent(counts, false);
-    uint64_t unsupported = counts[DROP_LINK_UNSUPPORTED];
+    size_t used = 0, i, count = config->ports_count;
+    out[0] = '\0';
+    for (i = 0; i < count && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s%u", i == 0 ? "" : i + 1 == count ? " or " : ", ",
+                                 config->ports[i]);
+}
+
+static void fill_in_ports(const char *text, const struct config *config, char *out, size_t size)
+{
+    char ports[96] = "";
+    size_t before = strcspn(text, "@");
+    if (text[before])
+        write_ports(config, ports, sizeof(ports));
+    snprintf(out, size, "%.*s%s%s", (int)before, text, ports, text[before] ? text + before + 1 : "");
+}
+
+bool why_describe(const struct why *why, char *text, size_t size)
+{
+    char rest[WHY_TEXT];
+    int best = most_frequent(why->counts, false);
+    uint64_t unsupported = why->counts[DROP_LINK_UNSUPPORTED], most;
     if (best < 0)
-        best = most_frequent(counts, true);
-    if (unsupported > 0 && (best < 0 || sentences[best].is_common || unsupported > counts[sentences[best].reason])) {
-        snprintf(rest, sizeof(rest), "are %s (link type %u), which is not decoded", net_link_name(link_type),
-                 link_type);
+        best = most_frequent(why->counts, true);
+    most = best < 0 || sentences[best].is_common ? 0 : why->counts[sentences[best].reason];
+    if (unsupported > most) {
+        snprintf(rest, sizeof(rest), "are %s (link type %u), which is not decoded", net_link_name(why->link_type),
+                 why->link_type);
         write_sentence(unsupported, rest, text, size);
-        return DROP_LINK_UNSUPPORTED;
+    } else if (why->llc > most) {
+        write_sentence(why->llc, "are in IEEE 802.3 frames with LLC, which are read from files only", text, size);
+    } else if (best >= 0) {
+        fill_in_ports(sentences[best].text, why->config, rest, sizeof(rest));
+        write_sentence(why->counts[sentences[best].reason], rest, text, size);
     }
-    if (best < 0)
-        return DROP_NONE;
-    write_sentence(counts[sentences[best].reason], sentences[best].text, text, size);
-    return sentences[best].reason;
+    return best >= 0 || unsupported > 0 || why->llc > 0;
 }

@@ -2,12 +2,16 @@
 """When nothing comes out, the sensor says why: each cause and its sentence."""
 
 import random
+import re
+import signal
 import struct
+import time
 
 import pytest
 from conftest import (BASE_US, ETHERNET, Summary, address, ethernet, pcap_header, response, response_frame, sensor,
                       udp_packet, wait_until, write_pcap)
 from netns import finish, frames_of, needs_namespaces, net
+from test_dnstap import Tap, handshake
 from test_streams import datagram, fragments, segment
 from tunnels import ENCAPSULATIONS, dns_packet, ether
 
@@ -29,6 +33,15 @@ def first_fragments(count=20):
     return [ethernet(fragments(random.Random(1), SRC, DST, datagram(4000, message), n)[1]) for n in range(count)]
 
 
+def snap(frame):
+    """The same in an IEEE 802.3 frame, behind LLC and SNAP."""
+    return frame[:12] + struct.pack("!H", len(frame) - 6) + bytes.fromhex("aaaa03000000") + frame[12:]
+
+
+def icmp():
+    return ethernet(bytes.fromhex("4500001c0001000040010000") + SRC + DST + bytes.fromhex("0800f7ff00000000"))
+
+
 CAUSES = {
     "queries": (queries(), [], "30 packets are queries, and none is a response: one direction only is mirrored"),
     "other side": ([response_frame(flags=0x8480) for _ in range(5)], [],
@@ -41,7 +54,11 @@ CAUSES = {
              "9 packets have more than 3 VLAN tags"),
     "tunnels": ([ether(ENCAPSULATIONS["gre"][0](dns_packet("x.example")))] * 4, ["--decap", "none"],
                 "4 packets are in tunnels, which are not looked into: try --decap all"),
-    "port": (frames_of(40, source_port=5453), [], "40 packets are UDP, but none is from a DNS port: name the port with -d"),
+    "port": (frames_of(40, source_port=5453), [], "40 packets are UDP, but none is from port 53: name the port with -d"),
+    "ports": (frames_of(40), ["-d", "5353"], "40 packets are UDP, but none is from port 5353: name the port with -d"),
+    "more ports": (frames_of(4), ["-d", "5300", "-d", "5301", "-Y"], "none is from port 5300, 5301 or 5353: name the"),
+    "TCP ports": ([tcp(54, 40000)] * 3, [], "3 packets are TCP, which is not looked into, or not from port 53: try --tcp"),
+    "link": ([bytes(12) + b"\0\x2e\x42\x42\x01" + bytes(43)] * 7, [], "7 packets are of the link layer alone, without IP"),
     "encrypted": ([tcp(853, 40000), tcp(40000, 443), ethernet(udp_packet("10.0.0.1", 443, "10.0.0.9", 5, bytes(50)))],
                   [], "3 packets are of port 853 or 443: encrypted DNS cannot be read here, let the resolver send dnstap"),
     "TCP": ([tcp(53, 40000)] * 3, ["--no-tcp"], "3 packets are TCP, which is not looked into"),
@@ -86,9 +103,13 @@ LIVE = {
     "queries": (queries(10), [], "are queries, and none is a response: one direction only is mirrored"),
     "tunnels": (CAUSES["tunnels"][0], [], "are in tunnels, which are not looked into: try --decap all"),
     "VXLAN": ([ether(ENCAPSULATIONS["vxlan"][0](dns_packet("x.example")))], [], "are in tunnels"),
-    "port": (frames_of(10, source_port=5453), [], "are UDP, but none is from a DNS port: name the port with -d"),
+    "port": (frames_of(10, source_port=5453), [], "are UDP, but none is from port 53: name the port with -d"),
     "encrypted": (CAUSES["encrypted"][0], [], "are of port 853 or 443"),
     "tags": (CAUSES["tags"][0], [], "have more than 3 VLAN tags"),
+    "ports": (frames_of(10), ["-d", "5353"], "are UDP, but none is from port 5353: name the port with -d"),
+    "LLC": ([snap(f) for f in frames_of(5) + queries(6)] + [icmp()] * 2, [],
+            "packets looked at, # packets are in IEEE 802.3 frames with LLC, which are read from files only"),
+    "filter": (frames_of(10), ["-f", "tcp port 99"], 'no packet passes the filter "tcp port 99" (-f) on in0; of'),
     "errors": ([response_frame(flags=0x8183)], [], "are responses that the name does not exist"),
 }
 
@@ -106,5 +127,36 @@ def test_live(net, tmp_path, cause):
         return "nothing to send for 10 s: " in running.err
     wait_until(said, 20, 0.05)
     (line,) = [l for l in running.err.splitlines() if "nothing to send" in l]
-    assert sentence in line
+    assert sentence in re.sub(r"\d+ packets are in", "# packets are in", line)
     finish(running)
+
+
+@needs_namespaces
+def test_one_packet(net, tmp_path):
+    running = net.sensor("-w", tmp_path / "out")
+    time.sleep(5)  # until a look has begun
+    net.wire()(queries(1))
+    wait_until(lambda: "nothing to send for 10 s: " in running.err, 20)
+    assert "; of 1 packet looked at, 1 packet is queries" in running.err
+    finish(running)
+
+
+@needs_namespaces
+def test_interface_that_is_gone(net, tmp_path):
+    running = net.sensor("-w", tmp_path / "out")
+    net.ip("link", "del", "in0")
+    wait_until(lambda: "nothing to send for 10 s: in0 is gone\n" in running.err, 20)
+    finish(running)
+
+
+@pytest.mark.parametrize("clients, sentence", [(0, "no name server is connected to "), (1, "1 name server is connected to "),
+                                               (2, "2 name servers are connected to ")])
+def test_dnstap_socket(tmp_path, clients, sentence):
+    with Tap(tmp_path) as tap:
+        for _ in range(clients):
+            handshake(tap.connect())
+        wait_until(lambda: "nothing to send for 10 s: " in tap.sensor.err, 20)
+        (line,) = [l for l in tap.sensor.err.splitlines() if "nothing to send" in l]
+        assert line.endswith(sentence + str(tap.path) + (", but no message comes" if clients else ""))
+        tap.sensor.signal(signal.SIGTERM)
+        assert tap.sensor.wait(10) == 0
