@@ -69,6 +69,12 @@ static int64_t wait_us(struct input *input, int64_t time_us)
     return due_us - input->lead_us - now_us;
 }
 
+static const char *file_name(const struct input *input)
+{
+    const char *file = input->config->files[input->file];
+    return strcmp(file, "-") == 0 ? "standard input" : file;
+}
+
 /* Whether -f can be asked about a frame of a file. */
 static int check_filter(const struct input *input, struct session *session, const struct packet *packet,
                         struct error *err)
@@ -77,8 +83,7 @@ static int check_filter(const struct input *input, struct session *session, cons
     struct error why;
     if (!session->filter || filter_check_link(session->filter, packet->link_type, &why) == 0)
         return 0;
-    const char *file = config->files[input->file];
-    return error_set(err, "%s: option %s %s", strcmp(file, "-") == 0 ? "standard input" : file,
+    return error_set(err, "%s: option %s %s", file_name(input),
                      config->is_whole_filter ? "-F/--whole-filter" : "-f/--filter", why.text);
 }
 
@@ -111,6 +116,7 @@ static bool open_next(struct input *input, int result, struct error *err)
         }
         capture_close(input->capture);
         input->capture = NULL;
+        input->has_packets = false;
         input->file++;
         if (capture_open_file(input->config->files[input->file], input->stop, &input->capture, err) == 0)
             return true;
@@ -127,6 +133,9 @@ int input_step(struct input *input, struct session *session, struct error *err)
         int count = capture_borrow(input->capture, input->packets, CAPTURE_BATCH, err);
         input->next = 0;
         input->count = count > 0 ? count : 0;
+        input->has_packets |= count > 0;
+        if (count == CAPTURE_END && !input->has_packets && input->config->files_count > 0 && !atomic_load(input->stop))
+            log_line("no packets in %s", file_name(input));
         if (count < 0 && open_next(input, count, err))
             return CAPTURE_IDLE;
         if (count < 0 && !input->capture)

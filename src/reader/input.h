@@ -13,6 +13,7 @@ struct input {
     const struct reader_config *config;
     const atomic_bool *stop;
     size_t file;               /* which one is being read */
+    bool has_packets;          /* it held some */
     bool has_failed;           /* one before it was broken, which has been said */
     struct capture *capture;   /* NULL: it is the listener */
     struct listener *listener; /* NULL: it is the capture */

@@ -17,6 +17,7 @@ int file_look_open(struct file_look *look, const struct config *config, struct e
 void file_look_begin(struct file_look *look)
 {
     look->is_done = false;
+    look->packets = 0;
     look->datagrams = 0;
 }
 
@@ -54,6 +55,7 @@ int file_look_packets(struct file_look *look, const struct packet *packets, int 
     for (i = 0; look->filter && i < count; i++)
         if (filter_check_link(look->filter, packets[i].link_type, err) != 0)
             count = i;
+    look->packets += (uint64_t)count;
     for (i = 0; !look->is_done && i < count; i++)
         look_for_datagram(look, &packets[i]);
     return count;

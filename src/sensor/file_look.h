@@ -12,6 +12,7 @@ struct file_look {
     const struct config *config;
     struct filter *filter; /* NULL: no expression */
     bool is_done;          /* something else than datagrams was seen in this file */
+    uint64_t packets;      /* of this file */
     uint64_t datagrams;    /* of DNSFlow, seen before */
 };
 

@@ -152,7 +152,9 @@ static int read_file(struct file_run *run, const char *path)
     }
     progress_end(&progress);
     capture_close(capture);
-    if (file_look_is_datagrams(&run->look))
+    if (count == CAPTURE_END && run->look.packets == 0)
+        log_line("no packets in %s", name);
+    else if (file_look_is_datagrams(&run->look))
         log_line("%s: DNSFlow datagrams, not DNS: read it with dnsflow_read", name);
     else
         run->has_more = true;

@@ -210,6 +210,33 @@ def test_empty_capture(tmp_path):
     assert only.sequence == 1 and only.stats == (0, 0, 0, 0, 0)
 
 
+@pytest.mark.parametrize("program, more", [(sensor, ["-w", "/dev/null"]), (reader, [])])
+def test_empty_capture_is_told(tmp_path, program, more):
+    empty, full = write_pcap(tmp_path / "in.pcap", ETHERNET, []), write_pcap(tmp_path / "b.pcap", ETHERNET, [(0, b"x" * 60)])
+    line = "]: no packets in %s\n"
+    assert program("-r", empty, *more).err.count(line % empty) == 1
+    assert program("-r", empty, "-r", full, *more).err.count("]: no packets in ") == 1
+    assert program("-r", full, "-r", empty, *more).err.count(line % empty) == 1
+    assert "no packets in" not in program("-r", full, *more).err
+    result = program("-r", "-", *more, data=empty.read_bytes())
+    assert result.status == 0 and result.err.count(line % "standard input") == 1
+
+
+def test_no_capture_onto_a_terminal(tmp_path):
+    path = write_pcap(tmp_path / "in.pcap", ETHERNET, [])
+    try:
+        master, slave = pty.openpty()
+    except OSError as error:
+        pytest.skip("no terminal to be had: %s" % error)
+    try:
+        result = sensor("-r", path, "-w", "-", stdout=slave)
+        assert result.status == 2 and result.err.count("\n") == 1 and "-w/--write -: " in result.err
+        assert select.select([master], [], [], 0)[0] == []
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
 def test_truncated_pcap(tmp_path):
     _, frames = read_pcap(FILE)
     data = (CAPTURES / NAME).read_bytes()
