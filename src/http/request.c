@@ -171,3 +171,25 @@ bool http_host_is_known(const char *value, const char *const *hosts, size_t host
             return true;
     return false;
 }
+
+const char *http_reason(int status)
+{
+    static const struct {
+        int status;
+        const char *reason;
+    } rows[] = {{200, "OK"},
+                {400, "Bad Request"},
+                {404, "Not Found"},
+                {405, "Method Not Allowed"},
+                {413, "Content Too Large"},
+                {421, "Misdirected Request"},
+                {431, "Request Header Fields Too Large"},
+                {500, "Internal Server Error"},
+                {503, "Service Unavailable"},
+                {505, "HTTP Version Not Supported"}};
+    size_t i;
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (rows[i].status == status)
+            return rows[i].reason;
+    return "Other";
+}

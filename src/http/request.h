@@ -21,4 +21,7 @@ int http_parse(char *text, size_t len, struct http_request *out);
 /* Whether a Host field names an IP address, localhost or one of `hosts`, with any port. */
 bool http_host_is_known(const char *value, const char *const *hosts, size_t hosts_count);
 
+/* What stands behind the status in an answer. */
+const char *http_reason(int status);
+
 #endif

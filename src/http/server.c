@@ -84,28 +84,6 @@ static void limit_time(struct connection *c, int64_t us)
     (void)event_add(c->deadline, &span);
 }
 
-static const char *reason_of(int status)
-{
-    static const struct {
-        int status;
-        const char *reason;
-    } rows[] = {{200, "OK"},
-                {400, "Bad Request"},
-                {404, "Not Found"},
-                {405, "Method Not Allowed"},
-                {413, "Content Too Large"},
-                {421, "Misdirected Request"},
-                {431, "Request Header Fields Too Large"},
-                {500, "Internal Server Error"},
-                {503, "Service Unavailable"},
-                {505, "HTTP Version Not Supported"}};
-    size_t i;
-    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        if (rows[i].status == status)
-            return rows[i].reason;
-    return "Other";
-}
-
 static void send_reply(struct connection *c, const struct http_reply *reply, bool with_body)
 {
     struct evbuffer *out = bufferevent_get_output(c->io);
@@ -118,7 +96,7 @@ static void send_reply(struct connection *c, const struct http_reply *reply, boo
         evbuffer_add_printf(out,
                             "HTTP/1.1 %d %s\r\nDate: %s\r\nConnection: close\r\nCache-Control: no-store\r\n"
                             "X-Content-Type-Options: nosniff\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s\r\n",
-                            reply->status, reason_of(reply->status), date, reply->content_type,
+                            reply->status, http_reason(reply->status), date, reply->content_type,
                             evbuffer_get_length(reply->body), reply->status == 405 ? "Allow: GET, HEAD\r\n" : "");
     if (result < 0 || (with_body && evbuffer_add_buffer(out, reply->body) != 0)) {
         drop(c);
@@ -165,7 +143,7 @@ static void answer(struct connection *c, const struct http_request *request, int
     } else {
         reply.status = status ? status : 404;
         s->stats.bad++;
-        evbuffer_add_printf(reply.body, "%d %s\n", reply.status, reason_of(reply.status));
+        evbuffer_add_printf(reply.body, "%d %s\n", reply.status, http_reason(reply.status));
     }
     send_reply(c, &reply, strcmp(request->method, "HEAD") != 0);
     evbuffer_free(reply.body);
@@ -268,44 +246,54 @@ static bool is_of_peer(const struct connection *c, const struct in6_addr *peer)
     return c->io && c->has_peer && memcmp(&c->peer, peer, sizeof(*peer)) == 0;
 }
 
-/* How readily a client gives its place to a newer one: not at all while it is being answered, and else the more so the
- * more places its address has. Who has sent something that has not been read yet is the last to go. */
-static unsigned rank_of(const struct http_server *s, const struct connection *c)
+static unsigned places_of_peer(const struct http_server *s, const struct connection *c)
 {
-    unsigned i, rank = 1;
-    char byte;
-    if (c->state == WRITING)
-        return 0;
-    if (c->state == READING && recv(bufferevent_getfd(c->io), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
-        return rank;
-    for (i = 0; i < s->options.connections; i++)
-        rank += !c->has_peer || is_of_peer(&s->connections[i], &c->peer);
-    return rank + 1;
+    unsigned i, count = 0;
+    for (i = 0; c->has_peer && i < s->options.connections; i++)
+        count += is_of_peer(&s->connections[i], &c->peer);
+    return count;
 }
 
-/* A free place, or that of the client of the highest rank, of these the oldest. A good client sends its request at
- * once, so that many that only hold on cannot keep others out. */
+/* It has sent something that has not been read yet. */
+static bool has_more(const struct connection *c)
+{
+    char byte;
+    return c->state == READING && recv(bufferevent_getfd(c->io), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* Who gives its place to a newer client: not who is being answered, and else the oldest one of the address that has
+ * most. NULL: nobody. */
+static struct connection *find_oldest(struct http_server *s, bool spares_more)
+{
+    struct connection *oldest = NULL;
+    unsigned i, count, most = 0;
+    for (i = 0; i < s->options.connections; i++) {
+        struct connection *c = &s->connections[i];
+        if (c->state == WRITING || (count = places_of_peer(s, c)) < most)
+            continue;
+        if ((!oldest || count > most || c->since_us < oldest->since_us) && !(spares_more && has_more(c))) {
+            oldest = c;
+            most = count;
+        }
+    }
+    return oldest;
+}
+
+/* A free place, or that of another one. A good client sends its request at once, so that many that only hold on cannot
+ * keep others out. */
 static struct connection *make_place(struct http_server *s)
 {
-    struct connection *first = NULL;
-    unsigned i, rank, highest = 0;
+    struct connection *oldest;
+    unsigned i;
     for (i = 0; i < s->options.connections; i++)
         if (!s->connections[i].io)
             return &s->connections[i];
-    for (i = 0; i < s->options.connections; i++) {
-        struct connection *c = &s->connections[i];
-        rank = rank_of(s, c);
-        if (rank > highest || (first && rank == highest && c->since_us < first->since_us)) {
-            first = c;
-            highest = rank;
-        }
-    }
-    if (!first)
+    if (!(oldest = find_oldest(s, true)) && !(oldest = find_oldest(s, false)))
         return NULL;
-    if (first->state == READING)
+    if (oldest->state == READING)
         note_refused(s, &s->stats.crowded, "to make place for a newer one");
-    drop(first);
-    return first;
+    drop(oldest);
+    return oldest;
 }
 
 static bool has_peer_room(const struct http_server *s, const struct in6_addr *peer)
