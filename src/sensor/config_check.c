@@ -80,8 +80,9 @@ int config_check(const struct config *config, struct error *err)
     if (config->targets_count == 0 && !config->write_path)
         return error_set(err, "no output: expected -u/--udp HOST, -w/--write FILE or both");
     if (config->write_path && strcmp(config->write_path, "-") == 0 && isatty(STDOUT_FILENO))
-        return error_set(err, "option -w/--write -: expected a file or pipe as standard output; a capture is no text for "
-                              "a terminal");
+        return error_set(err,
+                         "option -w/--write -: expected a file or pipe as standard output; a capture is no text for "
+                         "a terminal");
     if (config->has_metrics && config->files_count > 0)
         return error_set(err, "option --metrics: expected -i/--interface or -t/--dnstap with it");
     if (config->write_path && config->workers > 1)

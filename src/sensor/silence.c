@@ -197,8 +197,8 @@ static void say_dnstap(const struct sensor *sensor, int silent_s)
         if (clients == 0)
             log_line("nothing to send for %d s: no name server is connected to %s", silent_s, name);
         else
-            log_line("nothing to send for %d s: %" PRIu64 " name server%s connected to %s, but no message comes", silent_s,
-                     clients, clients == 1 ? " is" : "s are", name);
+            log_line("nothing to send for %d s: %" PRIu64 " name server%s connected to %s, but no message comes",
+                     silent_s, clients, clients == 1 ? " is" : "s are", name);
     }
 }
 

@@ -101,7 +101,10 @@ static void write_ports(const struct config *config, char *out, size_t size)
     size_t used = 0, i, count = config->ports_count;
     out[0] = '\0';
     for (i = 0; i < count && used < size; i++)
-        used += (size_t)snprintf(out + used, size - used, "%s%u", i == 0 ? "" : i + 1 == count ? " or " : ", ",
+        used += (size_t)snprintf(out + used, size - used, "%s%u",
+                                 i == 0           ? ""
+                                 : i + 1 == count ? " or "
+                                                  : ", ",
                                  config->ports[i]);
 }
 
