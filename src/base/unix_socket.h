@@ -24,7 +24,7 @@ struct unix_socket_id {
 /* The socket that is there now. */
 void unix_socket_find(const char *path, struct unix_socket_id *out);
 
-/* Removes the socket of that path, if it is still this one and nobody listens there any more. */
+/* Removes the socket of that path, if it is still this one. */
 void unix_socket_remove(const char *path, const struct unix_socket_id *id);
 
 #endif

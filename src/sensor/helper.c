@@ -139,6 +139,12 @@ int helper_take(struct helper *helper, struct helper_answer *out)
     return 1;
 }
 
+void helper_dismiss(struct helper *helper)
+{
+    if (helper)
+        (void)shutdown(helper->fd, SHUT_RDWR);
+}
+
 /* It ends by itself, now that its end of the pair hangs; should it not do so soon, nobody waits for it. */
 void helper_stop(struct helper *helper)
 {

@@ -37,7 +37,10 @@ void helper_ask(struct helper *helper, enum helper_task task, unsigned collector
 /* Takes an answer, without waiting. 1: there was one, 0: not yet, -1: the helper is gone for good. */
 int helper_take(struct helper *helper, struct helper_answer *out);
 
-/* Tells it to end, once the sensor does not listen any more, and does not wait long for that. NULL is fine. */
+/* Nothing more will be asked for: it may end beside the sensor. NULL is fine. */
+void helper_dismiss(struct helper *helper);
+
+/* Tells it to end, if it has not been told, and does not wait long for that. NULL is fine. */
 void helper_stop(struct helper *helper);
 
 #endif

@@ -11,8 +11,8 @@
 /* What stays allowed; all zero: nothing. */
 struct landlock_rules {
     const char *read_below;     /* files below this may be read; NULL = none */
-    const char *make_in;        /* files in the folder of this one may be made and written */
-    const char *const *removed; /* files in the folders of these may be removed */
+    const char *make_in;        /* files in the folder of this one, and below, may be made and written */
+    const char *const *removed; /* files in the folders of these, and below, may be removed */
     size_t removed_count;
     uint16_t tcp_port; /* may be connected to, 0 = none */
 };

@@ -303,6 +303,7 @@ int sensor_run_live(struct sensor *sensor)
         (void)event_base_dispatch(w.base);
     }
     notify_send(sensor->notify_fd, "STOPPING=1");
+    helper_dismiss(sensor->helper);
     stop_threads(&w);
     (void)look_at_threads(&w);
     silence_stop(&w.silence);

@@ -147,7 +147,7 @@ def net(tmp_path):
         yield n
 
 
-def now(sensor, tries=5):
+def now(sensor, tries=50):
     """The counters as they are. While packets come, two of them may be as of slightly different moments."""
     seen = sensor.err.count("]: output: ")
     sensor.signal(signal.SIGUSR1)

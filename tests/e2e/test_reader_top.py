@@ -467,7 +467,7 @@ def test_live(tmp_path):
     with live(tmp_path, width=100) as (top, send):
         send(datagram(1, ONE, ONE), datagram(4, ONE), b"\4")
         screen = top.wait(lambda s: s[4].split()[:1] == ["3"])
-        assert re.match(r"dnsflow_read: 3 records, \d+/s, 1 source, 2 datagrams lost \(0 here\), 1 malf", screen[0])
+        assert re.match(r"dnsflow_read: 3 records, \d+/s, 1 source, 2 datagrams lost, 0 without room here, 1 malf", screen[0])
         top.wait(lambda s: s[4].split()[2:3] == ["0.0"] and ", 0/s," in s[0])
         top.press("c", lambda s: s[0].startswith("dnsflow_read: 0 records"))
         send(datagram(5, ONE))
