@@ -266,6 +266,7 @@ static void stats(void *self, struct capture_stats *out)
         if (drops >= a->if_dropped_at_start)
             a->stats.if_dropped = drops - a->if_dropped_at_start;
     }
+    a->stats.is_ring = true;
     a->stats.ring_fill = ring_fill(&a->ring);
     if (out)
         *out = a->stats;

@@ -31,7 +31,8 @@ struct capture_stats {
     uint64_t received;   /* frames behind the kernel's filter, dropped ones included */
     uint64_t dropped;    /* of these, lost for want of room */
     uint64_t if_dropped; /* lost by the interface */
-    uint64_t lent;       /* frames taken out of a ring, 0 = not a ring: received = lent + dropped once it is empty */
+    bool is_ring;        /* received = lent + dropped once it is empty */
+    uint64_t lent;       /* frames taken out of a ring */
     uint64_t super;      /* frames larger than the interface's MTU allows (segmentation offload) */
     unsigned ring_fill;  /* percent of a ring that waits to be lent, as of now */
 

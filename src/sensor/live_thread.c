@@ -118,7 +118,7 @@ static bool goes_on(const struct live_thread *t, int count, struct drain *drain)
     capture_stats(t->capture, &kernel);
     if (drain->since_us == 0)
         *drain = (struct drain){now, kernel.received};
-    if (kernel.lent > 0)
+    if (kernel.is_ring)
         return !is_drained(drain, &kernel) && now - drain->since_us < SECOND_US;
     return now - drain->since_us < (count > 0 ? SECOND_US : CAPTURE_HANDOVER_MS * 1000);
 }
@@ -126,7 +126,7 @@ static bool goes_on(const struct live_thread *t, int count, struct drain *drain)
 /* What came after the stop was not captured; what came before and has not been lent by now is lost in the ring. */
 static void leave_rest(struct live_thread *t, const struct drain *drain, struct capture_stats *kernel)
 {
-    if (kernel->lent == 0)
+    if (!kernel->is_ring)
         return;
     if (!is_drained(drain, kernel))
         kernel->dropped = drain->received - kernel->lent;
