@@ -32,8 +32,7 @@ struct filter {
     unsigned warnings;
     size_t count, size;
     struct bpf_program *programs;
-    struct error live_only; /* why the last such link type is */
-    uint8_t *copy;          /* of a loopback frame, NULL as long as there was none to be copied */
+    uint8_t *copy; /* of a loopback frame, NULL as long as there was none to be copied */
     uint16_t links[LINK_TYPES];
 };
 
@@ -111,8 +110,6 @@ static void look_at(struct filter *filter, uint16_t link_type, struct error *why
         filter->links[link_type] = (uint16_t)(PLACED + filter->count++);
     } else if (is_expression(filter->expression, link_type, NULL)) {
         filter->links[link_type] = LIVE_ONLY;
-        error_set(&filter->live_only, "%s: cannot be judged from a file of link type %u (%s), only live (%s)",
-                  filter->expression, link_type, net_link_name(link_type), why->text);
     }
 }
 
@@ -184,7 +181,10 @@ int filter_check_link(struct filter *filter, uint16_t link_type, struct error *e
             log_line("warning: filter on frames of link type %u (%s), which it refuses: %s", link_type,
                      net_link_name(link_type), why.text);
     }
-    return filter->links[link_type] == LIVE_ONLY ? error_set(err, "%s", filter->live_only.text) : 0;
+    if (filter->links[link_type] != LIVE_ONLY)
+        return 0;
+    return error_set(err, "%s: cannot be judged from a file of link type %u (%s), only live", filter->expression,
+                     link_type, net_link_name(link_type));
 }
 
 /* The address family of a loopback frame as one of those that libpcap knows, 0 = not one of IP. It may be in either

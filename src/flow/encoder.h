@@ -18,9 +18,8 @@ struct flow_left_out {
     size_t over_most; /* there would be too many sets */
 };
 
-/* Ends it, in up to `most` sets, at least 1 and not over
- * DNSFLOW_RECORD_SETS_MAX: record->names and names_len are ignored,
- * the rest is as for dnsflow_encoder_add(). */
+/* Ends it, in up to `most` sets, at least 1, and DNSFLOW_RECORD_SETS_MAX at most: record->names and names_len are
+ * ignored, the rest is as for dnsflow_encoder_add(). */
 int flow_encoder_commit(struct dnsflow_encoder *encoder, const struct dnsflow_record *record, int most,
                         struct flow_left_out *left_out);
 
