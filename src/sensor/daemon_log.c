@@ -29,21 +29,19 @@ struct passing {
     unsigned lines, left_out;
 };
 
-/* The level is in the text: "[PID]: error: ...". */
-static int level_of(const char *line)
+/* The text of "[PID]: text". */
+static const char *text_of(const char *line)
 {
-    const char *text = strstr(line, "]: ");
-    text = text ? text + 3 : line;
-    if (strncmp(text, "error:", 6) == 0)
-        return LOG_ERR;
-    return strncmp(text, "warning:", 8) == 0 ? LOG_WARNING : LOG_INFO;
+    size_t digits = line[0] == '[' ? strspn(line + 1, "0123456789") : 0;
+    return digits > 0 && strncmp(line + 1 + digits, "]: ", 3) == 0 ? line + digits + 4 : line;
 }
 
 /* The journal's own protocol: fields, one on each line (systemd.io/JOURNAL_NATIVE_PROTOCOL). */
-static void write_journal(int fd, int level, const char *line)
+static void write_journal(int fd, const char *message)
 {
     char text[1400];
-    int len = snprintf(text, sizeof(text), "PRIORITY=%d\nSYSLOG_IDENTIFIER=dnsflow\nMESSAGE=%s\n", level, line);
+    int len = snprintf(text, sizeof(text), "PRIORITY=%d\nSYSLOG_IDENTIFIER=dnsflow\nMESSAGE=%s\n", log_level(message),
+                       message);
     if (len > 0 && (size_t)len < sizeof(text))
         (void)send(fd, text, (size_t)len, MSG_NOSIGNAL);
 }
@@ -51,9 +49,9 @@ static void write_journal(int fd, int level, const char *line)
 static void write_line(const struct passing *p, const char *line)
 {
     if (p->where == CONFIG_LOG_JOURNAL)
-        write_journal(p->journal, level_of(line), line);
+        write_journal(p->journal, text_of(line));
     else
-        syslog(level_of(line), "%s", line);
+        syslog(log_level(text_of(line)), "%s", line);
 }
 
 static void pass_on(struct passing *p, const char *line)
@@ -148,7 +146,8 @@ int daemon_log(const struct config *config, struct error *err)
         return 0;
     if (find_log(config, &p.journal, err) != 0)
         return -1;
-    p.echo = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (!log_is_journal()) /* where the lines would come twice */
+        p.echo = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     pid_t process = pipe(pair) == 0 ? fork() : -1;
     if (process < 0)
         return error_errno(err, "option --log: cannot start a process");

@@ -321,7 +321,7 @@ def test_unit(root, debs, tmp_path):
     expression = "udp and (src port 53 or src port 5353)"
     (root / "etc/default/dnsflow").write_text(
         "# comment\nexport DNSFLOW_OPTS=\"%s -P /run/dnsflow/dnsflow.pid --metrics unix:/run/dnsflow/metrics.sock "
-        "-f '%s' -w /var/lib/dnsflow/out.pcap\" # more\n" % (OPTIONS, expression))
+        "-f '%s' -w /var/lib/dnsflow/out.pcap --user dnsflow\" # more\n" % (OPTIONS, expression))
     with booted(root, tmp_path) as machine:
         machine.must("systemctl start dnsflow")
         pid = machine.show("MainPID")
@@ -331,7 +331,7 @@ def test_unit(root, debs, tmp_path):
         machine.must("setpriv --reuid nobody --regid dnsflow --clear-groups test -w /run/dnsflow/metrics.sock")
         machine.must("mv /var/lib/dnsflow/out.pcap /var/lib/dnsflow/old.pcap && systemctl reload dnsflow")
         wait_until(machine.path("var/lib/dnsflow/out.pcap").exists)
-        assert machine.journal().count("capturing on lo") == 1, machine.journal()
+        assert machine.journal().count("dnsflow[%s]: capturing on lo" % pid) == 1, machine.journal()
         machine.must("systemctl stop dnsflow")
         for options in OPTIONS + " --nonsense", OPTIONS + " -f 'udp":
             configure(root, options)

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import SENSOR, TOP, Background, needs_root, pcap_header, run, sensor, wait_until
+from conftest import CAPTURES, SENSOR, TOP, Background, needs_root, pcap_header, run, sensor, wait_until
 
 SCRIPT = TOP / "packaging" / "dnsflow.init"
 
@@ -173,7 +173,23 @@ def test_system_log(tmp_path, where, target):
         assert errors[0].startswith("<27>") and lines[-1].startswith("<30>")  # daemon.err, daemon.info
     else:
         assert "PRIORITY=3\n" in errors[0] and "PRIORITY=6\n" in lines[-1]
-        assert all("SYSLOG_IDENTIFIER=dnsflow\n" in l for l in lines)
+        assert all("SYSLOG_IDENTIFIER=dnsflow\n" in l and "MESSAGE=[" not in l for l in lines)
+
+
+@pytest.mark.parametrize("options, line", [
+    (["-r", "/nonexistent/file", "-w", "/dev/null"], r"<3>/nonexistent/file: .*"),
+    (["--nonsense"], r"<3>option --nonsense: .*"),
+    (["-r", CAPTURES / "made_le_us.pcap", "-w", "/dev/null"], r"<6>6 packets captured"),
+])
+def test_lines_to_the_journal(tmp_path, options, line):
+    """It adds name and process itself; elsewhere the lines are as they are, whatever the environment says."""
+    with open(tmp_path / "err", "wb") as err:
+        stream = "%d:%d" % (os.fstat(err.fileno()).st_dev, os.fstat(err.fileno()).st_ino)
+        subprocess.run([SENSOR, *options], env=dict(os.environ, JOURNAL_STREAM=stream), stderr=err, timeout=20, check=False)
+    lines = (tmp_path / "err").read_text().splitlines()
+    assert re.fullmatch(line, lines[0]) and not [l for l in lines if not re.match(r"<[346]>[^\[]", l)], lines
+    plain = run([SENSOR, *options], env=dict(os.environ, JOURNAL_STREAM=stream))
+    assert not [l for l in plain.err.splitlines() if l.startswith("<")]
 
 
 @needs_root
