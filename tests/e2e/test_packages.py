@@ -309,7 +309,7 @@ def ask_metrics(path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
         s.settimeout(10)
         s.connect(str(path))
-        s.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        s.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
         return s.recv(1000)
 
 
