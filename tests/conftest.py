@@ -53,6 +53,11 @@ def pytest_collection_modifyitems(items):
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="capturing needs root")
 
 
+def release_build(why):
+    """Marks what holds for the release build alone: it waits on the clock, or a sanitizer has its own memory or calls."""
+    return pytest.mark.skipif("release" not in str(BUILD), reason=why)
+
+
 def _why_no_terminal():
     try:
         for fd in os.openpty():

@@ -21,7 +21,7 @@ enum {
     TICK_US = SECOND_US / 10,
     SUMMARY_US = 60 * SECOND_US,
     RESOLVE_US = 10 * SECOND_US, /* between attempts to find an address */
-    NAMES_US = SECOND_US / 5,    /* to wait for addresses at the start */
+    NAMES_US = SECOND_US,        /* to wait for addresses at the start */
     STOP_MS = 3,                 /* between looks at threads that are to end */
     SIGNALS = 4
 };

@@ -12,13 +12,13 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import (BUILD, SENSOR, TOP, Background, Summary, read_written, rows_of, run, wait_until,
+from conftest import (SENSOR, TOP, Background, Summary, read_written, release_build, rows_of, run, wait_until,
                       written_rows)
 from netns import Task, finish, frames_of, needs_namespaces, net, now, packets, wait_records
 from test_service import Manager
 
 pytestmark = needs_namespaces
-release_build = pytest.mark.skipif("release" not in str(BUILD), reason="what waits on the clock runs once")
+clock = release_build("what waits on the clock runs once")
 
 
 class Pacer(Task):
@@ -37,7 +37,7 @@ class Pacer(Task):
             time.sleep(0.005)
 
 
-@release_build
+@clock
 @pytest.mark.parametrize("rate", [1000, 5000])
 def test_default_ring_outlasts_a_pause(net, rate):
     """10 s in which the sensor does not run; docs/OPERATIONS.md says how long a ring lasts."""
@@ -55,7 +55,7 @@ def test_default_ring_outlasts_a_pause(net, rate):
     assert summary.dropped == 0 and summary.records == pacer.sent > 9 * rate
 
 
-@release_build
+@clock
 def test_a_stop_under_traffic_is_no_loss(net):
     """What comes after the stop was not captured; nothing that came before it is dropped."""
     for _ in range(4):
@@ -69,7 +69,7 @@ def test_a_stop_under_traffic_is_no_loss(net):
         assert summary.received == summary.captured
 
 
-@release_build
+@clock
 def test_a_ring_lasts_as_long_as_documented(net):
     """The formula of OPERATIONS: 25 ms for each 128 KiB. A ring of 1 MiB loses nothing in half of that, and much in three
     times as long."""
@@ -92,7 +92,7 @@ def test_a_ring_lasts_as_long_as_documented(net):
 
 # Silence
 
-@release_build
+@clock
 def test_idle_interface_is_explained(net):
     net.wire("in0")(frames_of(1))  # sent by it, and so not received
     with Background(net.argv("-i", "in0", "-u", "127.0.0.1:9"), net.folder) as sensor:
@@ -102,7 +102,7 @@ def test_idle_interface_is_explained(net):
         finish(sensor)
 
 
-@release_build
+@clock
 @pytest.mark.parametrize("how, words", [("down", "in0 is down"), ("no link", "in0 has no link")])
 def test_interface_without_link_is_explained(net, how, words):
     net.ip("link", "set", "in0" if how == "down" else "out0", "down")
@@ -112,7 +112,7 @@ def test_interface_without_link_is_explained(net, how, words):
         finish(sensor)
 
 
-@release_build
+@clock
 def test_few_queries_are_explained(net):
     """One packet a second, each a query."""
     from conftest import ethernet, udp_packet
@@ -127,7 +127,7 @@ def test_few_queries_are_explained(net):
 
 # Stopping and starting
 
-@release_build
+@clock
 @pytest.mark.parametrize("what", ["idle", "load", "unreachable", "name"])
 def test_stops_at_once(net, what):
     """50 ms is promised for ordinary load; the machine may be busy with others, so that the best of some tries counts."""

@@ -8,7 +8,7 @@ import shutil
 import struct
 
 import pytest
-from conftest import (BASE_US, BUILD, ETHERNET, SENSOR, address_record, ethernet, response, run, udp_packet, wire_name,
+from conftest import (BASE_US, ETHERNET, SENSOR, address_record, ethernet, release_build, response, run, udp_packet, wire_name,
                       write_pcap)
 
 COPIES = 50
@@ -17,7 +17,7 @@ LIMITS = {1472: (40, 50), 65507: (560, 560)}
 CNAME, A, AAAA, TXT, HTTPS = 5, 1, 28, 16, 65
 
 pytestmark = [pytest.mark.skipif(not shutil.which("valgrind"), reason="there is no valgrind"),
-              pytest.mark.skipif("release" not in str(BUILD), reason="the release build counts")]
+              release_build("the release build counts")]
 
 
 def header(answers, questions=1, flags=0x8180):

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 from conftest import (BASE_US, CAPTURES, ETHERNET, NULL, RAW, SENSOR, SLL, SLL2, Summary, made_capture, pcap_record, reader,
-                      response, response_frame, sensor, udp_packet, write_pcap, written_rows)
+                      release_build, response, response_frame, sensor, udp_packet, write_pcap, written_rows)
 
 
 def dns(name="x.example", version=4):
@@ -126,6 +126,7 @@ def comments(order, count):
     return struct.pack(order + "HH65532s", 1, 65532, b"") * count
 
 
+@release_build("a sanitizer takes memory of its own")
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("where", range(4))
 def test_blocks_of_many_mebibytes(tmp_path, order, where):

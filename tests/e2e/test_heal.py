@@ -222,7 +222,7 @@ def test_narrow_path(tmp_path, form):
         sensor = uplink.sensor = uplink.near.sensor("-u", target)
         sensor.wait_err("warning: collector %s: its route is too narrow for datagrams of 1232 bytes" % target)
         uplink.send("mnarrow", 200)
-        assert now(sensor).notes["send_lost"] > 0
+        wait_until(lambda: now(sensor).notes.get("send_lost", 0) > 0)
         for mtu, least, most in (1300, 1200, 1272), (1500, 1400, 1472):
             uplink.near.ip("link", "set", "up0", "mtu", str(mtu))
             sensor.wait_err("collector %s: can be sent to" % target)

@@ -13,7 +13,7 @@ import tempfile
 
 import pytest
 from conftest import (CAPTURES, ETHERNET, RAW, SENSOR, Background, check_sequence, ethernet, list_captures, read_pcap,
-                      read_written, response, response_frame, rows_of, run, udp_packet, unused_port, wait_until,
+                      read_written, release_build, response, response_frame, rows_of, run, udp_packet, unused_port, wait_until,
                       written_rows)
 from netns import (Task, clients_by_worker, collect, finish, frames_of, needs_namespaces, net, now, packets, wait_quiet,
                    wait_records, wait_taken, whole_rows)
@@ -244,8 +244,7 @@ def test_start_under_load(net, options):
         assert set(range(begun + 20, load.names)) <= set(numbers), "once it says that it captures, none is missing"
 
 
-@pytest.mark.skipif("release" not in os.environ.get("DNSFLOW_BUILD", "release"),
-                    reason="a sanitizer takes memory of its own")
+@release_build("a sanitizer takes memory of its own")
 @pytest.mark.parametrize("workers", [1, 4])
 def test_memory_at_full_rate(net, workers):
     """Beside its rings of 8 MiB the sensor stays below 8 MiB for each worker."""

@@ -234,4 +234,4 @@ def test_address_changes_at_sighup(net, tmp_path):
         wait_quiet(sensor)
     assert second.got, sensor.err
     summary = finish(sensor)
-    assert summary.notes.get("send_lost", 0) == 0
+    assert summary.notes.get("send_lost", 0) == 0, sensor.err

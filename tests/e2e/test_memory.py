@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from conftest import RAW, READER, SENSOR, pcap_header, pcap_record, udp_packet
+from conftest import RAW, READER, SENSOR, pcap_header, pcap_record, release_build, udp_packet
 
 MIB = 1 << 20
 
@@ -55,8 +55,7 @@ def flood(count):
                                                largest_answer(n)))
 
 
-needs_plain_build = pytest.mark.skipif("release" not in os.environ.get("DNSFLOW_BUILD", "release"),
-                                       reason="a sanitizer takes memory of its own")
+needs_plain_build = release_build("a sanitizer takes memory of its own")
 
 
 @needs_plain_build

@@ -16,11 +16,11 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import BUILD, SENSOR, Background, Collector, run, sensor, wait_until
+from conftest import SENSOR, Background, Collector, release_build, run, sensor, wait_until
 from netns import collect, finish, frames_of, needs_namespaces, net, wait_records
 
 NET_RAW = 1 << 13
-plain_build = pytest.mark.skipif("release" not in str(BUILD), reason="a sanitizer takes other system calls")
+plain_build = release_build("a sanitizer takes other system calls")
 
 
 def status(pid, thread=None):
