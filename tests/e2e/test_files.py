@@ -8,8 +8,8 @@ import struct
 import subprocess
 
 import pytest
-from conftest import (BASE_US, CAPTURES, ETHERNET, NULL, RAW, SENSOR, SLL, SLL2, Summary, made_capture, pcap_record, reader,
-                      release_build, response, response_frame, sensor, udp_packet, write_pcap, written_rows)
+from conftest import (BASE_US, CAPTURES, ETHERNET, NULL, RAW, SENSOR, SLL, SLL2, Summary, made_capture, pcap_record,
+                      reader, release_build, response, response_frame, sensor, udp_packet, write_pcap, written_rows)
 
 
 def dns(name="x.example", version=4):

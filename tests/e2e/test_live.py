@@ -13,8 +13,8 @@ import tempfile
 
 import pytest
 from conftest import (CAPTURES, ETHERNET, RAW, SENSOR, Background, check_sequence, ethernet, list_captures, read_pcap,
-                      read_written, release_build, response, response_frame, rows_of, run, udp_packet, unused_port, wait_until,
-                      written_rows)
+                      read_written, release_build, response, response_frame, rows_of, run, udp_packet, unused_port,
+                      wait_until, written_rows)
 from netns import (Task, clients_by_worker, collect, finish, frames_of, needs_namespaces, net, now, packets, wait_quiet,
                    wait_records, wait_taken, whole_rows)
 
