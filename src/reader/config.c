@@ -202,6 +202,21 @@ static int take_auth_key(void *config, const char *value, struct error *err)
     return parse_path(value, &c->auth_path, err) == 0 ? secret_read_key(value, c->auth_key, err) : -1;
 }
 
+static int take_user(void *config, const char *value, struct error *err)
+{
+    ((struct reader_config *)config)->user = value;
+    return *value ? 0 : error_set(err, "expected a user's name");
+}
+
+static int take_seccomp(void *config, const char *value, struct error *err)
+{
+    unsigned choice;
+    if (parse_choice(value, sandbox_mode_names, SANDBOX_MODES, &choice, err) != 0)
+        return -1;
+    ((struct reader_config *)config)->seccomp = (enum sandbox_mode)choice;
+    return 0;
+}
+
 static const struct option_row rows[] = {
     {0, "", NULL, NULL, "Input, one of the first three", 0},
     {'l', "listen", "[ADDR:PORT]", take_listen,
@@ -249,6 +264,13 @@ static const struct option_row rows[] = {
      offsetof(struct reader_config, stats_only)},
     {'S', "summaries", NULL, NULL, "the summary of every source after each 100000 datagrams",
      offsetof(struct reader_config, show_summaries)},
+    {0, "", NULL, NULL, "Rights", 0},
+    {0, "user", "NAME", take_user,
+     "started by root: become this user once the input is open (default: dnsflow, else nobody; for files stay root, "
+     "only "
+     "to read them)",
+     0},
+    {0, "seccomp", "MODE", take_seccomp, "system calls not on the list: on = end, log = only log, off = no list", 0},
     {0, "", NULL, NULL, "Finding out", 0},
     {'V', "version", NULL, NULL, "print the version", offsetof(struct reader_config, show_version)},
     {'h', "help", NULL, NULL, "print this help", offsetof(struct reader_config, show_help)},

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/secret.h"
+#include "guard/sandbox.h"
 #include "reader/listener.h"
 #include "reader/match.h"
 #include "reader/printer.h"
@@ -33,6 +34,8 @@ struct reader_config {
     struct layout layout;
     unsigned color; /* of --color: 0 auto, 1 always, 2 never */
     bool no_header;
+    const char *user; /* to become as root, NULL = dnsflow or nobody */
+    enum sandbox_mode seccomp;
     const char *auth_path; /* --auth-key, NULL = datagrams are taken unverified */
     uint8_t auth_key[SECRET_KEY];
     bool stats_only;     /* -s */

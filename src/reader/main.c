@@ -14,6 +14,7 @@
 #include "base/version.h"
 #include "reader/domain.h"
 #include "reader/input.h"
+#include "reader/rights.h"
 #include "reader/view.h"
 
 enum { MEMORY_MIB = 256 };
@@ -68,8 +69,10 @@ static int run_session(struct session *session, struct input *input)
 {
     struct error why;
     int status = EXIT_SUCCESS;
+    if (!input->config->show_top && rights_give_up(input->config, &why) != 0)
+        return fail(&why, EXIT_FAILURE);
     int end = input->config->show_top ? view_run(input, session, &stop, &why) : read_all(input, session, &why);
-    if (end == VIEW_NO_TERMINAL)
+    if (end == VIEW_NOT_STARTED)
         return fail(&why, EXIT_FAILURE);
     if (atomic_load(&stop))
         input_drain(input, session);

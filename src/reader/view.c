@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "reader/rights.h"
 #include "reader/screen.h"
 
 enum {
@@ -320,13 +321,14 @@ int view_run(struct input *input, struct session *session, const atomic_bool *st
     struct view *v = calloc(1, sizeof(*v));
     struct screen screen;
     if (!v)
-        return error_set(err, "out of memory"), VIEW_NO_TERMINAL;
+        return error_set(err, "out of memory"), VIEW_NOT_STARTED;
     v->input = input;
     v->session = session;
     v->screen = &screen;
-    int result = VIEW_NO_TERMINAL;
+    int result = VIEW_NOT_STARTED;
     if (screen_open(&screen, err) == 0) {
-        result = run(v, stop, err);
+        if (rights_give_up(input->config, err) == 0)
+            result = run(v, stop, err);
         screen_close(&screen);
     }
     free(v);
@@ -346,7 +348,7 @@ int view_run(struct input *input, struct session *session, const atomic_bool *st
     (void)session;
     (void)stop;
     (void)error_set(err, "option --top: this program was built without ncurses; --summary prints the same tables");
-    return VIEW_NO_TERMINAL;
+    return VIEW_NOT_STARTED;
 }
 
 const char *view_version(void)

@@ -6,10 +6,10 @@
 
 #include "reader/input.h"
 
-enum { VIEW_NO_TERMINAL = -3 };
+enum { VIEW_NOT_STARTED = -3 };
 
 /* Until the user quits or *stop is set; an input that ends stays on display. Returns 0, CAPTURE_FAILED when the
- * input broke, or VIEW_NO_TERMINAL. */
+ * input broke, or VIEW_NOT_STARTED. */
 int view_run(struct input *input, struct session *session, const atomic_bool *stop, struct error *err);
 
 /* What draws it, for --version. */

@@ -234,11 +234,10 @@ static int take_user(void *config, const char *value, struct error *err)
 
 static int take_seccomp(void *config, const char *value, struct error *err)
 {
-    static const char *const names[] = {"on", "log", "off"};
     unsigned choice;
-    if (parse_choice(value, names, sizeof(names) / sizeof(names[0]), &choice, err) != 0)
+    if (parse_choice(value, sandbox_mode_names, SANDBOX_MODES, &choice, err) != 0)
         return -1;
-    ((struct config *)config)->seccomp = (enum config_seccomp)choice;
+    ((struct config *)config)->seccomp = (enum sandbox_mode)choice;
     return 0;
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "capture/capture.h"
+#include "guard/sandbox.h"
 #include "net/encapsulation.h"
 #include "net/packet.h"
 #include "sensor/anonymize.h"
@@ -63,7 +64,7 @@ struct config {
     enum config_log { CONFIG_LOG_STDERR, CONFIG_LOG_SYSLOG, CONFIG_LOG_JOURNAL } log;
     bool log_given;
     const char *user; /* to run as, live; NULL = dnsflow or nobody */
-    enum config_seccomp { CONFIG_SECCOMP_ON, CONFIG_SECCOMP_LOG, CONFIG_SECCOMP_OFF } seccomp;
+    enum sandbox_mode seccomp;
     size_t ports_count;
     uint16_t ports[CONFIG_PORTS_MAX + 1]; /* that DNS comes from; the last one is that of mDNS, if it is wanted */
     bool mdns, svcb;

@@ -3,6 +3,7 @@
  * Live mode: a thread for each worker, and the main thread, which takes no part in the packets: it looks at signals,
  * counters and time, and passes on what the helper process has found. */
 #include <event2/event.h>
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "sensor/live_thread.h"
 #include "sensor/metrics.h"
 #include "sensor/silence.h"
+#include "sensor/requests.h"
 #include "sensor/summary.h"
 
 enum {
@@ -68,14 +70,16 @@ static void ask_for_addresses(struct watch *w, uint32_t which)
     unsigned i;
     for (i = 0; i < w->sensor->config->targets_count; i++)
         if (which >> i & 1)
-            helper_ask(w->sensor->helper, HELPER_RESOLVE, i);
+            helper_ask(w->sensor->helper, i);
 }
 
 static void take_address(struct watch *w, const struct helper_answer *answer)
 {
-    const char *name = w->sensor->config->targets[answer->collector].text;
-    uint32_t bit = 1u << answer->collector;
-    unsigned i;
+    unsigned collector = answer->task, i;
+    const char *name = w->sensor->config->targets[collector].text;
+    uint32_t bit = UINT32_C(1) << collector;
+    struct sink_address address;
+    requests_address(answer, &address);
     if (!answer->is_done && (w->unknown & bit) == 0) {
         log_line("warning: %s; sending to its old address", answer->cause);
     } else if (!answer->is_done) {
@@ -90,9 +94,9 @@ static void take_address(struct watch *w, const struct helper_answer *answer)
         w->warned &= ~bit;
         for (i = 0; i < w->sensor->workers_count; i++)
             if (w->threads[i].is_running)
-                live_thread_set_address(&w->threads[i], answer->collector, &answer->address);
+                live_thread_set_address(&w->threads[i], collector, &address);
             else
-                worker_set_address(w->sensor->workers[i], answer->collector, &answer->address);
+                worker_set_address(w->sensor->workers[i], collector, &address);
     }
 }
 
@@ -111,9 +115,9 @@ static void take_answers(evutil_socket_t fd, short what, void *context)
     int result;
     (void)fd, (void)what;
     while ((result = helper_take(w->sensor->helper, &answer)) > 0) {
-        if (answer.task == HELPER_RESOLVE && answer.collector < w->sensor->config->targets_count) {
+        if (answer.task < w->sensor->config->targets_count) {
             take_address(w, &answer);
-        } else if (answer.task == HELPER_OPEN) {
+        } else if (answer.task == REQUEST_FILE) {
             take_file(w, &answer);
         } else if (answer.task == HELPER_AGAIN) {
             counter_add(&w->sensor->helper_deaths, 1);
@@ -150,9 +154,11 @@ static void wait_for_addresses(struct watch *w)
     w->next_resolve_us = clock_monotonic_us() + RESOLVE_US;
     while (w->helper && (w->unknown & ~w->warned) != 0 && !atomic_load(w->sensor->signals->stop)) {
         int64_t left = until - clock_monotonic_us();
-        if (left <= 0 || poll(&ready, 1, (int)(left / 1000) + 1) <= 0)
+        int result = left > 0 ? poll(&ready, 1, (int)(left / 1000) + 1) : 0;
+        if (result == 0 || (result < 0 && errno != EINTR))
             return;
-        take_answers(-1, 0, w);
+        if (result > 0)
+            take_answers(-1, 0, w);
     }
 }
 
@@ -182,7 +188,7 @@ static void look_at_time(struct watch *w, int64_t now)
     if (atomic_exchange(w->sensor->signals->reload, false) && w->helper) {
         ask_for_addresses(w, UINT32_MAX);
         if (config_file_path(w->sensor->config))
-            helper_ask(w->sensor->helper, HELPER_OPEN, 0);
+            helper_ask(w->sensor->helper, REQUEST_FILE);
     }
     if (w->unknown && w->helper && now >= w->next_resolve_us) {
         w->next_resolve_us = now + RESOLVE_US;

@@ -12,6 +12,7 @@
 #include "sensor/daemon.h"
 #include "sensor/metrics.h"
 #include "sensor/privileges.h"
+#include "sensor/requests.h"
 #include "sensor/summary.h"
 
 /* Names are asked for by the helper, as a name server can take its time. */
@@ -43,7 +44,7 @@ static int give_up_rights(struct sensor *sensor, struct error *err)
         return 0;
     }
     sensor->softnet_fd = open("/proc/net/softnet_stat", O_RDONLY | O_CLOEXEC);
-    if (helper_start(sensor->config, privileges_drop_helper, &sensor->helper, err) != 0)
+    if (requests_start(sensor->config, privileges_drop_helper, &sensor->helper, err) != 0)
         return -1;
     if (privileges_drop(sensor->config, err) != 0 || privileges_confine(sensor->config, err) != 0)
         return -1;

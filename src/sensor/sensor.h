@@ -9,9 +9,9 @@
 
 #include "base/unix_socket.h"
 #include "capture/capture.h"
+#include "guard/helper.h"
 #include "sensor/bad_file.h"
 #include "sensor/config.h"
-#include "sensor/helper.h"
 #include "sensor/worker.h"
 
 /* What signal handlers leave behind. */

@@ -16,16 +16,9 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import SENSOR, Background, Collector, release_build, run, sensor, wait_until
+from conftest import SENSOR, Background, Collector, run, sensor, wait_until
 from netns import collect, finish, frames_of, needs_namespaces, net, wait_records
-
-NET_RAW = 1 << 13
-plain_build = release_build("a sanitizer takes other system calls")
-
-
-def status(pid, thread=None):
-    path = Path("/proc/%d/%sstatus" % (pid, "task/%d/" % thread if thread else ""))
-    return dict(re.findall(r"^(\w+):[ \t]*(.*)$", path.read_text(), re.M))
+from rights import NET_RAW, capabilities, default_user, expect_confined, plain_build, status
 
 
 def threads(pid):
@@ -49,26 +42,6 @@ def is_alive(pid):
         return Path("/proc/%d/stat" % pid).read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
-
-
-def capabilities(values):
-    return {k: int(values[k], 16) for k in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")}
-
-
-def expect_confined(values, user, raw, seccomp):
-    kept = NET_RAW if raw else 0
-    assert values["Uid"].split() == [str(user.pw_uid)] * 4 and values["Gid"].split() == [str(user.pw_gid)] * 4
-    assert values["Groups"].strip() == ""
-    assert capabilities(values) == {"CapInh": 0, "CapPrm": kept, "CapEff": kept, "CapBnd": 0, "CapAmb": 0}
-    assert values["NoNewPrivs"] == "1" and values["Seccomp"] == ("2" if seccomp else "0")
-
-
-def default_user():
-    for name in "dnsflow", "nobody":
-        try:
-            return pwd.getpwnam(name)
-        except KeyError:
-            pass
 
 
 @needs_namespaces

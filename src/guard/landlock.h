@@ -2,22 +2,25 @@
  *
  * Landlock (landlock(7)): files that can be opened by name, TCP ports that can be connected to, other processes that
  * can be reached; as far as the kernel knows these. */
-#ifndef DNSFLOW_SENSOR_LANDLOCK_H
-#define DNSFLOW_SENSOR_LANDLOCK_H
+#ifndef DNSFLOW_GUARD_LANDLOCK_H
+#define DNSFLOW_GUARD_LANDLOCK_H
 
 #include <stddef.h>
 #include <stdint.h>
 
 /* What stays allowed; all zero: nothing. */
 struct landlock_rules {
-    const char *read_below;     /* files below this may be read; NULL = none */
+    const char *read_below;  /* files below this may be read; NULL = none */
+    const char *const *read; /* these may be read */
+    size_t read_count;
     const char *make_in;        /* files in the folder of this one, and below, may be made and written */
     const char *const *removed; /* files in the folders of these, and below, may be removed */
     size_t removed_count;
     uint16_t tcp_port; /* may be connected to, 0 = none */
 };
 
-/* For this thread and those that it starts. Without effect where the kernel has no Landlock, or refuses it. */
+/* For this thread and those that it starts. Without effect where the kernel has no Landlock, or refuses it or one of
+ * the rules, and in builds with a sanitizer, whose leak checker reads /proc. */
 void landlock_enter(const struct landlock_rules *rules);
 
 #endif

@@ -2,15 +2,19 @@
  *
  * The numbers below are those of the kernel's interface, each right with the version of it that brought it: headers
  * of the time of the build may be older than the kernel that is run on. */
-#include "sensor/landlock.h"
+#include "guard/landlock.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { VERSION_FLAG = 1, RULE_FOLDER = 1, RULE_PORT = 2 };
+#include "base/process.h"
+
+enum { VERSION_FLAG = 1, RULE_PATH = 1, RULE_PORT = 2 };
 
 enum {
     FS_WRITE = 1 << 1,
@@ -30,7 +34,7 @@ struct ruleset {
     uint64_t fs, net, scoped;
 };
 
-struct folder_rule {
+struct path_rule {
     uint64_t allowed;
     int32_t fd;
 } __attribute__((packed));
@@ -39,46 +43,57 @@ struct port_rule {
     uint64_t allowed, port;
 };
 
-static void allow_folder(int ruleset, const char *path, uint64_t rights)
+/* Adds a rule. False where a filter of system calls forbids that: what is to stay allowed would not. A rule that makes
+ * no sense, as for a pipe, is not needed. */
+static bool add_rule(int ruleset, int kind, const void *rule)
 {
-    struct folder_rule rule = {.allowed = rights, .fd = open(path, O_PATH | O_CLOEXEC)};
-    if (rule.fd < 0)
-        return;
-    (void)syscall(SYS_landlock_add_rule, ruleset, RULE_FOLDER, &rule, 0);
-    close(rule.fd);
+    return syscall(SYS_landlock_add_rule, ruleset, kind, rule, 0) == 0 || (errno != EPERM && errno != ENOSYS);
 }
 
-static void allow_folder_of(int ruleset, const char *path, uint64_t rights)
+static bool allow_path(int ruleset, const char *path, uint64_t rights)
+{
+    struct path_rule rule = {.allowed = rights, .fd = open(path, O_PATH | O_CLOEXEC)};
+    if (rule.fd < 0)
+        return true;
+    bool is_added = add_rule(ruleset, RULE_PATH, &rule);
+    close(rule.fd);
+    return is_added;
+}
+
+static bool allow_folder_of(int ruleset, const char *path, uint64_t rights)
 {
     char folder[4096];
     const char *slash = strrchr(path, '/');
     int len = slash ? (int)(slash - path) + 1 : 1;
-    if ((size_t)len < sizeof(folder)) {
-        snprintf(folder, sizeof(folder), "%.*s", len, slash ? path : ".");
-        allow_folder(ruleset, folder, rights);
-    }
+    if ((size_t)len >= sizeof(folder))
+        return true;
+    snprintf(folder, sizeof(folder), "%.*s", len, slash ? path : ".");
+    return allow_path(ruleset, folder, rights);
 }
 
-static void add_rules(int ruleset, const struct landlock_rules *rules, const struct ruleset *handled)
+static bool add_rules(int ruleset, const struct landlock_rules *rules, const struct ruleset *handled)
 {
+    struct port_rule port = {.allowed = NET_CONNECT, .port = rules->tcp_port};
+    bool are_added = true;
     size_t i;
     if (rules->read_below)
-        allow_folder(ruleset, rules->read_below, FS_READ | FS_READ_FOLDER);
+        are_added &= allow_path(ruleset, rules->read_below, FS_READ | FS_READ_FOLDER);
+    for (i = 0; i < rules->read_count; i++)
+        are_added &= allow_path(ruleset, rules->read[i], FS_READ);
     if (rules->make_in)
-        allow_folder_of(ruleset, rules->make_in, (FS_WRITE | FS_MAKE | FS_TRUNCATE) & handled->fs);
+        are_added &= allow_folder_of(ruleset, rules->make_in, (FS_WRITE | FS_MAKE | FS_TRUNCATE) & handled->fs);
     for (i = 0; i < rules->removed_count; i++)
-        allow_folder_of(ruleset, rules->removed[i], FS_REMOVE);
-    if (rules->tcp_port && handled->net) {
-        struct port_rule rule = {.allowed = NET_CONNECT, .port = rules->tcp_port};
-        (void)syscall(SYS_landlock_add_rule, ruleset, RULE_PORT, &rule, 0);
-    }
+        are_added &= allow_folder_of(ruleset, rules->removed[i], FS_REMOVE);
+    if (rules->tcp_port && handled->net)
+        are_added &= add_rule(ruleset, RULE_PORT, &port);
+    return are_added;
 }
 
 void landlock_enter(const struct landlock_rules *rules)
 {
     struct ruleset handled = {.fs = FS_RIGHTS_1};
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, VERSION_FLAG);
-    if (version < 1)
+    if (version < 1 || process_has_sanitizer())
         return; /* before Linux 5.13, or switched off */
     size_t size = version >= 6 ? 24 : version >= 4 ? 16 : 8;
     if (version >= 2)
@@ -94,7 +109,7 @@ void landlock_enter(const struct landlock_rules *rules)
     int ruleset = (int)syscall(SYS_landlock_create_ruleset, &handled, size, 0);
     if (ruleset < 0)
         return;
-    add_rules(ruleset, rules, &handled);
-    (void)syscall(SYS_landlock_restrict_self, ruleset, 0);
+    if (add_rules(ruleset, rules, &handled))
+        (void)syscall(SYS_landlock_restrict_self, ruleset, 0);
     close(ruleset);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "sensor/sandbox.h"
+#include "guard/sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/netlink.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -12,6 +13,8 @@
 #include <unistd.h>
 
 #include "base/process.h"
+
+const char *const sandbox_mode_names[SANDBOX_MODES] = {"on", "log", "off"};
 
 static const int allowed[] = {
     /* input and output on what is open */
@@ -29,9 +32,7 @@ static const int allowed[] = {
     SCMP_SYS(ftruncate),
     SCMP_SYS(pipe2),
     SCMP_SYS(pipe),
-    /* sockets, also those of an interface that comes back */
-    SCMP_SYS(bind),
-    SCMP_SYS(connect),
+    /* sockets that are open */
     SCMP_SYS(accept4),
     SCMP_SYS(accept),
     SCMP_SYS(shutdown),
@@ -39,9 +40,6 @@ static const int allowed[] = {
     SCMP_SYS(getpeername),
     SCMP_SYS(getsockopt),
     SCMP_SYS(setsockopt),
-    SCMP_SYS(sendto),
-    SCMP_SYS(sendmsg),
-    SCMP_SYS(sendmmsg),
     SCMP_SYS(recvfrom),
     SCMP_SYS(recvmsg),
     SCMP_SYS(recvmmsg),
@@ -95,16 +93,22 @@ static const int allowed[] = {
     SCMP_SYS(getrusage),
 };
 
+/* With SANDBOX_SOCKETS, also for an interface that comes back. */
+static const int sends[] = {SCMP_SYS(bind), SCMP_SYS(connect), SCMP_SYS(sendto), SCMP_SYS(sendmsg), SCMP_SYS(sendmmsg)};
+
 /* Libraries may try: for them these files are not there. The last two libevent takes when there are no descriptors for
  * what it takes else. */
-static const int refused[] = {SCMP_SYS(open),      SCMP_SYS(openat),     SCMP_SYS(openat2),     SCMP_SYS(access),
-                              SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(readlink),    SCMP_SYS(readlinkat),
-                              SCMP_SYS(stat),      SCMP_SYS(lstat),      SCMP_SYS(statx),       SCMP_SYS(unlink),
-                              SCMP_SYS(unlinkat),  SCMP_SYS(socketpair), SCMP_SYS(epoll_create)};
+static const int refused[] = {SCMP_SYS(openat2),     SCMP_SYS(access),     SCMP_SYS(faccessat), SCMP_SYS(faccessat2),
+                              SCMP_SYS(readlink),    SCMP_SYS(readlinkat), SCMP_SYS(stat),      SCMP_SYS(lstat),
+                              SCMP_SYS(statx),       SCMP_SYS(unlink),     SCMP_SYS(unlinkat),  SCMP_SYS(socketpair),
+                              SCMP_SYS(epoll_create)};
 
 /* What is asked of interfaces, and of the terminal by stdio. */
 static const unsigned requests[] = {SIOCGIFHWADDR, SIOCGIFMTU, SIOCGIFFLAGS, SIOCGIFINDEX,
                                     SIOCGIFNAME,   FIONREAD,   TCGETS};
+
+static const unsigned terminal_requests[] = {TCSETS,     TCSETSW, TCSETSF,   TCSBRK,   TCXONC,
+                                             TIOCGWINSZ, TCFLSH,  TIOCGPGRP, TIOCSPGRP};
 
 static const struct {
     int family, type, protocol; /* protocol -1: any */
@@ -113,7 +117,7 @@ static const struct {
     {AF_INET6, SOCK_DGRAM, -1}, {AF_NETLINK, SOCK_RAW, NETLINK_ROUTE},
 };
 
-/* What the helper is allowed beyond the sensor: to read files, load libraries, ask over TCP and local sockets, and have
+/* What the helper is allowed beyond these: to read files, load libraries, ask over TCP and local sockets, and have
  * processes of its own. */
 static const int helper_allowed[] = {
     SCMP_SYS(open),       SCMP_SYS(openat),    SCMP_SYS(access),          SCMP_SYS(faccessat),
@@ -155,12 +159,41 @@ static int allow_sockets(scmp_filter_ctx filter)
     return result;
 }
 
-/* Memory is never executable, what is started is a thread, signals and limits are for the sensor itself, and sockets
+static int allow_requests(scmp_filter_ctx filter, const unsigned *list, size_t count)
+{
+    int result = 0;
+    size_t i;
+    for (i = 0; i < count; i++)
+        result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+                                   SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, list[i]));
+    return result;
+}
+
+/* Opening by name: only to read, or it fails. */
+static int allow_files(scmp_filter_ctx filter, bool may_read)
+{
+    const scmp_datum_t writes = O_ACCMODE | O_CREAT | O_TRUNC;
+    uint32_t act = may_read ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM);
+    if (!may_read)
+        return seccomp_rule_add(filter, act, SCMP_SYS(open), 0) | seccomp_rule_add(filter, act, SCMP_SYS(openat), 0);
+    return seccomp_rule_add(filter, act, SCMP_SYS(open), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, writes, O_RDONLY)) |
+           seccomp_rule_add(filter, act, SCMP_SYS(openat), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, writes, O_RDONLY));
+}
+
+static int allow_terminal(scmp_filter_ctx filter)
+{
+    const scmp_datum_t itself = (scmp_datum_t)getpid();
+    return allow_requests(filter, terminal_requests, sizeof(terminal_requests) / sizeof(terminal_requests[0])) |
+           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1, SCMP_A0(SCMP_CMP_EQ, itself, 0)) |
+           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(dup2), 0) |
+           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(dup3), 0);
+}
+
+/* Memory is never executable, what is started is a thread, signals and limits are for the program itself, and sockets
  * and requests are those in use. */
 static int allow_some(scmp_filter_ctx filter)
 {
     int result = 0;
-    size_t i;
     result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
     result |=
         seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
@@ -171,12 +204,9 @@ static int allow_some(scmp_filter_ctx filter)
         seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
     result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, SCMP_A0(SCMP_CMP_EQ, 0, 0),
                                SCMP_A2(SCMP_CMP_EQ, 0, 0));
-    for (i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
-        result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-                                   SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, requests[i]));
     /* what removes the path of a socket looks first whether somebody listens there; here the helper does that */
     result |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0));
-    return result | allow_sockets(filter);
+    return result | allow_requests(filter, requests, sizeof(requests) / sizeof(requests[0]));
 }
 
 /* Takes the list into force and frees it; `result` is what making it has come to. */
@@ -190,28 +220,37 @@ static int load(scmp_filter_ctx filter, int result, struct error *err)
     return 0;
 }
 
-int sandbox_enter(bool only_log, struct error *err)
+int sandbox_enter(unsigned needs, enum sandbox_mode mode, struct error *err)
 {
     size_t i;
-    if (process_has_sanitizer())
+    if (mode == SANDBOX_OFF || process_has_sanitizer())
         return 0;
-    scmp_filter_ctx filter = seccomp_init(only_log ? SCMP_ACT_LOG : SCMP_ACT_KILL_PROCESS);
+    scmp_filter_ctx filter = seccomp_init(mode == SANDBOX_LOG ? SCMP_ACT_LOG : SCMP_ACT_KILL_PROCESS);
     if (!filter)
         return error_set(err, "cannot make the list of system calls; --seccomp off does without");
-    int result = allow(filter, allowed, sizeof(allowed) / sizeof(allowed[0]));
+    int result = allow(filter, allowed, sizeof(allowed) / sizeof(allowed[0])) | allow_some(filter);
     for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
         result |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), refused[i], 0);
-    return load(filter, result | allow_some(filter), err);
+    result |= allow_files(filter, needs & SANDBOX_FILES);
+    if (needs & SANDBOX_SOCKETS)
+        result |= allow(filter, sends, sizeof(sends) / sizeof(sends[0])) | allow_sockets(filter);
+    else /* lines to standard error, should that be a socket */
+        result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1,
+                                   SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)STDERR_FILENO, 0));
+    if (needs & SANDBOX_TERMINAL)
+        result |= allow_terminal(filter);
+    return load(filter, result, err);
 }
 
-int sandbox_enter_helper(struct error *err)
+int sandbox_enter_helper(enum sandbox_mode mode, struct error *err)
 {
-    if (process_has_sanitizer())
+    if (mode == SANDBOX_OFF || process_has_sanitizer())
         return 0;
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     if (!filter)
         return error_set(err, "cannot make the list of system calls; --seccomp off does without");
     int result = allow(filter, allowed, sizeof(allowed) / sizeof(allowed[0]));
+    result |= allow(filter, sends, sizeof(sends) / sizeof(sends[0]));
     result |= allow(filter, helper_allowed, sizeof(helper_allowed) / sizeof(helper_allowed[0]));
     result |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
     return load(filter, result, err);

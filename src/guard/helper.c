@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "sensor/helper.h"
+#include "guard/helper.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -13,36 +13,33 @@
 
 #include "base/log.h"
 #include "base/process.h"
-#include "sensor/helper_process.h"
+#include "guard/helper_process.h"
 
 enum { GRACE_MS = 20 };
 
 struct helper {
     int fd;
     pid_t process;
-    uint32_t resolving; /* a bit for each collector that has been asked for */
-    bool opening;
+    uint32_t asked; /* a bit for each task that has been asked for */
 };
 
-/* What the sensor holds does not live on in the helper: only the standard files and its own end, which becomes 3. */
-_Noreturn static void become_helper(const struct config *config, int (*drop)(const struct config *, struct error *),
-                                    int fd)
+/* What the program holds does not live on in the helper: only the standard files and its own end, which becomes 3. */
+_Noreturn static void become_helper(const struct helper_work *work, int fd)
 {
     struct error why;
     process_leave_terminal();
     if (fd != STDERR_FILENO + 1)
         (void)dup2(fd, STDERR_FILENO + 1);
     process_close_from(STDERR_FILENO + 2);
-    (void)prctl(PR_SET_NAME, "dnsflow-helper");
-    if (drop(config, &why) != 0) {
-        log_failure("dnsflow", &why);
+    (void)prctl(PR_SET_NAME, work->name);
+    if (work->drop(work->context, &why) != 0) {
+        log_failure(work->program, &why);
         _exit(EXIT_FAILURE);
     }
-    helper_process_run(config, STDERR_FILENO + 1);
+    helper_process_run(work, STDERR_FILENO + 1);
 }
 
-int helper_start(const struct config *config, int (*drop)(const struct config *, struct error *), struct helper **out,
-                 struct error *err)
+int helper_start(const struct helper_work *work, struct helper **out, struct error *err)
 {
     int pair[2];
     struct helper *helper = calloc(1, sizeof(*helper));
@@ -53,7 +50,7 @@ int helper_start(const struct config *config, int (*drop)(const struct config *,
     helper->process = fork();
     if (helper->process == 0) {
         close(pair[0]);
-        become_helper(config, drop, pair[1]);
+        become_helper(work, pair[1]);
     }
     close(pair[1]);
     helper->fd = pair[0];
@@ -67,48 +64,46 @@ int helper_start(const struct config *config, int (*drop)(const struct config *,
     return 0;
 }
 
-/* ---- the sensor's side ---- */
+/* ---- the program's side ---- */
 
 int helper_fd(const struct helper *helper)
 {
     return helper->fd;
 }
 
-void helper_ask(struct helper *helper, enum helper_task task, unsigned collector)
+void helper_ask(struct helper *helper, unsigned task)
 {
-    const struct helper_request request = {.task = (uint8_t)task, .collector = (uint8_t)collector};
-    bool is_asked = task == HELPER_OPEN ? helper->opening : helper->resolving >> collector & 1;
-    if (is_asked || send(helper->fd, &request, sizeof(request), MSG_NOSIGNAL | MSG_DONTWAIT) != sizeof(request))
-        return;
-    if (task == HELPER_OPEN)
-        helper->opening = true;
-    else
-        helper->resolving |= 1u << collector;
+    const struct helper_request request = {.task = (uint8_t)task};
+    uint32_t bit = UINT32_C(1) << task;
+    if (!(helper->asked & bit) &&
+        send(helper->fd, &request, sizeof(request), MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof(request))
+        helper->asked |= bit;
 }
 
 /* What had been asked for died with a process of the helper. */
 static void ask_again(struct helper *helper)
 {
-    uint32_t resolving = helper->resolving;
-    bool opening = helper->opening;
-    unsigned i;
-    helper->resolving = 0;
-    helper->opening = false;
+    uint32_t asked = helper->asked;
+    unsigned task;
+    helper->asked = 0;
     (void)waitpid(helper->process, NULL, WNOHANG);
-    for (i = 0; i < SINK_COLLECTORS_MAX; i++)
-        if (resolving >> i & 1)
-            helper_ask(helper, HELPER_RESOLVE, i);
-    if (opening)
-        helper_ask(helper, HELPER_OPEN, 0);
+    for (task = 0; task < HELPER_TASKS_MAX; task++)
+        if (asked >> task & 1)
+            helper_ask(helper, task);
 }
 
-/* The kernel passes no descriptor on where there is no room for one. */
-static void take_opened(struct helper *helper, struct helper_answer *answer)
+/* The kernel passes no descriptor on where there is no room for one: `fd` says whether there was one. */
+static void take_descriptor(struct msghdr *message, struct helper_answer *answer)
 {
-    helper->opening = false;
-    if (answer->is_done && answer->fd < 0)
-        snprintf(answer->cause, sizeof(answer->cause), "output file: %s (ulimit -n)", strerror(EMFILE));
-    answer->is_done = answer->fd >= 0;
+    const struct cmsghdr *head = CMSG_FIRSTHDR(message);
+    bool has_one = answer->fd >= 0;
+    answer->fd = -1;
+    if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS)
+        memcpy(&answer->fd, CMSG_DATA(head), sizeof(int));
+    if (!has_one || answer->fd >= 0)
+        return;
+    answer->is_done = false;
+    snprintf(answer->cause, sizeof(answer->cause), "output file: %s (ulimit -n)", strerror(EMFILE));
 }
 
 int helper_take(struct helper *helper, struct helper_answer *out)
@@ -125,17 +120,12 @@ int helper_take(struct helper *helper, struct helper_answer *out)
         return 0;
     if (len != (ssize_t)sizeof(*out))
         return -1;
-    const struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-    out->fd = -1;
-    if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS)
-        memcpy(&out->fd, CMSG_DATA(head), sizeof(int));
     out->cause[sizeof(out->cause) - 1] = '\0';
+    take_descriptor(&message, out);
     if (out->task == HELPER_AGAIN)
         ask_again(helper);
-    else if (out->task == HELPER_OPEN)
-        take_opened(helper, out);
-    else if (out->collector < SINK_COLLECTORS_MAX)
-        helper->resolving &= ~(1u << out->collector);
+    else if (out->task < HELPER_TASKS_MAX)
+        helper->asked &= ~(UINT32_C(1) << out->task);
     return 1;
 }
 
