@@ -80,8 +80,8 @@ static bool add_rules(int ruleset, const struct landlock_rules *rules, const str
         are_added &= allow_path(ruleset, rules->read_below, FS_READ | FS_READ_FOLDER);
     for (i = 0; i < rules->read_count; i++)
         are_added &= allow_path(ruleset, rules->read[i], FS_READ);
-    if (rules->make_in)
-        are_added &= allow_folder_of(ruleset, rules->make_in, (FS_WRITE | FS_MAKE | FS_TRUNCATE) & handled->fs);
+    for (i = 0; i < rules->made_count; i++)
+        are_added &= allow_folder_of(ruleset, rules->made[i], (FS_WRITE | FS_MAKE | FS_TRUNCATE) & handled->fs);
     for (i = 0; i < rules->removed_count; i++)
         are_added &= allow_folder_of(ruleset, rules->removed[i], FS_REMOVE);
     if (rules->tcp_port && handled->net)

@@ -13,7 +13,8 @@ struct landlock_rules {
     const char *read_below;  /* files below this may be read; NULL = none */
     const char *const *read; /* these may be read */
     size_t read_count;
-    const char *make_in;        /* files in the folder of this one, and below, may be made and written */
+    const char *const *made; /* files in the folders of these, and below, may be made and written */
+    size_t made_count;
     const char *const *removed; /* files in the folders of these, and below, may be removed */
     size_t removed_count;
     uint16_t tcp_port; /* may be connected to, 0 = none */

@@ -84,7 +84,7 @@ static int parse_listen(const char *text, struct reader_config *c, struct error 
     bool is_any = strspn(port, "0123456789") == strlen(port) && strcmp(text, ":") != 0;
     int len = is_any ? snprintf(whole, sizeof(whole), "[::]%s%s", *port ? ":" : "", port)
                      : snprintf(whole, sizeof(whole), "%s", text);
-    if (len >= (int)sizeof(whole) || sink_parse_target(whole, &c->listen_target, NULL) != 0 ||
+    if (len >= (int)sizeof(whole) || address_parse(whole, DNSFLOW_PORT, &c->listen_target, NULL) != 0 ||
         !is_address(c->listen_target.host))
         return error_set(err, "expected ADDR:PORT, [IPv6]:PORT, ADDR, :PORT or PORT, in numbers");
     c->listener.host = is_any ? NULL : c->listen_target.host;

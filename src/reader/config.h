@@ -7,13 +7,13 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "base/address.h"
 #include "base/error.h"
 #include "base/secret.h"
 #include "guard/sandbox.h"
 #include "reader/listener.h"
 #include "reader/match.h"
 #include "reader/printer.h"
-#include "sink/sink.h"
 
 enum { READER_FILES_MAX = 16384 };
 
@@ -24,7 +24,7 @@ struct reader_config {
     const char *interface; /* -i */
     bool is_listening;     /* -l */
     struct listener_options listener;
-    struct sink_target listen_target; /* what listener points into */
+    struct address_name listen_target; /* what listener points into */
     const char *filter;               /* -f or -F, NULL = none */
     bool is_whole_filter;             /* -F: datagrams to any port */
     struct match match;

@@ -45,7 +45,7 @@ static int take_dnstap(void *config, const char *value, struct error *err)
 {
     struct config *c = config;
     struct capture_dnstap_options *d = &c->dnstaps[c->dnstaps_count];
-    struct sink_target *address = &c->dnstap_addresses[c->dnstaps_count];
+    struct address_name *address = &c->dnstap_addresses[c->dnstaps_count];
     bool is_unix = strncmp(value, "unix:", 5) == 0, is_tcp = strncmp(value, "tcp:", 4) == 0;
     c->dnstap_given = true;
     if (!is_unix && !is_tcp)
@@ -54,7 +54,7 @@ static int take_dnstap(void *config, const char *value, struct error *err)
         return error_set(err, "expected at most %d sockets", CONFIG_DNSTAPS_MAX);
     if (is_unix && parse_path(value + 5, &d->path, err) != 0)
         return -1;
-    if (is_tcp && sink_parse_address(value + 4, address, NULL) != 0)
+    if (is_tcp && address_parse(value + 4, 0, address, NULL) != 0)
         return error_set(err, "expected tcp:HOST:PORT, an IPv6 address in brackets");
     d->host = address->host;
     d->port = address->port;
@@ -88,24 +88,28 @@ static int take_filter(void *config, const char *value, struct error *err)
     return 0;
 }
 
-static int take_udp(void *config, const char *value, struct error *err)
+static int add_sink(struct config *c, const struct sink_kind *kind, const char *option, const char *value,
+                    struct error *err)
 {
-    struct config *c = config;
-    if (c->targets_count == SINK_COLLECTORS_MAX)
-        return error_set(err, "expected at most %d collectors", SINK_COLLECTORS_MAX);
-    if (sink_parse_target(value, &c->targets[c->targets_count], err) != 0)
+    struct sink_plan *plan = &c->sinks[c->sinks_count];
+    unsigned i, before = 0;
+    for (i = 0; i < c->sinks_count; i++)
+        before += c->sinks[i].kind == kind;
+    if (before == kind->most || c->sinks_count == SINKS_MAX)
+        return error_set(err, "expected at most %u %s", before, kind->many);
+    *plan = (struct sink_plan){.kind = kind, .option = option, .value = value};
+    if (kind->parse(plan, err) != 0)
         return -1;
-    if (sink_is_ambiguous(value))
-        log_line("warning: option -u/--udp %s: taken as an address without a port; a port stands behind [ADDRESS]:",
-                 value);
-    c->targets_count++;
+    c->sinks_count++;
     return 0;
 }
 
-static int take_write(void *config, const char *value, struct error *err)
-{
-    return parse_path(value, &((struct config *)config)->write_path, err);
-}
+#define TAKE_SINK(letter, name, label, arg, kind, help, flags)                 \
+    static int take_##kind(void *config, const char *value, struct error *err) \
+    {                                                                          \
+        return add_sink(config, &kind, label, value, err);                     \
+    }
+SINK_KINDS(TAKE_SINK)
 
 static int take_workers(void *config, const char *value, struct error *err)
 {
@@ -202,7 +206,7 @@ static int take_metrics(void *config, const char *value, struct error *err)
         snprintf(local, sizeof(local), "127.0.0.1:%u", (unsigned)port);
         value = local;
     }
-    if (sink_parse_address(value, &c->metrics, NULL) != 0)
+    if (address_parse(value, 0, &c->metrics, NULL) != 0)
         return error_set(err, "expected PORT, ADDRESS:PORT or unix:PATH");
     return 0;
 }
@@ -335,6 +339,8 @@ static int take_anonymize(void *config, const char *value, struct error *err)
     return error_set(err, "expected truncate:V4/V6 with the bits to keep, or cryptopan:KEYFILE");
 }
 
+#define SINK_ROW(letter, name, label, arg, kind, help, flags) {letter, name, arg, take_##kind, help, flags},
+
 static const struct option_row rows[] = {
     {0, "", NULL, NULL, "Input", 0},
     {'i', "interface", "IF", take_interface,
@@ -352,9 +358,7 @@ static const struct option_row rows[] = {
     {'p', "no-promiscuous", NULL, take_no_promiscuous, "do not put the interface into promiscuous mode", 0},
     {0, "rate", "N", take_rate, "with -r: at most N DNS messages a second", 0},
     {0, "", NULL, NULL, "Output", 0},
-    {'u', "udp", "HOST[:PORT]", take_udp, "send to this collector; port 5300 by default; up to 10", OPTION_REPEATS},
-    {'w', "write", "FILE", take_write, "write the datagrams to a pcap file, - = standard output", 0},
-    {0, "", NULL, NULL, "Workers and sampling", 0},
+    SINK_KINDS(SINK_ROW){0, "", NULL, NULL, "Workers and sampling", 0},
     {'M', "workers", "N", take_workers, "N workers for each interface, 1 by default; 0 = half the CPUs", 0},
     {0, "fanout", "MODE", take_fanout,
      "how live workers share packets: client (address, the default), checksum (with -c), queue, cpu", 0},

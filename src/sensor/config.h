@@ -37,14 +37,13 @@ struct config {
     unsigned dnstap_mode; /* of unix sockets */
     size_t dnstaps_count;
     struct capture_dnstap_options dnstaps[CONFIG_DNSTAPS_MAX]; /* sockets to listen at */
-    struct sink_target dnstap_addresses[CONFIG_DNSTAPS_MAX];   /* room for their names */
+    struct address_name dnstap_addresses[CONFIG_DNSTAPS_MAX];  /* room for their names */
     bool dnstap_given;                                         /* sockets or files */
     size_t files_count;
     const char *files[CONFIG_FILES_MAX];
     const char *filter;
-    size_t targets_count;
-    struct sink_target targets[SINK_COLLECTORS_MAX];
-    const char *write_path;
+    size_t sinks_count;
+    struct sink_plan sinks[SINKS_MAX];
     unsigned workers;  /* for each interface */
     size_t ring_bytes; /* of each worker, live */
     enum capture_fanout fanout;
@@ -57,9 +56,9 @@ struct config {
     bool promiscuous;
     const char *pid_path;
     bool has_metrics;
-    struct sink_target metrics; /* where they are served ... */
-    const char *metrics_path;   /* ... or a unix socket, if not NULL ... */
-    unsigned metrics_mode;      /* ... and its rights */
+    struct address_name metrics; /* where they are served ... */
+    const char *metrics_path;    /* ... or a unix socket, if not NULL ... */
+    unsigned metrics_mode;       /* ... and its rights */
     bool background;
     enum config_log { CONFIG_LOG_STDERR, CONFIG_LOG_SYSLOG, CONFIG_LOG_JOURNAL } log;
     bool log_given;
@@ -98,13 +97,17 @@ int config_check(const struct config *config, struct error *err);
 void config_print_help(FILE *out);
 void config_print_version(FILE *out);
 
-/* What net_decode() needs of it. Points into *config. */
-/* The name of the output file; NULL when there is none, or it is standard output. */
-static inline const char *config_file_path(const struct config *config)
+/* Whether all that is made goes into files. */
+static inline bool config_has_only_files(const struct config *config)
 {
-    return config->write_path && strcmp(config->write_path, "-") != 0 ? config->write_path : NULL;
+    size_t i;
+    for (i = 0; i < config->sinks_count; i++)
+        if (!config->sinks[i].kind->is_file)
+            return false;
+    return true;
 }
 
+/* What net_decode() needs of it. Points into *config. */
 static inline void config_net_options(const struct config *config, struct net_options *out)
 {
     *out = (struct net_options){.dns_ports = config->ports,

@@ -43,24 +43,67 @@ static bool is_same_output(const char *a, const char *b)
     return strcmp(a_plain, b_plain) == 0;
 }
 
+struct output_path {
+    const char *option, *path;
+};
+
+/* Those of the outputs that are files. */
+static size_t list_paths(const struct config *config, struct output_path *out)
+{
+    const struct output_path others[] = {{"--dump-bad", config->dump_bad_path}, {"-P/--pidfile", config->pid_path}};
+    size_t i, count = 0;
+    for (i = 0; i < config->sinks_count; i++)
+        if (config->sinks[i].kind->is_file)
+            out[count++] = (struct output_path){config->sinks[i].option, config->sinks[i].value};
+    for (i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        if (others[i].path)
+            out[count++] = others[i];
+    return count;
+}
+
 /* No output may destroy an input or another output. */
 static int check_paths(const struct config *config, struct error *err)
 {
-    const struct {
-        const char *option, *path;
-    } outputs[] = {
-        {"-w/--write", config->write_path}, {"--dump-bad", config->dump_bad_path}, {"-P/--pidfile", config->pid_path}};
-    size_t i, k;
-    for (k = 0; k < 3; k++) {
-        for (i = 0; outputs[k].path && i < config->files_count; i++)
+    struct output_path outputs[SINKS_MAX + 2];
+    size_t count = list_paths(config, outputs), i, k;
+    for (k = 0; k < count; k++) {
+        for (i = 0; i < config->files_count; i++)
             if (is_input(outputs[k].path, config->files[i]))
                 return error_set(err, "option %s %s: expected a file other than the one that is read",
                                  outputs[k].option, outputs[k].path);
-        for (i = 0; outputs[k].path && i < k; i++)
-            if (outputs[i].path && is_same_output(outputs[i].path, outputs[k].path))
+        for (i = 0; i < k; i++)
+            if (is_same_output(outputs[i].path, outputs[k].path))
                 return error_set(err, "option %s %s: expected a file other than that of %s", outputs[k].option,
                                  outputs[k].path, outputs[i].option);
     }
+    return 0;
+}
+
+static int check_sink(const struct config *config, const struct sink_plan *sink, size_t workers, struct error *err)
+{
+    if (!sink->kind->is_file)
+        return 0;
+    if (strcmp(sink->value, "-") == 0 && isatty(STDOUT_FILENO))
+        return error_set(err,
+                         "option %s -: expected a file or pipe as standard output; a capture is no text for a terminal",
+                         sink->option);
+    if (config->workers > 1)
+        return error_set(err, "option %s %s: expected one worker (-M 1), as the file has one sequence", sink->option,
+                         sink->value);
+    if (config->files_count == 0 && workers > 1)
+        return error_set(err, "option %s %s: expected one interface or dnstap socket, as the file has one sequence",
+                         sink->option, sink->value);
+    return 0;
+}
+
+static int check_sinks(const struct config *config, size_t workers, struct error *err)
+{
+    size_t i;
+    if (config->sinks_count == 0)
+        return error_set(err, "no output: expected -u/--udp HOST, -w/--write FILE or both");
+    for (i = 0; i < config->sinks_count; i++)
+        if (check_sink(config, &config->sinks[i], workers, err) != 0)
+            return -1;
     return 0;
 }
 
@@ -77,17 +120,10 @@ int config_check(const struct config *config, struct error *err)
         return error_set(err,
                          "options -f/--filter and -t/--dnstap: expected only one of them; dnstap has no packets that "
                          "an expression could be applied to");
-    if (config->targets_count == 0 && !config->write_path)
-        return error_set(err, "no output: expected -u/--udp HOST, -w/--write FILE or both");
-    if (config->write_path && strcmp(config->write_path, "-") == 0 && isatty(STDOUT_FILENO))
-        return error_set(err,
-                         "option -w/--write -: expected a file or pipe as standard output; a capture is no text for "
-                         "a terminal");
+    if (check_sinks(config, workers, err) != 0)
+        return -1;
     if (config->has_metrics && config->files_count > 0)
         return error_set(err, "option --metrics: expected -i/--interface or -t/--dnstap with it");
-    if (config->write_path && config->workers > 1)
-        return error_set(err, "option -w/--write %s: expected one worker (-M 1), as the file has one sequence",
-                         config->write_path);
     if (config->adaptive_max && config->files_count > 0)
         return error_set(err, "option --adaptive-sample: expected -i/--interface; a file is never lost");
     if (config->adaptive_max && config->sample > UINT32_MAX / config->adaptive_max)
@@ -95,10 +131,6 @@ int config_check(const struct config *config, struct error *err)
                          config->adaptive_max, UINT32_MAX / config->sample);
     if (config->rate && config->files_count == 0)
         return error_set(err, "option --rate: expected -r/--read with it; live traffic cannot be slowed down");
-    if (config->write_path && config->files_count == 0 && workers > 1)
-        return error_set(err,
-                         "option -w/--write %s: expected one interface or dnstap socket, as the file has one sequence",
-                         config->write_path);
     if (workers > CONFIG_WORKERS_MAX)
         return error_set(err, "option -M/--workers %u: expected at most %d over all interfaces", config->workers,
                          CONFIG_WORKERS_MAX);

@@ -52,13 +52,11 @@ static void follow_orders(struct live_thread *t)
     struct orders *o = &t->orders;
     unsigned i;
     pthread_mutex_lock(&o->lock);
-    for (i = 0; i < SINK_COLLECTORS_MAX; i++)
-        if (o->addresses >> i & 1)
-            worker_set_address(t->worker, i, &o->address[i]);
-    if (o->file >= 0)
-        worker_set_file(t->worker, o->file);
-    o->addresses = 0;
-    o->file = -1;
+    for (i = 0; i < SINKS_MAX; i++) {
+        if (o->has_news[i])
+            worker_renew(t->worker, i, &o->news[i]);
+        o->has_news[i] = false;
+    }
     atomic_store(&o->waiting, false);
     pthread_mutex_unlock(&o->lock);
 }
@@ -182,7 +180,6 @@ int live_thread_start(struct live_thread *thread, struct sensor *sensor, unsigne
     thread->worker = sensor->workers[index];
     thread->capture = sensor->captures[index];
     thread->index = index;
-    thread->orders.file = -1;
     pthread_mutex_init(&thread->orders.lock, NULL);
     counter_set(&thread->sample_rate, worker_sample_rate(thread->worker));
     int result = process_start_thread(&thread->thread, run, thread);
@@ -190,37 +187,36 @@ int live_thread_start(struct live_thread *thread, struct sensor *sensor, unsigne
     return result;
 }
 
+/* What nobody has taken is nobody's any more. */
+static void drop_news(struct orders *o, unsigned index)
+{
+    if (o->has_news[index] && o->news[index].fd >= 0)
+        close(o->news[index].fd);
+    o->has_news[index] = false;
+}
+
 bool live_thread_has_ended(struct live_thread *thread)
 {
+    unsigned i;
     if (thread->is_running && pthread_tryjoin_np(thread->thread, NULL) != 0) {
         (void)pthread_kill(thread->thread, LIVE_THREAD_WAKE); /* out of its wait for packets */
         return false;
     }
-    if (thread->is_running && thread->orders.file >= 0)
-        close(thread->orders.file);
+    for (i = 0; thread->is_running && i < SINKS_MAX; i++)
+        drop_news(&thread->orders, i);
     if (thread->is_running)
         pthread_mutex_destroy(&thread->orders.lock);
     thread->is_running = false;
     return true;
 }
 
-void live_thread_set_address(struct live_thread *thread, unsigned collector, const struct sink_address *address)
+void live_thread_renew(struct live_thread *thread, unsigned index, const struct sink_news *news)
 {
     struct orders *o = &thread->orders;
     pthread_mutex_lock(&o->lock);
-    o->address[collector] = *address;
-    o->addresses |= 1u << collector;
-    atomic_store_explicit(&o->waiting, true, memory_order_release);
-    pthread_mutex_unlock(&o->lock);
-}
-
-void live_thread_set_file(struct live_thread *thread, int fd)
-{
-    struct orders *o = &thread->orders;
-    pthread_mutex_lock(&o->lock);
-    if (o->file >= 0)
-        close(o->file);
-    o->file = fd;
+    drop_news(o, index);
+    o->news[index] = *news;
+    o->has_news[index] = true;
     atomic_store_explicit(&o->waiting, true, memory_order_release);
     pthread_mutex_unlock(&o->lock);
 }

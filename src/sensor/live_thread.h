@@ -14,9 +14,8 @@
 struct orders {
     pthread_mutex_t lock; /* over everything below but `waiting` */
     atomic_bool waiting;  /* there are some */
-    uint32_t addresses;   /* a bit for each collector that has a new address */
-    struct sink_address address[SINK_COLLECTORS_MAX];
-    int file; /* descriptor, -1 = none */
+    bool has_news[SINKS_MAX];
+    struct sink_news news[SINKS_MAX];
 };
 
 struct live_thread {
@@ -49,8 +48,7 @@ int live_thread_start(struct live_thread *thread, struct sensor *sensor, unsigne
  * flag. */
 bool live_thread_has_ended(struct live_thread *thread);
 
-/* Leaves orders; from the main thread. The file belongs to the worker then. */
-void live_thread_set_address(struct live_thread *thread, unsigned collector, const struct sink_address *address);
-void live_thread_set_file(struct live_thread *thread, int fd);
+/* Leaves orders about output number `index`; from the main thread. A descriptor belongs to the worker then. */
+void live_thread_renew(struct live_thread *thread, unsigned index, const struct sink_news *news);
 
 #endif

@@ -171,8 +171,8 @@ static bool sum_collector(const struct metrics *m, unsigned worker, unsigned k, 
     struct sink_output more;
     unsigned i, r;
     *out = (struct sink_output){0};
-    for (i = 0; i < c->targets_count; i++) {
-        if (strcmp(c->targets[i].text, c->targets[k].text) != 0)
+    for (i = 0; i < c->sinks_count; i++) {
+        if (c->sinks[i].kind->is_file || strcmp(c->sinks[i].target.text, c->sinks[k].target.text) != 0)
             continue;
         if (i < k || !worker_output(m->sensor->workers[worker], i, &more))
             return false;
@@ -210,8 +210,8 @@ static void write_collectors(struct page *p, const struct metrics *m, const char
     unsigned i, k;
     begin_family(p, name, kind, help);
     for (i = 0; i < m->sensor->workers_count; i++)
-        for (k = 0; k < m->sensor->config->targets_count; k++)
-            if (sum_collector(m, i, k, &output))
+        for (k = 0; k < m->sensor->config->sinks_count; k++)
+            if (!m->sensor->config->sinks[k].kind->is_file && sum_collector(m, i, k, &output))
                 write_collector(p, m, family, i, &output);
 }
 

@@ -27,10 +27,12 @@ int privileges_drop_all(const struct config *config, struct error *err)
 
 int privileges_drop_helper(const struct config *config, struct error *err)
 {
-    const char *sockets[CONFIG_DNSTAPS_MAX + 1];
-    struct landlock_rules rules = {
-        .read_below = "/", .make_in = config_file_path(config), .removed = sockets, .tcp_port = PORT_DNS};
+    const char *sockets[CONFIG_DNSTAPS_MAX + 1], *files[SINKS_MAX];
+    struct landlock_rules rules = {.read_below = "/", .made = files, .removed = sockets, .tcp_port = PORT_DNS};
     size_t i;
+    for (i = 0; i < config->sinks_count; i++)
+        if (config->sinks[i].kind->is_file && config->sinks[i].is_renewable)
+            files[rules.made_count++] = config->sinks[i].value;
     for (i = 0; i < config->dnstaps_count; i++)
         if (config->dnstaps[i].path)
             sockets[rules.removed_count++] = config->dnstaps[i].path;

@@ -8,8 +8,8 @@
 
 #include "base/unix_socket.h"
 
-_Static_assert((int)REQUESTS <= (int)HELPER_TASKS_MAX, "a task is a bit");
-_Static_assert(sizeof(struct sink_address) <= HELPER_DATA, "an address fits an answer");
+_Static_assert((int)SINKS_MAX <= (int)HELPER_TASKS_MAX, "a task is a bit");
+_Static_assert(sizeof(struct address) <= HELPER_DATA, "an address fits an answer");
 
 /* What the helper's processes know. */
 struct knowledge {
@@ -37,33 +37,24 @@ static void name_user(struct error *why)
         snprintf(why->text + used, sizeof(why->text) - used, " for uid %d", (int)geteuid());
 }
 
-static void open_file(const struct config *config, struct helper_answer *answer, struct error *why)
-{
-    answer->fd = sink_reopen_file(config->write_path, why);
-    answer->is_done = answer->fd >= 0;
-    if (!answer->is_done && errno == EACCES)
-        name_user(why);
-}
-
 static void serve(const void *context, unsigned task, struct helper_answer *answer)
 {
     const struct knowledge *k = context;
-    struct sink_address address = {0};
+    const struct sink_plan *plan = &k->config->sinks[task];
+    struct sink_news news = {.fd = -1};
     struct error why = {.text = ""};
-    if (task == REQUEST_FILE && config_file_path(k->config))
-        open_file(k->config, answer, &why);
-    else if (task < k->config->targets_count)
-        answer->is_done = sink_resolve(&k->config->targets[task], &address, &why) == 0;
-    else
-        error_set(&why, "there is no such output");
-    memcpy(answer->data, &address, sizeof(address));
+    answer->is_done = plan->kind->renew(plan, &news, &why) == 0;
+    if (!answer->is_done && plan->kind->is_file && errno == EACCES)
+        name_user(&why);
+    answer->fd = news.fd;
+    memcpy(answer->data, &news.address, sizeof(news.address));
     memcpy(answer->cause, why.text, sizeof(answer->cause) - 1);
 }
 
 static const char *describe(const void *context, unsigned task)
 {
-    (void)context;
-    return task == REQUEST_FILE ? "opens the file" : "resolves names";
+    const struct knowledge *k = context;
+    return k->config->sinks[task].kind->is_file ? "opens the file" : "resolves names";
 }
 
 static void remove_sockets(const void *context)
@@ -80,7 +71,7 @@ int requests_start(const struct config *config, int (*drop_rights)(const struct 
     struct knowledge k = {.config = config, .drop = drop_rights};
     const struct helper_work work = {.program = "dnsflow",
                                      .name = "dnsflow-helper",
-                                     .tasks_count = REQUESTS,
+                                     .tasks_count = (unsigned)config->sinks_count,
                                      .context = &k,
                                      .drop = drop,
                                      .serve = serve,
@@ -97,7 +88,8 @@ int requests_start(const struct config *config, int (*drop_rights)(const struct 
     return helper_start(&work, out, err);
 }
 
-void requests_address(const struct helper_answer *answer, struct sink_address *out)
+void requests_news(const struct helper_answer *answer, struct sink_news *out)
 {
-    memcpy(out, answer->data, sizeof(*out));
+    memcpy(&out->address, answer->data, sizeof(out->address));
+    out->fd = answer->fd;
 }

@@ -98,7 +98,7 @@ int sensor_look_at_files(struct sensor *sensor, struct error *err)
     for (i = 0; i < c->files_count; i++)
         if (strcmp(c->files[i], "-") != 0 && access(c->files[i], R_OK) != 0)
             return error_errno(err, "%s", c->files[i]);
-    sensor->is_file_all = c->targets_count == 0;
+    sensor->is_file_all = config_has_only_files(c);
     for (i = 0; i < c->files_count; i++)
         sensor->is_file_all &= is_file(c->files[i]);
     for (i = 0; i < c->files_count && is_file(c->files[i]) && !atomic_load(sensor->signals->stop); i++) {
@@ -124,7 +124,7 @@ static int open_file(struct file_run *run, const char *path, struct capture **ou
 static bool has_no_output(const struct sensor *s)
 {
     struct sink_output out;
-    if (s->config->targets_count > 0 || !worker_output(s->workers[0], 0, &out))
+    if (!config_has_only_files(s->config) || !worker_output(s->workers[0], 0, &out))
         return false;
     return out.cause == EPIPE || (out.cause != 0 && s->is_file_all);
 }

@@ -4,6 +4,7 @@
  * counters and time, and passes on what the helper process has found. */
 #include <event2/event.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -65,47 +66,50 @@ static bool look_at_threads(struct watch *w)
 
 /* ---- the helper ---- */
 
-static void ask_for_addresses(struct watch *w, uint32_t which)
+/* The outputs whose bit is set, as far as they can be found or opened anew. */
+static void ask_for(struct watch *w, uint32_t which)
 {
+    const struct config *config = w->sensor->config;
     unsigned i;
-    for (i = 0; i < w->sensor->config->targets_count; i++)
-        if (which >> i & 1)
+    for (i = 0; i < config->sinks_count; i++)
+        if (config->sinks[i].is_renewable && (which >> i & 1))
             helper_ask(w->sensor->helper, i);
 }
 
-static void take_address(struct watch *w, const struct helper_answer *answer)
+/* Each worker has a descriptor of its own. */
+static void renew_all(struct watch *w, unsigned index, struct sink_news *news)
 {
-    unsigned collector = answer->task, i;
-    const char *name = w->sensor->config->targets[collector].text;
-    uint32_t bit = UINT32_C(1) << collector;
-    struct sink_address address;
-    requests_address(answer, &address);
-    if (!answer->is_done && (w->unknown & bit) == 0) {
-        log_line("warning: %s; sending to its old address", answer->cause);
-    } else if (!answer->is_done) {
-        if ((w->warned & bit) == 0)
-            log_line("warning: %s; trying again every %d s, datagrams until then are lost", answer->cause,
-                     RESOLVE_US / SECOND_US);
-        w->warned |= bit;
-    } else {
-        if (w->warned & bit)
-            log_line("collector %s: resolved", name);
-        w->unknown &= ~bit;
-        w->warned &= ~bit;
-        for (i = 0; i < w->sensor->workers_count; i++)
-            if (w->threads[i].is_running)
-                live_thread_set_address(&w->threads[i], collector, &address);
-            else
-                worker_set_address(w->sensor->workers[i], collector, &address);
+    unsigned i;
+    int fd = news->fd;
+    for (i = 0; i < w->sensor->workers_count; i++) {
+        news->fd = i == 0 || fd < 0 ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        if (w->threads[i].is_running)
+            live_thread_renew(&w->threads[i], index, news);
+        else
+            worker_renew(w->sensor->workers[i], index, news);
     }
 }
 
-static void take_file(struct watch *w, const struct helper_answer *answer)
+/* Of an output that has never been found, `unknown` has a bit, and `warned` once that has been said. */
+static void take_answer(struct watch *w, const struct helper_answer *answer)
 {
-    if (answer->fd >= 0)
-        live_thread_set_file(&w->threads[0], answer->fd);
-    else
-        log_line("warning: %s; writing on to the old file", answer->cause);
+    const struct sink_plan *plan = &w->sensor->config->sinks[answer->task];
+    uint32_t bit = UINT32_C(1) << answer->task;
+    struct sink_news news;
+    if (answer->is_done) {
+        if (w->warned & bit)
+            log_line("collector %s: resolved", plan->target.text);
+        w->unknown &= ~bit;
+        w->warned &= ~bit;
+        requests_news(answer, &news);
+        renew_all(w, answer->task, &news);
+    } else if ((w->unknown & bit) == 0) {
+        log_line("warning: %s; %s", answer->cause, plan->kind->old);
+    } else if ((w->warned & bit) == 0) {
+        log_line("warning: %s; trying again every %d s, datagrams until then are lost", answer->cause,
+                 RESOLVE_US / SECOND_US);
+        w->warned |= bit;
+    }
 }
 
 static void take_answers(evutil_socket_t fd, short what, void *context)
@@ -115,10 +119,8 @@ static void take_answers(evutil_socket_t fd, short what, void *context)
     int result;
     (void)fd, (void)what;
     while ((result = helper_take(w->sensor->helper, &answer)) > 0) {
-        if (answer.task < w->sensor->config->targets_count) {
-            take_address(w, &answer);
-        } else if (answer.task == REQUEST_FILE) {
-            take_file(w, &answer);
+        if (answer.task < w->sensor->config->sinks_count) {
+            take_answer(w, &answer);
         } else if (answer.task == HELPER_AGAIN) {
             counter_add(&w->sensor->helper_deaths, 1);
             log_line("warning: a process of the helper has died and was replaced");
@@ -134,13 +136,14 @@ static void take_answers(evutil_socket_t fd, short what, void *context)
     w->helper = NULL;
 }
 
-static uint32_t unknown_collectors(const struct sensor *sensor)
+static uint32_t unknown_outputs(const struct sensor *sensor)
 {
+    struct sink_output output;
     uint32_t unknown = 0;
     unsigned i;
-    for (i = 0; i < sensor->config->targets_count; i++)
-        if (sensor->addresses[i].len == 0)
-            unknown |= 1u << i;
+    for (i = 0; worker_output(sensor->workers[0], i, &output); i++)
+        if (output.cause == SINK_UNRESOLVED)
+            unknown |= UINT32_C(1) << i;
     return unknown;
 }
 
@@ -150,7 +153,7 @@ static void wait_for_addresses(struct watch *w)
 {
     struct pollfd ready = {.fd = helper_fd(w->sensor->helper), .events = POLLIN};
     int64_t until = clock_monotonic_us() + NAMES_US;
-    ask_for_addresses(w, w->unknown);
+    ask_for(w, w->unknown);
     w->next_resolve_us = clock_monotonic_us() + RESOLVE_US;
     while (w->helper && (w->unknown & ~w->warned) != 0 && !atomic_load(w->sensor->signals->stop)) {
         int64_t left = until - clock_monotonic_us();
@@ -186,13 +189,11 @@ static void give_sign_of_life(struct watch *w, int64_t now)
 static void look_at_time(struct watch *w, int64_t now)
 {
     if (atomic_exchange(w->sensor->signals->reload, false) && w->helper) {
-        ask_for_addresses(w, UINT32_MAX);
-        if (config_file_path(w->sensor->config))
-            helper_ask(w->sensor->helper, REQUEST_FILE);
+        ask_for(w, UINT32_MAX);
     }
     if (w->unknown && w->helper && now >= w->next_resolve_us) {
         w->next_resolve_us = now + RESOLVE_US;
-        ask_for_addresses(w, w->unknown);
+        ask_for(w, w->unknown);
     }
     silence_look(&w->silence, w->sensor, now);
     if (now >= w->next_summary_us) {
@@ -295,7 +296,7 @@ static void stop_threads(struct watch *w)
 int sensor_run_live(struct sensor *sensor)
 {
     struct watch w = {.sensor = sensor};
-    w.unknown = unknown_collectors(sensor);
+    w.unknown = unknown_outputs(sensor);
     bool is_running = make_loop(&w);
     if (is_running) {
         wait_for_addresses(&w);

@@ -15,14 +15,6 @@
 #include "sensor/requests.h"
 #include "sensor/summary.h"
 
-/* Names are asked for by the helper, as a name server can take its time. */
-static void read_addresses(struct sensor *sensor)
-{
-    size_t i;
-    for (i = 0; sensor->is_live && i < sensor->config->targets_count; i++)
-        (void)sink_read_address(&sensor->config->targets[i], &sensor->addresses[i]);
-}
-
 void sensor_tell_ready(struct sensor *sensor)
 {
     static const char started[] = {DAEMON_LOG_STARTED, '\n'};
@@ -56,13 +48,15 @@ static int create_workers(struct sensor *sensor, struct error *err)
 {
     struct sink_owner owner;
     bool has_owner = sensor->is_live && privileges_owner(sensor->config, &owner);
-    struct worker_start start = {.addresses = sensor->is_live ? sensor->addresses : NULL,
-                                 .owner = has_owner ? &owner : NULL,
-                                 .file_fails_for_good = sensor->is_file_all,
+    struct worker_start start = {.sinks = {.is_live = sensor->is_live,
+                                           .is_for_good = sensor->is_file_all,
+                                           .owner = has_owner ? &owner : NULL,
+                                           .stop = sensor->signals->stop},
                                  .bad = sensor->bad,
                                  .stop = sensor->signals->stop};
     for (; sensor->workers_count < sensor->workers_wanted; sensor->workers_count++) {
         start.index = sensor->workers_count;
+        start.sinks.is_quiet = start.index > 0;
         if (worker_create(sensor->config, &start, &sensor->workers[sensor->workers_count], err) != 0)
             return -1;
     }
@@ -91,7 +85,6 @@ int sensor_open(struct sensor *sensor, const struct config *config, const struct
         unix_socket_find(config->metrics_path, &sensor->metrics_id);
     if (config->dump_bad_path && bad_file_open(config->dump_bad_path, &sensor->bad, err) != 0)
         return -1;
-    read_addresses(sensor);
     if (create_workers(sensor, err) != 0)
         return -1;
     return give_up_rights(sensor, err);

@@ -28,17 +28,16 @@ struct sensor {
     unsigned workers_wanted, workers_count;
     struct worker *workers[CONFIG_WORKERS_MAX];
     bool is_live;
-    struct capture *first;                              /* files: of the first useful one; NULL: not opened yet */
-    bool is_file_all;                                   /* files: all are on a disk, and only to a file is written */
-    size_t useless;                                     /* files before it, of which has been said why */
-    char default_interface[IF_NAMESIZE];                /* the one that was chosen for want of -i */
-    struct capture *captures[CONFIG_WORKERS_MAX];       /* live: one for each worker */
-    struct sink_address addresses[SINK_COLLECTORS_MAX]; /* live: of the collectors, as of the start */
-    struct helper *helper;                              /* live */
-    counter helper_deaths, helper_is_gone;              /* of its processes; all of them, and not replaced */
-    int softnet_fd;                                     /* live: /proc/net/softnet_stat */
-    int notify_fd;                                      /* the service manager's socket, -1 = none */
-    int metrics_fd;                                     /* listens for --metrics, -1 = does not */
+    struct capture *first;                        /* files: of the first useful one; NULL: not opened yet */
+    bool is_file_all;                             /* files: all are on a disk, and only to a file is written */
+    size_t useless;                               /* files before it, of which has been said why */
+    char default_interface[IF_NAMESIZE];          /* the one that was chosen for want of -i */
+    struct capture *captures[CONFIG_WORKERS_MAX]; /* live: one for each worker */
+    struct helper *helper;                        /* live */
+    counter helper_deaths, helper_is_gone;        /* of its processes; all of them, and not replaced */
+    int softnet_fd;                               /* live: /proc/net/softnet_stat */
+    int notify_fd;                                /* the service manager's socket, -1 = none */
+    int metrics_fd;                               /* listens for --metrics, -1 = does not */
     struct unix_socket_id metrics_id;
     int ready_fd;                        /* who waits for the start in the foreground, -1 = nobody */
     counter clients[CONFIG_WORKERS_MAX]; /* live: of dnstap, by worker, as of the last look */

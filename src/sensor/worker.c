@@ -13,7 +13,7 @@
 #include "sensor/extract.h"
 #include "sensor/input.h"
 
-enum { SINKS = 2, FLUSH_US = SECOND_US };
+enum { FLUSH_US = SECOND_US };
 
 struct worker {
     const struct config *config;
@@ -27,7 +27,7 @@ struct worker {
     struct secret_tagger *tagger;  /* NULL: datagrams are not signed */
     struct anonymizer *anonymizer; /* NULL: clients are named as they are */
     size_t sinks_count;
-    struct sink *sinks[SINKS];
+    struct sink *sinks[SINKS_MAX];
     int64_t open_from_us; /* the open datagram may stay open for capture times from here (modulo 2^64) ... */
     uint64_t open_for_us; /* ... to this much later */
     bool has_window;      /* these two are of the datagram that is open */
@@ -198,27 +198,13 @@ static void emit(void *context, const uint8_t *datagram, size_t len, int64_t tim
         sink_write(w->sinks[i], datagram, len, time_us);
 }
 
-static int open_sinks(struct worker *w, const struct worker_start *start, struct error *err)
+static int open_sinks(struct worker *w, const struct sink_start *start, struct error *err)
 {
     const struct config *c = w->config;
-    if (c->targets_count > 0) {
-        const struct sink_udp_options options = {.targets = c->targets,
-                                                 .count = c->targets_count,
-                                                 .addresses = start->addresses,
-                                                 .is_blocking = c->files_count > 0,
-                                                 .is_quiet = start->index > 0};
-        if (sink_open_udp(&options, &w->counters, &w->sinks[w->sinks_count], err) != 0)
+    for (; w->sinks_count < c->sinks_count; w->sinks_count++) {
+        const struct sink_plan *plan = &c->sinks[w->sinks_count];
+        if (plan->kind->open(plan, start, &w->counters, &w->sinks[w->sinks_count], err) != 0)
             return -1;
-        w->sinks_count++;
-    }
-    if (c->write_path) {
-        const struct sink_file_options options = {.path = c->write_path,
-                                                  .owner = start->owner,
-                                                  .wait_until = c->files_count > 0 ? start->stop : NULL,
-                                                  .is_for_good = start->file_fails_for_good};
-        if (sink_open_pcap_file(&options, &w->counters, &w->sinks[w->sinks_count], err) != 0)
-            return -1;
-        w->sinks_count++;
     }
     return 0;
 }
@@ -271,7 +257,7 @@ int worker_create(const struct config *config, const struct worker_start *start,
         w->random ^= (uint64_t)clock_monotonic_us();
     w->random |= 1;
     if (create_secrets(w, err) != 0 || input_create(config, &w->counters, take_from_input, w, &w->input, err) != 0 ||
-        create_encoder(w, start->index, err) != 0 || open_sinks(w, start, err) != 0) {
+        create_encoder(w, start->index, err) != 0 || open_sinks(w, &start->sinks, err) != 0) {
         worker_destroy(w);
         return -1;
     }
@@ -408,32 +394,17 @@ void worker_reopen(struct worker *worker)
         sink_reopen(worker->sinks[i]);
 }
 
-/* The sinks are those that open_sinks() has made: each takes what is for it. */
-void worker_set_address(struct worker *worker, unsigned collector, const struct sink_address *address)
+void worker_renew(struct worker *worker, unsigned index, const struct sink_news *news)
 {
-    size_t i;
-    for (i = 0; i < worker->sinks_count; i++)
-        sink_set_address(worker->sinks[i], collector, address);
+    sink_renew(worker->sinks[index], news);
     worker->is_stale = true;
-}
-
-void worker_set_file(struct worker *worker, int fd)
-{
-    if (worker->config->write_path)
-        sink_set_file(worker->sinks[worker->sinks_count - 1], fd);
-    else
-        close(fd);
 }
 
 bool worker_output(const struct worker *worker, unsigned index, struct sink_output *out)
 {
-    size_t i;
-    unsigned k;
-    for (i = 0; i < worker->sinks_count; i++)
-        for (k = 0; sink_output(worker->sinks[i], k, out); k++)
-            if (index-- == 0)
-                return true;
-    return false;
+    if (index < worker->sinks_count)
+        sink_output(worker->sinks[index], out);
+    return index < worker->sinks_count;
 }
 
 const struct counters *worker_counters(const struct worker *worker)

@@ -17,11 +17,9 @@ struct worker;
 
 struct worker_start {
     unsigned index;
-    const struct sink_address *addresses; /* of the collectors; NULL: the worker asks for them itself */
-    const struct sink_owner *owner;       /* of a new output file, NULL = whoever makes it */
-    bool file_fails_for_good;             /* nobody waits until the output file can be written to again */
-    struct bad_file *bad;                 /* NULL: none */
-    const atomic_bool *stop;              /* ends waits for --rate early */
+    struct sink_start sinks;
+    struct bad_file *bad;    /* NULL: none */
+    const atomic_bool *stop; /* ends waits for --rate early */
 };
 
 int worker_create(const struct config *config, const struct worker_start *start, struct worker **out,
@@ -54,13 +52,11 @@ void worker_end(struct worker *worker);
 /* Opens the outputs anew. From the worker's own thread. */
 void worker_reopen(struct worker *worker);
 
-/* Takes over what has been found or opened for its outputs; see sink_set_address() and sink_set_file(). From the
- * worker's own thread. */
-void worker_set_address(struct worker *worker, unsigned collector, const struct sink_address *address);
-void worker_set_file(struct worker *worker, int fd);
+/* Takes over what has been found or opened for output number `index`; see sink_renew(). From the worker's own thread.
+ */
+void worker_renew(struct worker *worker, unsigned index, const struct sink_news *news);
 
-/* How output number `index` stands, collectors first, in the order of the command line. From any thread. False: there
- * are not so many. */
+/* How output number `index` stands, in the order of the command line. From any thread. False: there are not so many. */
 bool worker_output(const struct worker *worker, unsigned index, struct sink_output *out);
 
 const struct counters *worker_counters(const struct worker *worker);

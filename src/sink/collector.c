@@ -247,8 +247,8 @@ static bool reach(struct collector *c)
 static void resolve(struct collector *c)
 {
     struct error why;
-    struct sink_address found;
-    if (sink_resolve(&c->target, &found, &why) == 0) {
+    struct address found;
+    if (address_resolve("collector", &c->target, &found, &why) == 0) {
         collector_set_address(c, &found);
     } else if (c->address.len > 0) {
         log_line("warning: %s; sending to its old address", why.text);
@@ -300,7 +300,7 @@ enum sink_loss collector_loss(const struct collector *c)
 }
 
 /* IPv4 in IPv6 form is sent as IPv4. */
-static void unmap(struct sink_address *address)
+static void unmap(struct address *address)
 {
     const struct sockaddr_in6 *from = (const struct sockaddr_in6 *)&address->address;
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = from->sin6_port};
@@ -312,7 +312,7 @@ static void unmap(struct sink_address *address)
     address->len = sizeof(to);
 }
 
-void collector_set_address(struct collector *c, const struct sink_address *address)
+void collector_set_address(struct collector *c, const struct address *address)
 {
     c->address = *address;
     unmap(&c->address);
@@ -325,16 +325,17 @@ void collector_reopen(struct collector *c)
         resolve(c);
 }
 
-void collector_open(struct collector *c, const struct sink_target *target, const struct sink_address *address)
+void collector_open(struct collector *c, const struct address_name *target, bool is_live)
 {
+    struct address found;
     c->target = *target;
     c->fd = -1;
     c->limit = DNSFLOW_LIMIT_IP4;
-    c->resolves = !address;
-    if (!address)
+    c->resolves = !is_live;
+    if (!is_live)
         resolve(c);
-    else if (address->len > 0)
-        collector_set_address(c, address);
+    else if (address_read(target, &found) == 0)
+        collector_set_address(c, &found);
     else
         set_cause(c, SINK_UNRESOLVED);
 }

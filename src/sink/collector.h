@@ -8,11 +8,11 @@
 #include "sink/sink.h"
 
 struct collector {
-    struct sink_target target;
-    struct sink_address address; /* len 0: not known */
-    bool resolves;               /* asks for its address by itself */
-    bool is_quiet;               /* another one speaks for it */
-    int fd;                      /* -1: no socket */
+    struct address_name target;
+    struct address address; /* len 0: not known */
+    bool resolves;          /* asks for its address by itself */
+    bool is_quiet;          /* another one speaks for it */
+    int fd;                 /* -1: no socket */
     int family;
     bool is_connected;
     size_t limit;         /* bytes of the largest datagram that the route carries */
@@ -27,13 +27,13 @@ struct collector {
     bool is_refusal_told;
 };
 
-/* Starts with the address, if it is known; tries to find or reach it at once. */
-void collector_open(struct collector *c, const struct sink_target *target, const struct sink_address *address);
+/* Tries to find or reach it at once; live, a name is not asked for here. */
+void collector_open(struct collector *c, const struct address_name *target, bool is_live);
 
 void collector_close(struct collector *c);
 
 /* Takes another address from now on. */
-void collector_set_address(struct collector *c, const struct sink_address *address);
+void collector_set_address(struct collector *c, const struct address *address);
 
 /* Asks for the address again, if it resolves names itself; where there is none, the old one stays. */
 void collector_reopen(struct collector *c);

@@ -2,7 +2,8 @@
  *
  * Datagrams as a capture file: DLT_NULL, IPv4 127.0.0.1:0 to 127.0.0.1:5300 with TTL 64, DF, id 0 and valid
  * checksums. Nothing in it depends on the machine or the hour, so that a file read twice gives the same bytes. What the
- * disk or a pipe has no room for waits in the buffer, so that the file goes on where it stopped once there is room. */
+ * disk or a pipe has no room for waits in the buffer, so that the file goes on where it stopped once there is room:
+ * after a failed write it is tried again every second; at the end a full pipe is waited for a second. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -15,6 +16,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/options.h"
 #include "dnsflow.h"
 #include "sink/sink.h"
 
@@ -337,7 +339,8 @@ static int open_path(const char *path, const struct sink_owner *owner, struct er
     return fd >= 0 ? fd : error_errno(err, "%s", path);
 }
 
-int sink_reopen_file(const char *path, struct error *err)
+/* Without waiting for the reader of a pipe. */
+static int open_again(const char *path, struct error *err)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0644);
     if (fd >= 0)
@@ -355,9 +358,8 @@ static bool is_same_file(int a, int b)
 
 /* After a rotation the name leads to a new file, which gets what the old one could not take; if nobody has moved it,
  * the old one stays. The next reader of a named pipe gets a file from its beginning. */
-static void set_file(void *self, int fd)
+static void set_file(struct pcap_file_sink *sink, int fd)
 {
-    struct pcap_file_sink *sink = self;
     bool has_reader = counter_read(&sink->cause) != EPIPE;
     if (has_reader)
         write_held(sink);
@@ -377,29 +379,25 @@ static void reopen_file(void *self)
     struct error why;
     if (strcmp(sink->path, "-") == 0)
         return;
-    int fd = sink_reopen_file(sink->path, &why);
+    int fd = open_again(sink->path, &why);
     if (fd >= 0)
-        set_file(self, fd);
+        set_file(sink, fd);
     else
-        log_line("warning: %s; writing on to the old file", why.text);
+        log_line("warning: %s; %s", why.text, sink_pcap_file.old);
 }
 
-static size_t limit_file(const void *self)
+static void renew_file(void *self, const struct sink_news *news)
 {
-    (void)self;
-    return DNSFLOW_LIMIT_IP4;
+    set_file(self, news->fd);
 }
 
-static bool output_file(const void *self, unsigned index, struct sink_output *out)
+static void output_file(const void *self, struct sink_output *out)
 {
     const struct pcap_file_sink *sink = self;
-    if (index > 0)
-        return false;
     *out = (struct sink_output){.name = sink->path,
                                 .sent = counter_read(&sink->written),
                                 .lost[SINK_LOST_OTHER] = counter_read(&sink->lost),
                                 .cause = (int)counter_read(&sink->cause)};
-    return true;
 }
 
 static void end_file(void *self)
@@ -440,28 +438,35 @@ static void close_file(void *self)
     free(sink);
 }
 
-int sink_open_pcap_file(const struct sink_file_options *options, struct counters *counters, struct sink **out,
-                        struct error *err)
+/* ---- the kind ---- */
+
+static int parse_file(struct sink_plan *plan, struct error *err)
+{
+    plan->is_renewable = strcmp(plan->value, "-") != 0;
+    return parse_path(plan->value, &plan->value, err);
+}
+
+static int open_file(const struct sink_plan *plan, const struct sink_start *start, struct counters *counters,
+                     struct sink **out, struct error *err)
 {
     static const struct sink_ops ops = {.write = write_file,
                                         .flush = flush_file,
                                         .end = end_file,
                                         .reopen = reopen_file,
-                                        .set_file = set_file,
-                                        .limit = limit_file,
+                                        .renew = renew_file,
                                         .output = output_file,
                                         .report = report_file,
                                         .close = close_file};
     struct pcap_file_sink *sink = calloc(1, sizeof(*sink));
-    if (!sink || !(sink->path = strdup(options->path))) {
+    if (!sink || !(sink->path = strdup(plan->value))) {
         free(sink);
-        return error_set(err, "%s: out of memory", options->path);
+        return error_set(err, "%s: out of memory", plan->value);
     }
-    sink->wait_until = options->wait_until;
+    sink->wait_until = start->is_live ? NULL : start->stop;
     sink->counters = counters;
-    sink->is_for_good = options->is_for_good;
+    sink->is_for_good = start->is_for_good;
     sink->out = writer_over(sink->buffer, BUFFER);
-    int fd = open_path(sink->path, options->owner, err);
+    int fd = open_path(sink->path, start->owner, err);
     if (fd < 0) {
         close_file(sink);
         return -1;
@@ -469,3 +474,18 @@ int sink_open_pcap_file(const struct sink_file_options *options, struct counters
     use_file(sink, fd);
     return sink_create(&ops, sink, out, err);
 }
+
+static int renew_path(const struct sink_plan *plan, struct sink_news *out, struct error *err)
+{
+    out->address.len = 0;
+    out->fd = open_again(plan->value, err);
+    return out->fd >= 0 ? 0 : -1;
+}
+
+const struct sink_kind sink_pcap_file = {.is_file = true,
+                                         .most = 1,
+                                         .many = "files",
+                                         .old = "writing on to the old file",
+                                         .parse = parse_file,
+                                         .open = open_file,
+                                         .renew = renew_path};

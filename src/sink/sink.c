@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 const char *const sink_loss_names[SINK_LOSSES] = {
     [SINK_LOST_UNRESOLVED] = "name not resolved",
@@ -54,28 +53,19 @@ void sink_reopen(struct sink *sink)
     sink->ops->reopen(sink->self);
 }
 
-void sink_set_address(struct sink *sink, unsigned index, const struct sink_address *address)
+void sink_renew(struct sink *sink, const struct sink_news *news)
 {
-    if (sink->ops->set_address)
-        sink->ops->set_address(sink->self, index, address);
-}
-
-void sink_set_file(struct sink *sink, int fd)
-{
-    if (sink->ops->set_file)
-        sink->ops->set_file(sink->self, fd);
-    else
-        close(fd);
+    sink->ops->renew(sink->self, news);
 }
 
 size_t sink_limit(const struct sink *sink)
 {
-    return sink->ops->limit(sink->self);
+    return sink->ops->limit ? sink->ops->limit(sink->self) : SIZE_MAX;
 }
 
-bool sink_output(const struct sink *sink, unsigned index, struct sink_output *out)
+void sink_output(const struct sink *sink, struct sink_output *out)
 {
-    return sink->ops->output(sink->self, index, out);
+    sink->ops->output(sink->self, out);
 }
 
 const char *sink_cause_text(int cause)

@@ -19,6 +19,12 @@ struct run {
     uint64_t drops[DROP_REASON_COUNT];
 };
 
+static inline void run_write_to(struct run *r, const char *path)
+{
+    r->config.sinks_count = 1;
+    r->config.sinks[0] = (struct sink_plan){.kind = &sink_pcap_file, .option = "-w/--write", .value = path};
+}
+
 /* The default configuration; change it before run_start(). */
 static inline void run_prepare(struct run *r)
 {
@@ -27,7 +33,7 @@ static inline void run_prepare(struct run *r)
     r->config.files_count = 1;
     r->config.files[0] = "-";
     r->config.workers = 1;
-    r->config.write_path = r->path;
+    run_write_to(r, r->path);
     atomic_init(&r->stop, false);
     r->out.count = 0;
 }

@@ -55,9 +55,9 @@ static void targets(void **state)
         {"[", NULL, NULL, NULL},
     };
     for (size_t i = 0; i < LEN(rows); i++) {
-        struct sink_target target;
+        struct address_name target;
         char *text = (char *)exact_copy((const uint8_t *)rows[i].text, strlen(rows[i].text) + 1);
-        int result = sink_parse_target(text, &target, &err);
+        int result = address_parse(text, DNSFLOW_PORT, &target, &err);
         if ((result == 0) != (rows[i].host != NULL))
             fail_msg("\"%s\"", rows[i].text);
         if (result == 0) {
@@ -74,26 +74,26 @@ static void targets(void **state)
 static void targets_that_may_have_been_meant_otherwise(void **state)
 {
     (void)state;
-    assert_true(sink_is_ambiguous("2001:db8::9:5300"));
-    assert_true(sink_is_ambiguous("::1:53"));
-    assert_false(sink_is_ambiguous("[2001:db8::9]:5300"));
-    assert_false(sink_is_ambiguous("2001:db8::9"));
-    assert_false(sink_is_ambiguous("2001:db8::abcd"));
-    assert_false(sink_is_ambiguous("2001:db8:1:2:3:4:5:5300")); /* all of it is needed */
-    assert_false(sink_is_ambiguous("192.0.2.1:5300"));
-    assert_false(sink_is_ambiguous("host:5300"));
-    assert_false(sink_is_ambiguous("host"));
+    assert_true(address_is_ambiguous("2001:db8::9:5300"));
+    assert_true(address_is_ambiguous("::1:53"));
+    assert_false(address_is_ambiguous("[2001:db8::9]:5300"));
+    assert_false(address_is_ambiguous("2001:db8::9"));
+    assert_false(address_is_ambiguous("2001:db8::abcd"));
+    assert_false(address_is_ambiguous("2001:db8:1:2:3:4:5:5300")); /* all of it is needed */
+    assert_false(address_is_ambiguous("192.0.2.1:5300"));
+    assert_false(address_is_ambiguous("host:5300"));
+    assert_false(address_is_ambiguous("host"));
 }
 
 static void longest_target(void **state)
 {
     (void)state;
     for (size_t len = 250; len <= 260; len++) {
-        struct sink_target target;
+        struct address_name target;
         char text[300];
         memset(text, 'h', len);
         snprintf(text + len, sizeof(text) - len, ":65535");
-        assert_int_equal(sink_parse_target(text, &target, &err), len <= 255 ? 0 : -1);
+        assert_int_equal(address_parse(text, DNSFLOW_PORT, &target, &err), len <= 255 ? 0 : -1);
         if (len <= 255) {
             assert_int_equal(strlen(target.host), len);
             assert_string_equal(target.text, text);
@@ -102,7 +102,7 @@ static void longest_target(void **state)
 }
 
 /* A receiver on loopback; -1 when there is none of this family. */
-static int receiver(int family, struct sink_target *target)
+static int receiver(int family, struct address_name *target)
 {
     struct sockaddr_storage address = {.ss_family = (sa_family_t)family};
     socklen_t len = sizeof(address);
@@ -123,17 +123,24 @@ static int receiver(int family, struct sink_target *target)
     unsigned port = ntohs(family == AF_INET ? ((struct sockaddr_in *)&address)->sin_port
                                             : ((struct sockaddr_in6 *)&address)->sin6_port);
     snprintf(text, sizeof(text), family == AF_INET ? "127.0.0.1:%u" : "[::1]:%u", port);
-    assert_int_equal(sink_parse_target(text, target, &err), 0);
+    assert_int_equal(address_parse(text, DNSFLOW_PORT, target, &err), 0);
     return fd;
 }
 
-static struct sink *open_sink(const struct sink_target *list, size_t count, bool blocking)
+static struct sink *open_sink(const struct address_name *target, bool is_live)
 {
-    const struct sink_udp_options options = {.targets = list, .count = count, .is_blocking = blocking};
+    const struct sink_plan plan = {.kind = &sink_udp, .target = *target};
+    const struct sink_start start = {.is_live = is_live};
     struct sink *sink;
-    memset(&counters, 0, sizeof(counters));
-    assert_int_equal(sink_open_udp(&options, &counters, &sink, &err), 0);
+    assert_int_equal(sink_udp.open(&plan, &start, &counters, &sink, &err), 0);
     return sink;
+}
+
+static int forget(void **state)
+{
+    (void)state;
+    memset(&counters, 0, sizeof(counters));
+    return 0;
 }
 
 static void what_is_sent_arrives(void **state)
@@ -142,13 +149,14 @@ static void what_is_sent_arrives(void **state)
     static const int families[] = {AF_INET, AF_INET6};
     for (size_t i = 0; i < 2 * LEN(families); i++) {
         enum { COUNT = 100 };
-        struct sink_target target;
+        struct address_name target;
         int family = families[i / 2], fd = receiver(family, &target);
         if (fd < 0) {
             printf("skipped: no loopback of family %d\n", family);
             continue;
         }
-        struct sink *sink = open_sink(&target, 1, i % 2);
+        forget(NULL);
+        struct sink *sink = open_sink(&target, i % 2);
         assert_int_equal(sink_limit(sink), family == AF_INET ? DNSFLOW_LIMIT_IP4 : DNSFLOW_LIMIT_IP6);
         for (size_t n = 0; n < COUNT; n++) {
             uint8_t bytes[DNSFLOW_LIMIT_IP4];
@@ -178,10 +186,10 @@ static void what_is_sent_arrives(void **state)
 static void flush_and_reopen(void **state)
 {
     (void)state;
-    struct sink_target target;
+    struct address_name target;
     int fd = receiver(AF_INET, &target);
     assert_true(fd >= 0);
-    struct sink *sink = open_sink(&target, 1, true);
+    struct sink *sink = open_sink(&target, false);
     struct sockaddr_in from[2];
     char byte;
     for (int n = 0; n < 2; n++) {
@@ -206,19 +214,21 @@ static void a_dead_port_stops_nothing(void **state)
 {
     (void)state;
     enum { COUNT = 70 };
-    struct sink_target list[2];
+    struct address_name list[2];
     int dead = receiver(AF_INET, &list[0]), fd = receiver(AF_INET, &list[1]);
     assert_true(dead >= 0 && fd >= 0);
     close(dead);
-    struct sink *sink = open_sink(list, 2, true);
-    for (size_t n = 0; n < COUNT; n++) {
-        uint8_t byte = (uint8_t)n;
-        sink_write(sink, &byte, 1, 0);
-        if (n < 20)
-            sink_flush(sink);
+    struct sink *sinks[] = {open_sink(&list[0], false), open_sink(&list[1], false)};
+    for (size_t n = 0; n < 2 * COUNT; n++) {
+        uint8_t byte = (uint8_t)(n / 2);
+        sink_write(sinks[n % 2], &byte, 1, 0);
+        if (n < 40)
+            sink_flush(sinks[n % 2]);
     }
-    assert_int_equal(sink_report(sink), 0);
-    sink_close(sink);
+    for (size_t i = 0; i < LEN(sinks); i++) {
+        assert_int_equal(sink_report(sinks[i]), 0);
+        sink_close(sinks[i]);
+    }
     for (size_t n = 0; n < COUNT; n++) {
         uint8_t byte;
         assert_int_equal(recv(fd, &byte, 1, 0), 1);
@@ -234,39 +244,43 @@ static void a_dead_port_stops_nothing(void **state)
 static void an_unresolvable_name_loses(void **state)
 {
     (void)state;
-    struct sink_target list[2];
-    int fd = receiver(AF_INET, &list[1]);
-    assert_true(fd >= 0);
-    memset(&list[0], 0, sizeof(list[0]));
-    memset(list[0].host, 'x', 80);
-    snprintf(list[0].port, sizeof(list[0].port), "5300");
-    snprintf(list[0].text, sizeof(list[0].text), "unresolvable:5300");
-    struct sink *sink = open_sink(list, 2, true);
+    struct address_name target;
+    struct sink_output output;
+    memset(&target, 0, sizeof(target));
+    memset(target.host, 'x', 80);
+    snprintf(target.port, sizeof(target.port), "5300");
+    snprintf(target.text, sizeof(target.text), "unresolvable:5300");
+    struct sink *sink = open_sink(&target, false);
     assert_int_equal(sink_limit(sink), DNSFLOW_LIMIT_IP4);
     for (size_t n = 0; n < 40; n++)
         sink_write(sink, (const uint8_t *)"x", 1, 0);
     sink_reopen(sink);
+    sink_output(sink, &output);
+    assert_int_equal(output.cause, SINK_UNRESOLVED);
+    assert_true(output.sent == 0 && output.lost[SINK_LOST_UNRESOLVED] == 40);
     sink_close(sink);
-    assert_true(counted(DROP_SEND_LOST) == 40 && counted(DROP_SENT) == 40);
-    for (char byte, n = 0; n < 40; n++)
-        assert_int_equal(recv(fd, &byte, 1, 0), 1);
-    close(fd);
+    assert_true(counted(DROP_SEND_LOST) == 40 && counted(DROP_SENT) == 0);
 }
 
-/* The limit is the smallest of the collectors'. */
-static void the_limit_of_all(void **state)
+/* Live, a name waits for its address to be brought. */
+static void an_address_is_brought(void **state)
 {
     (void)state;
-    struct sink_target list[2];
-    int one = receiver(AF_INET, &list[0]), two = receiver(AF_INET6, &list[1]);
-    if (one >= 0 && two >= 0) {
-        struct sink *sink = open_sink(list, 2, true);
-        assert_int_equal(sink_limit(sink), DNSFLOW_LIMIT_IP6);
-        sink_close(sink);
-    }
-    close(one);
-    if (two >= 0)
-        close(two);
+    struct address_name target, name;
+    struct sink_news news = {.fd = -1};
+    char byte;
+    int fd = receiver(AF_INET, &target);
+    assert_true(fd >= 0);
+    assert_int_equal(address_read(&target, &news.address), 0);
+    assert_int_equal(address_parse("collector.invalid", DNSFLOW_PORT, &name, &err), 0);
+    struct sink *sink = open_sink(&name, true);
+    sink_write(sink, (const uint8_t *)"x", 1, 0);
+    sink_renew(sink, &news);
+    assert_true(counted(DROP_SEND_LOST) == 1);
+    sink_write(sink, (const uint8_t *)"y", 1, 0);
+    sink_close(sink);
+    assert_true(recv(fd, &byte, 1, 0) == 1 && byte == 'y' && counted(DROP_SENT) == 1);
+    close(fd);
 }
 
 int main(void)
@@ -275,11 +289,11 @@ int main(void)
         cmocka_unit_test(targets),
         cmocka_unit_test(targets_that_may_have_been_meant_otherwise),
         cmocka_unit_test(longest_target),
-        cmocka_unit_test(what_is_sent_arrives),
-        cmocka_unit_test(flush_and_reopen),
-        cmocka_unit_test(a_dead_port_stops_nothing),
-        cmocka_unit_test(an_unresolvable_name_loses),
-        cmocka_unit_test(the_limit_of_all),
+        cmocka_unit_test_setup(what_is_sent_arrives, forget),
+        cmocka_unit_test_setup(flush_and_reopen, forget),
+        cmocka_unit_test_setup(a_dead_port_stops_nothing, forget),
+        cmocka_unit_test_setup(an_unresolvable_name_loses, forget),
+        cmocka_unit_test_setup(an_address_is_brought, forget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -363,10 +363,10 @@ static void what_cannot_be_opened(void **state)
     struct error err = {""};
     const struct worker_start start = {.stop = &r->stop};
     run_prepare(r);
-    r->config.write_path = "/nonexistent/dnsflow.pcap";
+    run_write_to(r, "/nonexistent/dnsflow.pcap");
     assert_int_equal(worker_create(&r->config, &start, &r->worker, &err), -1);
     assert_non_null(strstr(err.text, "/nonexistent/dnsflow.pcap"));
-    r->config.write_path = r->path;
+    run_write_to(r, r->path);
     r->config.filter = "no such word";
     assert_int_equal(worker_create(&r->config, &start, &r->worker, &err), -1);
     worker_destroy(NULL);
