@@ -76,7 +76,15 @@ static bool is_address(const char *host)
     return true;
 }
 
-/* ADDR:PORT, [IPv6]:PORT, ADDR, :PORT or PORT; nothing is all addresses, port 5300. */
+/* Whether the text ends with port 0, and not with a group of an IPv6 address. */
+static bool is_any_port(const char *text)
+{
+    size_t len = strlen(text);
+    return len > 2 && strcmp(text + len - 2, ":0") == 0 && (text[0] == '[' || strchr(text, ':') == text + len - 2);
+}
+
+/* ADDR:PORT, [IPv6]:PORT, ADDR, :PORT or PORT; nothing is all addresses, port 5300. Port 0 is no target, so that
+ * another one stands for it while the text is taken apart. */
 static int parse_listen(const char *text, struct reader_config *c, struct error *err)
 {
     char whole[sizeof(c->listen_target.text)];
@@ -84,9 +92,16 @@ static int parse_listen(const char *text, struct reader_config *c, struct error 
     bool is_any = strspn(port, "0123456789") == strlen(port) && strcmp(text, ":") != 0;
     int len = is_any ? snprintf(whole, sizeof(whole), "[::]%s%s", *port ? ":" : "", port)
                      : snprintf(whole, sizeof(whole), "%s", text);
+    bool is_free = len < (int)sizeof(whole) && is_any_port(whole);
+    if (is_free)
+        whole[len - 1] = '1';
     if (len >= (int)sizeof(whole) || address_parse(whole, DNSFLOW_PORT, &c->listen_target, NULL) != 0 ||
         !is_address(c->listen_target.host))
         return error_set(err, "expected ADDR:PORT, [IPv6]:PORT, ADDR, :PORT or PORT, in numbers");
+    if (is_free) {
+        c->listen_target.port[0] = '0';
+        c->listen_target.text[strlen(c->listen_target.text) - 1] = '0';
+    }
     c->listener.host = is_any ? NULL : c->listen_target.host;
     c->listener.port = c->listen_target.port;
     c->listener.text = c->listen_target.text;

@@ -45,8 +45,11 @@ int input_open(struct input *input, const struct reader_config *config, const at
         return open_live(config, &input->capture, err);
     if (listener_open(&config->listener, &input->listener, err) != 0)
         return -1;
-    if (!config->show_top)
-        log_line("listening on %s", config->listener.text);
+    if (!config->show_top) {
+        char name[LISTENER_NAME];
+        listener_name(input->listener, name);
+        log_line("listening on %s", name);
+    }
     return 0;
 }
 

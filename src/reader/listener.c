@@ -6,6 +6,7 @@
 #include <linux/sock_diag.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -111,6 +112,17 @@ int listener_open(const struct listener_options *options, struct listener **out,
     }
     *out = l;
     return 0;
+}
+
+void listener_name(const struct listener *listener, char name[LISTENER_NAME])
+{
+    struct sockaddr_storage at;
+    socklen_t len = sizeof(at);
+    char host[LISTENER_NAME - 16] = "?", port[8] = "?"; /* room for brackets and port */
+    if (getsockname(listener->fd, (struct sockaddr *)&at, &len) == 0)
+        (void)getnameinfo((struct sockaddr *)&at, len, host, sizeof(host), port, sizeof(port),
+                          NI_NUMERICHOST | NI_NUMERICSERV | NI_DGRAM);
+    snprintf(name, LISTENER_NAME, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
 }
 
 /* When it came, and what had been dropped by then. Without a drop the kernel says nothing of drops. */

@@ -10,11 +10,14 @@
 
 #include "base/error.h"
 
-enum { LISTENER_BATCH = 64 }; /* datagrams that are received at a time */
+enum {
+    LISTENER_BATCH = 64, /* datagrams that are received at a time */
+    LISTENER_NAME = 128
+};
 
 struct listener_options {
     const char *host; /* an address; NULL = all, IPv6 and IPv4 */
-    const char *port;
+    const char *port; /* "0" = one that is free */
     const char *text; /* both, for messages */
     bool reuse_port;  /* others may listen there too: the kernel gives each source to one of them */
 };
@@ -33,6 +36,9 @@ struct listener_datagram {
 struct listener;
 
 int listener_open(const struct listener_options *options, struct listener **out, struct error *err);
+
+/* Where it listens, as the socket has it: "[::]:5300", "0.0.0.0:5300" where there is no IPv6. */
+void listener_name(const struct listener *listener, char name[LISTENER_NAME]);
 
 /* Waits 100 ms at the most. Returns how many are in *datagrams, 0 = none or a signal, or -1. */
 int listener_receive(struct listener *listener, const struct listener_datagram **datagrams, struct error *err);

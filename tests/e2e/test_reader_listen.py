@@ -119,7 +119,38 @@ def test_without_an_address(argv, tmp_path):
             end(running)
 
 
-@pytest.mark.parametrize("value", ["0", ":0", "65536", ":65536", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:x",
+@pytest.mark.parametrize("value, host, source", [("0", "[::]", "127.0.0.1"), (":0", "[::]", "::1"),
+                                                 ("127.0.0.1:0", "127.0.0.1", "127.0.0.1"), ("[::1]:0", "[::1]", "::1")])
+def test_a_port_that_is_free(value, host, source, tmp_path):
+    """Port 0: which one it became is said."""
+    with Background([READER, "-l", value, *FIELDS, "seq"], tmp_path) as running:
+        running.wait_err("listening on %s:" % host)
+        port = int(re.search(r"listening on \S+:(\d+)\n", running.err)[1])
+        assert port > 0
+        with sender(source) as s:
+            s.sendto(datagram(9, ONE), (source, port))
+            assert wait_lines(running, 1) == ["9"]
+        end(running)
+
+
+@pytest.mark.skipif("asan" in READER or "tsan" in READER, reason="these want to be loaded first")
+def test_without_ipv6(tmp_path):
+    """What was opened is said, not what was asked for."""
+    library = tmp_path / "no6.so"
+    (tmp_path / "no6.c").write_text(
+        "#include <errno.h>\n#include <sys/socket.h>\n#include <sys/syscall.h>\n#include <unistd.h>\n"
+        "int socket(int family, int type, int protocol) { if (family == AF_INET6) { errno = EAFNOSUPPORT; return -1; }\n"
+        "return (int)syscall(SYS_socket, family, type, protocol); }\n")
+    if not shutil.which("gcc"):
+        pytest.skip("there is no gcc")
+    assert run(["gcc", "-shared", "-fPIC", "-o", library, tmp_path / "no6.c"]).status == 0
+    port = unused_port()
+    with Background(["env", "LD_PRELOAD=%s" % library, READER, "-l", str(port), *FIELDS, "seq"], tmp_path) as running:
+        running.wait_err("]: listening on 0.0.0.0:%d\n" % port)
+        end(running)
+
+
+@pytest.mark.parametrize("value", ["65536", ":65536", "127.0.0.1:65536", "127.0.0.1:00", "::0:0x", "127.0.0.1:x",
                                    "127.0.0.1:", "[::1", "[::1]x", "[::1]:", "[]:5301", "1234567", ":x", ":5301x", ":",
                                    "h" * 300 + ":5301", "localhost:5301", "s"], ids=lambda v: v[:30])
 def test_bad_addresses(value):
