@@ -255,7 +255,10 @@ static const struct option_row rows[] = {
     {0, "answer", "CIDR", take_answer, "only records with such an address among their answers", OPTION_REPEATS},
     {0, "family", "4|6", take_family, "only records of IPv4, or of IPv6, clients", OPTION_REPEATS},
     {0, "since", "TIME", take_since,
-     "only records from then on: 2026-01-31T23:59:59Z, 2026-01-31, seconds since 1970, or 10m (ago; s, m, h or d)", 0},
+     "only records from then on: 2026-01-31T23:59:59Z, 2026-01-31, today, yesterday, 10:00 (the last one; UTC), "
+     "seconds "
+     "since 1970, or 10m (ago; s, m, h or d)",
+     0},
     {0, "until", "TIME", take_until, "only records before then", 0},
     {0, "count", "N", take_count, "end after N records", 0},
     {0, "", NULL, NULL, "Rows", 0},

@@ -4,8 +4,11 @@
 #include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/clock.h"
+
+#define DAY_US (INT64_C(86400) * SECOND_US)
 
 /* The digits at *at as a number, at most `most` of them; false when there is none. */
 static bool take_number(const char **at, int most, int64_t *out)
@@ -101,6 +104,29 @@ static bool take_calendar(const char *at, int64_t *out_us)
     return true;
 }
 
+/* Microseconds since the day began, in UTC; times before 1970 too. */
+static int64_t time_in_day(int64_t us)
+{
+    return ((us % DAY_US) + DAY_US) % DAY_US;
+}
+
+/* "today" and "yesterday", which are when that day began, or a clock, which is the last time that it showed that. */
+static bool take_recent(const char *at, int64_t now_us, int64_t *out_us)
+{
+    struct tm tm = {0};
+    int64_t us = 0, zone = 0;
+    bool is_yesterday = strcasecmp(at, "yesterday") == 0;
+    if (is_yesterday || strcasecmp(at, "today") == 0) {
+        *out_us = now_us - time_in_day(now_us) - (is_yesterday ? DAY_US : 0);
+        return true;
+    }
+    if (!take_time_of_day(&at, &tm, &us) || !take_zone(&at, &zone) || *at)
+        return false;
+    us += ((int64_t)tm.tm_hour * 3600 + tm.tm_min * 60 + tm.tm_sec - zone) * SECOND_US;
+    *out_us = now_us - time_in_day(now_us - us);
+    return true;
+}
+
 static int64_t unit_seconds(char unit)
 {
     switch (unit) {
@@ -122,7 +148,7 @@ int when_parse(const char *text, int64_t now_us, int64_t *out_us, struct error *
     enum { DIGITS = 10, AGO_DIGITS = 7, EPOCH_DIGITS = 9 }; /* 20260131 is meant as a date, and refused */
     const char *at = text;
     int64_t number, us;
-    if (take_calendar(text, out_us))
+    if (take_calendar(text, out_us) || take_recent(text, now_us, out_us))
         return 0;
     if (take_number(&at, DIGITS, &number)) {
         int64_t unit = unit_seconds(*at), digits = at - text;
@@ -136,8 +162,8 @@ int when_parse(const char *text, int64_t now_us, int64_t *out_us, struct error *
         }
     }
     return error_set(err,
-                     "expected a time such as 2026-01-31T23:59:59Z, 2026-01-31, 1769903999 (seconds since 1970) or "
-                     "10m (ago; s, m, h or d)");
+                     "expected a time such as 2026-01-31T23:59:59Z, 2026-01-31, today, yesterday, 10:00 (the last one, "
+                     "UTC), 1769903999 (seconds since 1970) or 10m (ago; s, m, h or d)");
 }
 
 static void print_local(struct output *out, int64_t time_us)

@@ -142,6 +142,27 @@ def test_how_long_ago(tmp_path):
             assert [int(n) for n in result.out.split()] == [age for age in ages if is_there(age)], (option, text)
 
 
+def test_recent_days_and_clocks(tmp_path):
+    now = time.time()
+    if now % 86400 < 200 or now % 86400 > 86200:
+        pytest.skip("it is midnight")
+    today = int(now) // 86400 * 86400
+    clock = [time.strftime("%H:%M:%S", time.gmtime(now + seconds)) for seconds in (-100, 100)]
+    starts = {"today": today, "yesterday": today - 86400, clock[0]: int(now) - 100, clock[1]: int(now) + 100 - 86400,
+              clock[0][:5]: (int(now) - 100) // 60 * 60}
+    for text, start in starts.items():
+        path = write_pcap(tmp_path / "in.pcap", RAW, [(int((start + s) * 1e6), packet(datagram(s + 9, ONE)))
+                                                      for s in (-3, -2, 2, 3)])
+        for option, want in ("--since", [11, 12]), ("--until", [6, 7]):
+            result = reader("-r", path, "--format", "tsv", "--no-header", "--fields", "seq", option, text,
+                            env=dict(os.environ, TZ="IST-5:30"))
+            assert [int(n) for n in result.out.split()] == want, (option, text, "days and clocks are UTC")
+    text = re.sub(r"\s+", " ", reader("--help").out.decode())
+    assert all(word in text for word in ("today", "yesterday", "10:00"))
+    result = reader("-r", path, "--since", "tomorrow")
+    assert result.status == 2 and all(word in result.err for word in ("today", "yesterday", "10:00"))
+
+
 def test_times_of_records(tmp_path):
     """With the trailer the datagram's time does not count."""
     ext = [(offset, 60, 1, 9, 0) for offset in (-1000000, 0, 999999, 1000000)]
@@ -268,7 +289,7 @@ BAD += [(option, v) for option in ("--since", "--until") for v in
         ("", "x", "2023-11", "2023-13-01", "2023-02-30", "2023-11-14T", "2023-11-14T22", "2023-11-14T24:00:00",
          "2023-11-14T22:13:60", "2023-11-14T22:13:20.", "2023-11-14T22:13:20+1", "2023-11-14T22:13:20+01:0",
          "2023-11-14T22:13:20+99:99", "2023-11-14T22:13:20+00:60", "2023-11-14T22:13:20Zx", "2023-11-14Z", "-5", "10w",
-         "10 m", "m", "1.5h", "99999999999", "1e9", "0x10")]
+         "10 m", "m", "1.5h", "24:00", "10:60", "10:00:", "10", "tomorrow", "99999999999", "1e9", "0x10")]
 BAD += [("--fields", v) for v in ("", ",", "client,", ",client", "client,,names", "client names", "Client", "nothing")]
 BAD += [("--format", "xml"), ("--time", "gmt"), ("--color", "yes"), ("--color", ""), ("--time", "")]
 BAD += [("--interval", v) for v in ("", "0", "-1", "1.5", "86401", "x")]
