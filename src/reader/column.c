@@ -286,7 +286,7 @@ static void print_column(struct output *out, const struct column *column, const 
 void print_row(struct output *out, const struct layout *layout, char separator, const char *quote,
                const struct list_style *style, const struct received *from, const struct dnsflow_record *record)
 {
-    const struct row row = {from, record, layout->has_time_style ? layout->time_style : WHEN_UTC};
+    const struct row row = {from, record, layout->time_style};
     size_t i;
     for (i = 0; i < layout->count; i++) {
         const struct column *column = layout->columns[i];

@@ -267,7 +267,10 @@ static const struct option_row rows[] = {
      "these columns, separated by commas: server port seq resolver client time qname names ipv4 ipv6; of -x sensors "
      "response_time min_ttl qtype client_port set_flags sensor_id worker sample_rate",
      0},
-    {0, "time", "STYLE", take_time, "utc or local (HH:MM:SS), epoch (seconds since 1970) or iso", 0},
+    {0, "time", "STYLE", take_time,
+     "utc (HH:MM:SS, the default of text), local, epoch (seconds since 1970) or iso (2026-01-31T23:59:59.123456Z, that "
+     "of the others)",
+     0},
     {0, "color", "WHEN", take_color, "auto (the default: on a terminal), always or never", 0},
     {0, "no-header", NULL, NULL, "do not print the line with the column names",
      offsetof(struct reader_config, no_header)},
@@ -364,6 +367,8 @@ int reader_config_parse(struct reader_config *config, int argc, char **argv, str
     if (config->files_count == 0 && !config->interface && !config->is_listening)
         return error_set(err, "no input: expected -l/--listen, -r/--read FILE or -i/--interface IF");
     config->match.has_conditions = has_condition(&config->match);
+    if (!config->layout.has_time_style)
+        config->layout.time_style = config->printer->time_style;
     config->layout.color = config->printer == &printer_text && wants_color(config->color);
     return check(config, err);
 }

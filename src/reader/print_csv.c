@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Comma-separated values (RFC 4180): the columns of the text format and nothing else. Names and lists stand in
- * quotes; a comma inside a name is \044, so that a list can be taken apart at its commas, and a name that begins like a
- * formula begins with \DDD, so that no spreadsheet evaluates it. */
+ * Comma-separated values (RFC 4180): the columns of the text format, with whole times, and nothing else. Names and
+ * lists stand in quotes; a comma inside a name is \044, so that a list can be taken apart at its commas, and a name
+ * that begins like a formula begins with \DDD, so that no spreadsheet evaluates it. */
 #include "reader/column.h"
 
 static void header(struct output *out, const struct layout *layout)
@@ -19,4 +19,5 @@ static void record(struct output *out, const struct layout *layout, const struct
     print_row(out, layout, ',', "\"", &style, from, r);
 }
 
-const struct printer printer_csv = {.name = "csv", .is_data_only = true, .header = header, .record = record};
+const struct printer printer_csv = {
+    .name = "csv", .is_data_only = true, .time_style = WHEN_ISO, .header = header, .record = record};

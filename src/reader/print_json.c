@@ -12,7 +12,7 @@ const struct list_style list_json = {.quote = "\"", .escape = "\\", .special = "
 /* All but seconds since 1970, which are a number, in quotes. */
 static void print_time(struct output *out, const struct layout *layout, int64_t time_us)
 {
-    enum when_style style = layout->has_time_style ? layout->time_style : WHEN_ISO;
+    enum when_style style = layout->time_style;
     if (style != WHEN_EPOCH)
         output_char(out, '"');
     when_print(out, style, time_us);
@@ -98,7 +98,7 @@ static void print_member(struct output *out, const struct column *column, const 
 static void record(struct output *out, const struct layout *layout, const struct received *from,
                    const struct dnsflow_record *r)
 {
-    const struct row row = {from, r, layout->has_time_style ? layout->time_style : WHEN_ISO};
+    const struct row row = {from, r, layout->time_style};
     size_t i;
     if (layout->is_usual) {
         record_whole(out, layout, from, r);
@@ -144,4 +144,5 @@ static void stats(struct output *out, const struct layout *layout, const struct 
     output_text(out, "}\n");
 }
 
-const struct printer printer_json = {.name = "json", .is_data_only = true, .record = record, .stats = stats};
+const struct printer printer_json = {
+    .name = "json", .is_data_only = true, .time_style = WHEN_ISO, .record = record, .stats = stats};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Tab-separated values: the columns of the text format and nothing else. */
+ * Tab-separated values: the columns of the text format, with whole times, and nothing else. */
 #include "reader/column.h"
 
 static void header(struct output *out, const struct layout *layout)
@@ -15,4 +15,5 @@ static void record(struct output *out, const struct layout *layout, const struct
     print_row(out, layout, '\t', "", NULL, from, r);
 }
 
-const struct printer printer_tsv = {.name = "tsv", .is_data_only = true, .header = header, .record = record};
+const struct printer printer_tsv = {
+    .name = "tsv", .is_data_only = true, .time_style = WHEN_ISO, .header = header, .record = record};

@@ -30,14 +30,15 @@ struct layout {
     size_t count;
     const struct column *columns[LAYOUT_COLUMNS];
     bool is_usual;       /* those that scripts know: a format may have more to say then */
-    bool has_time_style; /* false: as the format has it */
+    bool has_time_style; /* false: time_style is that of the format */
     enum when_style time_style;
     bool color;
 };
 
 struct printer {
     const char *name;
-    bool is_data_only; /* statistics and summaries go to standard error */
+    bool is_data_only;          /* statistics and summaries go to standard error */
+    enum when_style time_style; /* of times, unless another one is asked for */
     void (*header)(struct output *out, const struct layout *layout);
     void (*record)(struct output *out, const struct layout *layout, const struct received *from,
                    const struct dnsflow_record *record);

@@ -16,7 +16,7 @@ from conftest import (AAAA, BASE_US, ETHERNET, NULL, RAW, READER, SENSOR, SLL, S
                       response, response_frame, rows_of, run, sensor, udp_packet, wait_until, wire_name, write_pcap)
 
 HEADER = "dnsflow server|resolver ip|client ip|time|names|ipv4|ipv6\n"
-CLOCK = "22:13:20"  # of BASE_US
+CLOCK, WHOLE_TIME = "22:13:20", "2023-11-14T22:13:20.000000Z"  # of BASE_US
 
 
 def padded(data):
@@ -315,7 +315,7 @@ def test_summaries(tmp_path):
 
 def test_tsv(tmp_path):
     frames = [packet(d) for d in (datagram(1, ONE), stats(2, 5, 0, 0, 0, 0))]
-    row = ROW4.replace("|", "\t")
+    row = ROW4.replace("|", "\t").replace(CLOCK, WHOLE_TIME)
     result = read(tmp_path, RAW, frames, "--format", "tsv", "--no-header")
     assert result.out == row
     assert "Summary:\n10.1.1.1:4000\n" in result.err, "what is not data goes to standard error"

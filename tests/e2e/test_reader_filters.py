@@ -339,9 +339,9 @@ def column_frames():
                                 datagram(5, set2("10.0.0.1", ["old.example"], ["192.0.2.9"]), version=2))]
 
 
-def as_cell(name, value):
+def as_cell(name, value, form):
     if name in ("time", "response_time"):
-        return value[11:19] if value else ""
+        return "" if not value else value[11:19] if form == "text" else value
     if name == "resolver" and value is None:
         return "0.0.0.0"
     return ",".join(value) if isinstance(value, list) else "" if value is None else str(value)
@@ -354,7 +354,7 @@ def test_columns(form, separator, tmp_path):
         out = read(tmp_path, RAW, column_frames(), "--fields", ",".join(columns), "--format", form).out
         lines = out.partition("\nSummary:")[0].split("\n")[:-1]
         got = [row or [""] for row in csv.reader(lines)] if form == "csv" else [line.split(separator) for line in lines]
-        assert got == [columns] + [[as_cell(c, r[c]) for c in columns] for r in RECORDS], columns
+        assert got == [columns] + [[as_cell(c, r[c], form) for c in columns] for r in RECORDS], columns
     out = read(tmp_path, RAW, column_frames(), "--fields", "names,seq,ipv6", "--format", form, "--no-header").out
     assert out.startswith("%s%s3" % ('"www.example.com,cdn.example.net"' if form == "csv" else
                                      "www.example.com,cdn.example.net", separator))
@@ -394,11 +394,13 @@ def test_time_styles(style, zone, want, tmp_path):
     def out(*more):
         return reader("-r", path, *options, *more, env=dict(os.environ, TZ=zone)).out.decode()
     assert out("--no-header").split("|")[3] == want
-    assert out("--no-header", "--fields", "time,response_time", "--format", "csv") == "%s,%s\n" % (want, later)
+    iso = [t if style else "2023-11-%dT22:13:20.250000Z" % day for t, day in ((want, 14), (later, 15))]
+    for form, separator in ("csv", ","), ("tsv", "\t"):
+        assert out("--no-header", "--format", form).split(separator)[3] == iso[0]
+        assert out("--no-header", "--fields", "time,response_time", "--format", form) == separator.join(iso) + "\n"
     for more, take in ([], lambda row: row["ext"]["time"]), (["--fields", "time,response_time"],
                                                             lambda row: row["response_time"]):
         row = json.loads(out("--format", "json", *more), parse_float=str)
-        iso = [t if style else "2023-11-%dT22:13:20.250000Z" % day for t, day in ((want, 14), (later, 15))]
         assert [row["time"], take(row)] == iso
 
 

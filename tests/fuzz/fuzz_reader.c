@@ -37,6 +37,7 @@ static void configure(struct reader_config *config, uint8_t choice)
     config->no_header = true;
     config->show_tables = choice % MODES == TABLES;
     layout_default(&config->layout);
+    config->layout.time_style = config->printer->time_style;
     config->match.has_conditions = choice & 4;
     require(match_add_name(&config->match, "*a*", NULL) == 0 && match_add_name(&config->match, "*.b", NULL) == 0);
 }

@@ -7,6 +7,7 @@ import lzma
 import shutil
 import struct
 import subprocess
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -56,11 +57,10 @@ def test_reader_prints_the_same(name, tmp_path):
     assert result.status == 0
     want = []
     for time_us, datagram in read_written(out):
-        seconds = time_us // 1000000 % 86400
-        clock = "%02d:%02d:%02d" % (seconds // 3600, seconds // 60 % 60, seconds % 60)
+        time = datetime(1970, 1, 1) + timedelta(microseconds=time_us)
         for one in datagram.sets:
             resolver, client, names, ipv4, ipv6 = set_row(one).replace("|", "\\124").split("\t")
-            want.append("\t".join(["127.0.0.1", resolver, client, clock, names, ipv4, ipv6]))
+            want.append("\t".join(["127.0.0.1", resolver, client, time.isoformat(timespec="microseconds") + "Z", names, ipv4, ipv6]))
     assert result.out.decode("ascii").splitlines() == want
 
 
