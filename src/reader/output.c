@@ -37,6 +37,7 @@ void output_init(struct output *out, int fd, const atomic_bool *stop)
     out->cause = 0;
     out->used = 0;
     out->clock_s = -1;
+    out->has_date = false;
     for (n = 0; n < 256; n++) {
         char text[5];
         out->octet_len[n] = (uint8_t)snprintf(text, sizeof(text), "%u.", n);
@@ -179,24 +180,36 @@ void output_time(struct output *out, int64_t time_us)
 }
 
 /* Days to a date: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days. */
-void output_iso_time(struct output *out, int64_t time_us)
+static void put_date(char *text, uint32_t seconds)
 {
-    uint32_t seconds, us;
-    clock_split(time_us, &seconds, &us);
     uint32_t days = seconds / 86400 + 719468;
     uint32_t era = days / 146097, of_era = days % 146097;
     uint32_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
     uint32_t of_year = of_era - (365 * year + year / 4 - year / 100), shifted = (5 * of_year + 2) / 153;
     uint32_t day = of_year - (153 * shifted + 2) / 5 + 1, month = shifted < 10 ? shifted + 3 : shifted - 9;
-    char text[] = "0000-00-00T00:00:00.000000Z";
+    memcpy(text, "0000-00-00T00:00:00.", 20);
     put_digits(text, 4, year + era * 400 + (month <= 2));
     put_digits(text + 5, 2, month);
     put_digits(text + 8, 2, day);
     put_digits(text + 11, 2, seconds / 3600 % 24);
     put_digits(text + 14, 2, seconds / 60 % 60);
     put_digits(text + 17, 2, seconds % 60);
-    put_digits(text + 20, 6, us);
-    output_bytes(out, text, sizeof(text) - 1);
+}
+
+void output_iso_time(struct output *out, int64_t time_us)
+{
+    uint32_t seconds, us;
+    clock_split(time_us, &seconds, &us);
+    if (!out->has_date || seconds != out->date_s) {
+        put_date(out->date, seconds);
+        out->date_s = seconds;
+        out->has_date = true;
+    }
+    char *at = output_reserve(out, sizeof(out->date) + 7);
+    memcpy(at, out->date, sizeof(out->date));
+    put_digits(at + sizeof(out->date), 6, us);
+    at[sizeof(out->date) + 6] = 'Z';
+    out->used += sizeof(out->date) + 7;
 }
 
 void output_format(struct output *out, const char *format, ...)

@@ -27,6 +27,9 @@ struct output {
     } zeros[256];        /* by bits for groups that are not 0: the first of the longest runs of zero groups */
     int64_t clock_s;     /* what clock holds, seconds since 1970 */
     char clock[8];
+    bool has_date;   /* date holds date_s */
+    uint32_t date_s; /* seconds since 1970 */
+    char date[20];   /* 2026-01-31T23:59:59. */
 };
 
 void output_init(struct output *out, int fd, const atomic_bool *stop);
