@@ -283,7 +283,7 @@ static const struct option_row rows[] = {
      "cof: print what was gathered this often, not only at the end; --top: draw this often (1)", 0},
     {'s', "stats", NULL, NULL, "only statistics: a line and the source's summary for each",
      offsetof(struct reader_config, stats_only)},
-    {'S', "summaries", NULL, NULL, "the summary of every source after each 100000 datagrams",
+    {'S', "summaries", NULL, NULL, "only summaries: that of every source after each 100000 datagrams",
      offsetof(struct reader_config, show_summaries)},
     {0, "", NULL, NULL, "Rights", 0},
     {0, "user", "NAME", take_user,
@@ -326,7 +326,8 @@ static bool wants_color(unsigned color)
 /* Which options make no sense together. */
 static int check(const struct reader_config *c, struct error *err)
 {
-    bool is_rows = !c->show_top && !c->show_tables && !c->stats_only && c->printer != &printer_cof;
+    bool is_rows =
+        !c->show_top && !c->show_tables && !c->stats_only && !c->show_summaries && c->printer != &printer_cof;
     if ((c->files_count > 0) + (c->interface != NULL) + c->is_listening > 1)
         return error_set(err, "options -l/--listen, -r/--read and -i/--interface: expected only one of them");
     if (c->is_listening && c->filter)
@@ -337,6 +338,8 @@ static int check(const struct reader_config *c, struct error *err)
         return error_set(err, "option --speed: expected with -r/--read");
     if ((c->show_top || c->show_tables) && c->show_summaries)
         return error_set(err, "option -S/--summaries: expected without --top and --summary");
+    if (c->show_summaries && c->printer == &printer_cof)
+        return error_set(err, "option -S/--summaries: expected without --format cof");
     if (c->show_top + c->show_tables + c->stats_only + (c->printer == &printer_cof) > 1)
         return error_set(err, "options --top, --summary, -s/--stats and --format cof: expected only one of them");
     if ((c->show_top || c->show_tables) && c->printer != &printer_text)

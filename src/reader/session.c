@@ -20,7 +20,8 @@ static bool open_takers(struct session *session)
         return (session->tops = tops_create(session->sources)) != NULL;
     if (config->printer == &printer_cof)
         return (session->cof = cof_create(&session->out)) != NULL;
-    if (!config->no_header && !config->stats_only && config->printer->header)
+    bool has_lines = !config->show_summaries && (!config->stats_only || config->printer == &printer_text);
+    if (!config->no_header && has_lines && config->printer->header)
         config->printer->header(&session->out, &config->layout);
     return true;
 }
@@ -85,7 +86,7 @@ static enum verify_result verify(struct session *session, const struct received 
 static void take_stats(struct session *session, const struct received *from, const struct source *source)
 {
     const struct printer *printer = session->config->printer;
-    if (session->tops || session->cof || session->has_rows_only)
+    if (session->tops || session->cof || session->has_rows_only || session->config->show_summaries)
         return; /* the accounts have them */
     if (printer->stats)
         printer->stats(&session->out, &session->config->layout, from);
@@ -111,7 +112,7 @@ static void take_record(struct session *session, const struct received *from, co
         tops_add(session->tops, record, is_part);
     else if (session->cof)
         cof_add(session->cof, record, is_part, time_us);
-    else
+    else if (!config->show_summaries)
         config->printer->record(&session->out, &config->layout, from, record);
 }
 

@@ -292,7 +292,11 @@ def test_only_statistics(tmp_path):
         "  seq_last=%d seq_total=%d seq_lost=0 seq_ooo=0\n"
     frames = [packet(d) for d in (datagram(1, ONE), stats(2, 5, 0, 0, 0, 0), stats(3, 9, 0, 0, 0, 0))]
     last = block % (2, "  pkts_captured=4 pkts_received=0 pkts_dropped=0 pkts_ifdropped=0\n", 3, 3)
-    assert read(tmp_path, RAW, frames, "-s").out == \
+    out = read(tmp_path, RAW, frames, "-s", "--no-header").out
+    assert read(tmp_path, RAW, frames, "-s").out == HEADER + out
+    for form in "csv", "tsv":
+        assert read(tmp_path, RAW, frames, "-s", "--format", form).out == "", "only rows go there, and there are none"
+    assert out == \
         line % 5 + block % (1, "", 2, 2) + line % 9 + last + "\nSummary:\n" + last
 
 
@@ -301,16 +305,26 @@ def test_summaries(tmp_path):
     at = len(one) - len(ONE) - 4
     path = tmp_path / "in.pcap"
     path.write_bytes(head + b"".join(one[:at] + struct.pack("!I", i) + one[at + 4:] for i in range(1, 200002)))
-    result = reader("-r", path, "-S", "--no-header")
-    assert result.status == 0
-    parts = result.out.decode().split("-" * 40 + "\n")
-    assert [p.count("www.example.com") for p in parts] == [100000, 100000, 1]
-    for i, part in enumerate(parts):
-        total = (100000, 200000, 200001)[i]
-        assert part.endswith("0.0.0.0:0\n  n_data_pkts=%d n_records=%d n_stats_pkts=0\n"
-                             "  seq_last=%d seq_total=%d seq_lost=0 seq_ooo=0\n" % ((total,) * 4))
-    assert "\nSummary:\n" in parts[2] and "Summary" not in parts[0]
+    parts = ["0.0.0.0:0\n  n_data_pkts=%d n_records=%d n_stats_pkts=0\n"
+             "  seq_last=%d seq_total=%d seq_lost=0 seq_ooo=0\n" % ((total,) * 4) for total in (100000, 200000, 200001)]
+    want = ("-" * 40 + "\n").join(parts[:2] + ["\nSummary:\n" + parts[2]])
+    for options in [], ["-s"], ["--no-header"]:
+        result = reader("-r", path, "-S", *options)
+        assert result.status == 0 and result.out.decode() == want
+    for form in "json", "csv", "tsv":
+        result = reader("-r", path, "-S", "--format", form)
+        assert result.out == b"" and result.err == want, "only rows go there, and there are none"
+    result = reader("-r", path, "-S", "--client", "10.0.0.9")
+    assert result.out.decode() == want + "records wanted: 200001 of 200001\n"
     assert b"-----" not in reader("-r", path).out
+
+
+def test_only_summaries(tmp_path):
+    """Neither rows nor statistics."""
+    frames = [packet(d) for d in (datagram(1, ONE), stats(2, 5, 0, 0, 0, 0))]
+    assert read(tmp_path, RAW, frames, "-S").out == \
+        "\nSummary:\n10.1.1.1:4000\n  n_data_pkts=1 n_records=1 n_stats_pkts=1\n" \
+        "  seq_last=2 seq_total=2 seq_lost=0 seq_ooo=0\n"
 
 
 def test_tsv(tmp_path):
@@ -333,7 +347,8 @@ def test_tsv_statistics(tmp_path):
 @pytest.mark.parametrize("options, words", [
     ([], "--read --interface"), (["-r"], "--read FILE"), (["-i", "a", "-i", "b"], "--interface once"),
     (["-r", "a", "-i", "lo"], "--read --interface"), (["-r", "a", "--format", "xml"], "--format xml text tsv"),
-    (["-r", "a", "-q"], "-q"), (["-i", "lo", "b"], "--read --interface"), (["-r", "a", "--stats=1"], "--stats")])
+    (["-r", "a", "-q"], "-q"), (["-i", "lo", "b"], "--read --interface"), (["-r", "a", "-S", "--format", "cof"], "--summaries cof"),
+    (["-r", "a", "-S", "--time", "iso"], "--time"), (["-r", "a", "-S", "--fields", "seq"], "--fields"), (["-r", "a", "--stats=1"], "--stats")])
 def test_wrong_usage(options, words):
     result = reader(*options)
     assert result.status == 2 and result.out == b"" and result.err.count("\n") == 1, result.err
