@@ -254,6 +254,16 @@ int layout_parse(const char *text, struct layout *layout, struct error *err)
     return error_set(err, "expected some of %s, each once", all);
 }
 
+size_t layout_extended(const struct layout *layout, char *text, size_t size)
+{
+    size_t i, used = 0;
+    *text = '\0';
+    for (i = 0; i < layout->count && used < size; i++)
+        if (layout->columns[i]->need == NEEDS_TRAILER)
+            used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", layout->columns[i]->name);
+    return used;
+}
+
 void layout_default(struct layout *layout)
 {
     (void)layout_parse("server,resolver,client,time,names,ipv4,ipv6", layout, NULL);

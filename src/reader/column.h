@@ -44,6 +44,9 @@ struct column {
 /* Takes names of columns, separated by commas. Returns 0, or -1 with "expected ..." and all names. */
 int layout_parse(const char *text, struct layout *layout, struct error *err);
 
+/* Names of the columns that only sensors with -x send, "a, b"; returns its length, 0 = there are none. */
+size_t layout_extended(const struct layout *layout, char *text, size_t size);
+
 /* The columns of the rows that scripts know. */
 void layout_default(struct layout *layout);
 

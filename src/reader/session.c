@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "reader/column.h"
 
 enum { SUMMARY_EVERY = 100000, LINK_NULL = 0, PROTO_UDP = 17, PORT_DNS = 53, FRAGMENTED_MAX = 256, NAMED_MAX = 64 };
 
@@ -116,14 +117,28 @@ static void take_record(struct session *session, const struct received *from, co
         config->printer->record(&session->out, &config->layout, from, record);
 }
 
+/* Once, if columns were asked for that stay empty as no sensor sends them. */
+static void say_no_trailers(struct session *session)
+{
+    char names[256];
+    if (session->has_trailers || session->has_told || session->matched == 0 ||
+        layout_extended(&session->config->layout, names, sizeof(names)) == 0)
+        return;
+    session->has_told = true;
+    log_line("%s: the sensors send none of these; start them with -x (--extended)", names);
+}
+
 static void take_datagram(struct session *session, struct received *from, const struct source *source)
 {
     struct dnsflow_record record;
+    session->has_trailers |= from->datagram.has_trailer;
     if (from->datagram.flags & DNSFLOW_FLAG_STATS)
         take_stats(session, from, source);
     else if (!session->config->stats_only)
         while (dnsflow_next_record(&from->datagram, &record))
             take_record(session, from, &record);
+    if (session->config->files_count == 0)
+        say_no_trailers(session); /* who looks at what comes in does not wait for the end */
 }
 
 static void count_time(struct session *session, int64_t time_us)
@@ -308,6 +323,7 @@ void session_report(struct session *session, uint64_t dropped)
 int session_finish(struct session *session, uint64_t dropped, struct error *err)
 {
     say_nothing_came(session);
+    say_no_trailers(session);
     session_report(session, dropped);
     output_flush(&session->out);
     if (session->out.failed && session->out.cause == EINTR)

@@ -24,6 +24,8 @@ struct session {
     struct cof *cof;               /* records are gathered instead of printed, NULL = not */
     bool has_rows_only;            /* no statistics: certain records are asked for */
     bool is_done;                  /* as many records as were asked for */
+    bool has_trailers;             /* a datagram had one */
+    bool has_told;                 /* that none has one, though columns need it */
     int64_t first_us, last_us;     /* the earliest and the latest time of a datagram */
     int64_t gathered_us;           /* when what was gathered was printed last */
     uint64_t datagrams;

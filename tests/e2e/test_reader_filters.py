@@ -367,6 +367,26 @@ def test_columns_in_json(tmp_path):
         assert rows == [{c: r[c] for c in columns} for r in RECORDS] and all(list(r) == columns for r in rows)
 
 
+NO_TRAILERS = ": the sensors send none of these; start them with -x (--extended)\n"
+
+
+@pytest.mark.parametrize("form", ["text", "json", "csv", "tsv"])
+def test_columns_that_nobody_sends(form, tmp_path):
+    """Said once, if all of a column is empty."""
+    plain, whole = [packet(datagram(i, ONE)) for i in (1, 2)], packet(extended(3, ONE))
+
+    def said(frames, fields, *options):
+        return read(tmp_path, RAW, frames, "--format", form, *(["--fields", fields] if fields else []), *options).err
+    err = said(plain, "min_ttl,client,qtype")
+    assert err.count(NO_TRAILERS) == 1 and re.match(r"\[\d+\]: min_ttl, qtype" + re.escape(NO_TRAILERS), err)
+    every = [c for c in WHOLE if c not in PLAIN]
+    assert "]: " + ", ".join(every) + NO_TRAILERS in said(plain, ",".join(every))
+    for frames, fields, options in ((plain + [whole], "min_ttl", []), ([whole] + plain, "min_ttl", []), ([], "qtype", []),
+                                    (plain, "client,seq", []), (plain, None, []), (plain, "qtype", ["--client", "::1"]),
+                                    ([packet(stats(2, 1, 2, 3, 4, 5))], "qtype", [])):
+        assert NO_TRAILERS not in said(frames, fields, *options), (fields, options)
+
+
 def test_no_column_twice():
     result = reader("-r", "/nonexistent", "--fields", "client,seq,client")
     assert result.status == 2 and "each once" in result.err

@@ -337,6 +337,15 @@ def test_passive_dns_comes_each_interval(tmp_path):
         assert sum(json.loads(line)["count"] for line in lines(running)) == 6
 
 
+def test_columns_that_nobody_sends_are_told_at_once(tmp_path):
+    with listening(tmp_path, *FIELDS, "seq,qtype") as (running, port), sender() as s:
+        for sequence in 1, 2:
+            s.sendto(datagram(sequence, ONE), ("127.0.0.1", port))
+        wait_lines(running, 2)
+        running.wait_err("]: qtype: the sensors send none of these; start them with -x (--extended)\n")
+        assert end(running).count("send none of these") == 1
+
+
 def test_count_ends_it(tmp_path):
     with listening(tmp_path, *FIELDS, "seq", "--count", "3", "--client", "10.0.0.9") as (running, port), sender() as s:
         other = set4("10.0.0.8", "10.0.0.53", ["a.example"], ["192.0.2.1"])
