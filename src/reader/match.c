@@ -152,7 +152,7 @@ bool match_record(const struct match *match, const struct dnsflow_record *record
     if (!match->has_conditions)
         return true;
     if ((match->only_ip4 != match->only_ip6 && record->ip_vers != (match->only_ip4 ? 4 : 6)) ||
-        (match->has_since && time_us < match->since_us) || (match->has_until && time_us >= match->until_us))
+        !match_time(match, time_us))
         return false;
     if (match->clients.count > 0 && !in_prefixes(&match->clients, record->ip_vers, record->client, 1))
         return false;

@@ -51,6 +51,12 @@ int match_add_prefix(struct match_prefixes *prefixes, const char *text, struct e
  */
 int match_add_name(struct match *match, const char *text, struct error *err);
 
+/* Whether the time lies between --since and --until. */
+static inline bool match_time(const struct match *match, int64_t time_us)
+{
+    return (!match->has_since || time_us >= match->since_us) && (!match->has_until || time_us < match->until_us);
+}
+
 /* Whether the record, whose response came at time_us, is wanted. */
 bool match_record(const struct match *match, const struct dnsflow_record *record, int64_t time_us);
 

@@ -97,6 +97,22 @@ static void take_stats(struct session *session, const struct received *from, con
         source_print(source, session->side);
 }
 
+static bool has_limits(const struct session *session)
+{
+    return session->config->match.has_since || session->config->match.has_until;
+}
+
+static void count_window(struct session *session, int64_t time_us)
+{
+    if (!has_limits(session) || session->is_done || !match_time(&session->config->match, time_us))
+        return;
+    if (!session->has_window || time_us < session->window_first_us)
+        session->window_first_us = time_us;
+    if (!session->has_window || time_us > session->window_last_us)
+        session->window_last_us = time_us;
+    session->has_window = true;
+}
+
 /* The later parts of a split record repeat its names: these count once, unless --answer may have left out the part
  * before, which alone looks at what differs. */
 static void take_record(struct session *session, const struct received *from, const struct dnsflow_record *record)
@@ -105,6 +121,7 @@ static void take_record(struct session *session, const struct received *from, co
     int64_t time_us = received_record_time(from, record);
     bool is_part = (record->set_flags & DNSFLOW_SET_CONTINUES) && config->match.answers.count == 0;
     session->records++;
+    count_window(session, time_us);
     if (session->is_done || !match_record(&config->match, record, time_us))
         return;
     session->matched++;
@@ -248,7 +265,19 @@ void session_flush(struct session *session)
     output_flush(&session->errors);
 }
 
+int64_t session_last_us(const struct session *session)
+{
+    return has_limits(session) ? session->window_last_us : session->last_us;
+}
+
 double session_seconds(const struct session *session)
+{
+    if (has_limits(session))
+        return (double)(session->window_last_us - session->window_first_us) / SECOND_US;
+    return session_whole_seconds(session);
+}
+
+double session_whole_seconds(const struct session *session)
 {
     return (double)(session->last_us - session->first_us) / SECOND_US;
 }
@@ -311,6 +340,8 @@ void session_report(struct session *session, uint64_t dropped)
     if (is_nothing && session->config->show_tables) {
         print_nothing(session, dropped, &session->out);
     } else if (session->config->show_tables) {
+        if (session_whole_seconds(session) > 0)
+            sources_mark(session->sources, session_whole_seconds(session));
         tops_print(session->tops, session_seconds(session), &session->out);
         print_notes(session, dropped, &session->out);
     } else {

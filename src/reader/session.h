@@ -17,17 +17,19 @@
 struct session {
     const struct reader_config *config;
     struct sources *sources;
-    struct verifier *verifier;     /* NULL: datagrams are taken unverified */
-    struct filter *filter;         /* NULL = none; live, the kernel has it */
-    struct reassembly *reassembly; /* old sensors send datagrams that do not fit a packet */
-    struct tops *tops;             /* records are counted in tables instead of printed, NULL = not */
-    struct cof *cof;               /* records are gathered instead of printed, NULL = not */
-    bool has_rows_only;            /* no statistics: certain records are asked for */
-    bool is_done;                  /* as many records as were asked for */
-    bool has_trailers;             /* a datagram had one */
-    bool has_told;                 /* that none has one, though columns need it */
-    int64_t first_us, last_us;     /* the earliest and the latest time of a datagram */
-    int64_t gathered_us;           /* when what was gathered was printed last */
+    struct verifier *verifier;               /* NULL: datagrams are taken unverified */
+    struct filter *filter;                   /* NULL = none; live, the kernel has it */
+    struct reassembly *reassembly;           /* old sensors send datagrams that do not fit a packet */
+    struct tops *tops;                       /* records are counted in tables instead of printed, NULL = not */
+    struct cof *cof;                         /* records are gathered instead of printed, NULL = not */
+    bool has_rows_only;                      /* no statistics: certain records are asked for */
+    bool is_done;                            /* as many records as were asked for */
+    bool has_trailers;                       /* a datagram had one */
+    bool has_told;                           /* that none has one, though columns need it */
+    int64_t first_us, last_us;               /* the earliest and the latest time of a datagram */
+    bool has_window;                         /* a record lies between --since and --until: */
+    int64_t window_first_us, window_last_us; /* the earliest and the latest of these */
+    int64_t gathered_us;                     /* when what was gathered was printed last */
     uint64_t datagrams;
     uint64_t records, matched;
     uint64_t frames, filtered; /* that -f lets pass, with or without a datagram; that it does not */
@@ -58,8 +60,16 @@ void session_report(struct session *session, uint64_t dropped);
 /* Writes what is held back. */
 void session_flush(struct session *session);
 
-/* Seconds from the first datagram to the last. */
+/* Up to which time records were counted: that of the latest datagram, or with --since and --until the latest record
+ * between them. */
+int64_t session_last_us(const struct session *session);
+
+/* Seconds for which records were counted: from the first datagram to the last, or with --since and --until from the
+ * first record between them to the last, whichever other conditions hold. */
 double session_seconds(const struct session *session);
+
+/* Seconds for which sources were counted: from the first datagram to the last. */
+double session_whole_seconds(const struct session *session);
 
 /* Prints what is still to be printed and the closing summary; `dropped` datagrams found no room in the socket they were
  * received from. Returns -1 with the cause when the output could not be written; a closed pipe is no failure. */

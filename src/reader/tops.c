@@ -94,7 +94,6 @@ void tops_mark(struct tops *tops, double seconds)
     size_t i;
     for (i = 0; i < SKETCHES; i++)
         sketch_mark(tops->sketches[i], seconds);
-    sources_mark(tops->sources, seconds);
 }
 
 void tops_clear(struct tops *tops)

@@ -43,7 +43,7 @@ void tops_add(struct tops *tops, const struct dnsflow_record *record, bool is_pa
 
 uint64_t tops_records(const struct tops *tops);
 
-/* Sets the rates of all rows, `seconds` (above 0) having passed since the last mark. */
+/* Sets the rates of all rows but those of the sources, `seconds` (above 0) having passed since the last mark. */
 void tops_mark(struct tops *tops, double seconds);
 
 /* Forgets all counts but those of the sources. */
@@ -62,7 +62,7 @@ const char *top_order_name(enum top_order order);
 void top_head_line(enum top_table table, char *line, size_t width);
 void top_row_line(enum top_table table, const struct top_row *row, const struct top_sum *sum, char *line, size_t width);
 
-/* All tables once, for --summary. */
+/* All tables once, for --summary, of records of `seconds`; the sources have their rates already. */
 void tops_print(struct tops *tops, double seconds, struct output *out);
 
 #endif

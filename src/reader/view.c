@@ -34,8 +34,9 @@ struct view {
     bool is_ended;  /* the input is ... */
     bool is_broken; /* ... for the reason in `why` */
     struct error why;
-    bool is_stale;             /* what is drawn is not what was asked for */
-    int64_t due_us, marked_us; /* due: monotonic clock; marked: the stream's time */
+    bool is_stale;                        /* what is drawn is not what was asked for */
+    int64_t due_us;                       /* monotonic clock */
+    int64_t marked_us, sources_marked_us; /* the stream's time */
     uint64_t marked_records;
     double rate; /* records in a second */
     size_t count;
@@ -49,22 +50,29 @@ static size_t table_lines(void)
     return lines < 1 ? 1 : lines < ROWS_MAX ? (size_t)lines : ROWS_MAX;
 }
 
-/* Rates are of the stream's own time, as a file may be read faster. */
+/* Seconds since the mark, or `first` when there was none; the mark is set anew, unless these are too few. */
+static bool take_mark(int64_t *marked_us, int64_t now_us, double first, double *seconds)
+{
+    *seconds = *marked_us == 0 ? first : (double)(now_us - *marked_us) / SECOND_US;
+    if (*seconds < 0 || *seconds >= 0.001) /* the time of captures may jump back */
+        *marked_us = now_us;
+    return *seconds >= 0.001;
+}
+
+/* Rates are of the stream's own time, as a file may be read faster. Records have that between --since and --until. */
 static void mark(struct view *v)
 {
     struct session *s = v->session;
-    int64_t now_us = v->input->config->files_count > 0 ? s->last_us : clock_monotonic_us();
-    double seconds = (double)(now_us - v->marked_us) / SECOND_US;
-    if (v->marked_us == 0 && v->input->config->files_count > 0)
-        seconds = session_seconds(s);
-    if (seconds < 0) /* the time of captures may jump back */
-        v->marked_us = now_us;
-    if (seconds < 0.001)
+    bool is_file = v->input->config->files_count > 0;
+    int64_t live_us = is_file ? 0 : clock_monotonic_us();
+    double seconds;
+    if (take_mark(&v->sources_marked_us, is_file ? s->last_us : live_us, session_whole_seconds(s), &seconds))
+        sources_mark(s->sources, seconds);
+    if (!take_mark(&v->marked_us, is_file ? session_last_us(s) : live_us, session_seconds(s), &seconds))
         return;
     tops_mark(s->tops, seconds);
     v->rate = (double)(tops_records(s->tops) - v->marked_records) / seconds;
     v->marked_records = tops_records(s->tops);
-    v->marked_us = now_us;
 }
 
 static void take_rows(struct view *v)
@@ -304,7 +312,7 @@ static void take_input(struct view *v)
 
 static int run(struct view *v, const atomic_bool *stop, struct error *err)
 {
-    v->marked_us = v->input->config->files_count > 0 ? 0 : clock_monotonic_us();
+    v->marked_us = v->sources_marked_us = v->input->config->files_count > 0 ? 0 : clock_monotonic_us();
     v->is_stale = true;
     while (!atomic_load(stop) && !v->has_quit) {
         if (!v->is_ended)

@@ -121,6 +121,37 @@ def test_summary_of_some_records(tmp_path):
                    "times of the datagrams: 2023-11-14T22:13:20.000000Z to 2023-11-14T22:13:21.500000Z\n")
 
 
+def test_rates_are_of_the_time_that_was_chosen(tmp_path):
+    """20 records a second for 10 seconds, of which some are asked for; each second one of another client."""
+    other = set4("10.0.0.8", "10.0.0.53", ["other.example"], ["192.0.2.9"])
+    frames = [packet(datagram(i, other if i % 20 == 0 else ONE)) for i in range(201)]
+
+    def rates(*options):
+        text = read(tmp_path, RAW, frames, "--summary", *options, step_us=50000).out
+        found = tables(text)
+        return (text.split("\n")[0], {row[4]: float(row[2]) for row in found["clients"][1]},
+                float(found["sources"][1][0][1]))
+    second = "2023-11-14T22:13:2%d"
+    assert rates() == ("201 records in 10.0 s", {"10.0.0.9": 19.0, "10.0.0.8": 1.1}, 20.1)
+    for options in ([], ["--family", "4"]):
+        assert rates("--since", second % 6, *options) == ("81 records in 4.0 s", {"10.0.0.9": 19.0, "10.0.0.8": 1.2}, 20.1)
+    assert rates("--until", second % 2)[:2] == ("40 records in 1.9 s",
+                                                {"10.0.0.9": 19.5, "10.0.0.8": 1.0})
+    between = rates("--since", second % 2, "--until", second % 4)
+    assert between[0] == "40 records in 1.9 s" and between[1]["10.0.0.9"] == 19.5 and between[2] == 20.1
+    few = rates("--since", second % 2, "--until", second % 4, "--client", "10.0.0.8")
+    assert few[:2] == ("2 records in 1.9 s", {"10.0.0.8": 1.0}), "of the time, not from one of them to the other"
+    one = rates("--since", second % 2, "--until", second % 2 + ".01")
+    assert one[:2] == ("1 records in 0.0 s", {"10.0.0.8": 0.0}), "no time, no rate"
+
+
+def test_rates_are_by_the_times_of_records(tmp_path):
+    """Of sensors with -x, whose clock is another one."""
+    frames = [packet(extended(i, ONE, base=1600000000 * 1000000 + i * 100000)) for i in range(21)]
+    out = read(tmp_path, RAW, frames, "--summary", "--since", "1600000001", step_us=1000).out
+    assert out.startswith("11 records in 1.0 s\n") and tables(out)["names"][1][0][2] == "11.0"
+
+
 @pytest.mark.skipif("libpsl" not in VERSION or "without libpsl" in VERSION, reason="built without libpsl")
 def test_domains_by_the_public_suffix_list(tmp_path):
     cases = {"www.example.co.uk": "example.co.uk", "a.b.EXAMPLE.co.uk": "example.co.uk", "co.uk": "co.uk", "uk": "uk",
@@ -295,6 +326,13 @@ def counted(folder):
 
 def first(text):
     return lambda screen: screen[4].split()[-1:] == [text]
+
+
+@needs_tmux
+def test_rates_of_the_time_that_was_chosen(tmp_path):
+    with Terminal(tmp_path, ["-r", counted(tmp_path), "--top", "--since", "2023-11-14T22:13:25"]) as top:
+        top.wait(lambda s: s[0].startswith("end of input: 650 records, 130/s, 1 source"))
+        assert top.press("6", lambda s: s[3].endswith("SOURCE"))[4].split()[:2] == ["1275", "127.5"]
 
 
 @needs_tmux
