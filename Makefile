@@ -22,7 +22,7 @@ PYTHON   ?= /usr/bin/python3
 PACKAGES := libpcap libarchive libevent_core libcap-ng libseccomp
 FOLDERS  := *
 # Found or not; --version tells.
-OPTIONAL := $(shell for p in libcrypto ncurses libpsl; do pkg-config --exists $$p && echo $$p; done)
+OPTIONAL := $(shell for p in libcrypto ncurses libpsl libidn2; do pkg-config --exists $$p && echo $$p; done)
 ifeq ($(origin CC),default)
 CC       := gcc
 endif
@@ -30,6 +30,7 @@ endif
 HAVE_libcrypto := -DHAVE_LIBCRYPTO
 HAVE_ncurses   := -DHAVE_NCURSES
 HAVE_libpsl    := -DHAVE_LIBPSL
+HAVE_libidn2   := -DHAVE_LIBIDN2
 
 # These builds have no libpcap and no libarchive of their own kind: the folders that need neither, and their tests.
 ifneq ($(filter msan cross-%,$(BUILD)),)
@@ -73,7 +74,7 @@ CPPFLAGS_ALL := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Isrc -Iinclude -I. -MMD -M
                 $(if $(PACKAGES),$(shell pkg-config --cflags $(PACKAGES) $(OPTIONAL)))
 CFLAGS_ALL   := -std=c11 $(WARNINGS) $(HARDEN) -pthread $(CFLAGS)
 LIBS         := $(if $(PACKAGES),$(shell pkg-config --libs $(PACKAGES) $(filter libcrypto,$(OPTIONAL))),-lcmocka)
-VIEW_LIBS    := $(if $(PACKAGES),$(shell pkg-config --libs $(filter ncurses libpsl,$(OPTIONAL)) 2>/dev/null) -lm)
+VIEW_LIBS    := $(if $(PACKAGES),$(shell pkg-config --libs $(filter ncurses libpsl libidn2,$(OPTIONAL)) 2>/dev/null) -lm)
 $(if $(LIBS),,$(error libpcap, libarchive, libevent, libcap-ng or libseccomp not found; run scripts/install-deps build))
 
 SOURCES  := $(wildcard $(FOLDERS:%=src/%/*.c))

@@ -13,6 +13,7 @@
 #include "base/process.h"
 #include "base/version.h"
 #include "reader/domain.h"
+#include "reader/idn.h"
 #include "reader/input.h"
 #include "reader/rights.h"
 #include "reader/view.h"
@@ -120,7 +121,8 @@ int main(int argc, char **argv)
     if (config.show_help)
         reader_config_help(stdout);
     else if (config.show_version)
-        printf("dnsflow_read %s\n%s\n%s\n", DNSFLOW_PROGRAM_VERSION, domains_version(), view_version());
+        printf("dnsflow_read %s\n%s\n%s\n%s\n", DNSFLOW_PROGRAM_VERSION, domains_version(), idn_version(),
+               view_version());
     if (config.show_help || config.show_version)
         return print_end();
     catch_signals(config.show_top);

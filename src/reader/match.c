@@ -2,12 +2,13 @@
 #include "reader/match.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/bytes.h"
 #include "base/options.h"
+#include "reader/idn.h"
+#include "reader/pattern.h"
 
 static const char expected_name[] = "expected NAME, *.NAME for all below it, or *TEXT* for names with TEXT in them";
 
@@ -49,37 +50,80 @@ int match_add_prefix(struct match_prefixes *prefixes, const char *text, struct e
     return 0;
 }
 
-/* *TEXT*, with no other star in it. */
-static int add_text(struct match *match, const char *text, size_t len, struct error *err)
+/* Names beyond ASCII take two places. */
+static int check_room(size_t count, struct error *err)
+{
+    if (count < MATCH_MAX)
+        return 0;
+    return error_set(err, "expected at most %d of them; one beyond ASCII counts twice", MATCH_MAX);
+}
+
+/* Of *TEXT*. */
+static int add_text(struct match *match, const char *text, struct error *err)
 {
     struct match_text *t = &match->texts[match->texts_count];
-    size_t i;
-    if (match->texts_count == MATCH_MAX)
-        return error_set(err, "expected at most %d of them", MATCH_MAX);
-    if (len >= sizeof(t->bytes) || memchr(text, '*', len))
-        return error_set(err, "%s", expected_name);
-    for (i = 0; i < len; i++)
-        t->bytes[i] = (uint8_t)tolower((unsigned char)text[i]);
-    t->len = len;
+    if (pattern_check(text, true, err) != 0 || check_room(match->texts_count, err) != 0)
+        return -1;
+    t->len = pattern_text(text, t->bytes);
     match->texts_count++;
     return 0;
 }
 
-int match_add_name(struct match *match, const char *text, struct error *err)
+static int add_key(struct match *match, const char *text, bool is_below, struct error *err)
 {
     struct match_name *n = &match->keys[match->keys_count];
-    size_t len = strlen(text);
-    if (len > 2 && text[0] == '*' && text[len - 1] == '*')
-        return add_text(match, text + 1, len - 2, err);
-    if (match->keys_count == MATCH_MAX)
-        return error_set(err, "expected at most %d of them", MATCH_MAX);
-    n->is_below = strncmp(text, "*.", 2) == 0;
-    text += n->is_below ? 2 : 0;
+    if (pattern_check(text, false, err) != 0 || check_room(match->keys_count, err) != 0)
+        return -1;
+    n->is_below = is_below;
     n->len = name_parse(text, n->bytes);
-    if (n->len == 0 || strchr(text, '*')) /* a star would be looked for as it stands */
+    if (n->len == 0)
         return error_set(err, "%s", expected_name);
     match->keys_count++;
     return 0;
+}
+
+/* *TEXT*, or NAME when it is no part. */
+static int add_form(struct match *match, const char *text, bool is_part, bool is_below, struct error *err)
+{
+    return is_part ? add_text(match, text, err) : add_key(match, text, is_below, err);
+}
+
+/* A name beyond ASCII is looked for as DNS has it, and as the bytes it is, as multicast DNS has it (RFC 6762). The
+ * latter may be too long for a name then. */
+static int add_wide(struct match *match, const char *text, bool is_part, bool is_below, struct error *err)
+{
+    char dns[NAME_TEXT], bytes[4 * NAME_TEXT];
+    size_t used = 0;
+    int changed = idn_to_dns(text, dns, err);
+    if (changed < 0 || (changed > 0 && add_form(match, dns, is_part, is_below, err) != 0))
+        return -1;
+    for (; *text && used + 5 <= sizeof(bytes); text++) {
+        if (*text == '\\' && (unsigned char)text[1] > 0x7f)
+            continue; /* it means no more than the byte */
+        used += (size_t)snprintf(bytes + used, sizeof(bytes) - used, (unsigned char)*text > 0x7f ? "\\%03u" : "%c",
+                                 (unsigned char)*text);
+    }
+    if (changed > 0 && pattern_check(bytes, is_part, NULL) != 0)
+        return 0;
+    return add_form(match, bytes, is_part, is_below, err);
+}
+
+int match_add_name(struct match *match, const char *text, struct error *err)
+{
+    char bare[4 * NAME_TEXT];
+    size_t len = strlen(text);
+    bool is_part = len > 2 && text[0] == '*' && text[len - 1] == '*', is_below = strncmp(text, "*.", 2) == 0;
+    size_t skip = is_part ? 1 : is_below ? 2 : 0;
+    len -= skip + is_part;
+    if (len == 0 || memchr(text + skip, '*', len)) /* a star would be looked for as it stands */
+        return error_set(err, "%s", expected_name);
+    if (len >= sizeof(bare))
+        return error_set(err, "expected at most 253 bytes, as no name has more");
+    memcpy(bare, text + skip, len);
+    bare[len] = '\0';
+    if (idn_is_needed(bare))
+        return add_wide(match, bare, is_part, is_below, err);
+    return add_form(match, bare, is_part, is_below, err);
 }
 
 /* Whether one of `count` addresses lies in one of the prefixes. */

@@ -30,7 +30,7 @@ struct match_name {
 
 struct match_text {
     size_t len;
-    uint8_t bytes[NAME_TEXT]; /* in lower case */
+    uint8_t bytes[NAME_TEXT]; /* as names are printed, in lower case */
 };
 
 struct match {
@@ -47,8 +47,8 @@ struct match {
 /* Takes an address with or without /BITS; bits behind the prefix are ignored. Returns 0, or -1 with "expected ...". */
 int match_add_prefix(struct match_prefixes *prefixes, const char *text, struct error *err);
 
-/* Takes NAME, *.NAME (all names below it) or *TEXT* (names in which it occurs). Returns 0, or -1 with "expected ...".
- */
+/* Takes NAME, *.NAME (all names below it) or *TEXT* (names in which it occurs); in UTF-8 also the name that this is in
+ * DNS (reader/idn.h). Returns 0, or -1 with "expected ...", also for what cannot occur. */
 int match_add_name(struct match *match, const char *text, struct error *err);
 
 /* Whether the time lies between --since and --until. */

@@ -33,9 +33,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* One byte of a label: itself, \DDD, or what stands behind a backslash. Returns how many characters it takes, 0 = it
- * is broken. */
-static size_t parse_byte(const char *text, uint8_t *out)
+size_t name_parse_byte(const char *text, uint8_t *out)
 {
     *out = (uint8_t)text[0];
     if (text[0] != '\\')
@@ -60,7 +58,7 @@ size_t name_parse(const char *text, uint8_t wire[NAME_WIRE])
         return 0;
     while (*text) {
         uint8_t c;
-        size_t taken = parse_byte(text, &c);
+        size_t taken = name_parse_byte(text, &c);
         bool is_end = *text == '.';
         if (taken == 0 || used >= NAME_WIRE || used - start > 64 || (is_end && used - start == 1))
             return 0;

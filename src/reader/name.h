@@ -37,6 +37,10 @@ bool name_next_text(struct name_walk *walk, char text[NAME_TEXT], size_t *len);
  * length. */
 size_t name_escape_text(const uint8_t **at, const uint8_t *end, const char *also, char *text, size_t size);
 
+/* One byte of a label in presentation form: itself, \DDD, or what stands behind a backslash. Returns how many
+ * characters it takes, 0 = it is broken. */
+size_t name_parse_byte(const char *text, uint8_t *out);
+
 /* The key of a name in presentation form (RFC 1035 section 5.1), with or without the last dot. Returns its length, 0
  * when it is no name: a label empty or above 63 bytes, the whole above 255, a backslash with nothing behind it. */
 size_t name_parse(const char *text, uint8_t wire[NAME_WIRE]);

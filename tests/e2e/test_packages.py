@@ -49,8 +49,8 @@ def base(tmp_path_factory):
     need("debootstrap")
     root = tmp_path_factory.mktemp("base") / "root"
     wanted = ["libpcap0.8", "libarchive13", "libevent-core-2.1-7", "libssl3", "libcap-ng0",
-              "libncurses6", "libpsl5", "libseccomp2", "adduser", "init-system-helpers", "python3", "systemd-sysv", "dbus",
-              "rpm"]
+              "libidn2-0", "libncurses6", "libpsl5", "libseccomp2", "adduser", "init-system-helpers", "python3",
+              "systemd-sysv", "dbus", "rpm"]
     made = run(["debootstrap", "--variant=minbase", "--include=" + ",".join(wanted), "bookworm", root], timeout=500)
     if made.status != 0:
         pytest.skip("no base system to be had: " + made.out.decode()[-200:])

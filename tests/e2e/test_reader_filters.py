@@ -46,7 +46,10 @@ def picked(tmp_path, datagrams, *options, step_us=0):
 NAMES = [["example.com"], ["www.example.com"], ["WWW.Example.COM"], ["notexample.com"],
          ["a.www.example.com", "cdn.example.net", "E1.cdn.example.net"], [""], [[b"a.b", b"example"]], ["a.b.example"],
          [[b"x,y|z", b"test"]], [[b"caf\xc3\xa9", b"test"]], [[b"example", b"com.evil"]], ["com"], [[b"*", b"star"]],
-         [[b"\0\x07example\3com\0", b"nul"]], [[b"x" * 63] * 3 + [b"y" * 61]], ["0", "www.example.org"]]
+         [[b"\0\x07example\3com\0", b"nul"]], [[b"x" * 63] * 3 + [b"y" * 61]], ["0", "www.example.org"],
+         ["www.xn--caf-dma.test"]]
+HAS_IDN = b"\nlibidn2 " in reader("--version").out
+needs_idn = pytest.mark.skipif(not HAS_IDN, reason="built without libidn2")
 
 
 @pytest.mark.parametrize("patterns, want", [
@@ -55,8 +58,8 @@ NAMES = [["example.com"], ["www.example.com"], ["WWW.Example.COM"], ["notexample
     ("cdn.example.net", [4]), ("*.example.net", [4]), ("*.cdn.example.net", [4]), ("*.net", [4]), ("*.org", [15]),
     (".", [5]), ("a\\.b.example", [6]), ("a\\046b.example", [6]), ("a.b.example", [7]), ("\\097.\\b.example", [7]),
     ("*.b.example", [7]), ("*.example", [6, 7]), ("*a\\.b*", [6]), ("*a.b.*", [7]), ("x,y|z.test", [8]),
-    ("X\\044y\\|z.test", [8]), ("*x\\044y\\124z*", [8]), ("*x,y*", []), ("*\\195\\169*", [9]),
-    ("caf\\195\\169.test", [9]), ("caf\u00e9.test", [9]), ("*EXAMPLE*", [0, 1, 2, 3, 4, 6, 7, 10, 13, 15]),
+    ("X\\044y\\|z.test", [8]), ("*x\\044y\\124z*", [8]), ("*x\\,y*", [8]), ("*\\195\\169*", [9]),
+    ("caf\\195\\169.test", [9]), ("xn--caf-dma.test", []), ("*.xn--caf-dma.test", [16]), ("*EXAMPLE*", [0, 1, 2, 3, 4, 6, 7, 10, 13, 15]),
     ("*.example.com*", [1, 2, 4]), ("example.com\\.evil", [10]), ("*.com\\.evil", [10]), ("*.evil", []),
     ("\\042.star", [12]), ("*.star", [12]), ("*\\000*", [13]), ("*.nul", [13]),
     (".".join(["x" * 63] * 3 + ["Y" * 61]), [14]), ("*.%s" % ("y" * 61), [14]), ("*%s*" % ("x" * 63), [14]),
@@ -66,9 +69,39 @@ def test_names(patterns, want, tmp_path):
     assert picked(tmp_path, datagrams, *["--name=" + p for p in patterns.split(" ")]) == want
 
 
+@needs_idn
+@pytest.mark.parametrize("pattern, want", [
+    ("caf\u00e9.test", [9]), ("*.caf\u00e9.test", [16]), ("*.CAF\u00c9.test", [16]), ("*caf\u00e9*", [9, 16]),
+    ("*.cafe\u0301.test", [16]), ("*caf\u00e9.te*", [9, 16]), ("*af\u00e9*", [9]), ("*.caf\u00e8.test", [])])
+def test_names_beyond_ascii(pattern, want, tmp_path):
+    """As DNS has them, and as they are."""
+    datagrams = [datagram(i, set4("10.0.0.9", "10.0.0.53", names, ["192.0.2.1"])) for i, names in enumerate(NAMES)]
+    assert picked(tmp_path, datagrams, "--name=" + pattern) == want
+
+
+def test_names_beyond_ascii_that_are_refused():
+    result = reader("-r", "/nonexistent", "--name=caf\udce9.test" if HAS_IDN else "--name=caf\u00e9.test")
+    assert result.status == 2 and result.err.count("\n") == 1
+    assert ("UTF-8" if HAS_IDN else "built without libidn2") in result.err
+    assert ("\nlibidn2 " if HAS_IDN else "\nwithout libidn2: ") in reader("--version").out.decode()
+
+
+@pytest.mark.parametrize("pattern, words", [
+    ("*x y*", "\\032 blank"), ("*x,y*", "\\044 comma"), ("*x|y*", "\\124 bar"), ("*x\"y*", "\\\" quotation"),
+    ("*x\ty*", "\\009"), ("*x\x7f*", "\\127"), ("*a..b*", "between two dots"), ("a..b", "between two dots"),
+    ("*%s*" % ("x" * 64), "63 bytes"), ("x" * 64, "63 bytes"), ("*%s*" % ".".join(["xy"] * 85), "253 bytes"),
+    (".".join(["xy"] * 85), "253 bytes"), ("*a\\999*", "000 255"), ("a\\999.b", "000 255"), ("*a\\1b*", "three digits"),
+    ("*a\\*", "behind each backslash"), ("*.*\\**", "*TEXT*")])
+def test_names_that_cannot_occur(pattern, words):
+    """One line says what is expected, and how to write it."""
+    result = reader("-r", "/nonexistent", "--name", pattern)
+    assert result.status == 2 and result.err.count("\n") == 1
+    assert all(word in result.err for word in words.split()), result.err
+
+
 @pytest.mark.parametrize("pattern, want", [
     ("www.example.com", [0, 1]), ("*.example.com", [0, 1, 2]), ("cdn.example", [2]), ("*spam*", [3, 4]),
-    ("user@host.example", [5]), ("*user@host*", [5]), ("*x x*", []), ("*x\\032x*", [6]), ("*%s*" % ("z" * 40), [7])])
+    ("user@host.example", [5]), ("*user@host*", [5]), ("*x\\032x*", [6]), ("*%s*" % ("z" * 40), [7])])
 def test_text_names_of_version_0(pattern, want, tmp_path):
     names = [[b"www.example.com"], [b"WWW.EXAMPLE.COM."], [b"a..b", b"cdn.example", b"q.example.com"], [b"spam.test"],
              [b"a.test", b"SPAM"], [b"user@host.example"], [b"x x"], [b"z" * 300]]
@@ -283,7 +316,7 @@ BAD = [("--client", v) for v in ("", "x", "10.0.0", "10.0.0.1/33", "10.0.0.1/", 
                                  "10.0.0.1/8/8", "fe80::1%lo", "10.0.0.256", "1.2.3.4,5.6.7.8", "/8", ":::/0")]
 BAD += [("--resolver", "10.0.0.1/33"), ("--answer", "a.example"), ("--answer", "192.0.2.0/2x")]
 BAD += [("--name", v) for v in ("", "*", "**", "***", "a..b", ".a", "..", "a\\", "a\\25", "a\\256", "*.", "*a", "a*",
-                                "a*b", "*.*.com", "*a*b*", "x" * 64, ".".join(["x" * 63] * 4), "*." + "y" * 64)]
+                                "a*b", "*.*.com", "*a*b*", "x" * 64, "*a b*", "*a,b*", "*a..b*", "*\\256*", "*" + "y" * 64 + "*", ".".join(["x" * 63] * 4), "*." + "y" * 64)]
 BAD += [("--family", v) for v in ("", "5", "46", "ipv4")] + [("--count", v) for v in ("", "0", "-1", "1x", "1e3")]
 BAD += [(option, v) for option in ("--since", "--until") for v in
         ("", "x", "2023-11", "2023-13-01", "2023-02-30", "2023-11-14T", "2023-11-14T22", "2023-11-14T24:00:00",

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 
+#include "reader/idn.h"
 #include "testing.h"
 
 enum { AT_US = 1000000 };
@@ -84,6 +85,17 @@ static void names(void **state)
         {"*\\032*", "a\\032b.example", true},
         {"*\\044*", "a\\044b.example", true},
         {"a\\044b.example", "a\\044b.example", true},
+        /* a text is brought into the form in which names are printed */
+        {"*\\046*", "a\\.b.example", true},
+        {"*\\065\\.\\b*", "a\\.b.example", true},
+        {"*a\\ b*", "a\\032b.example", true},
+        {"*a\\,b*", "a\\044b.example", true},
+        {"*\\034*", "a\\\"b.example", true},
+        {"*a\\\"b*", "a\\\"b.example", true},
+        {"*\\042*", "a\\*b.example", true},
+        {"*\\255*", "\\255.example", true},
+        {"*\\\\b*", "a\\\\b.example", true},
+        {"*.*", ".", true},
         {"*cdn*", "www.example x.cdn.example", true},
     };
     (void)state;
@@ -94,8 +106,11 @@ static void names(void **state)
 
 static void wrong_names(void **state)
 {
-    static const char *const patterns[] = {"",     "*",  "**", "a*",   "*a",  "a*b",     "*a*b*", "*.",
-                                           "a..b", "..", ".a", "*..a", "a\\", "\\256.a", "\\25",  "*.a*.com"};
+    static const char *const patterns[] = {"", "*", "**", "a*", "*a", "a*b", "*a*b*", "*.", "a..b", "..", ".a", "*..a",
+                                           "a\\", "\\256.a", "\\25", "*.a*.com",
+                                           /* in no name that is printed */
+                                           "*a b*", "*a,b*", "*a|b*", "*a\"b*", "*a\tb*", "*a\177*", "*a..b*", "*..*",
+                                           "*\\256*", "*\\999*", "*\\25*", "*a\\*"};
     struct error why;
     char label[70], name[300];
     (void)state;
@@ -114,6 +129,19 @@ static void wrong_names(void **state)
     snprintf(name, sizeof(name), "%s.%s.%s.%.61s", label, label, label, label);
     assert_int_equal(match_add_name(&match, name, &why), 0);
     snprintf(name, sizeof(name), "%s.%s.%s.%.62s", label, label, label, label);
+    assert_int_equal(match_add_name(&match, name, &why), -1);
+    memset(label, 'a', sizeof(label));
+    for (int stars = 0; stars < 2; stars++) {
+        const char *star = stars ? "*" : "";
+        snprintf(name, sizeof(name), "%s%.63s.%.63s%s", star, label, label, star);
+        assert_int_equal(match_add_name(&match, name, &why), 0);
+        snprintf(name, sizeof(name), "%s%.63s.%.64s%s", star, label, label, star);
+        assert_int_equal(match_add_name(&match, name, &why), -1);
+    }
+    label[63] = '\0';
+    snprintf(name, sizeof(name), "*%s.%s.%s.%.61s*", label, label, label, label);
+    assert_int_equal(match_add_name(&match, name, &why), 0);
+    snprintf(name, sizeof(name), "*%s.%s.%s.%.62s*", label, label, label, label);
     assert_int_equal(match_add_name(&match, name, &why), -1);
     while (match.keys_count < MATCH_MAX)
         assert_int_equal(match_add_name(&match, "a", &why), 0);
@@ -229,8 +257,54 @@ static void text_names(void **state)
     assert_int_equal(match_add_name(&match, "*.example.com", NULL), 0);
     assert_true(match_record(&match, &made.record, AT_US));
     match.keys_count = 0;
-    assert_int_equal(match_add_name(&match, "*AD..na*", NULL), 0); /* as it is printed */
+    assert_int_equal(match_add_name(&match, "*AD.\\.na*", NULL), 0);
+    assert_false(match_record(&match, &made.record, AT_US)); /* it is printed as it came */
+    assert_int_equal(match_add_name(&match, "*.EXAMPLE.c*", NULL), 0);
     assert_true(match_record(&match, &made.record, AT_US));
+}
+
+/* With libidn2, names in UTF-8 are found as DNS has them. */
+static void wide_names(void **state)
+{
+    static const struct {
+        const char *pattern, *names;
+        bool is_match;
+    } rows[] = {
+        {"b\303\274cher.example", "xn--bcher-kva.example", true},
+        {"B\303\234CHER.example", "xn--bcher-kva.example", true},
+        {"bu\314\210cher.example", "xn--bcher-kva.example", true},
+        {"b\303\274cher.example", "b\\195\\188cher.example", true},
+        {"b\303\274cher.example", "bucher.example", false},
+        {"b\303\274cher.example", "www.xn--bcher-kva.example", false},
+        {"*.b\303\274cher.example", "www.xn--bcher-kva.example", true},
+        {"*.b\303\274cher.example", "xn--bcher-kva.example", false},
+        {"*b\303\274cher*", "www.xn--bcher-kva.example", true},
+        {"*b\303\274cher.exa*", "www.xn--bcher-kva.example", true},
+        {"*b\303\274ch*", "b\\195\\188cher.example", true},
+        {"stra\303\237e.example", "xn--strae-oqa.example", true},
+        {"\344\276\213\343\201\210.\343\203\206\343\202\271\343\203\210", "xn--r8jz45g.xn--zckzah", true},
+        {"a\\.b.b\303\274cher.example", "a\\.b.xn--bcher-kva.example", true},
+        {"B\303\274ro 1.local", "b\\195\\188ro\\0321.local", true},
+    };
+    static const char *const wrong[] = {"b\374cher.example", "*b\374cher*", "b\303\274cher..example"};
+    struct error why;
+    (void)state;
+    bool has_library = strncmp(idn_version(), "libidn2", 7) == 0;
+    for (size_t i = 0; i < LEN(rows); i++) {
+        struct match match = {0};
+        if (!has_library && (match_add_name(&match, rows[i].pattern, &why) != -1 || !strstr(why.text, "libidn2")))
+            fail_msg("%s was taken", rows[i].pattern);
+        if (has_library && matches(rows[i].pattern, rows[i].names) != rows[i].is_match)
+            fail_msg("%s on %s: expected %d", rows[i].pattern, rows[i].names, rows[i].is_match);
+    }
+    for (size_t i = 0; i < LEN(wrong); i++) {
+        struct match match = {0};
+        if (match_add_name(&match, wrong[i], &why) != -1 || !strstr(why.text, "expected"))
+            fail_msg("%s was taken", wrong[i]);
+    }
+    struct match match = {.keys_count = MATCH_MAX - 1};
+    if (has_library)
+        assert_int_equal(match_add_name(&match, rows[0].pattern, &why), -1);
 }
 
 int main(void)
@@ -238,7 +312,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names),          cmocka_unit_test(wrong_names), cmocka_unit_test(prefixes),
         cmocka_unit_test(wrong_prefixes), cmocka_unit_test(combined),    cmocka_unit_test(family_and_time),
-        cmocka_unit_test(text_names),
+        cmocka_unit_test(text_names),     cmocka_unit_test(wide_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
