@@ -104,7 +104,7 @@ static int run(const struct reader_config *config)
 static int print_end(void)
 {
     struct error why;
-    if (fflush(stdout) == 0)
+    if (fflush(stdout) == 0 && !ferror(stdout)) /* what was longer than the buffer was written before */
         return EXIT_SUCCESS;
     error_errno(&why, "standard output");
     return fail(&why, EXIT_FAILURE);
