@@ -36,7 +36,7 @@ HAVE_libidn2   := -DHAVE_LIBIDN2
 ifneq ($(filter msan cross-%,$(BUILD)),)
 PACKAGES :=
 OPTIONAL :=
-FOLDERS  := base net dns flow
+FOLDERS  := base net dns flow receive record
 endif
 
 # What the programs are made of. Release builds are hardened; scripts/lint/hardening looks at the result.
@@ -73,7 +73,7 @@ endif
 CPPFLAGS_ALL := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Isrc -Iinclude -I. -MMD -MP $(foreach p,$(OPTIONAL),$(HAVE_$p)) \
                 $(if $(PACKAGES),$(shell pkg-config --cflags $(PACKAGES) $(OPTIONAL)))
 CFLAGS_ALL   := -std=c11 $(WARNINGS) $(HARDEN) -pthread $(CFLAGS)
-LIBS         := $(if $(PACKAGES),$(shell pkg-config --libs $(PACKAGES) $(filter libcrypto,$(OPTIONAL))),-lcmocka)
+LIBS         := $(if $(PACKAGES),$(shell pkg-config --libs $(PACKAGES) $(filter libcrypto,$(OPTIONAL))),-lcmocka -lm)
 VIEW_LIBS    := $(if $(PACKAGES),$(shell pkg-config --libs $(filter ncurses libpsl libidn2,$(OPTIONAL)) 2>/dev/null) -lm)
 $(if $(LIBS),,$(error libpcap, libarchive, libevent, libcap-ng or libseccomp not found; run scripts/install-deps build))
 
@@ -83,9 +83,9 @@ MAINS    := $(O)/obj/src/sensor/main.o $(O)/obj/src/reader/main.o
 LIBRARY  := $(O)/libdnsflow.a
 SO_NAME  := libdnsflow.so.1
 VERSION  := $(shell sed -n 's/.*DNSFLOW_PROGRAM_VERSION "\(.*\)"/\1/p' src/base/version.h)
-SHARED   := $(filter-out $(O)/obj/src/sensor/% $(O)/obj/src/reader/%,$(OBJECTS))
-SENSOR   := $(filter $(O)/obj/src/sensor/%,$(OBJECTS))
-READER   := $(filter $(O)/obj/src/reader/%,$(OBJECTS))
+of       = $(filter $(1:%=$(O)/obj/src/%/%),$(OBJECTS))
+SENSOR   := $(call of,base guard http net dns flow capture sink sensor)
+READER   := $(call of,base guard net flow capture receive record reader)
 TESTS    := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c tests/prop/test_*.c))
 FUZZERS  := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
 # Of these, what includes no other folder and no other library.
@@ -130,8 +130,8 @@ $(O)/$(SO_NAME): $(patsubst %.c,$(O)/pic/%.o,$(wildcard src/flow/*.c)) src/flow/
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -shared -Wl,-soname,$(SO_NAME) -Wl,--version-script=src/flow/libdnsflow.map \
 	    -Wl,-z,relro,-z,now,-z,noexecstack $(filter %.o,$^) -o $@
 
-$(O)/dnsflow: $(SENSOR) $(SHARED)
-$(O)/dnsflow_read: $(READER) $(SHARED)
+$(O)/dnsflow: $(SENSOR)
+$(O)/dnsflow_read: $(READER)
 $(O)/dnsflow_read: LIBS += $(VIEW_LIBS)
 $(O)/dnsflow $(O)/dnsflow_read:
 	$(call say,LD,$@)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * What a row can show of a record. A column is one row of the table in column.c. */
+ * Fields of a record as columns: which ones, and how they are written. */
 #ifndef DNSFLOW_READER_COLUMN_H
 #define DNSFLOW_READER_COLUMN_H
 
+#include "base/error.h"
 #include "reader/printer.h"
 
 /* How the names of a list are written. */
@@ -17,30 +18,6 @@ struct list_style {
 
 extern const struct list_style list_json; /* RFC 8259 strings */
 
-enum column_kind {
-    COLUMN_NUMBER,
-    COLUMN_TEXT, /* holds nothing that a format gives a meaning to */
-    COLUMN_NAME,
-    COLUMN_LIST,
-    COLUMN_TIME,
-};
-
-enum column_need { NEEDS_NOTHING, NEEDS_TRAILER, NEEDS_RESOLVER };
-
-struct row {
-    const struct received *from;
-    const struct dnsflow_record *record;
-    enum when_style time_style;
-};
-
-struct column {
-    const char *name;
-    enum column_kind kind;
-    enum column_need need; /* of the datagram; without it the column says nothing */
-    const char *color;     /* SGR parameters (ECMA-48), "" = none */
-    void (*print)(struct output *out, const struct row *row, const struct list_style *style);
-};
-
 /* Takes names of columns, separated by commas. Returns 0, or -1 with "expected ..." and all names. */
 int layout_parse(const char *text, struct layout *layout, struct error *err);
 
@@ -50,13 +27,13 @@ size_t layout_extended(const struct layout *layout, char *text, size_t size);
 /* The columns of the rows that scripts know. */
 void layout_default(struct layout *layout);
 
-/* For formats: the names, or addresses of one family, separated by commas. */
-void print_names(struct output *out, const struct dnsflow_record *record, size_t count, const struct list_style *style);
-void print_addresses(struct output *out, uint8_t ip_vers, const uint8_t *addresses, size_t count,
-                     const struct list_style *style);
+/* For formats: a value, without quotes around it. */
+void print_value(struct output *out, const struct field *field, const struct field_record *r,
+                 const struct list_style *style, enum when_style time_style);
 
-/* The resolver, 0.0.0.0 if the datagram's version has none. */
-void print_resolver(struct output *out, const struct dnsflow_record *record);
+/* Names, or addresses, separated by commas. */
+void print_names(struct output *out, struct field_names names, const struct list_style *style);
+void print_addresses(struct output *out, struct field_addresses addresses, const struct list_style *style);
 
 /* Columns one behind the other: their names, without an end of line, and a row; `quote` stands around names and lists.
  */

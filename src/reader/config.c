@@ -12,6 +12,7 @@
 #include "base/options.h"
 #include "capture/filter.h"
 #include "reader/column.h"
+#include "record/moment.h"
 
 static int take_file(void *config, const char *value, struct error *err)
 {
@@ -117,17 +118,17 @@ static int take_listen(void *config, const char *value, struct error *err)
 
 static int take_client(void *config, const char *value, struct error *err)
 {
-    return match_add_prefix(&((struct reader_config *)config)->match.clients, value, err);
+    return match_add_prefix(&((struct reader_config *)config)->match, MATCH_CLIENT, value, err);
 }
 
 static int take_resolver(void *config, const char *value, struct error *err)
 {
-    return match_add_prefix(&((struct reader_config *)config)->match.resolvers, value, err);
+    return match_add_prefix(&((struct reader_config *)config)->match, MATCH_RESOLVER, value, err);
 }
 
 static int take_answer(void *config, const char *value, struct error *err)
 {
-    return match_add_prefix(&((struct reader_config *)config)->match.answers, value, err);
+    return match_add_prefix(&((struct reader_config *)config)->match, MATCH_ANSWER, value, err);
 }
 
 static int take_name(void *config, const char *value, struct error *err)
@@ -138,30 +139,29 @@ static int take_name(void *config, const char *value, struct error *err)
 static int take_family(void *config, const char *value, struct error *err)
 {
     static const char *const names[] = {"4", "6"};
-    struct match *match = &((struct reader_config *)config)->match;
     unsigned which;
     if (parse_choice(value, names, 2, &which, err) != 0)
         return -1;
-    *(which ? &match->only_ip6 : &match->only_ip4) = true;
+    match_add_family(&((struct reader_config *)config)->match, which ? 6 : 4);
     return 0;
-}
-
-static int take_limit(const struct reader_config *c, const char *value, bool *has, int64_t *us, struct error *err)
-{
-    *has = true;
-    return when_parse(value, c->now_us, us, err);
 }
 
 static int take_since(void *config, const char *value, struct error *err)
 {
     struct reader_config *c = config;
-    return take_limit(c, value, &c->match.has_since, &c->match.since_us, err);
+    int64_t time_us = 0;
+    int result = moment_parse(value, c->now_us, &time_us, err);
+    match_set_since(&c->match, time_us);
+    return result;
 }
 
 static int take_until(void *config, const char *value, struct error *err)
 {
     struct reader_config *c = config;
-    return take_limit(c, value, &c->match.has_until, &c->match.until_us, err);
+    int64_t time_us = 0;
+    int result = moment_parse(value, c->now_us, &time_us, err);
+    match_set_until(&c->match, time_us);
+    return result;
 }
 
 static int take_count(void *config, const char *value, struct error *err)
@@ -309,12 +309,6 @@ void reader_config_help(FILE *out)
                  out);
 }
 
-static bool has_condition(const struct match *m)
-{
-    return m->clients.count || m->resolvers.count || m->answers.count || m->keys_count || m->texts_count ||
-           m->only_ip4 || m->only_ip6 || m->has_since || m->has_until;
-}
-
 /* NO_COLOR: https://no-color.org */
 static bool wants_color(unsigned color)
 {
@@ -370,7 +364,6 @@ int reader_config_parse(struct reader_config *config, int argc, char **argv, str
         return 0;
     if (config->files_count == 0 && !config->interface && !config->is_listening)
         return error_set(err, "no input: expected -l/--listen, -r/--read FILE or -i/--interface IF");
-    config->match.has_conditions = has_condition(&config->match);
     if (!config->layout.has_time_style)
         config->layout.time_style = config->printer->time_style;
     config->layout.color = config->printer == &printer_text && wants_color(config->color);

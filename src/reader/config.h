@@ -11,8 +11,8 @@
 #include "base/error.h"
 #include "base/secret.h"
 #include "guard/sandbox.h"
-#include "reader/listener.h"
-#include "reader/match.h"
+#include "receive/listener.h"
+#include "record/match.h"
 #include "reader/printer.h"
 
 enum { READER_FILES_MAX = 16384 };
@@ -25,8 +25,8 @@ struct reader_config {
     bool is_listening;     /* -l */
     struct listener_options listener;
     struct address_name listen_target; /* what listener points into */
-    const char *filter;               /* -f or -F, NULL = none */
-    bool is_whole_filter;             /* -F: datagrams to any port */
+    const char *filter;                /* -f or -F, NULL = none */
+    bool is_whole_filter;              /* -F: datagrams to any port */
     struct match match;
     int64_t now_us; /* what times ago are from */
     uint64_t count; /* 0 = all */

@@ -46,10 +46,13 @@ static void record_whole(struct output *out, const struct layout *layout, const 
                          const struct dnsflow_record *r)
 {
     begin(out, layout, "record", from);
+    const struct field_names names = {r->names, (uint32_t)r->names_len, (uint16_t)r->names_count, r->names_text};
+    const struct field_addresses ip4s = {r->ip4s, (uint32_t)r->ip4s_count, 4},
+                                 ip6s = {r->ip6s, (uint32_t)r->ip6s_count, 6};
     output_text(out, ",\"resolver\":");
     if (r->resolver) {
         output_char(out, '"');
-        print_resolver(out, r);
+        output_address(out, r->ip_vers, r->resolver);
         output_char(out, '"');
     } else {
         output_text(out, "null");
@@ -57,11 +60,11 @@ static void record_whole(struct output *out, const struct layout *layout, const 
     output_text(out, ",\"client\":\"");
     output_address(out, r->ip_vers, r->client);
     output_text(out, "\",\"names\":[");
-    print_names(out, r, r->names_count, &list_json);
+    print_names(out, names, &list_json);
     output_text(out, "],\"ipv4\":[");
-    print_addresses(out, 4, r->ip4s, r->ip4s_count, &list_json);
+    print_addresses(out, ip4s, &list_json);
     output_text(out, "],\"ipv6\":[");
-    print_addresses(out, 6, r->ip6s, r->ip6s_count, &list_json);
+    print_addresses(out, ip6s, &list_json);
     output_char(out, ']');
     if (from->datagram.has_trailer) {
         begin_ext(out, &from->datagram.trailer);
@@ -77,28 +80,31 @@ static void record_whole(struct output *out, const struct layout *layout, const 
 }
 
 /* One member, null when the datagram does not tell it. Names are quoted where they are printed. */
-static void print_member(struct output *out, const struct column *column, const struct row *row)
+static void print_member(struct output *out, const struct field *field, const struct field_record *r,
+                         enum when_style style)
 {
-    static const char around[][2] = {
-        [COLUMN_NUMBER] = "", [COLUMN_TEXT] = "\"", [COLUMN_NAME] = "", [COLUMN_LIST] = "", [COLUMN_TIME] = "\""};
-    const char *quote = column->kind == COLUMN_TIME && row->time_style == WHEN_EPOCH ? "" : around[column->kind];
+    static const char before[][2] = {
+        [FIELD_WORD] = "\"", [FIELD_ADDRESS] = "\"", [FIELD_TIME] = "\"", [FIELD_NAMES] = "[", [FIELD_ADDRESSES] = "["};
+    static const char behind[][2] = {
+        [FIELD_WORD] = "\"", [FIELD_ADDRESS] = "\"", [FIELD_TIME] = "\"", [FIELD_NAMES] = "]", [FIELD_ADDRESSES] = "]"};
+    bool is_bare =
+        field->kind == FIELD_NUMBER || field->kind == FIELD_NAME || (field->kind == FIELD_TIME && style == WHEN_EPOCH);
     output_char(out, '"');
-    output_text(out, column->name);
+    output_text(out, field->name);
     output_text(out, "\":");
-    if ((column->need == NEEDS_TRAILER && !row->from->datagram.has_trailer) ||
-        (column->need == NEEDS_RESOLVER && !row->record->resolver)) {
+    if (!field_is_told(field, r)) {
         output_text(out, "null");
         return;
     }
-    output_text(out, column->kind == COLUMN_LIST ? "[" : quote);
-    column->print(out, row, &list_json);
-    output_text(out, column->kind == COLUMN_LIST ? "]" : quote);
+    output_text(out, is_bare ? "" : before[field->kind]);
+    print_value(out, field, r, &list_json, style);
+    output_text(out, is_bare ? "" : behind[field->kind]);
 }
 
 static void record(struct output *out, const struct layout *layout, const struct received *from,
                    const struct dnsflow_record *r)
 {
-    const struct row row = {from, r, layout->time_style};
+    const struct field_record both = {from, r};
     size_t i;
     if (layout->is_usual) {
         record_whole(out, layout, from, r);
@@ -106,7 +112,7 @@ static void record(struct output *out, const struct layout *layout, const struct
     }
     for (i = 0; i < layout->count; i++) {
         output_char(out, i ? ',' : '{');
-        print_member(out, layout->columns[i], &row);
+        print_member(out, layout->fields[i], &both, layout->time_style);
     }
     output_text(out, "}\n");
 }

@@ -4,31 +4,14 @@
 #ifndef DNSFLOW_READER_PRINTER_H
 #define DNSFLOW_READER_PRINTER_H
 
-#include "dnsflow.h"
 #include "reader/output.h"
 #include "reader/when.h"
-
-/* An accepted datagram and where it came from. */
-struct received {
-    uint8_t ip_vers;
-    const uint8_t *address; /* of the sensor */
-    uint16_t port;
-    int64_t time_us; /* when it was captured or received */
-    struct dnsflow_datagram datagram;
-};
-
-/* When the response came: as the trailer says, else when the datagram came. */
-static inline int64_t received_record_time(const struct received *from, const struct dnsflow_record *record)
-{
-    return from->datagram.has_trailer ? record->time_us : from->time_us;
-}
-
-enum { LAYOUT_COLUMNS = 32 };
+#include "record/field.h"
 
 /* What a row has, and how it is shown. */
 struct layout {
     size_t count;
-    const struct column *columns[LAYOUT_COLUMNS];
+    const struct field *fields[FIELDS_MAX];
     bool is_usual;       /* those that scripts know: a format may have more to say then */
     bool has_time_style; /* false: time_style is that of the format */
     enum when_style time_style;

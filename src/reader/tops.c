@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "reader/domain.h"
-#include "reader/sketch.h"
+#include "record/domain.h"
+#include "record/sketch.h"
 
 enum { SKETCHES = TOP_SOURCES };
 

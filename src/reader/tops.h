@@ -5,9 +5,9 @@
 #ifndef DNSFLOW_READER_TOPS_H
 #define DNSFLOW_READER_TOPS_H
 
-#include "reader/name.h"
-#include "reader/printer.h"
-#include "reader/source.h"
+#include "record/name.h"
+#include "reader/output.h"
+#include "receive/source.h"
 
 enum top_table { TOP_NAMES, TOP_DOMAINS, TOP_CLIENTS, TOP_RESOLVERS, TOP_ANSWERS, TOP_SOURCES, TOP_TABLES };
 enum top_order { TOP_BY_COUNT, TOP_BY_RATE, TOP_BY_NAME, TOP_ORDERS };

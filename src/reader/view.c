@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "reader/rights.h"
 #include "reader/screen.h"
+#include "reader/tops.h"
 
 enum {
     ROWS_MAX = 256,
@@ -44,6 +45,11 @@ struct view {
     struct top_row rows[ROWS_MAX];
 };
 
+static struct tops *tops_of(const struct view *v)
+{
+    return v->session->taken;
+}
+
 static size_t table_lines(void)
 {
     int lines = LINES - HEAD_LINES - 1;
@@ -66,20 +72,20 @@ static void mark(struct view *v)
     bool is_file = v->input->config->files_count > 0;
     int64_t live_us = is_file ? 0 : clock_monotonic_us();
     double seconds;
-    if (take_mark(&v->sources_marked_us, is_file ? s->last_us : live_us, session_whole_seconds(s), &seconds))
-        sources_mark(s->sources, seconds);
+    if (take_mark(&v->sources_marked_us, is_file ? s->all.last_us : live_us, session_whole_seconds(s), &seconds))
+        sources_mark(s->intake.sources, seconds);
     if (!take_mark(&v->marked_us, is_file ? session_last_us(s) : live_us, session_seconds(s), &seconds))
         return;
-    tops_mark(s->tops, seconds);
-    v->rate = (double)(tops_records(s->tops) - v->marked_records) / seconds;
-    v->marked_records = tops_records(s->tops);
+    tops_mark(tops_of(v), seconds);
+    v->rate = (double)(tops_records(tops_of(v)) - v->marked_records) / seconds;
+    v->marked_records = tops_records(tops_of(v));
 }
 
 static void take_rows(struct view *v)
 {
     int tries;
     for (tries = 0; tries < 2; tries++) {
-        v->count = tops_rows(v->session->tops, v->table, v->order, v->filter, v->skip, v->rows, table_lines(), &v->sum);
+        v->count = tops_rows(tops_of(v), v->table, v->order, v->filter, v->skip, v->rows, table_lines(), &v->sum);
         if (v->count > 0)
             return;
         v->skip = 0; /* scrolled past the end of what there is now */
@@ -94,21 +100,21 @@ static void draw_state(struct view *v)
     const struct session *s = v->session;
     char line[LINE_MAX];
     uint64_t lost = 0;
-    uint32_t i, sources = sources_proven(s->sources);
-    for (i = 0; i < sources_count(s->sources); i++)
-        lost += sources_at(s->sources, i)->lost;
+    uint32_t i, sources = sources_proven(s->intake.sources);
+    for (i = 0; i < sources_count(s->intake.sources); i++)
+        lost += sources_at(s->intake.sources, i)->lost;
     int used = snprintf(line, sizeof(line),
                         "%s%s: %" PRIu64 " records, %.0f/s, %" PRIu32 " source%s, %" PRIu64 " datagrams lost",
                         v->is_paused ? "PAUSED, " : "",
                         v->is_broken  ? "input broke"
                         : v->is_ended ? "end of input"
                                       : "dnsflow_read",
-                        tops_records(s->tops), v->rate, sources, sources == 1 ? "" : "s", lost);
+                        tops_records(tops_of(v)), v->rate, sources, sources == 1 ? "" : "s", lost);
     if (v->input->config->is_listening)
         used += snprintf(line + used, sizeof(line) - (size_t)used, ", %" PRIu64 " without room here",
                          input_dropped(v->input));
-    if (s->malformed > 0)
-        snprintf(line + used, sizeof(line) - (size_t)used, ", %" PRIu64 " malformed", s->malformed);
+    if (s->intake.malformed > 0)
+        snprintf(line + used, sizeof(line) - (size_t)used, ", %" PRIu64 " malformed", s->intake.malformed);
     attron(A_BOLD);
     mvaddnstr(0, 0, line, COLS);
     attroff(A_BOLD);
@@ -233,7 +239,7 @@ static void show_table(struct view *v, unsigned table)
 static void start_anew(struct view *v)
 {
     mark(v);
-    tops_clear(v->session->tops);
+    tops_clear(tops_of(v));
     v->marked_records = 0;
     v->rate = 0;
 }

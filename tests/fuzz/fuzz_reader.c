@@ -38,8 +38,8 @@ static void configure(struct reader_config *config, uint8_t choice)
     config->show_tables = choice % MODES == TABLES;
     layout_default(&config->layout);
     config->layout.time_style = config->printer->time_style;
-    config->match.has_conditions = choice & 4;
-    require(match_add_name(&config->match, "*a*", NULL) == 0 && match_add_name(&config->match, "*.b", NULL) == 0);
+    if (choice & 4)
+        require(match_add_name(&config->match, "*a*", NULL) == 0 && match_add_name(&config->match, "*.b", NULL) == 0);
 }
 
 /* What was printed, in a file of its own that all inputs share. */

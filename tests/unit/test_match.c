@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "reader/match.h"
+#include "record/match.h"
 
 #include <arpa/inet.h>
 
-#include "reader/idn.h"
+#include "record/idn.h"
 #include "testing.h"
 
 enum { AT_US = 1000000 };
@@ -46,7 +46,7 @@ static void make(struct made *made, const char *text)
 
 static bool matches(const char *pattern, const char *names)
 {
-    struct match match = {.has_conditions = true};
+    struct match match = {0};
     struct made made;
     make(&made, names);
     assert_int_equal(match_add_name(&match, pattern, NULL), 0);
@@ -174,11 +174,11 @@ static void prefixes(void **state)
     };
     (void)state;
     for (size_t i = 0; i < LEN(rows); i++) {
-        struct match match = {.has_conditions = true};
+        struct match match = {0};
         struct made made;
         uint8_t address[16];
         make(&made, "a");
-        assert_int_equal(match_add_prefix(&match.clients, rows[i].prefix, NULL), 0);
+        assert_int_equal(match_add_prefix(&match, MATCH_CLIENT, rows[i].prefix, NULL), 0);
         made.record.ip_vers = strchr(rows[i].address, ':') ? 6 : 4;
         made.record.client = address;
         assert_int_equal(inet_pton(made.record.ip_vers == 6 ? AF_INET6 : AF_INET, rows[i].address, address), 1);
@@ -192,34 +192,35 @@ static void wrong_prefixes(void **state)
     static const char *const texts[] = {"",           "1.2.3",      "1.2.3.4/33", "1.2.3.4/",   "::1/129",
                                         "1.2.3.4/-1", "1.2.3.4/ 8", "host",       "1.2.3.4/8x", "/8",
                                         ":::",        "1.2.3.4.5",  "::1/",       "1.2.3.4//8"};
-    struct match_prefixes prefixes = {0};
+    struct match match = {0};
     struct error why;
     (void)state;
     for (size_t i = 0; i < LEN(texts); i++)
-        if (match_add_prefix(&prefixes, texts[i], &why) != -1 || !strstr(why.text, "expected"))
+        if (match_add_prefix(&match, MATCH_CLIENT, texts[i], &why) != -1 || !strstr(why.text, "expected"))
             fail_msg("%s was taken", texts[i]);
-    assert_int_equal(prefixes.count, 0);
+    assert_int_equal(match.lists[MATCH_CLIENT].count, 0);
+    assert_false(match.has_conditions);
 }
 
 /* Different kinds must all hold, of one kind one is enough. */
 static void combined(void **state)
 {
-    struct match match = {.has_conditions = true};
+    struct match match = {0};
     struct made made;
     (void)state;
     make(&made, "www.example.com");
     assert_true(match_record(&match, &made.record, AT_US));
-    assert_int_equal(match_add_prefix(&match.clients, "10.0.0.0/8", NULL), 0);
+    assert_int_equal(match_add_prefix(&match, MATCH_CLIENT, "10.0.0.0/8", NULL), 0);
     assert_false(match_record(&match, &made.record, AT_US));
-    assert_int_equal(match_add_prefix(&match.clients, "192.0.2.0/24", NULL), 0);
+    assert_int_equal(match_add_prefix(&match, MATCH_CLIENT, "192.0.2.0/24", NULL), 0);
     assert_true(match_record(&match, &made.record, AT_US));
-    assert_int_equal(match_add_prefix(&match.resolvers, "198.51.100.1", NULL), 0);
-    assert_int_equal(match_add_prefix(&match.answers, "2001:db8:1::/48", NULL), 0);
+    assert_int_equal(match_add_prefix(&match, MATCH_RESOLVER, "198.51.100.1", NULL), 0);
+    assert_int_equal(match_add_prefix(&match, MATCH_ANSWER, "2001:db8:1::/48", NULL), 0);
     assert_int_equal(match_add_name(&match, "*.com", NULL), 0);
     assert_true(match_record(&match, &made.record, AT_US));
     made.record.resolver = NULL; /* below version 4 */
     assert_false(match_record(&match, &made.record, AT_US));
-    match.resolvers.count = 0;
+    match.lists[MATCH_RESOLVER].count = 0;
     assert_true(match_record(&match, &made.record, AT_US));
     made.record.ip6s_count = 0;
     assert_false(match_record(&match, &made.record, AT_US));
@@ -227,17 +228,19 @@ static void combined(void **state)
 
 static void family_and_time(void **state)
 {
-    struct match match = {.has_conditions = true, .only_ip6 = true};
+    struct match match = {0};
     struct made made;
     (void)state;
     make(&made, "a");
-    assert_false(match_record(&match, &made.record, AT_US));
-    match.only_ip4 = true; /* either */
     assert_true(match_record(&match, &made.record, AT_US));
-    match.only_ip6 = false;
-    match.has_since = match.has_until = true;
-    match.since_us = AT_US;
-    match.until_us = AT_US + 1;
+    match_add_family(&match, 6);
+    assert_false(match_record(&match, &made.record, AT_US));
+    match_add_family(&match, 4); /* either */
+    assert_true(match_record(&match, &made.record, AT_US));
+    memset(&match, 0, sizeof(match));
+    match_set_since(&match, AT_US);
+    assert_true(match_record(&match, &made.record, AT_US + 1));
+    match_set_until(&match, AT_US + 1);
     assert_true(match_record(&match, &made.record, AT_US));
     assert_false(match_record(&match, &made.record, AT_US - 1));
     assert_false(match_record(&match, &made.record, AT_US + 1));
@@ -246,7 +249,7 @@ static void family_and_time(void **state)
 /* Names of version 0 are text. */
 static void text_names(void **state)
 {
-    struct match match = {.has_conditions = true};
+    struct match match = {0};
     struct made made;
     (void)state;
     make(&made, "a");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Keys of names, and the domains they belong to. */
-#include "reader/domain.h"
-#include "reader/name.h"
+#include "record/domain.h"
+#include "record/name.h"
 
 #include "testing.h"
 

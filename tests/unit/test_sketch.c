@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * What the sketch promises, held against exact counts. */
-#include "reader/sketch.h"
+#include "record/sketch.h"
 
 #include "testing.h"
 

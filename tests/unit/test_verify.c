@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Streams of signed datagrams over a long time. */
-#include "reader/verify.h"
+#include "receive/verify.h"
 
 #include "base/clock.h"
 #include "testing.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "reader/when.h"
+#include "record/moment.h"
 
 #include "base/clock.h"
 #include "testing.h"
@@ -52,7 +53,7 @@ static void times(void **state)
     (void)state;
     for (size_t i = 0; i < LEN(rows); i++) {
         int64_t us = -1;
-        if (when_parse(rows[i].text, (NOW)*SECOND_US, &us, NULL) != 0 || us != rows[i].us)
+        if (moment_parse(rows[i].text, (NOW)*SECOND_US, &us, NULL) != 0 || us != rows[i].us)
             fail_msg("%s: %lld", rows[i].text, (long long)us);
     }
 }
@@ -106,7 +107,7 @@ static void wrong_times(void **state)
     (void)state;
     for (size_t i = 0; i < LEN(texts); i++) {
         int64_t us;
-        if (when_parse(texts[i], 0, &us, &why) != -1 || !strstr(why.text, "expected"))
+        if (moment_parse(texts[i], 0, &us, &why) != -1 || !strstr(why.text, "expected"))
             fail_msg("%s was taken", texts[i]);
     }
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "reader/verify.h"
+#include "receive/verify.h"
 
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 
-struct stream {
+struct verified_stream {
     bool is_used;
     uint8_t worker;
     uint32_t sensor_id, start_time;
@@ -15,8 +16,9 @@ struct stream {
 };
 
 struct verifier {
+    uint64_t seed;
     struct secret_tagger *tagger;
-    struct stream streams[VERIFY_STREAMS_MAX];
+    struct verified_stream streams[VERIFY_STREAMS_MAX];
 };
 
 struct verifier *verifier_create(const uint8_t key[SECRET_KEY])
@@ -26,6 +28,7 @@ struct verifier *verifier_create(const uint8_t key[SECRET_KEY])
         free(v);
         return NULL;
     }
+    v->seed = hash_seed();
     return v;
 }
 
@@ -38,18 +41,19 @@ void verifier_destroy(struct verifier *verifier)
 }
 
 /* Live, a stream whose newest datagram is stale gives its place away: what it would refuse as replayed is stale too. */
-static bool is_over(const struct stream *s, int64_t now_us)
+static bool is_over(const struct verified_stream *s, int64_t now_us)
 {
     return now_us != 0 && s->newest_us + (int64_t)VERIFY_LATE_S * SECOND_US < now_us;
 }
 
 /* The stream, or a place for it; NULL when there is neither. Only who has the key fills the table. */
-static struct stream *find_stream(struct verifier *v, const struct dnsflow_trailer *t, int64_t now_us)
+static struct verified_stream *find_verified(struct verifier *v, const struct dnsflow_trailer *t, int64_t now_us)
 {
-    uint32_t at = (t->sensor_id * 2654435761u ^ t->start_time * 2246822519u ^ t->worker) % VERIFY_STREAMS_MAX, i;
-    struct stream *over = NULL;
+    const uint32_t key[] = {t->sensor_id, t->start_time, t->worker};
+    uint32_t at = (uint32_t)hash_bytes(v->seed, (const uint8_t *)key, sizeof(key)) % VERIFY_STREAMS_MAX, i;
+    struct verified_stream *over = NULL;
     for (i = 0; i < VERIFY_STREAMS_MAX; i++) {
-        struct stream *s = &v->streams[(at + i) % VERIFY_STREAMS_MAX];
+        struct verified_stream *s = &v->streams[(at + i) % VERIFY_STREAMS_MAX];
         if (!s->is_used || (s->sensor_id == t->sensor_id && s->worker == t->worker && s->start_time == t->start_time))
             return s;
         if (!over && is_over(s, now_us))
@@ -60,17 +64,17 @@ static struct stream *find_stream(struct verifier *v, const struct dnsflow_trail
     return over;
 }
 
-static enum verify_result take_number(struct stream *s, const struct dnsflow_datagram *d)
+static enum verify_result take_number(struct verified_stream *s, const struct dnsflow_datagram *d)
 {
     int32_t step = (int32_t)(d->sequence - s->highest);
     if (!s->is_used) {
-        *s = (struct stream){.is_used = true,
-                             .worker = d->trailer.worker,
-                             .sensor_id = d->trailer.sensor_id,
-                             .start_time = d->trailer.start_time,
-                             .highest = d->sequence,
-                             .window = 1,
-                             .newest_us = d->trailer.base_time_us};
+        *s = (struct verified_stream){.is_used = true,
+                                      .worker = d->trailer.worker,
+                                      .sensor_id = d->trailer.sensor_id,
+                                      .start_time = d->trailer.start_time,
+                                      .highest = d->sequence,
+                                      .window = 1,
+                                      .newest_us = d->trailer.base_time_us};
         return VERIFY_OK;
     }
     if (step > 0) {
@@ -96,7 +100,7 @@ enum verify_result verifier_check(struct verifier *verifier, const uint8_t *byte
     uint64_t away = (uint64_t)now_us - (uint64_t)datagram->trailer.base_time_us + (uint64_t)VERIFY_LATE_S * SECOND_US;
     if (now_us != 0 && away > 2 * (uint64_t)VERIFY_LATE_S * SECOND_US)
         return VERIFY_STALE;
-    struct stream *s = find_stream(verifier, &datagram->trailer, now_us);
+    struct verified_stream *s = find_verified(verifier, &datagram->trailer, now_us);
     if (!s)
         return VERIFY_CROWDED;
     enum verify_result result = take_number(s, datagram);

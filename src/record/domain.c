@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "reader/domain.h"
+#include "record/domain.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "reader/name.h"
+#include "record/name.h"
 
 #ifdef HAVE_LIBPSL
 #include <libpsl.h>

@@ -1,13 +1,19 @@
-/* SPDX-License-Identifier: BSD-3-Clause */
-#include "reader/cof.h"
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Passive DNS Common Output Format (draft-dulaunoy-dnsop-passive-dns-cof): a line of JSON for each different
+ * (rrname, rrtype, rdata), with the times it was seen first and last and how often. Of a record, each name leads to
+ * the next by a CNAME, and the last to the addresses. Names are in lower case. What is gathered is printed when there
+ * is no more room for it; the same may then be printed again, and its counts add up. */
+#include "reader/session.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/hash.h"
 #include "reader/column.h"
-#include "reader/name.h"
+#include "record/name.h"
 
 enum {
     ENTRIES = 1 << 18,
@@ -29,32 +35,36 @@ struct entry {
 
 struct cof {
     struct output *out;
-    uint64_t seed, early;
+    int64_t printed_us; /* when what was gathered was printed last, INT64_MIN = not yet */
+    uint64_t seed;
+    uint64_t early; /* how often that was done for want of room */
     uint32_t count, used;
     struct entry entries[ENTRIES];
     uint32_t slots[SLOTS]; /* open addressing: index of an entry + 1, 0 = free */
     uint8_t bytes[BYTES];
 };
 
-struct cof *cof_create(struct output *out)
+static int open_cof(struct session *session)
 {
     struct cof *cof = calloc(1, sizeof(*cof)); /* touched as it fills */
+    session->taken = cof;
     if (!cof)
-        return NULL;
-    cof->out = out;
+        return -1;
+    cof->out = &session->out;
+    cof->printed_us = INT64_MIN;
     cof->seed = hash_seed();
-    return cof;
+    return 0;
 }
 
-void cof_destroy(struct cof *cof)
+static void close_cof(struct session *session)
 {
-    free(cof);
+    free(session->taken);
 }
 
 static void print_name(struct output *out, const uint8_t *wire, size_t len)
 {
-    const struct dnsflow_record one = {.names = wire, .names_len = len};
-    print_names(out, &one, 1, &list_json);
+    const struct field_names one = {.bytes = wire, .len = (uint32_t)len, .count = 1};
+    print_names(out, one, &list_json);
 }
 
 static void print_seconds(struct output *out, int64_t time_us)
@@ -75,7 +85,7 @@ static void print_entry(struct cof *cof, const struct entry *entry)
         print_name(out, rdata, entry->len - 1u - entry->name_len);
     } else {
         output_text(out, key[0] == TYPE_A ? ",\"rrtype\":\"A\",\"rdata\":" : ",\"rrtype\":\"AAAA\",\"rdata\":");
-        print_addresses(out, key[0] == TYPE_A ? 4 : 6, rdata, 1, &list_json);
+        print_addresses(out, (struct field_addresses){rdata, 1, key[0] == TYPE_A ? 4 : 6}, &list_json);
     }
     output_text(out, ",\"time_first\":");
     print_seconds(out, entry->first_us);
@@ -85,7 +95,8 @@ static void print_entry(struct cof *cof, const struct entry *entry)
     output_text(out, "}\n");
 }
 
-void cof_print(struct cof *cof)
+/* In the order in which it came; then it is forgotten. */
+static void print_all(struct cof *cof)
 {
     uint32_t i;
     for (i = 0; i < cof->count; i++)
@@ -93,11 +104,6 @@ void cof_print(struct cof *cof)
     if (cof->count > 0)
         memset(cof->slots, 0, sizeof(cof->slots));
     cof->count = cof->used = 0;
-}
-
-uint64_t cof_early(const struct cof *cof)
-{
-    return cof->early;
 }
 
 static void count(struct entry *entry, int64_t time_us)
@@ -122,7 +128,7 @@ static void add_key(struct cof *cof, const uint8_t *key, size_t len, size_t name
         }
     }
     if (cof->count == ENTRIES || BYTES - cof->used < len) {
-        cof_print(cof);
+        print_all(cof);
         cof->early++;
         slot = (uint32_t)hash % SLOTS;
     }
@@ -148,8 +154,12 @@ static void add_addresses(struct cof *cof, uint8_t *key, size_t name_len, const 
     }
 }
 
-void cof_add(struct cof *cof, const struct dnsflow_record *record, bool is_part, int64_t time_us)
+/* Of a later part of a split record the CNAMEs do not count. */
+static void take_record(struct session *session, const struct received *from, const struct dnsflow_record *record,
+                        bool is_part)
 {
+    struct cof *cof = session->taken;
+    int64_t time_us = received_record_time(from, record);
     struct name_walk walk = name_walk_over(record);
     uint8_t key[KEY];
     size_t len = name_next(&walk, key + 1), next;
@@ -169,3 +179,28 @@ void cof_add(struct cof *cof, const struct dnsflow_record *record, bool is_part,
     key[0] = TYPE_AAAA;
     add_addresses(cof, key, len, record->ip6s, record->ip6s_count, 16, time_us);
 }
+
+/* The time of captures may jump back. */
+static void tick(struct session *session, int64_t now_us)
+{
+    struct cof *cof = session->taken;
+    int64_t interval_us = (int64_t)session->config->interval * SECOND_US;
+    if (cof->printed_us == INT64_MIN || now_us < cof->printed_us)
+        cof->printed_us = now_us;
+    if (interval_us == 0 || now_us - cof->printed_us < interval_us)
+        return;
+    print_all(cof);
+    cof->printed_us = now_us;
+}
+
+static void report(struct session *session, uint64_t dropped)
+{
+    struct cof *cof = session->taken;
+    print_all(cof);
+    session_print_summary(session, dropped);
+    if (cof->early > 0)
+        output_format(session->side, "printed before their time, for want of room: %" PRIu64 " times\n", cof->early);
+}
+
+const struct taker taker_cof = {
+    .open = open_cof, .close = close_cof, .record = take_record, .tick = tick, .report = report};

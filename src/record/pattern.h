@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Names as a command line has them: in presentation form (RFC 1035 section 5.1), whole or a part of one. */
-#ifndef DNSFLOW_READER_PATTERN_H
-#define DNSFLOW_READER_PATTERN_H
+#ifndef DNSFLOW_RECORD_PATTERN_H
+#define DNSFLOW_RECORD_PATTERN_H
 
 #include <stdbool.h>
 
 #include "base/error.h"
-#include "reader/name.h"
+#include "record/name.h"
 
 /* Whether it can occur. Of a part, which is looked for in names as they are printed, both ends may be inside a label.
  * Returns 0, or -1 with "expected ...". */

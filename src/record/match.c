@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "reader/match.h"
+#include "record/match.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -7,8 +7,8 @@
 
 #include "base/bytes.h"
 #include "base/options.h"
-#include "reader/idn.h"
-#include "reader/pattern.h"
+#include "record/idn.h"
+#include "record/pattern.h"
 
 static const char expected_name[] = "expected NAME, *.NAME for all below it, or *TEXT* for names with TEXT in them";
 
@@ -24,8 +24,9 @@ static uint64_t top_bits(uint64_t bits)
     return bits == 0 ? 0 : UINT64_MAX << (64 - bits);
 }
 
-int match_add_prefix(struct match_prefixes *prefixes, const char *text, struct error *err)
+int match_add_prefix(struct match *match, enum match_whose whose, const char *text, struct error *err)
 {
+    struct match_prefixes *prefixes = &match->lists[whose];
     static const char expected[] =
         "expected an IPv4 or IPv6 address, or a prefix such as 192.0.2.0/24 or 2001:db8::/32";
     char address[INET6_ADDRSTRLEN];
@@ -47,6 +48,7 @@ int match_add_prefix(struct match_prefixes *prefixes, const char *text, struct e
     p.mask[0] = top_bits(bits < 64 ? bits : 64);
     p.mask[1] = top_bits(bits < 64 ? 0 : bits - 64);
     prefixes->list[prefixes->count++] = p;
+    match->has_conditions = true;
     return 0;
 }
 
@@ -66,6 +68,7 @@ static int add_text(struct match *match, const char *text, struct error *err)
         return -1;
     t->len = pattern_text(text, t->bytes);
     match->texts_count++;
+    match->has_conditions = true;
     return 0;
 }
 
@@ -79,6 +82,7 @@ static int add_key(struct match *match, const char *text, bool is_below, struct 
     if (n->len == 0)
         return error_set(err, "%s", expected_name);
     match->keys_count++;
+    match->has_conditions = true;
     return 0;
 }
 
@@ -124,6 +128,24 @@ int match_add_name(struct match *match, const char *text, struct error *err)
     if (idn_is_needed(bare))
         return add_wide(match, bare, is_part, is_below, err);
     return add_form(match, bare, is_part, is_below, err);
+}
+
+void match_add_family(struct match *match, uint8_t ip_vers)
+{
+    *(ip_vers == 6 ? &match->only_ip6 : &match->only_ip4) = true;
+    match->has_conditions = true;
+}
+
+void match_set_since(struct match *match, int64_t time_us)
+{
+    match->since_us = time_us;
+    match->has_since = match->has_conditions = true;
+}
+
+void match_set_until(struct match *match, int64_t time_us)
+{
+    match->until_us = time_us;
+    match->has_until = match->has_conditions = true;
 }
 
 /* Whether one of `count` addresses lies in one of the prefixes. */
@@ -187,8 +209,8 @@ static bool has_name(const struct match *match, const struct dnsflow_record *rec
 
 static bool has_answer(const struct match *match, const struct dnsflow_record *record)
 {
-    return in_prefixes(&match->answers, 4, record->ip4s, record->ip4s_count) ||
-           in_prefixes(&match->answers, 6, record->ip6s, record->ip6s_count);
+    return in_prefixes(&match->lists[MATCH_ANSWER], 4, record->ip4s, record->ip4s_count) ||
+           in_prefixes(&match->lists[MATCH_ANSWER], 6, record->ip6s, record->ip6s_count);
 }
 
 bool match_record(const struct match *match, const struct dnsflow_record *record, int64_t time_us)
@@ -198,12 +220,13 @@ bool match_record(const struct match *match, const struct dnsflow_record *record
     if ((match->only_ip4 != match->only_ip6 && record->ip_vers != (match->only_ip4 ? 4 : 6)) ||
         !match_time(match, time_us))
         return false;
-    if (match->clients.count > 0 && !in_prefixes(&match->clients, record->ip_vers, record->client, 1))
+    if (match->lists[MATCH_CLIENT].count > 0 &&
+        !in_prefixes(&match->lists[MATCH_CLIENT], record->ip_vers, record->client, 1))
         return false;
-    if (match->resolvers.count > 0 &&
-        !(record->resolver && in_prefixes(&match->resolvers, record->ip_vers, record->resolver, 1)))
+    if (match->lists[MATCH_RESOLVER].count > 0 &&
+        !(record->resolver && in_prefixes(&match->lists[MATCH_RESOLVER], record->ip_vers, record->resolver, 1)))
         return false;
-    if (match->answers.count > 0 && !has_answer(match, record))
+    if (match->lists[MATCH_ANSWER].count > 0 && !has_answer(match, record))
         return false;
     return match->keys_count + match->texts_count == 0 || has_name(match, record);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Names as keys: in wire format and lower case, so that what DNS takes for the same name is the same bytes. */
-#ifndef DNSFLOW_READER_NAME_H
-#define DNSFLOW_READER_NAME_H
+#ifndef DNSFLOW_RECORD_NAME_H
+#define DNSFLOW_RECORD_NAME_H
 
 #include <stdbool.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "reader/idn.h"
+#include "record/idn.h"
 
 #include <string.h>
 

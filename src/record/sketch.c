@@ -2,7 +2,7 @@
  *
  * Entries stand in a hash table, with chains, and in a heap with the rarest on top. A count only grows, so that an
  * entry only sinks. */
-#include "reader/sketch.h"
+#include "record/sketch.h"
 
 #include <math.h>
 #include <stdbool.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Datagrams from a UDP socket of our own. Belongs to one thread. */
-#ifndef DNSFLOW_READER_LISTENER_H
-#define DNSFLOW_READER_LISTENER_H
+#ifndef DNSFLOW_RECEIVE_LISTENER_H
+#define DNSFLOW_RECEIVE_LISTENER_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
  *
  * Whether a datagram comes from a sensor that has the key, and comes for the first time. A stream is a sensor's worker
  * since its start; within it, a number counts that is newer than all or has not been seen among the last 64. */
-#ifndef DNSFLOW_READER_VERIFY_H
-#define DNSFLOW_READER_VERIFY_H
+#ifndef DNSFLOW_RECEIVE_VERIFY_H
+#define DNSFLOW_RECEIVE_VERIFY_H
 
 #include "base/secret.h"
 #include "dnsflow.h"

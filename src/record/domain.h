@@ -2,8 +2,8 @@
  *
  * Which domain a name belongs to: the one that somebody registered, a label below a public suffix (publicsuffix.org):
  * www.example.co.uk is of example.co.uk. Without libpsl it is the last two labels. */
-#ifndef DNSFLOW_READER_DOMAIN_H
-#define DNSFLOW_READER_DOMAIN_H
+#ifndef DNSFLOW_RECORD_DOMAIN_H
+#define DNSFLOW_RECORD_DOMAIN_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -14,7 +14,7 @@ struct domains;
 struct domains *domains_create(void);
 void domains_destroy(struct domains *domains);
 
-/* Where in the key (reader/name.h) its domain begins; 0 = the whole, as for public suffixes. */
+/* Where in the key (record/name.h) its domain begins; 0 = the whole, as for public suffixes. */
 size_t domain_start(const struct domains *domains, const uint8_t *wire);
 
 /* What the list is, for --version. */

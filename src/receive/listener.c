@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "reader/listener.h"
+#include "receive/listener.h"
 
 #include <errno.h>
 #include <linux/filter.h>

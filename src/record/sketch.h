@@ -6,8 +6,8 @@
  * high by at most its `over`, never too low, and every key with more than total / places occurrences is there.
  * How many different keys there were is told exactly at first too, then by HyperLogLog (Flajolet and others, 2007) with
  * a standard error of 0.8 %. */
-#ifndef DNSFLOW_READER_SKETCH_H
-#define DNSFLOW_READER_SKETCH_H
+#ifndef DNSFLOW_RECORD_SKETCH_H
+#define DNSFLOW_RECORD_SKETCH_H
 
 #include <stddef.h>
 #include <stdint.h>

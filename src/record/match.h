@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Which records are wanted. Conditions of different kinds must all hold; of several of one kind, one is enough. */
-#ifndef DNSFLOW_READER_MATCH_H
-#define DNSFLOW_READER_MATCH_H
+#ifndef DNSFLOW_RECORD_MATCH_H
+#define DNSFLOW_RECORD_MATCH_H
 
 #include <stdbool.h>
 
 #include "base/error.h"
 #include "dnsflow.h"
-#include "reader/name.h"
+#include "record/name.h"
 
 enum { MATCH_MAX = 64 }; /* conditions of a kind */
 
@@ -22,10 +22,13 @@ struct match_prefixes {
     struct match_prefix list[MATCH_MAX];
 };
 
+/* Whose addresses are looked at. */
+enum match_whose { MATCH_CLIENT, MATCH_RESOLVER, MATCH_ANSWER, MATCH_WHOSE };
+
 struct match_name {
     bool is_below; /* names below it, else it */
     size_t len;
-    uint8_t bytes[NAME_WIRE]; /* a key (reader/name.h) */
+    uint8_t bytes[NAME_WIRE]; /* a key (record/name.h) */
 };
 
 struct match_text {
@@ -33,9 +36,10 @@ struct match_text {
     uint8_t bytes[NAME_TEXT]; /* as names are printed, in lower case */
 };
 
+/* To be filled by the functions below, from all zero. */
 struct match {
     bool has_conditions; /* there is a condition at all */
-    struct match_prefixes clients, resolvers, answers;
+    struct match_prefixes lists[MATCH_WHOSE];
     size_t keys_count, texts_count;
     struct match_name keys[MATCH_MAX];
     struct match_text texts[MATCH_MAX];
@@ -45,11 +49,18 @@ struct match {
 };
 
 /* Takes an address with or without /BITS; bits behind the prefix are ignored. Returns 0, or -1 with "expected ...". */
-int match_add_prefix(struct match_prefixes *prefixes, const char *text, struct error *err);
+int match_add_prefix(struct match *match, enum match_whose whose, const char *text, struct error *err);
 
 /* Takes NAME, *.NAME (all names below it) or *TEXT* (names in which it occurs); in UTF-8 also the name that this is in
- * DNS (reader/idn.h). Returns 0, or -1 with "expected ...", also for what cannot occur. */
+ * DNS (record/idn.h). Returns 0, or -1 with "expected ...", also for what cannot occur. */
 int match_add_name(struct match *match, const char *text, struct error *err);
+
+/* Clients and resolvers of this family, 4 or 6. */
+void match_add_family(struct match *match, uint8_t ip_vers);
+
+/* Records from then on, and before then. */
+void match_set_since(struct match *match, int64_t time_us);
+void match_set_until(struct match *match, int64_t time_us);
 
 /* Whether the time lies between --since and --until. */
 static inline bool match_time(const struct match *match, int64_t time_us)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "reader/name.h"
+#include "record/name.h"
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Internationalized names (IDNA2008, RFC 5891): what people write in UTF-8 is in DNS a label that begins with xn--. */
-#ifndef DNSFLOW_READER_IDN_H
-#define DNSFLOW_READER_IDN_H
+#ifndef DNSFLOW_RECORD_IDN_H
+#define DNSFLOW_RECORD_IDN_H
 
 #include <stdbool.h>
 
 #include "base/error.h"
-#include "reader/name.h"
+#include "record/name.h"
 
 /* Whether there are bytes beyond ASCII. */
 bool idn_is_needed(const char *text);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "reader/pattern.h"
+#include "record/pattern.h"
 
 #include <ctype.h>
 #include <stdio.h>

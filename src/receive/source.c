@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "reader/source.h"
+#include "receive/source.h"
 
 #include <arpa/inet.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/bytes.h"
 #include "base/clock.h"
-#include "base/drops.h"
 #include "base/hash.h"
 
 enum {
@@ -20,20 +18,42 @@ enum {
     COUNTERS_MAX = 128,
 };
 
+/* What makes a source, in bytes: address 16, port 2, IP version 1, worker 1, sensor 4, start 4. */
+enum { KEY = 28, KEY_PORT = 16, KEY_VERSION = 18, KEY_WORKER = 19, KEY_SENSOR = 20, KEY_START = 24 };
+
+struct place {
+    uint8_t key[KEY];
+    int64_t seen_us; /* when something came last */
+    struct source source;
+};
+
 struct sources {
+    enum source_identity identity;
+    bool is_live;
     uint64_t seed;
     uint32_t count, size;
     uint32_t unproven;
-    struct source **list;  /* in order of appearance */
+    int64_t next_clearing_us;
+    struct source_gone gone;
+    struct place **list;   /* in order of appearance */
     uint32_t slots[SLOTS]; /* open addressing: index in the list + 1, 0 = free */
 };
 
-struct sources *sources_create(void)
+struct sources *sources_create(enum source_identity identity, bool is_live)
 {
     struct sources *sources = calloc(1, sizeof(struct sources));
-    if (sources)
-        sources->seed = hash_seed();
+    if (!sources)
+        return NULL;
+    sources->identity = identity;
+    sources->is_live = is_live;
+    sources->seed = hash_seed();
     return sources;
+}
+
+static void free_place(struct place *place)
+{
+    free(place->source.counters);
+    free(place);
 }
 
 void sources_destroy(struct sources *sources)
@@ -41,64 +61,116 @@ void sources_destroy(struct sources *sources)
     uint32_t i;
     if (!sources)
         return;
-    for (i = 0; i < sources->count; i++) {
-        free(sources->list[i]->counters);
-        free(sources->list[i]);
-    }
+    for (i = 0; i < sources->count; i++)
+        free_place(sources->list[i]);
     free(sources->list);
     free(sources);
 }
 
-static struct source *add_source(struct sources *all, uint32_t slot)
+/* ---- finding ---- */
+
+static void make_key(enum source_identity identity, const struct received *from, enum source_proof proof,
+                     uint8_t key[KEY])
 {
-    if (all->count == SOURCES_MAX)
-        return NULL;
+    const struct dnsflow_trailer *t = &from->datagram.trailer;
+    bool has_stream = identity == SOURCE_IS_STREAM && proof != SOURCE_UNPROVEN && from->datagram.has_trailer;
+    memset(key, 0, KEY);
+    if (has_stream) {
+        key[KEY_WORKER] = t->worker;
+        store_be32(key + KEY_SENSOR, t->sensor_id);
+        store_be32(key + KEY_START, t->start_time);
+    }
+    if (has_stream && proof == SOURCE_VERIFIED)
+        return;
+    memcpy(key, from->address, from->ip_vers == 6 ? 16 : 4);
+    store_be16(key + KEY_PORT, from->port);
+    key[KEY_VERSION] = from->ip_vers;
+}
+
+static uint32_t find_slot(const struct sources *all, const uint8_t key[KEY])
+{
+    uint32_t slot = (uint32_t)hash_bytes(all->seed, key, KEY) % SLOTS;
+    while (all->slots[slot] && memcmp(all->list[all->slots[slot] - 1]->key, key, KEY) != 0)
+        slot = (slot + 1) % SLOTS;
+    return slot;
+}
+
+/* Those that have been silent for long are forgotten; at most once a minute, as all are looked at. */
+static void make_room(struct sources *all, int64_t now_us)
+{
+    uint32_t i, left = 0;
+    if (!all->is_live || now_us < all->next_clearing_us)
+        return;
+    all->next_clearing_us = now_us + 60 * SECOND_US;
+    for (i = 0; i < all->count; i++) {
+        struct place *p = all->list[i];
+        if (p->seen_us + (int64_t)SOURCES_IDLE_S * SECOND_US >= now_us) {
+            all->list[left++] = p;
+            continue;
+        }
+        all->gone.sources++;
+        all->gone.datagrams += p->source.data_datagrams + p->source.stats_datagrams;
+        all->gone.lost += p->source.lost;
+        all->unproven -= !p->source.is_proven;
+        free_place(p);
+    }
+    all->count = left;
+    memset(all->slots, 0, sizeof(all->slots));
+    for (i = 0; i < left; i++)
+        all->slots[find_slot(all, all->list[i]->key)] = i + 1;
+}
+
+static struct place *add_place(struct sources *all, const uint8_t key[KEY])
+{
     if (all->count == all->size) {
         uint32_t size = all->size ? 2 * all->size : 16;
-        struct source **grown = realloc(all->list, size * sizeof(*grown));
+        struct place **grown = realloc(all->list, size * sizeof(struct place *));
         if (!grown)
             return NULL;
         all->list = grown;
         all->size = size;
     }
-    struct source *s = calloc(1, sizeof(*s));
-    if (!s)
+    struct place *p = calloc(1, sizeof(*p));
+    if (!p)
         return NULL;
-    all->list[all->count++] = s;
+    uint32_t slot = find_slot(all, key);
+    memcpy(p->key, key, KEY);
+    all->list[all->count++] = p;
     all->slots[slot] = all->count;
-    return s;
+    all->unproven++;
+    return p;
 }
 
-static struct source *find(struct sources *sources, uint8_t ip_vers, const uint8_t *address, uint16_t port,
-                           uint32_t *slot)
+struct source *sources_find(struct sources *sources, const struct received *from, enum source_proof proof)
 {
-    size_t len = ip_vers == 6 ? 16 : 4;
-    *slot = (uint32_t)hash_bytes(sources->seed ^ port, address, len) % SLOTS;
-    for (; sources->slots[*slot]; *slot = (*slot + 1) % SLOTS) {
-        struct source *s = sources->list[sources->slots[*slot] - 1];
-        if (s->ip_vers == ip_vers && s->port == port && memcmp(s->address, address, len) == 0)
-            return s;
-    }
-    return NULL;
-}
-
-struct source *sources_find(struct sources *sources, uint8_t ip_vers, const uint8_t *address, uint16_t port,
-                            bool is_accepted)
-{
-    uint32_t slot;
-    struct source *s = find(sources, ip_vers, address, port, &slot);
-    if (!s && (is_accepted || sources->unproven < SOURCES_UNPROVEN_MAX) && (s = add_source(sources, slot))) {
-        s->ip_vers = ip_vers;
-        s->port = port;
-        memcpy(s->address, address, ip_vers == 6 ? 16 : 4);
-        sources->unproven++;
-    }
-    if (s && is_accepted && !s->is_proven) {
-        s->is_proven = true;
+    uint8_t key[KEY];
+    make_key(sources->identity, from, proof, key);
+    uint32_t slot = find_slot(sources, key);
+    struct place *p = sources->slots[slot] ? sources->list[sources->slots[slot] - 1] : NULL;
+    bool is_accepted = proof != SOURCE_UNPROVEN;
+    if (!p && sources->count == SOURCES_MAX)
+        make_room(sources, from->time_us);
+    if (!p && sources->count < SOURCES_MAX && (is_accepted || sources->unproven < SOURCES_UNPROVEN_MAX))
+        p = add_place(sources, key);
+    if (!p)
+        return NULL;
+    struct source *s = &p->source;
+    s->ip_vers = from->ip_vers;
+    s->port = from->port;
+    memcpy(s->address, from->address, from->ip_vers == 6 ? 16 : 4);
+    p->seen_us = from->time_us;
+    if (is_accepted && !s->is_proven)
         sources->unproven--;
-    }
+    s->is_proven |= is_accepted;
     return s;
 }
+
+const struct source_gone *sources_gone(const struct sources *sources)
+{
+    return &sources->gone;
+}
+
+/* ---- counting ---- */
 
 /* A new sequence space: what came before stays in the sums. */
 static void begin_sequence(struct source *s, uint32_t sequence)
@@ -133,6 +205,7 @@ static bool count_sequence(struct source *s, uint32_t sequence, bool is_same_run
         if (-(int64_t)step >= WINDOW)
             return false;
         uint64_t bit = UINT64_C(1) << -step;
+        s->duplicates += (s->window & bit) != 0;
         if (!(s->window & bit) && s->lost > 0)
             s->lost--; /* late, not lost; a duplicate has its bit set */
         else if (!(s->window & bit) && s->no_room > 0)
@@ -201,53 +274,24 @@ static bool count_run(struct source *s, const struct dnsflow_datagram *d, uint64
     return true;
 }
 
-void source_count(struct source *source, const struct dnsflow_datagram *datagram, int64_t time_us, uint64_t *no_room)
+bool source_count(struct source *source, const struct dnsflow_datagram *datagram, int64_t time_us, uint64_t *no_room)
 {
     if (source->total == 0)
         source->first_time_us = time_us;
     source->last_time_us = time_us;
-    bool is_newest = count_run(source, datagram, no_room);
+    uint64_t duplicates = source->duplicates;
+    bool is_newest = count_run(source, datagram, no_room), is_new = source->duplicates == duplicates;
     if (!(datagram->flags & DNSFLOW_FLAG_STATS)) {
         source->data_datagrams++;
         source->records += datagram->sets_count;
-        return;
+        return is_new;
     }
     source->stats_datagrams++;
     if (is_newest || !source->has_stats) {
         count_stats(source, &datagram->stats);
         keep_counters(source, datagram);
     }
-}
-
-static void print_counts(struct output *out, const char *const *keys, const uint64_t *values, int count, double seconds)
-{
-    int i;
-    output_text(out, " ");
-    for (i = 0; i < count; i++)
-        output_format(out, " %s=%" PRIu64, keys[i], values[i]);
-    output_char(out, '\n');
-    if (seconds <= 0)
-        return;
-    output_text(out, " ");
-    for (i = 0; i < count; i++)
-        output_format(out, " %s/s=%.2f", keys[i], (double)values[i] / seconds);
-    output_char(out, '\n');
-}
-
-/* What the sensor counted since its start, where it says so. */
-static void print_counters(const struct source *s, struct output *out)
-{
-    size_t i;
-    bool has_some = false;
-    for (i = 0; i < s->counters_count; i++) {
-        const char *name = drop_counter_name(i);
-        if (!name || s->counters[i] == 0)
-            continue;
-        output_format(out, "%s %s=%" PRIu64, has_some ? "" : "  sensor:", name, s->counters[i]);
-        has_some = true;
-    }
-    if (has_some)
-        output_char(out, '\n');
+    return is_new;
 }
 
 void source_name(const struct source *source, char name[SOURCE_NAME])
@@ -255,38 +299,6 @@ void source_name(const struct source *source, char name[SOURCE_NAME])
     char address[INET6_ADDRSTRLEN];
     (void)inet_ntop(source->ip_vers == 6 ? AF_INET6 : AF_INET, source->address, address, sizeof(address));
     snprintf(name, SOURCE_NAME, source->ip_vers == 6 ? "[%s]:%u" : "%s:%u", address, source->port);
-}
-
-void source_print(const struct source *source, struct output *out)
-{
-    static const char *const data_keys[] = {"n_data_pkts", "n_records", "n_stats_pkts"};
-    static const char *const stats_keys[] = {"pkts_captured", "pkts_received", "pkts_dropped", "pkts_ifdropped"};
-    enum verify_result i;
-    double seconds = (double)(source->last_time_us - source->first_time_us) / SECOND_US;
-    uint64_t data[] = {source->data_datagrams, source->records, source->stats_datagrams};
-    char name[SOURCE_NAME];
-    source_name(source, name);
-    output_format(out, "%s\n", name);
-    print_counts(out, data_keys, data, 3, seconds);
-    if (source->stats_datagrams > 1) /* growth is from one to another */
-        print_counts(out, stats_keys, source->grown, SOURCE_COUNTERS, seconds);
-    output_format(out, "  seq_last=%" PRIu32 " seq_total=%" PRIu64 " seq_lost=%" PRIu64 " seq_ooo=%" PRIu64 "\n",
-                  source->sequence, source->total, source->lost, source->out_of_order);
-    if (source->no_room > 0)
-        output_format(out, "  n_no_room=%" PRIu64 "\n", source->no_room);
-    print_counters(source, out);
-    if (source->malformed > 0)
-        output_format(out, "  n_malformed=%" PRIu64 "\n", source->malformed);
-    for (i = VERIFY_OK + 1; i < VERIFY_RESULTS; i++)
-        if (source->refused[i] > 0)
-            output_format(out, "  n_%s=%" PRIu64 "\n", verify_text(i), source->refused[i]);
-}
-
-void sources_print(const struct sources *sources, struct output *out)
-{
-    uint32_t i;
-    for (i = 0; i < sources->count; i++)
-        source_print(sources->list[i], out);
 }
 
 uint32_t sources_count(const struct sources *sources)
@@ -301,14 +313,14 @@ uint32_t sources_proven(const struct sources *sources)
 
 const struct source *sources_at(const struct sources *sources, uint32_t index)
 {
-    return sources->list[index];
+    return &sources->list[index]->source;
 }
 
 void sources_mark(struct sources *sources, double seconds)
 {
     uint32_t i;
     for (i = 0; i < sources->count; i++) {
-        struct source *s = sources->list[i];
+        struct source *s = &sources->list[i]->source;
         s->rate = (double)(s->records - s->before) / seconds;
         s->before = s->records;
     }

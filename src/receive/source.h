@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Accounts of who sends: what came of a sensor's worker, and what is missing of its sequence of numbers. */
+#ifndef DNSFLOW_RECEIVE_SOURCE_H
+#define DNSFLOW_RECEIVE_SOURCE_H
+
+#include "dnsflow.h"
+#include "receive/received.h"
+#include "receive/verify.h"
+
+enum {
+    SOURCES_MAX = 65536,
+    SOURCES_UNPROVEN_MAX =
+        1024,              /* of these, from which nothing was accepted yet: anybody can send from many addresses */
+    SOURCES_IDLE_S = 3600, /* live, one that is silent so long gives its place away once there are none left */
+    SOURCE_NAME = 64
+};
+
+/* What makes a source. */
+enum source_identity {
+    SOURCE_IS_ADDRESS, /* an address and a port: what a worker sends from, through all its starts */
+    SOURCE_IS_STREAM   /* one sequence: with the trailer also sensor, worker and start; verified, these alone */
+};
+
+/* What the datagram says of its source. */
+enum source_proof {
+    SOURCE_UNPROVEN, /* it was refused */
+    SOURCE_ACCEPTED,
+    SOURCE_VERIFIED /* it is signed, so that its trailer is true */
+};
+
+enum { GROWN_CAPTURED, GROWN_RECEIVED, GROWN_DROPPED, GROWN_IFDROPPED, SOURCE_COUNTERS };
+
+struct source {
+    uint8_t ip_vers; /* 0: the place is free */
+    uint8_t address[16];
+    uint16_t port;
+    bool is_proven; /* something was accepted */
+    int64_t first_time_us, last_time_us;
+    uint64_t data_datagrams, records, stats_datagrams, malformed;
+    uint64_t refused[VERIFY_RESULTS];
+    struct dnsflow_stats last_stats;
+    bool has_stats;                  /* last_stats is set */
+    uint64_t grown[SOURCE_COUNTERS]; /* by how much the sensor's counters grew between the statistics that came */
+    bool has_restarted, may_have_restarted; /* after the last statistics: counters began with 0 */
+    uint32_t start_time, former_start_time; /* of the trailer, 0 = not known; of the run before */
+    uint32_t sequence;                      /* highest so far */
+    uint64_t window;                        /* bit i: sequence - i has been seen */
+    uint64_t total, lost, out_of_order;
+    uint64_t duplicates; /* of those out of order: numbers that had come already */
+    uint64_t no_room;    /* missing for want of room in the socket here, so not lost on the way */
+    uint64_t *counters;  /* of the trailer of the last statistics, NULL = none */
+    size_t counters_count;
+    uint64_t before; /* records when sources_mark() was called last */
+    double rate;     /* records in a second between the last two marks */
+};
+
+struct sources;
+
+/* NULL: out of memory. Only live ones are forgotten. */
+struct sources *sources_create(enum source_identity identity, bool is_live);
+void sources_destroy(struct sources *sources);
+
+/* The source of a decoded datagram, or of one that could not be; new if need be. Good until the next call. NULL once
+ * there are SOURCES_MAX, or SOURCES_UNPROVEN_MAX of those that only sent what was refused. */
+struct source *sources_find(struct sources *sources, const struct received *from, enum source_proof proof);
+
+/* Takes an accepted datagram, received at time_us, into the accounts. Of the datagrams that are missing before it, as
+ * many as *no_room had no room in the socket; those are taken off *no_room. False: its number had come already, among
+ * the last 64. */
+bool source_count(struct source *source, const struct dnsflow_datagram *datagram, int64_t time_us, uint64_t *no_room);
+
+/* In the order in which they appeared. */
+uint32_t sources_count(const struct sources *sources);
+const struct source *sources_at(const struct sources *sources, uint32_t index);
+
+/* Of these, how many sent something that was accepted. */
+uint32_t sources_proven(const struct sources *sources);
+
+/* Sets every rate, `seconds` (above 0) having passed since the last mark. */
+void sources_mark(struct sources *sources, double seconds);
+
+/* "10.1.1.1:4000", "[2001:db8::7]:4000" */
+void source_name(const struct source *source, char name[SOURCE_NAME]);
+
+/* Those that gave their place away: how many, with how many datagrams. */
+struct source_gone {
+    uint64_t sources, datagrams, lost;
+};
+
+const struct source_gone *sources_gone(const struct sources *sources);
+
+#endif
