@@ -12,10 +12,11 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import (SENSOR, TOP, Background, Summary, read_written, release_build, rows_of, run, wait_until,
-                      written_rows)
-from netns import Task, finish, frames_of, needs_namespaces, net, now, packets, wait_records
-from test_service import Manager
+
+from conftest import TOP, Background, Summary, read_written, release_build, rows_of, run, wait_until, written_rows
+from netns import Task, finish, frames_of, needs_namespaces, net, now, wait_records
+from service import Manager
+
 
 pytestmark = needs_namespaces
 clock = release_build("what waits on the clock runs once")

@@ -15,9 +15,10 @@ import time
 from pathlib import Path
 
 import pytest
+
 from conftest import SENSOR, Background, needs_root, run, sensor, unused_port, wait_until
 from netns import collect, finish, frames_of, needs_namespaces, net, now, wait_records
-from test_privileges import helpers_of, is_alive
+from processes import helpers_of, is_alive
 
 GET = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
 CONNECTIONS, OF_AN_ADDRESS, HEADER = 32, 8, 8192

@@ -9,8 +9,10 @@ import socket
 from pathlib import Path
 
 import pytest
+
 from conftest import TOP, Background, needs_root, run, wait_until
-from test_service import is_alive
+from processes import is_alive
+
 
 pytestmark = pytest.mark.skipif(not os.environ.get("DNSFLOW_TEST_PACKAGES"), reason="DNSFLOW_TEST_PACKAGES is not set")
 

@@ -9,26 +9,19 @@ import json
 import random
 import re
 import struct
-import sys
-import time
 
 import pytest
 
 from conftest import BASE_US, BUILD, NULL, TOP, label_text, reader, wire_name, write_pcap
-from test_codec import damage, edges, old_datagrams, random_address, random_labels
-
-sys.path.insert(0, str(TOP / "python"))
-import dnsflow  # noqa: E402
+from python_reader import EXT, I64, PTR, SIZE, U16, U32, U8, CStats, dnsflow, json_rows, reader_rows
+from random_datagrams import damage, edges, old_datagrams, random_address, random_labels
 
 MUTATIONS = 6000
 KEY = bytes(range(32))
-EXT = {"worker": 3, "sensor_id": 0xDEADBEEF, "start_time": 1700000000, "sample_rate": 7}
 
 
 # The C library
 
-PTR, SIZE, U8, U16, U32, I64 = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint8, ctypes.c_uint16, ctypes.c_uint32,
-                                ctypes.c_int64)
 EMIT = ctypes.CFUNCTYPE(None, PTR, PTR, SIZE, I64)
 SIGN = ctypes.CFUNCTYPE(None, PTR, PTR, SIZE, PTR)
 
@@ -38,10 +31,6 @@ class CRecord(ctypes.Structure):
                 ("names", PTR), ("names_len", SIZE), ("names_count", SIZE), ("ip4s", PTR), ("ip4s_count", SIZE),
                 ("ip6s", PTR), ("ip6s_count", SIZE), ("time_us", I64), ("min_ttl", U32), ("qtype", U16),
                 ("client_port", U16)]
-
-
-class CStats(ctypes.Structure):
-    _fields_ = [(n, U32) for n in ("pkts_captured", "pkts_received", "pkts_dropped", "pkts_ifdropped", "sample_rate")]
 
 
 class CTrailer(ctypes.Structure):
@@ -286,56 +275,6 @@ def test_c_encodes_statistics(ext, key):
         more = dict(ext, base_time_us=BASE_US, counters=counters) if ext else None
         assert (d.stats, d.ext, d.records) == (stats, more, [])
         assert dnsflow.encode_stats(stats, 1, more, key) == data
-
-
-def iso(time_us):
-    """As the reader prints it: 64 bits, and between 1970 and what 32 bits of seconds can say."""
-    time_us = (time_us + (1 << 63)) % (1 << 64) - (1 << 63)
-    seconds, us = divmod(min(max(time_us, 0), (1 << 32) * 1000000 - 1), 1000000)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + ".%06dZ" % us
-
-
-def json_row(header, record):
-    """What dnsflow_read --format json prints for a record."""
-    row = {"type": "record", "server": header["src_ip_str"], "port": header["src_port"],
-           "seq": header["sequence_number"], "time": iso(round(header["timestamp"] * 1e6)),
-           "resolver": record["resolver_ip"] if header["version"] == 4 else None, "client": record["client_ip"],
-           "names": record["names"], "ipv4": record["ips"], "ipv6": record["ip6s"]}
-    if "ext" in record:
-        more = {n: header["ext"][n] for n in EXT}
-        row["ext"] = dict(more, **{n: v for n, v in record["ext"].items() if n != "time_us"},
-                          time=iso(record["ext"]["time_us"]))
-    return row
-
-
-def json_rows(packets):
-    """The same for all packets, statistics included."""
-    rows = []
-    for packet in packets:
-        rows += [json_row(*item) for item in dnsflow.records([packet])]
-        if "stats" in packet:
-            row = json_row(packet["header"], {k: None for k in ("resolver_ip", "client_ip", "names", "ips", "ip6s")})
-            row = dict({k: row[k] for k in ("server", "port", "seq", "time")}, type="stats", **packet["stats"])
-            if "ext" in packet["header"]:
-                row["ext"] = {n: packet["header"]["ext"][n] for n in list(EXT) + ["counters"]}
-            rows.append(row)
-    return rows
-
-
-def known_fields(found):
-    """Of an object that dnsflow_read prints, what json_rows() knows; counters without their names."""
-    known = set("type server port seq time resolver client names ipv4 ipv6 ext counters min_ttl qtype client_port "
-                "set_flags".split() + [n for n, _ in CStats._fields_] + list(EXT))
-    if "frames_seen" in found:
-        return list(found.values())
-    return {k: v for k, v in found.items() if k in known}
-
-
-def reader_rows(path, *options, status=0):
-    """What dnsflow_read prints, and its summary."""
-    result = reader("-r", path, "--format", "json", *options)
-    assert result.status == status, result.err
-    return [json.loads(text, object_hook=known_fields) for text in result.out.decode("ascii").splitlines()], result.err
 
 
 def write_bare(path, datagrams):

@@ -11,9 +11,8 @@ import threading
 
 import pytest
 
-from conftest import READER, made_capture, needs_root, reader, run, sensor, unused_port
-from test_python import dnsflow
-from test_python_capture import FILES, PYTHON, STATS, TOP, made, pcap_filter
+from conftest import READER, TOP, made_capture, needs_root, reader, run, sensor, unused_port
+from python_reader import FILES, PYTHON, STATS, dnsflow, made, pcap_filter
 
 
 def test_udp_socket():

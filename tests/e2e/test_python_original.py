@@ -14,8 +14,7 @@ import pytest
 
 from conftest import (BASE_US, ETHERNET, NULL, RAW, SLL, SLL2, TOP, Background, made_capture, needs_root, pcap_header,
                       reader, run, sensor, udp_packet, unused_port, wait_until, write_pcap)
-from test_python import EXT, dnsflow
-from test_python_capture import STATS, fragments, frames_of, made, needs_libpcap, packet
+from python_reader import EXT, STATS, dnsflow, fragments, frames_of, made, needs_libpcap, packet
 
 sys.path.insert(0, str(TOP))
 import dnsflow_read as original  # noqa: E402

@@ -17,9 +17,9 @@ import urllib.request
 
 import pytest
 
-from conftest import BUILD, ETHERNET, SENSOR, TIMEOUT, TOP, Background, ethernet, response_frame, sensor, udp_packet, \
-    unused_port, wait_until, write_pcap
-from test_dnstap import message, whole
+from conftest import (BUILD, ETHERNET, SENSOR, TIMEOUT, TOP, Background, ethernet, response_frame, sensor, udp_packet,
+                      unused_port, wait_until, write_pcap)
+from dnstap import message, whole
 
 PAGE = (TOP / "docs" / "RECIPES.md").read_text()
 TOOLS = ("awk clickhouse-local curl gzip jq kcat logger nfdump sort split uniq zstd").split()

@@ -12,20 +12,16 @@ import time
 from pathlib import Path
 
 import pytest
+
 from conftest import CAPTURES, SENSOR, TOP, Background, needs_root, pcap_header, run, sensor, wait_until
+from processes import is_alive
+from service import Manager
 
 SCRIPT = TOP / "packaging" / "dnsflow.init"
 
 
 def pid_of(path):
     return int(path.read_text())
-
-
-def is_alive(pid):
-    try:
-        return Path("/proc/%d/stat" % pid).read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def end(pid, number=signal.SIGTERM):
@@ -65,18 +61,6 @@ def test_nothing_is_said_to_run_before_all_is_open(tmp_path):
             result = sensor("-i", "lo", "--ring-size", "1", "-w", tmp_path / "out", "-P", tmp_path / "pid", *options)
             assert result.status == 1 and result.err.count("\n") == 1, result.err
             assert list(tmp_path.iterdir()) == []
-
-
-class Manager:
-    """The part of a service manager that takes notifications."""
-
-    def __init__(self, name):
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind(name)
-        self.socket.settimeout(10)
-
-    def take(self):
-        return self.socket.recv(1000).decode()
 
 
 @needs_root

@@ -8,11 +8,12 @@ import struct
 import time
 
 import pytest
-from conftest import (BASE_US, ETHERNET, Summary, address, ethernet, pcap_header, response, response_frame, sensor,
-                      udp_packet, wait_until, write_pcap)
+
+from conftest import (BASE_US, ETHERNET, address, ethernet, pcap_header, response, response_frame, sensor, udp_packet,
+                      wait_until, write_pcap)
+from dnstap import Tap, handshake
 from netns import finish, frames_of, needs_namespaces, net
-from test_dnstap import Tap, handshake
-from test_streams import datagram, fragments, segment
+from packets import datagram, fragments, segment
 from tunnels import ENCAPSULATIONS, dns_packet, ether
 
 QUERY = struct.pack("!HHHHHH", 1, 0x0100, 1, 0, 0, 0) + b"\3www\7example\0" + struct.pack("!HH", 1, 1)

@@ -68,7 +68,7 @@ def put_input():
 
 def put_dnstap():
     """Streams with and without a handshake, in small and large pieces."""
-    from test_dnstap import CLIENT_QUERY, DOH, READY, START, TCP, control, frames as framed, message, whole
+    from dnstap import CLIENT_QUERY, DOH, READY, START, TCP, control, frames as framed, message, whole
     made = [whole(message(), message(kind=CLIENT_QUERY), message(client="2001:db8::9", resolver="2001:db8::53")),
             control(READY) + control(START) + framed(message(protocol=DOH), message(protocol=TCP, resolver=None)),
             control(START, None) + framed(message(dns=b"")), whole(),
