@@ -75,6 +75,40 @@ static void owners_without_case_in_order_of_sight(void **state)
     assert_string_equal(name_text, "print.er.local");
 }
 
+/* Nothing of one message shows in the next that uses the same memory, whatever it was. */
+static void after_a_longer_message(void **state)
+{
+    (void)state;
+    static struct dns_owners used;
+    message_begin(&m, MDNS_RESPONSE);
+    message_question(&m, "x.local", TYPE_A);
+    for (unsigned i = 0; i < 300; i++) { /* too many owners, each a line of addresses, some of a wrong length */
+        char name[32];
+        snprintf(name, sizeof(name), "n%u.local", i);
+        message_a(&m, name, 1, i);
+        message_aaaa(&m, name, 1, i);
+        message_answer(&m, name, TYPE_A, 1, "", 0);
+    }
+    assert_int_equal(dns_find_owners(m.bytes, message_len(&m) - 20, false, &used), DROP_NONE);
+    assert_true(used.truncated && used.incomplete && used.bad_lengths > 0 && used.count == DNS_OWNERS_MAX);
+    message_begin(&m, MDNS_RESPONSE);
+    message_a(&m, "n1.local", 5, 1);
+    message_a(&m, "other.local", 6, 2);
+    assert_int_equal(dns_find_owners(m.bytes, message_len(&m), true, &used), DROP_NONE);
+    owners = used;
+    assert_true(!owners.truncated && !owners.incomplete && owners.bad_lengths == 0 && owners.count == 2);
+    assert_int_equal(owners.qtype, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        record(i);
+        assert_string_equal(name_text, i ? "other.local" : "n1.local");
+        assert_int_equal(got.ip4_count, 1);
+        assert_int_equal(got.ip4[3], i + 1);
+        assert_int_equal(got.ip6_count, 0);
+        assert_int_equal(got.min_ttl, 5 + i);
+        assert_false(got.incomplete);
+    }
+}
+
 /* '@' and '`', '[' and '{' differ by the bit of case, but are no letters. */
 static void only_letters_have_case(void **state)
 {
@@ -253,7 +287,8 @@ static void thousands_of_answers(void **state)
     assert_int_equal(find(), DROP_DNS_NO_ADDRESS);
 }
 
-/* Messages whose every answer spells its owner out, with and without a pointer to the rest of it: no size is too much. */
+/* Messages whose every answer spells its owner out, with and without a pointer to the rest of it: no size is too much.
+ */
 static void names_spelled_out(void **state)
 {
     (void)state;
@@ -288,6 +323,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(owners_without_case_in_order_of_sight),
+        cmocka_unit_test(after_a_longer_message),
         cmocka_unit_test(only_letters_have_case),
         cmocka_unit_test(owners_behind_pointers),
         cmocka_unit_test(as_many_owners_as_are_kept),

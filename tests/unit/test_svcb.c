@@ -105,7 +105,9 @@ static void what_is_broken(void **state)
         unsigned bad_lengths;
     } rows[] = {
         {"empty", RDATA(""), DROP_DNS_MALFORMED, 0},
-        {"priority only", RDATA("\0\1"), DROP_DNS_MALFORMED, 0},
+        {"half a priority", RDATA("\0"), DROP_DNS_MALFORMED, 0}, /* these three end with the message, and no byte of */
+        {"priority only", RDATA("\0\1"), DROP_DNS_MALFORMED, 0}, /* what would follow is read, nor taken for zero */
+        {"priority of an alias only", RDATA("\0\0"), DROP_DNS_MALFORMED, 0},
         {"target is cut", RDATA("\0\1\3ab"), DROP_DNS_MALFORMED, 0},
         {"key is cut", RDATA("\0\1\0\0\4\0"), DROP_DNS_MALFORMED, 0},
         {"value is cut", RDATA("\0\1\0\0\4\0\x08\xc0\0\2\1"), DROP_DNS_MALFORMED, 0},

@@ -2,26 +2,19 @@
  *
  * TCP streams with holes, however they end: all that is whole is delivered, once, with the time of its last byte. The
  * oracle knows for each byte of the stream whether and when it came. */
-#include "net/tcp_streams.h"
+#include "segments.h"
 
 #include "base/clock.h"
-#include "testing.h"
 
-enum { MESSAGES = 20, STREAM_MAX = 40000, SEGMENTS_MAX = 2000, NEVER = -1, OTHER = 0xffff };
+enum { MESSAGES = 20, SEGMENTS_MAX = 2000, NEVER = -1, OTHER = 0xffff };
 
-static uint8_t stream[STREAM_MAX];
-static size_t stream_len, starts[MESSAGES + 1]; /* of the messages' prefixes */
-static int64_t came[STREAM_MAX];                /* when each byte came first */
+static size_t starts[MESSAGES + 1]; /* of the messages' prefixes */
+static int64_t came[STREAM_MAX];    /* when each byte came first */
 
 static struct {
     size_t count, whole;
     size_t number[128 * MESSAGES];
 } got;
-
-static bool looks_right(const uint8_t *bytes, size_t len)
-{
-    return len >= 12 && bytes[4] == 0xd5 && bytes[5] == 0x5d;
-}
 
 /* The bytes are those of a message, and the time that of the last of them. */
 static void take(void *context, const struct net_payload *m, int64_t time_us)
@@ -74,23 +67,6 @@ static void make_stream(struct chance *c, size_t longest)
     starts[MESSAGES] = stream_len;
 }
 
-static struct net_payload segment(uint32_t base, size_t from, size_t len, uint8_t flags)
-{
-    static const uint8_t src[16] = {192, 0, 2, 53}, dst[16] = {198, 51, 100, 7};
-    return (struct net_payload){.bytes = stream + from,
-                                .len = len,
-                                .complete = true,
-                                .ip_vers = 4,
-                                .transport = NET_TCP,
-                                .tcp_flags = flags,
-                                .src = src,
-                                .dst = dst,
-                                .src_port = 53,
-                                .dst_port = 4000,
-                                .tcp_seq = base + (uint32_t)from,
-                                .wire_len = (uint32_t)len};
-}
-
 static enum tcp_result add(struct tcp_streams *t, const struct net_payload *p, int64_t time_us)
 {
     for (size_t k = 0; k < p->len; k++)
@@ -102,12 +78,6 @@ static enum tcp_result add(struct tcp_streams *t, const struct net_payload *p, i
 static struct net_payload message_segment(uint32_t base, size_t i)
 {
     return segment(base, starts[i], starts[i + 1] - starts[i], 0);
-}
-
-static void open_with_syn(struct tcp_streams *t, uint32_t base)
-{
-    struct net_payload syn = segment(base - 1, 0, 0, TCP_SYN);
-    assert_int_equal(tcp_streams_add(t, &syn, 0), TCP_EMPTY);
 }
 
 /* ---- holes ---- */

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Messages out of TCP, whatever way their bytes come. */
-#include "net/tcp_streams.h"
+#include "segments.h"
 
 #include "base/clock.h"
-#include "testing.h"
 
-enum { MESSAGES = 24, STREAM_MAX = 200000, SEGMENTS_MAX = 30000 };
+enum { MESSAGES = 24, SEGMENTS_MAX = 30000 };
 
 /* What was delivered: lengths, and whether the bytes are those of the stream from `at` on. */
 static struct {
@@ -17,17 +16,7 @@ static struct {
     uint32_t number[400]; /* the first four bytes: which message it is */
 } got;
 
-static uint8_t stream[STREAM_MAX];
-static size_t stream_len;
 static size_t message_len_of[MESSAGES];
-
-static uint64_t looks;
-
-static bool looks_right(const uint8_t *bytes, size_t len)
-{
-    looks++;
-    return len >= 12 && bytes[4] == 0xd5 && bytes[5] == 0x5d;
-}
 
 static void take(void *context, const struct net_payload *m, int64_t time_us)
 {
@@ -73,29 +62,6 @@ static void make_stream(struct chance *c, size_t longest)
         message_len_of[i] = len;
         stream_len += 2 + len;
     }
-}
-
-static struct net_payload segment(uint32_t base, size_t from, size_t len, uint8_t flags)
-{
-    static const uint8_t src[16] = {192, 0, 2, 53}, dst[16] = {198, 51, 100, 7};
-    return (struct net_payload){.bytes = stream + from,
-                                .len = len,
-                                .complete = true,
-                                .ip_vers = 4,
-                                .transport = NET_TCP,
-                                .tcp_flags = flags,
-                                .src = src,
-                                .dst = dst,
-                                .src_port = 53,
-                                .dst_port = 4000,
-                                .tcp_seq = base + (uint32_t)from,
-                                .wire_len = (uint32_t)len};
-}
-
-static void open_with_syn(struct tcp_streams *t, uint32_t base)
-{
-    struct net_payload syn = segment(base - 1, 0, 0, TCP_SYN);
-    assert_int_equal(tcp_streams_add(t, &syn, 0), TCP_EMPTY);
 }
 
 static void expect_all(void)
@@ -300,6 +266,81 @@ static void fin(void **state)
     tcp_streams_destroy(t);
 }
 
+/* A FIN that comes before what it follows, with data or none, ends the stream once that has come, and not before. */
+static void a_fin_that_comes_early(void **state)
+{
+    (void)state;
+    struct chance c = {12};
+    make_stream(&c, 300);
+    for (size_t fin_len = 0; fin_len <= 20; fin_len += 20) {
+        struct tcp_streams *t = create(8, 64);
+        size_t before = stream_len - fin_len, half = before / 2;
+        struct net_payload fin = segment(1000, before, fin_len, TCP_FIN), one = segment(1000, 0, half, 0),
+                           two = segment(1000, half, before - half, 0), behind = segment(1000, stream_len, 5, 0);
+        open_with_syn(t, 1000);
+        assert_int_equal(tcp_streams_add(t, &fin, 0), fin_len ? TCP_HELD : TCP_EMPTY);
+        assert_int_equal(tcp_streams_add(t, &one, 0), TCP_DELIVERED);
+        assert_int_equal(tcp_streams_add(t, &behind, 0), TCP_REFUSED); /* nothing follows a FIN */
+        assert_true(got.count < MESSAGES);
+        assert_int_equal(tcp_streams_add(t, &two, 0), TCP_DELIVERED);
+        expect_all();
+        tcp_streams_expire(t, INT64_MAX);
+        assert_true(tcp_streams_counts(t)->expired == 0 && tcp_streams_counts(t)->gaps == 0);
+        tcp_streams_destroy(t);
+    }
+}
+
+/* A FIN that belongs to another connection, as its number is far from what is expected, ends nothing. */
+static void a_fin_from_elsewhere(void **state)
+{
+    (void)state;
+    struct chance c = {13};
+    make_stream(&c, 300);
+    for (size_t i = 0; i < 2; i++) {
+        struct tcp_streams *t = create(8, 64);
+        size_t half = stream_len / 2;
+        struct net_payload one = segment(1000, 0, half, 0), two = segment(1000, half, stream_len - half, 0),
+                           fin = segment(1000 + (i ? 1000000u : -1000000u), 0, 0, TCP_FIN);
+        open_with_syn(t, 1000);
+        assert_int_equal(tcp_streams_add(t, &one, 0), TCP_DELIVERED);
+        assert_int_equal(tcp_streams_add(t, &fin, 0), TCP_EMPTY);
+        assert_int_equal(tcp_streams_add(t, &two, 0), TCP_DELIVERED);
+        expect_all();
+        assert_int_equal(tcp_streams_counts(t)->expired, 0);
+        tcp_streams_destroy(t);
+    }
+}
+
+/* A stream knows what came in its last 2^30 bytes. Numbers further back, which are used again after 2^32, are not old.
+ */
+static void what_came_long_ago_is_forgotten(void **state)
+{
+    (void)state;
+    enum { PIECE = 1 << 15, KNOWN = 1 << 30 };
+    struct tcp_streams *t = create(8, 64);
+    uint32_t base = 0xf0000000, at = base;
+    struct net_payload piece = segment(0, 0, PIECE, 0), byte = segment(0, 0, 1, 0);
+    memset(stream, 0, PIECE);
+    store_be16(stream, PIECE - 2);
+    store_be16(stream + 6, 0xd55d);
+    got.anything = true;
+    open_with_syn(t, base);
+    for (; at != base + KNOWN; at += PIECE) {
+        piece.tcp_seq = at;
+        assert_int_equal(tcp_streams_add(t, &piece, 0), TCP_DELIVERED);
+    }
+    byte.tcp_seq = base;
+    assert_int_equal(tcp_streams_add(t, &byte, 0), TCP_OLD);
+    piece.tcp_seq = at;
+    assert_int_equal(tcp_streams_add(t, &piece, 0), TCP_DELIVERED);
+    byte.tcp_seq = base + PIECE;
+    assert_int_equal(tcp_streams_add(t, &byte, 0), TCP_OLD);
+    byte.tcp_seq = base + PIECE - 1;
+    assert_int_equal(tcp_streams_add(t, &byte, 0), TCP_NO_START);
+    tcp_streams_destroy(t);
+    got.anything = false;
+}
+
 static void what_is_refused(void **state)
 {
     (void)state;
@@ -436,6 +477,9 @@ int main(void)
         cmocka_unit_test(cut_segments),
         cmocka_unit_test(ends),
         cmocka_unit_test(fin),
+        cmocka_unit_test(a_fin_that_comes_early),
+        cmocka_unit_test(a_fin_from_elsewhere),
+        cmocka_unit_test(what_came_long_ago_is_forgotten),
         cmocka_unit_test(what_is_refused),
         cmocka_unit_test(a_flood_is_bounded),
         cmocka_unit_test(a_small_pool),
