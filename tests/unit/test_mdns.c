@@ -107,6 +107,16 @@ static void after_a_longer_message(void **state)
         assert_int_equal(got.min_ttl, 5 + i);
         assert_false(got.incomplete);
     }
+    message_begin(&m, MDNS_RESPONSE); /* other names at the same places */
+    message_a(&m, "on.local", 5, 1);
+    message_a(&m, "third.local", 6, 2);
+    assert_int_equal(dns_find_owners(m.bytes, message_len(&m), true, &used), DROP_NONE);
+    owners = used;
+    assert_int_equal(owners.count, 2);
+    record(0);
+    assert_string_equal(name_text, "on.local");
+    record(1);
+    assert_string_equal(name_text, "third.local");
 }
 
 /* '@' and '`', '[' and '{' differ by the bit of case, but are no letters. */

@@ -276,14 +276,17 @@ static void a_fin_that_comes_early(void **state)
         struct tcp_streams *t = create(8, 64);
         size_t before = stream_len - fin_len, half = before / 2;
         struct net_payload fin = segment(1000, before, fin_len, TCP_FIN), one = segment(1000, 0, half, 0),
-                           two = segment(1000, half, before - half, 0), behind = segment(1000, stream_len, 5, 0);
+                           two = segment(1000, half, before - 9 - half, 0), three = segment(1000, before - 9, 9, 0),
+                           behind = segment(1000, stream_len + 1, 5, 0);
         open_with_syn(t, 1000);
         assert_int_equal(tcp_streams_add(t, &fin, 0), fin_len ? TCP_HELD : TCP_EMPTY);
         assert_int_equal(tcp_streams_add(t, &one, 0), TCP_DELIVERED);
         assert_int_equal(tcp_streams_add(t, &behind, 0), TCP_REFUSED); /* nothing follows a FIN */
         assert_true(got.count < MESSAGES);
         assert_int_equal(tcp_streams_add(t, &two, 0), TCP_DELIVERED);
+        assert_int_equal(tcp_streams_add(t, &three, 0), TCP_DELIVERED);
         expect_all();
+        assert_int_equal(tcp_streams_add(t, &behind, 0), TCP_NO_START); /* there is no stream any more */
         tcp_streams_expire(t, INT64_MAX);
         assert_true(tcp_streams_counts(t)->expired == 0 && tcp_streams_counts(t)->gaps == 0);
         tcp_streams_destroy(t);
