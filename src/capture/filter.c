@@ -4,6 +4,7 @@
  * several link types, so that each gets its program when its first frame comes. */
 #include "capture/filter.h"
 
+#include <errno.h>
 #include <pcap/pcap.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,8 @@ enum {
 
 /* What is known of a link type: one of these, or PLACED and its program's index. */
 enum { UNSEEN, REFUSED, LIVE_ONLY, PLACED };
+
+enum { NO_MEMORY = -2 };
 
 struct filter {
     char *expression;
@@ -62,16 +65,21 @@ static int link_to_dlt(uint16_t link_type)
     return dlt;
 }
 
-/* For frames of a file, or as for an interface. */
+/* For frames of a file, or as for an interface. NO_MEMORY says nothing about the expression. */
 static int compile(const char *expression, uint16_t link_type, bool is_file, struct bpf_program *code,
                    struct error *err)
 {
     pcap_t *pcap = is_file ? open_as_file(link_type) : pcap_open_dead(link_to_dlt(link_type), SNAP_LEN);
-    if (!pcap)
-        return error_set(err, "out of memory");
+    if (!pcap) {
+        error_set(err, "out of memory");
+        return NO_MEMORY;
+    }
+    errno = 0;
     int result = pcap_compile(pcap, code, expression, 1, PCAP_NETMASK_UNKNOWN);
-    if (result != 0)
-        error_set(err, "%s", pcap_geterr(pcap));
+    if (result != 0) {
+        result = errno == ENOMEM ? NO_MEMORY : -1; /* libpcap has several words for it */
+        error_set(err, "%s", result == NO_MEMORY ? "out of memory" : pcap_geterr(pcap));
+    }
     pcap_close(pcap);
     return result;
 }
@@ -99,18 +107,18 @@ static struct bpf_program *add_program(struct filter *filter)
     return &filter->programs[filter->count];
 }
 
-/* Fills in what is known of a link type; *why says what is not good about it. */
+/* Fills in what is known of a link type; *why says what is not good about it. Without memory nothing is known, and the
+ * next frame asks again. */
 static void look_at(struct filter *filter, uint16_t link_type, struct error *why)
 {
     struct bpf_program *p = add_program(filter);
-    filter->links[link_type] = REFUSED;
-    if (!p) {
+    int result = p ? compile(filter->expression, link_type, true, p, why) : NO_MEMORY;
+    if (!p)
         error_set(why, "out of memory");
-    } else if (compile(filter->expression, link_type, true, p, why) == 0) {
+    if (result == 0)
         filter->links[link_type] = (uint16_t)(PLACED + filter->count++);
-    } else if (is_expression(filter->expression, link_type, NULL)) {
-        filter->links[link_type] = LIVE_ONLY;
-    }
+    else if (result != NO_MEMORY)
+        filter->links[link_type] = is_expression(filter->expression, link_type, NULL) ? LIVE_ONLY : REFUSED;
 }
 
 /* An expression can be about one kind of link alone: 802.11, a firewall's log, ATM, SS7. */
@@ -181,6 +189,8 @@ int filter_check_link(struct filter *filter, uint16_t link_type, struct error *e
             log_line("warning: filter on frames of link type %u (%s), which it refuses: %s", link_type,
                      net_link_name(link_type), why.text);
     }
+    if (filter->links[link_type] == UNSEEN)
+        return error_set(err, "%s: %s", filter->expression, why.text);
     if (filter->links[link_type] != LIVE_ONLY)
         return 0;
     return error_set(err, "%s: cannot be judged from a file of link type %u (%s), only live", filter->expression,

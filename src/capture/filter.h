@@ -22,11 +22,12 @@ int filter_compile_live(const char *interface, const char *expression, uint16_t 
 int filter_compile_raw(const char *expression, struct bpf_build *out, struct error *err);
 
 /* Returns -1 when the expression asks of frames out of a file what only an interface can tell, as `inbound` does with
- * most link types; *err begins with the expression then. Logs once that the expression makes no sense for a link type,
- * for the first 16 of them. */
+ * most link types, or when memory ran out; *err begins with the expression then. Logs once that the expression makes no
+ * sense for a link type, for the first 16 of them. */
 int filter_check_link(struct filter *filter, uint16_t link_type, struct error *err);
 
-/* Whether the frame passes. Frames of a link type for which the expression makes no sense do not. */
+/* Whether the frame passes. Frames of a link type for which the expression makes no sense do not, nor do those for
+ * which there was no memory to compile it. */
 bool filter_match(struct filter *filter, const struct packet *packet);
 
 /* NULL is fine. */

@@ -112,9 +112,11 @@ static enum record_kind read_interface(struct block *b)
     struct pcapng_format *f = b->format;
     if (f->interfaces_count == f->interfaces_size) {
         size_t size = f->interfaces_size ? 2 * f->interfaces_size : 8;
-        void *grown = size <= INTERFACES_MAX ? realloc(f->interfaces, size * sizeof(*f->interfaces)) : NULL;
-        if (!grown)
+        if (size > INTERFACES_MAX)
             return broken(b->err, "more than 65536 interfaces in a section");
+        void *grown = realloc(f->interfaces, size * sizeof(*f->interfaces));
+        if (!grown)
+            return broken(b->err, "out of memory");
         f->interfaces = grown;
         f->interfaces_size = size;
     }
