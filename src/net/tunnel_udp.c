@@ -55,7 +55,7 @@ static bool skip_gtp_options(struct walk *walk, uint8_t flags)
     while ((flags & HAS_EXTENSION) && next != 0 && !walk->in.failed) {
         size_t len = (size_t)read_u8(&walk->in) * 4;
         if (len == 0)
-            return false;
+            return walk->in.failed; /* cut off there */
         read_skip(&walk->in, len - 2);
         next = read_u8(&walk->in);
     }

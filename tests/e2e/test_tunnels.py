@@ -120,6 +120,53 @@ def test_cut_at_every_byte(tmp_path):
     assert set(rows) == {row_of("x.example", 4), row_of("x.example", 6)}
 
 
+ETHER, IP4, IP6, UDP = ("link_short", 14), ("ip_short", 20), ("ip_short", 40), ("ip_short", 8)
+INSIDE = [("ip_short", 28), ("dns_cut", 43)]  # IPv4 and UDP, and the response up to where its address is
+
+# What the bytes of a frame are, to where each goes, and why the frame is refused when it is cut in there. The content
+# tells whether it is a tunnel where only a port says so: before there is enough of it, it is another port's datagram.
+PLACES = {
+    "mpls": [ETHER, ("link_short", 4 + 1), ("ip_short", 27), INSIDE[1]],  # the first byte tells what follows a label
+    "pppoe": [ETHER, ("link_short", 6 + 2), *INSIDE],
+    "802.1ah": [ETHER, ("link_short", 4), ETHER, *INSIDE],
+    "hsr": [ETHER, ("link_short", 4 + 2), *INSIDE],
+    "nsh": [ETHER, ("link_short", 24), ETHER, *INSIDE],
+    "ip in ip4": [ETHER, IP4, *INSIDE],
+    "ip in ip6": [ETHER, IP6, *INSIDE],
+    "gre": [ETHER, IP4, ("link_short", 4), *INSIDE],
+    "gre, key": [ETHER, IP4, ("link_short", 4 + 4), *INSIDE],
+    "gre, ethernet": [ETHER, IP4, ("link_short", 4), ETHER, *INSIDE],
+    "erspan 2": [ETHER, IP4, ("link_short", 4 + 4 + 8), ETHER, *INSIDE],
+    "etherip": [ETHER, IP4, ("link_short", 2), ETHER, *INSIDE],
+    "ah over ip4": [ETHER, IP4, ("ip_short", 24), *INSIDE],
+    "vxlan": [ETHER, IP4, UDP, ("other_port", 8), ETHER, *INSIDE],
+    "geneve, options": [ETHER, IP4, UDP, ("other_port", 8), ("link_short", 12), ETHER, *INSIDE],
+    "geneve, ethertype": [ETHER, IP4, UDP, ("other_port", 8), *INSIDE],
+    "gtp": [ETHER, IP4, UDP, ("other_port", 8), *INSIDE],
+    "gtp, sequence": [ETHER, IP4, UDP, ("other_port", 8), ("link_short", 4), *INSIDE],
+    "gtp, extensions": [ETHER, IP6, UDP, ("other_port", 8), ("link_short", 4 + 4 + 8), *INSIDE],
+    "l2tp 2": [ETHER, IP4, UDP, ("other_port", 2), ("link_short", 4 + 4), *INSIDE],
+    "tzsp": [ETHER, IP4, UDP, ("other_port", 4), ("link_short", 5), ETHER, *INSIDE],
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_cut_in_each_place(tmp_path, name):
+    frame = ether(ENCAPSULATIONS[name][0](dns_packet("x.example")))
+    begin = 0
+    for place, (reason, size) in enumerate(PLACES[name]):
+        path = tmp_path / "cut.pcap"
+        with open(path, "wb") as out:
+            out.write(pcap_header(ETHERNET))
+            for length in range(begin, begin + size):
+                out.write(struct.pack("<IIII", 1, length, length, len(frame)) + frame[:length])
+        result = sensor("-r", path, "-w", tmp_path / "out.pcap", *PORTS)
+        summary = Summary(result.err)
+        assert summary.reasons == {reason: size}, "place %d, from byte %d" % (place, begin)
+        begin += size
+    assert begin == len(frame), "one more, and it is whole"
+
+
 @needs_namespaces
 @pytest.mark.parametrize("workers", [1, 2])
 def test_live(net, tmp_path, workers):
