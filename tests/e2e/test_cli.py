@@ -46,6 +46,8 @@ WRONG = [
     (["-M", "-1"], "--workers -1"),
     (["-M", "65"], "--workers 65 64"),
     (["-M", "two"], "--workers two"),
+    (["-i", "lo", "-i", "eth0", "-i", "lo"], "--interface lo once"),
+    (["-i", ""], "--interface name"),
     (["-m", "0/2"], "--share 0/2 I/N"),
     (["-m", "3/2"], "--share 3/2 I/N"),
     (["-m", "1/0"], "--share 1/0 I/N"),

@@ -27,6 +27,38 @@ def read(tmp_path, source, *options, status=0, records=None):
     return summary, result.err
 
 
+# -m
+
+@pytest.mark.parametrize("options", [[], ["-f", "udp src port 53"], ["-f", "not host 10.0.0.3"], ["-M", "2"]])
+def test_shares_by_arithmetic(tmp_path, options):
+    """IPv4 by address modulo N, IPv6 by the UDP checksum modulo N, a filter or none in front; -c: IPv4 by checksum too,
+    where there is one."""
+    packets = []
+    for i in range(40):
+        message = response("n%d.example" % i, ["192.0.2.1"])
+        check = 0 if i % 8 == 0 else None
+        packets.append((i, udp_packet("10.0.0.53", 53, "10.0.%d.%d" % (i % 3, i), 40000, message, check)))
+        packets.append((i, udp_packet("2001:db8::53", 53, "2001:db8::%x" % i, 40000, message)))
+    source = write_pcap(tmp_path / "in.pcap", RAW, [(BASE_US + n, p) for n, (_, p) in enumerate(packets)])
+    for shares, balance in (2, False), (3, False), (7, True):
+        for share in range(shares):
+            want = []
+            for i, p in packets:
+                is_ip4 = p[0] >> 4 == 4
+                check = int.from_bytes(p[26:28] if is_ip4 else p[46:48], "big")
+                by_check = not is_ip4 or (balance and check != 0)
+                value = check if by_check else int.from_bytes(p[16:20], "big")
+                if value % shares == share and not (is_ip4 and "not host 10.0.0.3" in options and i == 3):
+                    want.append("n%d.example" % i)
+            more = ["-m", "%d/%d" % (share + 1, shares)] + ["-c"] * balance
+            if "-M" in options:
+                result = sensor("-r", source, "-u", "127.0.0.1:9", *more, *options)
+                assert Summary(result.err).records == len(want)
+                continue
+            read(tmp_path, source, *more, *options, records=len(want))
+            assert [row.split("\t")[2] for row in written_rows(tmp_path / "out.pcap")] == want
+
+
 # -f
 
 def loopback_file(path, order):

@@ -18,7 +18,7 @@ import pytest
 
 from conftest import SENSOR, Background, needs_root, run, sensor, unused_port, wait_until
 from netns import collect, finish, frames_of, needs_namespaces, net, now, wait_records
-from processes import helpers_of, is_alive
+from processes import helpers_of, is_alive, sensor_of_full_output
 
 GET = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
 CONNECTIONS, OF_AN_ADDRESS, HEADER = 32, 8, 8192
@@ -210,6 +210,21 @@ def test_health_of_a_collector_without_route(net, tmp_path):
     net.ip("address", "add", "203.0.113.1/24", "dev", "in0")
     wait_until(lambda: ask(str(path), "/healthz")[::2] == (200, "ok\n"), 5)
     finish(running)
+
+
+@needs_root
+def test_health_of_a_stuck_worker(tmp_path):
+    """Found by who asks: a worker that did no round for 5 s; one that is idle does rounds."""
+    path = str(tmp_path / "metrics.sock")
+    with sensor_of_full_output("--user", "root", "--metrics", "unix:" + path) as (_, fill):
+        wait_answer(path)
+        begin = time.monotonic()
+        wait_until(lambda: time.monotonic() > begin + 6, 10, 1)
+        assert ask(path, "/healthz")[::2] == (200, "ok\n"), "idle"
+        fill()
+        begin = time.monotonic()
+        wait_until(lambda: ask(path, "/healthz")[::2] == (503, "1 of 1 workers are stuck\n"), 20, 0.2)
+        assert time.monotonic() - begin > 4
 
 
 # What is not answered

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from conftest import CAPTURES, SENSOR, TOP, Background, needs_root, pcap_header, run, sensor, wait_until
-from processes import is_alive
+from processes import is_alive, sensor_of_full_output
 from service import Manager
 
 SCRIPT = TOP / "packaging" / "dnsflow.init"
@@ -85,28 +85,14 @@ def test_no_sign_of_life_from_a_stuck_worker(tmp_path):
     """A worker that does not move any more keeps the whole sensor silent."""
     manager = Manager(str(tmp_path / "notify"))
     environment = dict(os.environ, NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="300000")
-    out, reader = socket.socketpair()  # a pipe would not block
-    with out, reader, subprocess.Popen([SENSOR, "-i", "lo", "--ring-size", "8", "-w", "-"], env=environment,
-                                       stdout=out, stderr=subprocess.DEVNULL) as process:
-        try:
-            assert manager.take() == "READY=1"
-            from conftest import response
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-                s.bind(("127.0.0.1", 0))
-                source = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-                source.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                source.bind(("127.0.0.77", 53))
-                message = response("full.example", ["192.0.2.1"] * 40)
-                for _ in range(4000):  # far more than a pipe that nobody reads holds
-                    source.sendto(message, s.getsockname())
-                source.close()
-            manager.socket.settimeout(3)
-            deadline = time.monotonic() + 30
-            with pytest.raises(socket.timeout):
-                while time.monotonic() < deadline:
-                    assert manager.take() == "WATCHDOG=1"
-        finally:
-            process.kill()
+    with sensor_of_full_output(env=environment) as (_, fill):
+        assert manager.take() == "READY=1"
+        fill()
+        manager.socket.settimeout(3)
+        deadline = time.monotonic() + 30
+        with pytest.raises(socket.timeout):
+            while time.monotonic() < deadline:
+                assert manager.take() == "WATCHDOG=1"
 
 
 class SystemLog:
