@@ -23,7 +23,7 @@ static inline bool looks_right(const uint8_t *bytes, size_t len)
 /* `len` bytes of the stream from `from` on, when its first has the number `base`. */
 static inline struct net_payload segment(uint32_t base, size_t from, size_t len, uint8_t flags)
 {
-    static const uint8_t src[16] = {192, 0, 2, 53}, dst[16] = {198, 51, 100, 7};
+    static const uint8_t src[4] = {192, 0, 2, 53}, dst[4] = {198, 51, 100, 7};
     return (struct net_payload){.bytes = stream + from,
                                 .len = len,
                                 .complete = true,

@@ -100,6 +100,23 @@ static void ipv4_header_length(void **state)
     expect(DROP_IP_SHORT);
 }
 
+/* The header and nothing behind it: whole, and for what it names as the next to say. */
+static void ipv6_header_alone(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t next;
+        enum drop_reason reason;
+    } rows[] = {{58, DROP_ICMP}, {59, DROP_NOT_UDP}, {50, DROP_IP_ENCRYPTED}, {17, DROP_IP_SHORT}, {0, DROP_IP_SHORT}};
+    for (size_t i = 0; i < LEN(rows); i++) {
+        ipv6_of(0, rows[i].next);
+        expect(rows[i].reason);
+    }
+    ipv6_of(0, 58);
+    out.at--; /* 39 bytes */
+    expect(DROP_IP_SHORT);
+}
+
 static void ipv4_total_length(void **state)
 {
     (void)state;
@@ -395,6 +412,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ipv4_header_length),
         cmocka_unit_test(ipv4_total_length),
+        cmocka_unit_test(ipv6_header_alone),
         cmocka_unit_test(padding_is_no_payload),
         cmocka_unit_test(ipv4_fragments),
         cmocka_unit_test(udp_length),

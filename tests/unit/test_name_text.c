@@ -18,6 +18,9 @@ static const struct {
     {4, "\2'\x60\0", "'", "\\039\x60"},
     {3, "\1a\0", "", "a"},
     {3, "\1.\0", NULL, "\\."},
+    /* 45 and 46 octets, as the length byte of which '-' and '.' can be taken, with dots of their own */
+    {47, "-aaaaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\0", NULL, "aaaaaaaaaa\\.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
+    {48, ".aaaaaaaaaa-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\0", NULL, "aaaaaaaaaa-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
     {0, "", NULL, NULL},
     {2, "\1a", NULL, NULL},
     {3, "\3ab", NULL, NULL},

@@ -4,6 +4,7 @@
 #include "testing.h"
 
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -79,10 +80,43 @@ static void targets_that_may_have_been_meant_otherwise(void **state)
     assert_false(address_is_ambiguous("[2001:db8::9]:5300"));
     assert_false(address_is_ambiguous("2001:db8::9"));
     assert_false(address_is_ambiguous("2001:db8::abcd"));
+    assert_false(address_is_ambiguous("2001:db8::1:abcd"));
+    assert_false(address_is_ambiguous("2001:db8::1:"));
     assert_false(address_is_ambiguous("2001:db8:1:2:3:4:5:5300")); /* all of it is needed */
     assert_false(address_is_ambiguous("192.0.2.1:5300"));
     assert_false(address_is_ambiguous("host:5300"));
     assert_false(address_is_ambiguous("host"));
+}
+
+static void addresses_with_a_port(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"host:53", "192.0.2.1:53", "[2001:db8::1]:53", "[::]:1"};
+    static const char *const bad[] = {"host", "192.0.2.1", "[2001:db8::1]", "2001:db8::1:53",
+                                      "::1",  "a:b:1",     ":53",           ""};
+    struct address_name target;
+    for (size_t i = 0; i < LEN(good); i++)
+        if (address_parse(good[i], 0, &target, &err) != 0)
+            fail_msg("%s: %s", good[i], err.text);
+    for (size_t i = 0; i < LEN(bad); i++)
+        if (address_parse(bad[i], 0, &target, &err) == 0)
+            fail_msg("%s", bad[i]);
+}
+
+/* The resolver's own words, or the system's where it points there. */
+static void why_a_name_has_no_address(void **state)
+{
+    (void)state;
+    struct address_name target = {.port = "5300", .text = "long:5300"};
+    struct address found;
+    struct addrinfo *none = NULL;
+    char want[300];
+    memset(target.host, 'x', 80);
+    int cause = getaddrinfo(target.host, "5300", NULL, &none);
+    assert_true(cause != 0 && cause != EAI_SYSTEM);
+    assert_int_equal(address_resolve("collector", &target, &found, &err), -1);
+    snprintf(want, sizeof(want), "collector long:5300: %s", gai_strerror(cause));
+    assert_string_equal(err.text, want);
 }
 
 static void longest_target(void **state)
@@ -288,6 +322,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(targets),
         cmocka_unit_test(targets_that_may_have_been_meant_otherwise),
+        cmocka_unit_test(addresses_with_a_port),
+        cmocka_unit_test(why_a_name_has_no_address),
         cmocka_unit_test(longest_target),
         cmocka_unit_test_setup(what_is_sent_arrives, forget),
         cmocka_unit_test_setup(flush_and_reopen, forget),

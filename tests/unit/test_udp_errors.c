@@ -4,6 +4,7 @@
 #include "testing.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "sink/sink.h"
@@ -25,6 +26,17 @@ int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
     script.first[script.at++] = *(const uint8_t *)messages->msg_hdr.msg_iov->iov_base;
     errno = result < 0 ? -result : 0;
     return result < 0 ? -1 : result;
+}
+
+static int mtu; /* of the route; 0: not known */
+
+int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+    (void)fd;
+    if (level != IPPROTO_IP || name != IP_MTU || mtu == 0 || *len != sizeof(mtu))
+        return -1;
+    memcpy(value, &mtu, sizeof(mtu));
+    return 0;
 }
 
 static struct counters counters;
@@ -153,11 +165,70 @@ static void a_batch(void **state)
     assert_int_equal(script.first[1], 32);
 }
 
+/* A route carries what it carries, between the most and the least of a datagram; with less it is said to be too narrow
+ * until it is wide enough. */
+static void narrow_routes(void **state)
+{
+    (void)state;
+    static const struct {
+        int mtu;
+        size_t limit;
+        int cause;
+    } rows[] = {{0, 1472, 0},    {65536, 1472, 0},       {1500, 1472, 0},      {1499, 1471, 0},     {1261, 1233, 0},
+                {1260, 1232, 0}, {1259, 1232, EMSGSIZE}, {28, 1232, EMSGSIZE}, {1, 1232, EMSGSIZE}, {1500, 1472, 0}};
+    const struct sink_target target = {.host = "127.0.0.1", .port = "9", .text = "127.0.0.1:9"};
+    const struct sink_udp_options options = {.targets = &target, .count = 1};
+    struct sink_address address;
+    struct sink_output out;
+    struct sink *sink;
+    struct error err;
+    assert_int_equal(sink_read_address(&target, &address), 0);
+    assert_int_equal(sink_open_udp(&options, &counters, &sink, &err), 0);
+    for (size_t i = 0; i < LEN(rows); i++) {
+        mtu = rows[i].mtu;
+        sink_set_address(sink, 0, &address);
+        if (sink_limit(sink) != rows[i].limit)
+            fail_msg("%d: %zu", mtu, sink_limit(sink));
+        assert_true(sink_output(sink, 0, &out));
+        assert_int_equal(out.cause, rows[i].cause);
+    }
+    mtu = 0;
+    sink_close(sink);
+}
+
+/* Without an address the name is the cause, with one that cannot be reached the way. */
+static void nowhere_to_send(void **state)
+{
+    (void)state;
+    const struct sink_target target = {.host = "x", .port = "9", .text = "x:9"};
+    for (int is_known = 0; is_known <= 1; is_known++) {
+        struct sink_address address = {.len = 0};
+        struct sockaddr_in all = {.sin_family = AF_INET, .sin_port = 9, .sin_addr.s_addr = INADDR_BROADCAST};
+        const struct sink_udp_options options = {.targets = &target, .count = 1, .addresses = &address};
+        struct sink_output out;
+        struct sink *sink;
+        struct error err;
+        if (is_known) { /* which a socket must ask leave to send to */
+            memcpy(&address.address, &all, sizeof(all));
+            address.len = sizeof(all);
+        }
+        assert_int_equal(sink_open_udp(&options, &counters, &sink, &err), 0);
+        sink_write(sink, (const uint8_t *)"x", 1, 0);
+        sink_flush(sink);
+        assert_true(sink_output(sink, 0, &out));
+        assert_int_equal(out.lost[SINK_LOST_UNREACHABLE], is_known);
+        assert_int_equal(out.lost[SINK_LOST_UNRESOLVED], !is_known);
+        assert_int_equal(out.cause, is_known ? EACCES : SINK_UNRESOLVED);
+        sink_close(sink);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_error_by_its_kind), cmocka_unit_test(interrupted), cmocka_unit_test(refusals),
-        cmocka_unit_test(stopped_midway),         cmocka_unit_test(no_way),      cmocka_unit_test(a_batch),
+        cmocka_unit_test(each_error_by_its_kind), cmocka_unit_test(interrupted),     cmocka_unit_test(refusals),
+        cmocka_unit_test(stopped_midway),         cmocka_unit_test(no_way),          cmocka_unit_test(a_batch),
+        cmocka_unit_test(narrow_routes),          cmocka_unit_test(nowhere_to_send),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
