@@ -99,6 +99,15 @@ static void each_error_by_its_kind(void **state)
         }
 }
 
+/* Only what lasts is shown as a cause, from the first datagram on. */
+static void a_full_buffer_is_no_cause(void **state)
+{
+    (void)state;
+    assert_int_equal(SEND(1, -ENOBUFS).cause, 0);
+    assert_int_equal(SEND(1, -EMSGSIZE).cause, 0);
+    assert_int_equal(SEND(1, -EIO).cause, EIO);
+}
+
 /* A signal costs nothing. */
 static void interrupted(void **state)
 {
@@ -226,9 +235,15 @@ static void nowhere_to_send(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_error_by_its_kind), cmocka_unit_test(interrupted),     cmocka_unit_test(refusals),
-        cmocka_unit_test(stopped_midway),         cmocka_unit_test(no_way),          cmocka_unit_test(a_batch),
-        cmocka_unit_test(narrow_routes),          cmocka_unit_test(nowhere_to_send),
+        cmocka_unit_test(each_error_by_its_kind),
+        cmocka_unit_test(a_full_buffer_is_no_cause),
+        cmocka_unit_test(interrupted),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(stopped_midway),
+        cmocka_unit_test(no_way),
+        cmocka_unit_test(a_batch),
+        cmocka_unit_test(narrow_routes),
+        cmocka_unit_test(nowhere_to_send),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
