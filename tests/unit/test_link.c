@@ -74,6 +74,7 @@ static const struct row good[] = {
     ROW("PPPoE, IPv6", 51, 6, "\x11\0\0\1\xff\xff\0\x57"),
     ROW("ATM, LLC and SNAP", 100, 4, SNAP "\x08\0"),
     ROW("ATM, bare IP", 100, 6, ""),
+    ROW("ATM, bare IPv4", 100, 4, ""),
     ROW("ATM, bridged Ethernet", 100, 4, "\xaa\xaa\x03\0\x80\xc2\0\7\0\0" MACS "\x08\0"),
     ROW("ATM, bridged Ethernet with FCS", 100, 4, "\xaa\xaa\x03\0\x80\xc2\0\1\0\0" MACS "\x08\0"),
     ROW("ATM, routed NLPID", 100, 4, "\xfe\xfe\x03\xcc"),
@@ -198,6 +199,10 @@ static const struct {
          "\2\0\0\0"
          "\3\0\1\0"),
      DROP_LINK_CONTROL},
+    {ROW("NFLOG, value that ends within UDP, with other values behind", 239, 4,
+         "\2\0\0\0"
+         "\x1e\0\x09\0"),
+     DROP_IP_SHORT},
     {ROW("NFLOG, value longer than the frame", 239, 4,
          "\2\0\0\0"
          "\xff\x7f\1\0"),

@@ -56,6 +56,21 @@ static const struct option_row rows_with_rest[] = {
     {0, NULL, "[WORD...]", take_word, "program -n 3   three\nprogram one two", 0},
 };
 
+static int take_maybe(void *config, const char *value, struct error *err)
+{
+    struct settings *s = config;
+    (void)err;
+    s->odd++;
+    s->words += value && strcmp(value, "here") == 0;
+    return 0;
+}
+
+static const struct option_row rows_with_optional[] = {
+    {'l', "listen", "[WHERE]", take_maybe, "listen", OPTION_REPEATS},
+    {'q', "quiet", NULL, take_quiet, "say less", 0},
+    {0, NULL, NULL, NULL, NULL, 0},
+};
+
 static struct settings settings;
 static struct error err;
 
@@ -211,6 +226,51 @@ static void a_value_without_end_is_cut(void **state)
     assert_int_equal(PARSE(value), -1);
 }
 
+/* An argument that may be left out is what follows, unless that is an option; but not what follows an "=". */
+static void optional_arguments(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *argv[5];
+        int result;
+        unsigned given, with, quiet;
+    } table[] = {
+        {{"program", "--listen"}, 0, 1, 0, 0},
+        {{"program", "--listen", "here"}, 0, 1, 1, 0},
+        {{"program", "--listen=here"}, 0, 1, 1, 0},
+        {{"program", "-l", "here"}, 0, 1, 1, 0},
+        {{"program", "-lhere"}, 0, 1, 1, 0},
+        {{"program", "--listen", "-q"}, 0, 1, 0, 1},
+        {{"program", "-l", "--quiet"}, 0, 1, 0, 1},
+        {{"program", "-l", "-l", "here"}, 0, 2, 1, 0},
+        {{"program", "--listen=here", "here"}, -1, 1, 1, 0},
+        {{"program", "here"}, -1, 0, 0, 0},
+    };
+    for (size_t i = 0; i < LEN(table); i++) {
+        if (parse(rows_with_optional, (const char **)table[i].argv) != table[i].result)
+            fail_msg("row %zu: %s", i, err.text);
+        if (settings.odd != table[i].given || settings.words != table[i].with || settings.quiet != table[i].quiet)
+            fail_msg("row %zu", i);
+    }
+}
+
+static void what_is_no_option(void **state)
+{
+    (void)state;
+    assert_int_equal(PARSE("-z"), -1);
+    assert_string_equal(err.text, "option -z: not known here; --help lists the options");
+    assert_int_equal(PARSE("-qz"), -1);
+    assert_string_equal(err.text, "option -z: not known here; --help lists the options");
+    assert_int_equal(PARSE("--zzz"), -1);
+    assert_string_equal(err.text, "option --zzz: not known here; --help lists the options");
+    assert_int_equal(PARSE("-q", "--zzz=1"), -1);
+    assert_string_equal(err.text, "option --zzz=1: not known here; --help lists the options");
+    assert_int_equal(PARSE("--quiet=1"), -1);
+    assert_string_equal(err.text, "option -q/--quiet: expected no argument");
+    assert_int_equal(PARSE("--number"), -1);
+    assert_string_equal(err.text, "option -n/--number: expected an argument: N");
+}
+
 static void help(void **state)
 {
     (void)state;
@@ -290,6 +350,8 @@ int main(void)
         cmocka_unit_test(left_over),
         cmocka_unit_test(refusals),
         cmocka_unit_test(a_value_without_end_is_cut),
+        cmocka_unit_test(optional_arguments),
+        cmocka_unit_test(what_is_no_option),
         cmocka_unit_test(help),
         cmocka_unit_test(groups_are_no_options),
         cmocka_unit_test(help_in_groups),
