@@ -289,11 +289,34 @@ static void nesting_is_bounded(void **state)
     }
 }
 
+/* Of the ports that are known only those of the encapsulations asked for are open. */
+static void only_what_was_asked_for(void **state)
+{
+    (void)state;
+    static uint8_t some[65536];
+    static const struct {
+        enum encapsulation encapsulation;
+        uint16_t port;
+    } ports[] = {{ENCAP_VXLAN, 4789}, {ENCAP_GENEVE, 6081}, {ENCAP_GTP, 2152}, {ENCAP_L2TP, 1701}, {ENCAP_TZSP, 37008}};
+    for (size_t i = 0; i <= LEN(ports); i++) {
+        uint32_t asked = i < LEN(ports) ? 1u << ports[i].encapsulation : 0;
+        memset(some, 0xff, sizeof(some));
+        net_tunnels_fill(some, asked);
+        for (size_t k = 0; k < LEN(ports); k++)
+            assert_int_equal(some[ports[k].port] != 0, k == i);
+        assert_int_equal(some[53], 0);
+        assert_int_equal(some[0], 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_tag),           cmocka_unit_test(each_port),
-        cmocka_unit_test(each_port_cut),      cmocka_unit_test(responses_stay_responses),
+        cmocka_unit_test(only_what_was_asked_for),
+        cmocka_unit_test(each_tag),
+        cmocka_unit_test(each_port),
+        cmocka_unit_test(each_port_cut),
+        cmocka_unit_test(responses_stay_responses),
         cmocka_unit_test(nesting_is_bounded),
     };
     return cmocka_run_group_tests(tests, fill, NULL);
