@@ -300,6 +300,34 @@ static struct ip_fragment other_piece(uint8_t ip_vers, size_t offset, size_t len
     return f;
 }
 
+/* Other bytes are seen wherever they stand, at both ends of what is kept in blocks too; the same ones are. */
+static void one_other_byte(void **state)
+{
+    (void)state;
+    static const size_t places[] = {0, 1, 2047, 2048, 2049, 4095, 4096, 8191, SIZE_MAX};
+    static uint8_t bytes[8192];
+    for (size_t i = 0; i < LEN(places); i++) {
+        struct reassembly *r = reassembly_create(64, 64, 0, NULL, NULL);
+        struct ip_fragment first = piece(4, 1, 0, sizeof(bytes), true), again = first,
+                           last = piece(4, 1, sizeof(bytes), 100, false);
+        struct packet whole;
+        assert_non_null(r);
+        memcpy(bytes, payload, sizeof(bytes));
+        if (places[i] != SIZE_MAX)
+            bytes[places[i]] ^= 1;
+        again.bytes = bytes;
+        assert_int_equal(reassembly_add(r, &first, 0, &whole), REASSEMBLY_HELD);
+        assert_int_equal(reassembly_add(r, &again, 1, &whole),
+                         places[i] == SIZE_MAX ? REASSEMBLY_REFUSED : REASSEMBLY_HELD);
+        assert_int_equal(reassembly_counts(r)->evicted, places[i] != SIZE_MAX);
+        assert_int_equal(reassembly_counts(r)->completed, 0);
+        assert_int_equal(reassembly_add(r, &last, 2, &whole), REASSEMBLY_COMPLETE);
+        assert_memory_equal(whole.bytes + 20, bytes, sizeof(bytes));
+        assert_int_equal(reassembly_counts(r)->completed, 1);
+        reassembly_destroy(r);
+    }
+}
+
 /* A number used again after `after_us`, when the first datagram is complete, or its beginning has come, or its end, or
  * it is refused. The second one's fragments come in order or not. */
 static void a_number_used_again(void **state)
@@ -446,6 +474,7 @@ int main(void)
         cmocka_unit_test(unwanted_datagrams),
         cmocka_unit_test(the_time_of_what_is_given_up),
         cmocka_unit_test(a_number_used_again),
+        cmocka_unit_test(one_other_byte),
         cmocka_unit_test(what_repeats),
         cmocka_unit_test(protocols),
         cmocka_unit_test(fragments_of_fragments),
