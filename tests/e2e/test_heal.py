@@ -234,6 +234,24 @@ def test_narrow_path(tmp_path, form):
         finish(sensor)
 
 
+def test_an_address_better_than_that_of_the_link(tmp_path):
+    """What was sent from an address of the link goes on from a better one, once there is one."""
+    with Uplink(tmp_path, 6) as uplink, uplink.near.inside():
+        uplink.near.ip("link", "set", "up0", "up")
+        uplink.near.ip("route", "add", "fd77::/64", "dev", "up0")
+        sensor = uplink.start()
+
+        def sources():
+            sockets = run(["ss", "-uanH", "dport", "=", ":%d" % uplink.collector.port]).out.decode()
+            return re.findall(r"\[?(f[de][0-9a-f:]+)[]%]", sockets)
+        wait_until(lambda: uplink.send("mone") or any(b"mone" in m for m in uplink.marks().values()), step=0.3)
+        assert [s[:4] for s in sources()][:1] == ["fe80"], sources()
+        uplink.near.ip("address", "add", uplink.host(1), "dev", "up0", "nodad")
+        wait_until(lambda: uplink.send("mtwo") or sources()[:1] == [uplink.address(1)], step=0.3)
+        ends_balanced(uplink)
+        assert len(uplink.marks()) == 1 and len(warnings(sensor)) <= 1, "the source port stays"
+
+
 def test_link_local_interface_made_anew(tmp_path):
     with Uplink(tmp_path, 6) as uplink:
         uplink.far.ip("address", "add", "fe80::9/64", "dev", "far0", "nodad")
