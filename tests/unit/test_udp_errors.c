@@ -41,17 +41,23 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 
 static struct counters counters;
 
+static struct sink *open_udp(const char *name, bool is_live)
+{
+    const struct sink_start start = {.is_live = is_live};
+    struct sink_plan plan = {.kind = &sink_udp, .value = name};
+    struct sink *sink;
+    struct error err;
+    assert_int_equal(sink_udp.parse(&plan, &err), 0);
+    assert_int_equal(sink_udp.open(&plan, &start, &counters, &sink, &err), 0);
+    return sink;
+}
+
 /* Sends `datagrams` at once, with the results given, all of which are used. What is counted for the collector. */
 static struct sink_output send_with(unsigned datagrams, const int *results, size_t count)
 {
-    struct sink_target target;
-    struct error err;
-    struct sink *sink;
     struct sink_output out;
     memset(&counters, 0, sizeof(counters));
-    assert_int_equal(sink_parse_target("127.0.0.1:9", &target, &err), 0);
-    const struct sink_udp_options options = {.targets = &target, .count = 1};
-    assert_int_equal(sink_open_udp(&options, &counters, &sink, &err), 0);
+    struct sink *sink = open_udp("127.0.0.1:9", false);
     memcpy(script.results, results, count * sizeof(*results));
     script.count = count;
     script.at = 0;
@@ -59,7 +65,7 @@ static struct sink_output send_with(unsigned datagrams, const int *results, size
         sink_write(sink, &i, 1, 0);
     sink_flush(sink);
     assert_int_equal(script.at, count);
-    assert_true(sink_output(sink, 0, &out));
+    sink_output(sink, &out);
     assert_int_equal(counter_read(&counters.drops[DROP_SENT]), out.sent);
     sink_close(sink);
     out.name = NULL;
@@ -185,20 +191,17 @@ static void narrow_routes(void **state)
         int cause;
     } rows[] = {{0, 1472, 0},    {65536, 1472, 0},       {1500, 1472, 0},      {1499, 1471, 0},     {1261, 1233, 0},
                 {1260, 1232, 0}, {1259, 1232, EMSGSIZE}, {28, 1232, EMSGSIZE}, {1, 1232, EMSGSIZE}, {1500, 1472, 0}};
-    const struct sink_target target = {.host = "127.0.0.1", .port = "9", .text = "127.0.0.1:9"};
-    const struct sink_udp_options options = {.targets = &target, .count = 1};
-    struct sink_address address;
+    const struct address_name target = {.host = "127.0.0.1", .port = "9", .text = "127.0.0.1:9"};
+    struct sink_news news = {.fd = -1};
     struct sink_output out;
-    struct sink *sink;
-    struct error err;
-    assert_int_equal(sink_read_address(&target, &address), 0);
-    assert_int_equal(sink_open_udp(&options, &counters, &sink, &err), 0);
+    struct sink *sink = open_udp("127.0.0.1:9", true);
+    assert_int_equal(address_read(&target, &news.address), 0);
     for (size_t i = 0; i < LEN(rows); i++) {
         mtu = rows[i].mtu;
-        sink_set_address(sink, 0, &address);
+        sink_renew(sink, &news);
         if (sink_limit(sink) != rows[i].limit)
             fail_msg("%d: %zu", mtu, sink_limit(sink));
-        assert_true(sink_output(sink, 0, &out));
+        sink_output(sink, &out);
         assert_int_equal(out.cause, rows[i].cause);
     }
     mtu = 0;
@@ -209,22 +212,14 @@ static void narrow_routes(void **state)
 static void nowhere_to_send(void **state)
 {
     (void)state;
-    const struct sink_target target = {.host = "x", .port = "9", .text = "x:9"};
+    static const char *const names[] = {"collector.invalid",
+                                        "255.255.255.255"}; /* to send there, a socket must ask leave */
     for (int is_known = 0; is_known <= 1; is_known++) {
-        struct sink_address address = {.len = 0};
-        struct sockaddr_in all = {.sin_family = AF_INET, .sin_port = 9, .sin_addr.s_addr = INADDR_BROADCAST};
-        const struct sink_udp_options options = {.targets = &target, .count = 1, .addresses = &address};
         struct sink_output out;
-        struct sink *sink;
-        struct error err;
-        if (is_known) { /* which a socket must ask leave to send to */
-            memcpy(&address.address, &all, sizeof(all));
-            address.len = sizeof(all);
-        }
-        assert_int_equal(sink_open_udp(&options, &counters, &sink, &err), 0);
+        struct sink *sink = open_udp(names[is_known], true);
         sink_write(sink, (const uint8_t *)"x", 1, 0);
         sink_flush(sink);
-        assert_true(sink_output(sink, 0, &out));
+        sink_output(sink, &out);
         assert_int_equal(out.lost[SINK_LOST_UNREACHABLE], is_known);
         assert_int_equal(out.lost[SINK_LOST_UNRESOLVED], !is_known);
         assert_int_equal(out.cause, is_known ? EACCES : SINK_UNRESOLVED);
