@@ -6,6 +6,7 @@
 #define DNSFLOW_NET_PLAIN_H
 
 #include "base/bytes.h"
+#include "net/numbers.h"
 #include "net/packet.h"
 
 static inline bool net_fill_plain(const uint8_t *udp, size_t left, struct net_payload *out)
@@ -29,9 +30,9 @@ static inline bool net_fill_plain(const uint8_t *udp, size_t left, struct net_pa
  * fragment, UDP. Says the same as the walk does or nothing; tests/prop holds the two against each other. */
 static inline bool net_decode_plain(const struct packet *packet, struct net_payload *out)
 {
-    enum { LINK_ETHERNET = 1, ETHERNET = 14, IP4 = 20, IP6 = 40, UDP = 8, PROTO_UDP = 17 };
+    enum { ETHERNET = 14, IP4 = 20, IP6 = 40, UDP = 8 };
     const uint8_t *ip = packet->bytes + ETHERNET;
-    if (packet->link_type != LINK_ETHERNET || packet->captured_len < ETHERNET + IP6 + UDP)
+    if (packet->link_type != LINKTYPE_ETHERNET || packet->captured_len < ETHERNET + IP6 + UDP)
         return false;
     size_t left = packet->captured_len - ETHERNET;
     uint16_t ethertype = load_be16(packet->bytes + 12);

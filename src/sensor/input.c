@@ -9,13 +9,14 @@
 #include "capture/filter.h"
 #include "dns/message.h"
 #include "net/encapsulation.h"
+#include "net/numbers.h"
 #include "net/reassembly.h"
 #include "net/tcp_streams.h"
 
 /* For each worker; memory is touched as it is used: 5 MiB when all is full. */
 enum { REASSEMBLY_DATAGRAMS = 1024, REASSEMBLY_BLOCKS = 768, TCP_STREAMS = 1024, TCP_BLOCKS = 768 };
 
-enum { PROTO_TCP = 6, PROTO_UDP = 17, PORT_HTTPS = 443, PORT_DNS_TLS = 853 };
+enum { PORT_HTTPS = 443, PORT_DNS_TLS = 853 };
 
 struct input {
     const struct config *config;
@@ -62,7 +63,7 @@ static inline void deliver(struct input *in, const struct net_payload *message, 
 static inline enum drop_reason take_datagram(struct input *in, const struct net_payload *p, bool by_address,
                                              unsigned depth, int64_t time_us)
 {
-    if (!in->config->filter && !net_is_dns_port(&in->options, p->src_port))
+    if (!input_is_message(&in->options, in->config->filter, p))
         return input_other_port(&in->options, p);
     if (in->config->shares > 0 && is_other_share(in->config, p, by_address))
         return DROP_OTHER_SHARE;
@@ -86,7 +87,7 @@ static enum drop_reason take_segment(struct input *in, const struct net_payload 
     static const enum drop_reason reasons[] = {
         [TCP_DELIVERED] = DROP_NONE, [TCP_HELD] = DROP_ABSORBED,         [TCP_EMPTY] = DROP_TCP_EMPTY,
         [TCP_OLD] = DROP_TCP_OLD,    [TCP_NO_START] = DROP_TCP_NO_START, [TCP_REFUSED] = DROP_TCP_REFUSED};
-    if (!in->config->filter && !net_is_dns_port(&in->options, p->src_port))
+    if (!input_is_message(&in->options, in->config->filter, p))
         return input_other_port(&in->options, p);
     if (!in->streams)
         return DROP_TCP;
@@ -213,10 +214,10 @@ static enum drop_reason take_other(struct input *in, const struct packet *packet
     return take_dnstap(in, p, packet->time_us);
 }
 
-bool input_is_open(const struct input *input)
+void input_gate(const struct config *config, struct input_gate *out)
 {
-    const struct config *c = input->config;
-    return !c->filter && c->shares == 0 && c->tunnel_ports_count == 0;
+    out->is_open = !config->filter && config->shares == 0 && config->tunnel_ports_count == 0;
+    config_net_options(config, &out->options);
 }
 
 enum drop_reason input_frame(struct input *input, const struct packet *packet)

@@ -7,6 +7,7 @@
 
 #include "base/counters.h"
 #include "net/packet.h"
+#include "net/plain.h"
 #include "sensor/config.h"
 
 struct input;
@@ -18,9 +19,28 @@ typedef void input_take(void *context, const struct net_payload *message, int64_
 int input_create(const struct config *config, struct counters *counters, input_take *take, void *context,
                  struct input **out, struct error *err);
 
-/* Whether a plain datagram from a DNS port is a message without further ado: no filter expression, no share, no port
- * that was named for a tunnel. */
-bool input_is_open(const struct input *input);
+/* What is a message: what comes from a DNS port; with -f all that the expression lets through. */
+static inline bool input_is_message(const struct net_options *options, bool has_filter, const struct net_payload *p)
+{
+    return has_filter || net_is_dns_port(options, p->src_port);
+}
+
+/* Where nearly every frame goes by. */
+struct input_gate {
+    bool is_open; /* a plain datagram needs no further look: no filter expression, no share, no port named for a tunnel
+                   */
+    struct net_options options;
+};
+
+/* Points into the configuration. */
+void input_gate(const struct config *config, struct input_gate *out);
+
+/* Whether the frame is a message and nothing else; what is not goes to input_frame(). Inline, as it is asked for every
+ * frame. */
+static inline bool input_plain(const struct input_gate *gate, const struct packet *packet, struct net_payload *out)
+{
+    return gate->is_open && net_decode_plain(packet, out) && input_is_message(&gate->options, false, out);
+}
 
 /* Takes the frame. Returns DROP_NONE when a message ended in it, DROP_ABSORBED when it waits for others, else why it is
  * dropped, a LEDGER_FRAME reason. */

@@ -16,7 +16,6 @@
 #include "sensor/why.h"
 
 enum {
-    LINKTYPE_ETHERNET = 1,
     FIRST_US = 10 * SECOND_US, /* before there was any record */
     LATER_US = 60 * SECOND_US,
     PAUSE_MAX_US = 600 * SECOND_US,

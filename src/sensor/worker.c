@@ -9,7 +9,6 @@
 #include "base/clock.h"
 #include "flow/encoder.h"
 #include "net/dnstap.h"
-#include "net/plain.h"
 #include "sensor/extract.h"
 #include "sensor/input.h"
 
@@ -20,8 +19,7 @@ struct worker {
     const atomic_bool *stop;
     struct bad_file *bad;
     struct input *input;
-    bool is_open; /* plain datagrams from a DNS port need not pass through it */
-    struct net_options options;
+    struct input_gate gate;     /* by which most need not pass through it */
     const struct packet *frame; /* the last one; NULL: what comes has waited and has none */
     struct dnsflow_encoder *encoder;
     struct secret_tagger *tagger;  /* NULL: datagrams are not signed */
@@ -261,8 +259,7 @@ int worker_create(const struct config *config, const struct worker_start *start,
         worker_destroy(w);
         return -1;
     }
-    w->is_open = input_is_open(w->input);
-    config_net_options(config, &w->options);
+    input_gate(config, &w->gate);
     *out = w;
     return 0;
 }
@@ -283,7 +280,7 @@ void worker_packet(struct worker *worker, const struct packet *packet)
     flush_if_old(worker, packet->time_us);
     counter_add(&counters->frames_seen, 1);
     worker->frame = packet;
-    if (worker->is_open && net_decode_plain(packet, &plain) && net_is_dns_port(&worker->options, plain.src_port)) {
+    if (input_plain(&worker->gate, packet, &plain)) {
         counter_add(&counters->frames_delivered, 1);
         take_message(worker, &plain, packet->time_us);
         return;
