@@ -27,6 +27,7 @@ extern "C" {
 #define DNSFLOW_FLAG_STATS    1 /* statistics instead of data */
 #define DNSFLOW_FLAG_EXTENDED 2 /* an extension trailer follows the sets or the statistics */
 #define DNSFLOW_FLAG_SIGNED   4 /* ... and ends the datagram, behind it, a tag of DNSFLOW_TAG_SIZE bytes */
+#define DNSFLOW_FLAG_ANSWERS  8 /* ... and has the answers of some sets */
 
 #define DNSFLOW_TAG_SIZE 16
 
@@ -36,11 +37,28 @@ extern "C" {
 #define DNSFLOW_SET_TCP        4  /* the response came over TCP */
 #define DNSFLOW_SET_DNSTAP     8  /* the response came by dnstap */
 #define DNSFLOW_SET_MDNS       16 /* the response was multicast DNS */
+#define DNSFLOW_SET_CUT        32 /* not all answers found a place */
+
+/* What the response came by, as SocketProtocol of dnstap has it. */
+#define DNSFLOW_OVER_UNKNOWN      0
+#define DNSFLOW_OVER_UDP          1
+#define DNSFLOW_OVER_TCP          2
+#define DNSFLOW_OVER_TLS          3
+#define DNSFLOW_OVER_HTTPS        4
+#define DNSFLOW_OVER_DNSCRYPT_UDP 5
+#define DNSFLOW_OVER_DNSCRYPT_TCP 6
+#define DNSFLOW_OVER_QUIC         7
+#define DNSFLOW_OVER_MAX          15
+
+#define DNSFLOW_RCODE_MAX 4095
+
+/* dnsflow_answer.owner: none of the record's names. */
+#define DNSFLOW_OWNER_OTHER 255
 
 /* Results: 0 or a count when all went well, else one of these. */
 enum dnsflow_result {
     DNSFLOW_OK = 0,
-    DNSFLOW_OVERSIZE = -1,        /* encoder: the names leave no room for one address */
+    DNSFLOW_OVERSIZE = -1,        /* encoder: the names leave no room for one address, or none themselves */
     DNSFLOW_INVALID = -2,         /* encoder: the record contradicts itself */
     DNSFLOW_SHORT_HEADER = -3,    /* datagram shorter than 8 bytes */
     DNSFLOW_BAD_VERSION = -4,     /* version above 4 */
@@ -51,6 +69,7 @@ enum dnsflow_result {
     DNSFLOW_SHORT_ADDRESSES = -9, /* addresses run past the end */
     DNSFLOW_SHORT_STATS = -10,    /* statistics run past the end */
     DNSFLOW_SHORT_TRAILER = -11,  /* the extension trailer runs past the end or contradicts itself */
+    DNSFLOW_BAD_ANSWERS = -12,    /* the answers are of no set, or do not fill their bytes */
 };
 
 /* One line for a result. Never NULL. */
@@ -73,11 +92,33 @@ struct dnsflow_record {
     const uint8_t *ip6s; /* ip6s_count x 16 bytes */
     size_t ip6s_count;
     /* From here on only with the extension trailer; else 0. */
-    int64_t time_us;      /* capture time of the response */
-    uint32_t min_ttl;     /* seconds, smallest of the CNAME, A and AAAA answers */
-    uint16_t qtype;       /* 0 = no question */
-    uint16_t client_port; /* 0 = unknown */
+    int64_t time_us;        /* capture time of the response */
+    uint32_t min_ttl;       /* seconds, smallest of the CNAME, A and AAAA answers */
+    uint16_t qtype;         /* 0 = no question */
+    uint16_t client_port;   /* 0 = unknown */
+    uint16_t rcode;         /* with the upper bits of EDNS; 0 to DNSFLOW_RCODE_MAX */
+    uint8_t transport;      /* DNSFLOW_OVER_, or another number up to DNSFLOW_OVER_MAX */
+    const uint8_t *answers; /* other answers than A, AAAA and CNAME, for dnsflow_next_answer(); NULL = none */
+    size_t answers_len;     /* bytes */
+    size_t spare_[4];
 };
+
+/* One of a record's answers, class IN. */
+struct dnsflow_answer {
+    uint8_t owner; /* which of the record's names it is about, from 0, or DNSFLOW_OWNER_OTHER */
+    uint16_t type;
+    uint32_t ttl;         /* seconds, as in the response */
+    const uint8_t *rdata; /* names in it uncompressed */
+    uint16_t rdata_len;
+};
+
+/* Reads the answer at *at, which is moved behind it: first record->answers, then up to record->answers_len behind it.
+ * Returns 1, or 0 at the end or where no whole answer is left. */
+int dnsflow_next_answer(const uint8_t **at, const uint8_t *end, struct dnsflow_answer *out);
+
+/* Appends the answer to the `used` bytes of `answers`, which has room for `size`. Returns the bytes used then, or 0 when
+ * it does not fit. */
+size_t dnsflow_put_answer(uint8_t *answers, size_t used, size_t size, const struct dnsflow_answer *answer);
 
 /* What a sensor says about itself; counters are cumulative since its start, modulo 2^32. */
 struct dnsflow_stats {
@@ -116,8 +157,10 @@ struct dnsflow_encoder *dnsflow_encoder_create(const struct dnsflow_encoder_opti
 void dnsflow_encoder_destroy(struct dnsflow_encoder *encoder);
 
 /* Adds one record; finished datagrams go to emit(). A record that does not fit one set is split over several, each
- * with all names; addresses that would take more than DNSFLOW_RECORD_SETS_MAX are left out. Returns the number of sets
- * written (1 or more), DNSFLOW_OVERSIZE or DNSFLOW_INVALID. */
+ * with all names; addresses that would take more than DNSFLOW_RECORD_SETS_MAX are left out. Answers stand with the first
+ * set, in order as far as an empty datagram has room for them, else with DNSFLOW_SET_CUT. Without the trailer a record
+ * must have an address, and rcode, transport and answers are not written. Returns the number of sets written (1 or
+ * more), DNSFLOW_OVERSIZE or DNSFLOW_INVALID. */
 int dnsflow_encoder_add(struct dnsflow_encoder *encoder, const struct dnsflow_record *record);
 
 /* Emits the open datagram if there is one. Returns 1 if there was. */
@@ -156,6 +199,9 @@ struct dnsflow_datagram {
     size_t at_;
     size_t sets_done_;
     const uint8_t *set_trailers_;
+    const uint8_t *answers_;
+    size_t answers_left_;
+    size_t spare_[4];
 };
 
 /* Reads and checks the whole datagram, so that walking it afterwards cannot fail. `bytes` must stay as they are while

@@ -121,6 +121,23 @@ static int read_stats(struct reader *in, struct dnsflow_datagram *d)
     return in->failed ? DNSFLOW_SHORT_STATS : DNSFLOW_OK;
 }
 
+/* Behind the entries of the sets, for each that has any: set 1 | bytes 2 | answers. */
+static int read_answers(struct reader *in, struct dnsflow_datagram *d)
+{
+    int before = -1;
+    d->answers_ = in->at;
+    d->answers_left_ = reader_left(in);
+    while (reader_left(in) > 0) {
+        int set = read_u8(in);
+        size_t len = read_be16(in);
+        const uint8_t *answers = read_bytes(in, len);
+        if (in->failed || set <= before || set >= d->sets_count || !wire_answers_valid(answers, len))
+            return DNSFLOW_BAD_ANSWERS;
+        before = set;
+    }
+    return DNSFLOW_OK;
+}
+
 /* An ext_version that is not known is passed over: the datagram is then one without a trailer. */
 static int read_trailer(struct reader *in, struct dnsflow_datagram *d)
 {
@@ -151,8 +168,9 @@ static int read_trailer(struct reader *in, struct dnsflow_datagram *d)
     if (in->failed)
         return DNSFLOW_SHORT_TRAILER;
     d->has_trailer = 1;
+    int result = d->flags & DNSFLOW_FLAG_STATS || !(d->flags & DNSFLOW_FLAG_ANSWERS) ? DNSFLOW_OK : read_answers(in, d);
     *in = whole;
-    return DNSFLOW_OK;
+    return result;
 }
 
 /* The end of the datagram, behind its trailer. */
@@ -184,12 +202,15 @@ int dnsflow_decode(const uint8_t *bytes, size_t len, struct dnsflow_datagram *ou
         result = read_trailer(&in, &d);
     if (result == DNSFLOW_OK && d.version == DNSFLOW_VERSION && (d.flags & DNSFLOW_FLAG_SIGNED))
         result = find_tag(&in, &d);
+    if (result == DNSFLOW_OK && d.version == DNSFLOW_VERSION && (d.flags & DNSFLOW_FLAG_ANSWERS) &&
+        !(d.flags & DNSFLOW_FLAG_EXTENDED))
+        result = DNSFLOW_SHORT_TRAILER;
     if (result == DNSFLOW_OK)
         *out = d;
     return result;
 }
 
-/* time offset 4 (signed) | min_ttl 4 | qtype 2 | client port 2 | set flags 2 | 0 2 */
+/* time offset 4 (signed) | min_ttl 4 | qtype 2 | client port 2 | set flags 2 | result 2 */
 static void read_set_trailer(const struct dnsflow_datagram *d, struct dnsflow_record *out)
 {
     const uint8_t *t = d->set_trailers_ + d->sets_done_ * WIRE_SET_TRAILER;
@@ -198,6 +219,19 @@ static void read_set_trailer(const struct dnsflow_datagram *d, struct dnsflow_re
     out->qtype = load_be16(t + 8);
     out->client_port = load_be16(t + 10);
     out->set_flags = load_be16(t + 12);
+    out->rcode = load_be16(t + 14) & DNSFLOW_RCODE_MAX;
+    out->transport = (uint8_t)(load_be16(t + 14) >> WIRE_RCODE_BITS);
+}
+
+/* Those of the set at hand, if they are the next. */
+static void take_answers(struct dnsflow_datagram *d, struct dnsflow_record *out)
+{
+    if (d->answers_[0] != d->sets_done_)
+        return;
+    out->answers_len = load_be16(d->answers_ + 1);
+    out->answers = d->answers_ + WIRE_ANSWERS_HEADER;
+    d->answers_ += WIRE_ANSWERS_HEADER + out->answers_len;
+    d->answers_left_ -= WIRE_ANSWERS_HEADER + out->answers_len;
 }
 
 int dnsflow_next_record(struct dnsflow_datagram *datagram, struct dnsflow_record *out)
@@ -209,6 +243,8 @@ int dnsflow_next_record(struct dnsflow_datagram *datagram, struct dnsflow_record
         return 0;
     if (datagram->set_trailers_)
         read_set_trailer(datagram, out);
+    if (datagram->answers_left_ > 0)
+        take_answers(datagram, out);
     datagram->at_ = (size_t)(in.at - datagram->bytes_);
     datagram->sets_done_++;
     return 1;
@@ -218,7 +254,7 @@ const char *dnsflow_result_text(int result)
 {
     switch (result) {
     case DNSFLOW_OVERSIZE:
-        return "the names leave no room for an address";
+        return "the names leave no room";
     case DNSFLOW_INVALID:
         return "the record contradicts itself";
     case DNSFLOW_SHORT_HEADER:
@@ -239,6 +275,8 @@ const char *dnsflow_result_text(int result)
         return "statistics run past the end";
     case DNSFLOW_SHORT_TRAILER:
         return "the extension trailer is broken";
+    case DNSFLOW_BAD_ANSWERS:
+        return "the answers are of no set, or do not fill their bytes";
     default:
         return "no error";
     }

@@ -18,8 +18,9 @@ struct dnsflow_encoder {
     struct writer names; /* of the set being made */
     size_t used;         /* bytes of the open datagram; WIRE_HEADER = nothing in it */
     size_t sets;         /* sets in it */
-    size_t trailer;      /* bytes a datagram ends with, its tag included */
-    size_t set_trailer;  /* bytes more for each set */
+    size_t trailer;      /* bytes a datagram ends with, its tag included ... */
+    size_t set_trailer;  /* ... and more for each set */
+    size_t tail;         /* ... so that the open one ends with these, its answers included */
     uint32_t sequence;   /* of the open datagram */
     uint64_t datagrams;
     bool has_base;
@@ -28,6 +29,8 @@ struct dnsflow_encoder {
     int64_t last_time_us; /* of its last */
     uint8_t buffer[BUFFER];
     uint8_t set_trailers[DNSFLOW_SETS_MAX * WIRE_SET_TRAILER];
+    size_t answers_used; /* bytes of answers in the open datagram */
+    uint8_t answers[DNSFLOW_LIMIT_IP4];
     uint8_t moved_names[NAMES_ROOM]; /* on their way to the next datagram */
 };
 
@@ -45,6 +48,7 @@ struct dnsflow_encoder *dnsflow_encoder_create(const struct dnsflow_encoder_opti
         e->options.extended = 1;
     e->trailer = (e->options.extended ? WIRE_TRAILER : 0u) + (options->sign ? DNSFLOW_TAG_SIZE : 0u);
     e->set_trailer = e->options.extended ? WIRE_SET_TRAILER : 0;
+    e->tail = e->trailer;
     e->used = WIRE_HEADER;
     e->sequence = 1;
     return e;
@@ -58,7 +62,7 @@ void dnsflow_encoder_destroy(struct dnsflow_encoder *encoder)
 /* What the datagram will measure when it is closed now. */
 static size_t closed_size(const struct dnsflow_encoder *e)
 {
-    return e->used + e->trailer + e->sets * e->set_trailer;
+    return e->used + e->tail;
 }
 
 static void put_header(struct dnsflow_encoder *e, unsigned flags, size_t sets)
@@ -67,6 +71,8 @@ static void put_header(struct dnsflow_encoder *e, unsigned flags, size_t sets)
         flags |= DNSFLOW_FLAG_EXTENDED;
     if (e->options.sign)
         flags |= DNSFLOW_FLAG_SIGNED;
+    if (e->answers_used > 0)
+        flags |= DNSFLOW_FLAG_ANSWERS;
     e->buffer[0] = DNSFLOW_VERSION;
     e->buffer[1] = (uint8_t)sets;
     store_be16(e->buffer + 2, (uint16_t)flags);
@@ -96,6 +102,8 @@ static void emit(struct dnsflow_encoder *e, size_t len, int64_t time_us)
     e->datagrams++;
     e->used = WIRE_HEADER;
     e->sets = 0;
+    e->answers_used = 0;
+    e->tail = e->trailer;
 }
 
 /* Emits the open datagram. The names of a set being made lie behind it, where the trailer goes: they are moved to
@@ -110,8 +118,9 @@ static void close_datagram(struct dnsflow_encoder *e, size_t names_len)
     put_header(e, 0, e->sets);
     if (e->options.extended) {
         struct writer out = writer_over(e->buffer + e->used, BUFFER - e->used);
-        put_trailer(e, &out, WIRE_TRAILER + trailers_len, e->base_us);
+        put_trailer(e, &out, WIRE_TRAILER + trailers_len + e->answers_used, e->base_us);
         write_bytes(&out, e->set_trailers, trailers_len);
+        write_bytes(&out, e->answers, e->answers_used);
     }
     emit(e, closed_size(e), e->last_time_us);
     if (names_len)
@@ -140,21 +149,24 @@ struct pending {
     size_t names_len; /* padded */
     const uint8_t *ip4s, *ip6s;
     size_t ip4s_count, ip6s_count;
+    size_t answers_size; /* of their area, while they are still to be placed */
+    bool is_bare;        /* has no address: one set all the same */
+    bool is_cut;         /* answers have been left out */
     int sets;
 };
 
-/* Room for addresses in the open datagram behind the header and the names of one more set; 0 also when not even these
- * fit. */
-static inline size_t address_room(const struct dnsflow_encoder *e, const struct pending *p)
+/* One more than the bytes that are left in the open datagram behind the header and the names of one more set; 0 when
+ * these do not fit. */
+static inline size_t room_and_one(const struct dnsflow_encoder *e, const struct pending *p)
 {
     size_t need = closed_size(e) + e->set_trailer + WIRE_SET_HEADER + p->names_len;
-    return need < e->options.limit && e->sets < DNSFLOW_SETS_MAX ? e->options.limit - need : 0;
+    return need <= e->options.limit && e->sets < DNSFLOW_SETS_MAX ? e->options.limit - need + 1 : 0;
 }
 
 static inline bool fits_whole(const struct dnsflow_encoder *e, const struct pending *p)
 {
     return p->ip4s_count <= WIRE_ADDRESSES_MAX && p->ip6s_count <= WIRE_ADDRESSES_MAX &&
-           4 * p->ip4s_count + 16 * p->ip6s_count <= address_room(e, p);
+           4 * p->ip4s_count + 16 * p->ip6s_count + p->answers_size < room_and_one(e, p);
 }
 
 static void put_set_header(uint8_t *head, const struct pending *p, size_t ip4s, size_t ip6s)
@@ -178,14 +190,36 @@ static void put_set_header(uint8_t *head, const struct pending *p, size_t ip4s, 
 static void put_set_trailer(struct dnsflow_encoder *e, const struct pending *p)
 {
     const struct dnsflow_record *r = p->record;
-    unsigned flags = r->set_flags | (p->sets > 0 ? DNSFLOW_SET_CONTINUES : 0u);
+    unsigned flags = r->set_flags | (p->sets > 0 ? DNSFLOW_SET_CONTINUES : 0u) | (p->is_cut ? DNSFLOW_SET_CUT : 0u);
     struct writer out = writer_over(e->set_trailers + e->sets * WIRE_SET_TRAILER, WIRE_SET_TRAILER);
     write_be32(&out, (uint32_t)(int32_t)(r->time_us - e->base_us));
     write_be32(&out, r->min_ttl);
     write_be16(&out, r->qtype);
     write_be16(&out, r->client_port);
     write_be16(&out, flags);
-    write_be16(&out, 0);
+    write_be16(&out, (unsigned)r->transport << WIRE_RCODE_BITS | r->rcode);
+}
+
+/* Those that fit `room`, in order, but for what an address takes. Once: what finds no place in the first set is left
+ * out. Returns the bytes taken. Apart, so that `struct pending` stays in registers. */
+__attribute__((noinline)) static size_t put_answers(struct dnsflow_encoder *e, const struct dnsflow_record *r,
+                                                    size_t room)
+{
+    const uint8_t *at = r->answers, *end = at + r->answers_len, *last = at;
+    struct dnsflow_answer answer;
+    size_t least = WIRE_ANSWERS_HEADER + (r->ip4s_count > 0 ? 4u : r->ip6s_count > 0 ? 16u : 0u);
+    while (dnsflow_next_answer(&at, end, &answer) && least + (size_t)(at - r->answers) <= room)
+        last = at;
+    size_t len = (size_t)(last - r->answers);
+    if (len == 0)
+        return 0;
+    uint8_t *out = e->answers + e->answers_used;
+    out[0] = (uint8_t)e->sets;
+    store_be16(out + 1, (uint16_t)len);
+    memcpy(out + WIRE_ANSWERS_HEADER, r->answers, len);
+    e->answers_used += WIRE_ANSWERS_HEADER + len;
+    e->tail += WIRE_ANSWERS_HEADER + len;
+    return WIRE_ANSWERS_HEADER + len;
 }
 
 static bool offset_fits(int64_t base_us, int64_t time_us)
@@ -198,7 +232,15 @@ static bool offset_fits(int64_t base_us, int64_t time_us)
  * IPv4. Returns false when there is no room for a single one. */
 static bool put_set(struct dnsflow_encoder *e, struct pending *p)
 {
-    size_t room = address_room(e, p);
+    size_t room = room_and_one(e, p);
+    if (room-- == 0)
+        return false;
+    if (__builtin_expect(p->answers_size > 0, 0)) {
+        size_t taken = put_answers(e, p->record, room);
+        p->is_cut = taken < p->answers_size;
+        p->answers_size = 0;
+        room -= taken;
+    }
     size_t ip4s = p->ip4s_count < room / 4 ? p->ip4s_count : room / 4;
     if (ip4s > WIRE_ADDRESSES_MAX)
         ip4s = WIRE_ADDRESSES_MAX;
@@ -208,7 +250,7 @@ static bool put_set(struct dnsflow_encoder *e, struct pending *p)
         ip6s = WIRE_ADDRESSES_MAX;
     if (ip4s < p->ip4s_count)
         ip6s = 0;
-    if (ip4s + ip6s == 0)
+    if (ip4s + ip6s == 0 && !p->is_bare)
         return false;
 
     if (e->sets == 0)
@@ -225,6 +267,7 @@ static bool put_set(struct dnsflow_encoder *e, struct pending *p)
         put_set_trailer(e, p);
     e->used += WIRE_SET_HEADER + p->names_len + 4 * ip4s + 16 * ip6s;
     e->last_time_us = p->record->time_us;
+    e->tail += e->set_trailer;
     e->sets++;
     p->ip4s += 4 * ip4s;
     p->ip4s_count -= ip4s;
@@ -273,6 +316,16 @@ static void put_sets(struct dnsflow_encoder *e, struct pending *p, int most, str
     left_out->no_room = left_of(p);
 }
 
+/* What a record has beside addresses, which takes the trailer. False: it has nothing without. */
+static inline bool begin_extended(const struct dnsflow_encoder *e, struct pending *p)
+{
+    bool is_bare = left_of(p) == 0;
+    if (e->options.extended && p->record->answers_len > 0)
+        p->answers_size = WIRE_ANSWERS_HEADER + p->record->answers_len;
+    p->is_bare = is_bare;
+    return e->options.extended || !is_bare;
+}
+
 int flow_encoder_commit(struct dnsflow_encoder *encoder, const struct dnsflow_record *record, int most,
                         struct flow_left_out *left_out)
 {
@@ -285,7 +338,9 @@ int flow_encoder_commit(struct dnsflow_encoder *encoder, const struct dnsflow_re
     };
     p.names_len = pad_names(&encoder->names);
     if (record->names_count < 1 || record->names_count > WIRE_NAMES_MAX || p.names_len == 0 ||
-        (record->ip_vers != 4 && record->ip_vers != 6) || record->ip4s_count + record->ip6s_count == 0)
+        (record->ip_vers != 4 && record->ip_vers != 6))
+        return DNSFLOW_INVALID;
+    if (__builtin_expect(record->answers_len > 0 || left_of(&p) == 0, 0) && !begin_extended(encoder, &p))
         return DNSFLOW_INVALID;
     if (encoder->sets > 0 &&
         (!fits_whole(encoder, &p) || (encoder->options.extended && !offset_fits(encoder->base_us, record->time_us))))
@@ -301,7 +356,9 @@ int dnsflow_encoder_add(struct dnsflow_encoder *encoder, const struct dnsflow_re
     struct flow_left_out left_out;
     size_t used;
     struct writer *names = flow_encoder_names(encoder);
-    if (!wire_names_valid(record->names, record->names_len, record->names_count, &used) || used != record->names_len)
+    if (!wire_names_valid(record->names, record->names_len, record->names_count, &used) || used != record->names_len ||
+        record->rcode > DNSFLOW_RCODE_MAX || record->transport > DNSFLOW_OVER_MAX ||
+        (record->answers_len > 0 && !wire_answers_valid(record->answers, record->answers_len)))
         return DNSFLOW_INVALID;
     write_bytes(names, record->names, record->names_len);
     return flow_encoder_commit(encoder, record, DNSFLOW_RECORD_SETS_MAX, &left_out);

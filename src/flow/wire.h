@@ -19,10 +19,16 @@ enum {
     WIRE_EXT_VERSION = 1,
     WIRE_NAMES_MAX = 255,
     WIRE_ADDRESSES_MAX = 255, /* of each family in a set */
+    WIRE_ANSWERS_HEADER = 3,  /* set 1 | bytes 2 */
+    WIRE_ANSWER = 9,          /* owner 1 | type 2 | TTL 4 | rdata length 2 */
+    WIRE_RCODE_BITS = 12,     /* of the result; above them is the transport */
 };
 
 /* Whether `count` uncompressed names of at most 255 octets lie at the start of names[0..len). *used gets the bytes
  * they take. */
 bool wire_names_valid(const uint8_t *names, size_t len, size_t count, size_t *used);
+
+/* Whether answers fill answers[0..len) one behind the other. */
+bool wire_answers_valid(const uint8_t *answers, size_t len);
 
 #endif

@@ -16,23 +16,22 @@ static enum drop_reason add_record(struct extract *scratch, const struct net_pay
                                    unsigned set_flags, struct dnsflow_encoder *encoder, struct counters *counters)
 {
     const struct dns_response *response = &scratch->response;
-    struct dnsflow_record record = {
-        .ip_vers = udp->ip_vers,
-        .set_flags = (uint16_t)(set_flags | (response->incomplete ? DNSFLOW_SET_INCOMPLETE : 0)),
-        .client = udp->dst,
-        .resolver = udp->src,
-        .names_count = response->names_count,
-        .ip4s = response->ip4,
-        .ip4s_count = response->ip4_count,
-        .ip6s = response->ip6,
-        .ip6s_count = response->ip6_count,
-        .time_us = time_us,
-        .min_ttl = response->min_ttl,
-        .qtype = response->qtype,
-        .client_port = udp->dst_port,
-    };
+    struct dnsflow_record *record = &scratch->record;
     struct flow_left_out left_out;
-    int sets = flow_encoder_commit(encoder, &record, MESSAGE_SETS_MAX - scratch->sets_before, &left_out);
+    record->ip_vers = udp->ip_vers;
+    record->set_flags = (uint16_t)(set_flags | (response->incomplete ? DNSFLOW_SET_INCOMPLETE : 0));
+    record->client = udp->dst;
+    record->resolver = udp->src;
+    record->names_count = response->names_count;
+    record->ip4s = response->ip4;
+    record->ip4s_count = response->ip4_count;
+    record->ip6s = response->ip6;
+    record->ip6s_count = response->ip6_count;
+    record->time_us = time_us;
+    record->min_ttl = response->min_ttl;
+    record->qtype = response->qtype;
+    record->client_port = udp->dst_port;
+    int sets = flow_encoder_commit(encoder, record, MESSAGE_SETS_MAX - scratch->sets_before, &left_out);
     if (sets < 0)
         return DROP_OVERSIZE;
     counter_add(&counters->records, 1);

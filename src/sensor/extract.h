@@ -11,7 +11,8 @@
 
 /* Working memory, used again for every message. */
 struct extract {
-    int sets_before; /* that the message at hand has been given; 0 between messages */
+    int sets_before;              /* that the message at hand has been given; 0 between messages */
+    struct dnsflow_record record; /* what is not filled in for each one stays zero */
     struct dns_response response;
     struct dns_owners owners;
 };
