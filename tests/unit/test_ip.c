@@ -117,6 +117,41 @@ static void ipv6_header_alone(void **state)
     expect(DROP_IP_SHORT);
 }
 
+/* Each field of a TCP header, behind options or none; a header that ends before its offset says so. */
+static void tcp_fields(void **state)
+{
+    (void)state;
+    for (unsigned words = 4; words <= 15; words++) {
+        size_t header = words < 5 ? 20 : 4 * (size_t)words;
+        for (size_t payload = 0; payload <= 3; payload += 3) {
+            ipv4_of(5, 20 + header + payload, 0, 6);
+            write_be16(&out, 53);
+            write_be16(&out, 40000);
+            write_be32(&out, 0x01020304);
+            write_be32(&out, 0x05060708);
+            write_u8(&out, words << 4 | 1);
+            write_u8(&out, 0x12);
+            write_zeros(&out, header - 14 + payload);
+            expect(words < 5 ? DROP_TCP_MALFORMED : DROP_NONE);
+            if (words < 5)
+                continue;
+            assert_int_equal(udp.transport, NET_TCP);
+            assert_int_equal(udp.src_port, 53);
+            assert_int_equal(udp.dst_port, 40000);
+            assert_true(udp.tcp_seq == 0x01020304);
+            assert_int_equal(udp.tcp_flags, 0x12);
+            assert_int_equal(udp.len, payload);
+            assert_int_equal(udp.wire_len, payload);
+            assert_ptr_equal(udp.bytes, at + 20 + header);
+            assert_true(udp.complete);
+            out.at--;
+            expect(payload > 0 ? DROP_NONE : DROP_IP_SHORT); /* one byte less */
+            if (payload > 0)
+                assert_true(!udp.complete && udp.len == payload - 1 && udp.wire_len == payload);
+        }
+    }
+}
+
 static void ipv4_total_length(void **state)
 {
     (void)state;
@@ -413,6 +448,7 @@ int main(void)
         cmocka_unit_test(ipv4_header_length),
         cmocka_unit_test(ipv4_total_length),
         cmocka_unit_test(ipv6_header_alone),
+        cmocka_unit_test(tcp_fields),
         cmocka_unit_test(padding_is_no_payload),
         cmocka_unit_test(ipv4_fragments),
         cmocka_unit_test(udp_length),
