@@ -452,9 +452,39 @@ static void more_data_than_room(void **state)
     tcp_streams_destroy(t);
 }
 
+/* A stream knows what came in its last 2^30 bytes. Numbers further back, which are used again after 2^32, are not old.
+ */
+static void what_came_long_ago_is_forgotten(void **state)
+{
+    (void)state;
+    enum { PIECE = 1 << 15, KNOWN = 1 << 30 };
+    struct tcp_streams *t = create(8, 64);
+    uint32_t base = 0xf0000000, at = base;
+    struct net_payload piece = segment(0, 0, PIECE, 0), byte = segment(0, 0, 1, 0);
+    memset(stream, 0, PIECE);
+    store_be16(stream, PIECE - 2);
+    store_be16(stream + 2, OTHER);
+    store_be16(stream + 6, 0xd55d);
+    open_with_syn(t, base);
+    for (; at != base + KNOWN; at += PIECE) {
+        piece.tcp_seq = at;
+        assert_int_equal(tcp_streams_add(t, &piece, 0), TCP_DELIVERED);
+    }
+    byte.tcp_seq = base;
+    assert_int_equal(tcp_streams_add(t, &byte, 0), TCP_OLD);
+    piece.tcp_seq = at;
+    assert_int_equal(tcp_streams_add(t, &piece, 0), TCP_DELIVERED);
+    byte.tcp_seq = base + PIECE;
+    assert_int_equal(tcp_streams_add(t, &byte, 0), TCP_OLD);
+    byte.tcp_seq = base + PIECE - 1;
+    assert_int_equal(tcp_streams_add(t, &byte, 0), TCP_NO_START);
+    tcp_streams_destroy(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_came_long_ago_is_forgotten),
         cmocka_unit_test(holes_anywhere),
         cmocka_unit_test(nothing_comes_twice),
         cmocka_unit_test(in_any_order),
