@@ -109,6 +109,7 @@ static const struct row good[] = {
         "\x88\1" WIFI_HEAD "\0\0"
         "\0\0" SNAP "\x08\0"),
     ROW("ARCNET of Linux", 129, 4, "\1\2\0\0\xd4\0\0\1"),
+    ROW("ARCNET of Linux, IPv6", 129, 6, "\1\2\0\0\xc4\0\0\1"),
     ROW("ARCNET of Linux, exception frame", 129, 4, "\1\2\0\0\xd4\xff\0\0\0\0\0\1"),
     ROW("PPP from pppd", 166, 4, "\0\x03\0\x21"),
     ROW("PPP with direction", 204, 6, "\1\xff\x03\0\x57"),

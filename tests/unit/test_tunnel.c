@@ -289,6 +289,31 @@ static void nesting_is_bounded(void **state)
     }
 }
 
+/* GTP is version 1 and a packet: with either wrong it is a datagram of that port. */
+static void gtp_header(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t flags, type, depth;
+    } heads[] = {{0x30, 255, 1}, {0x50, 255, 0}, {0x20, 255, 0}, {0x30, 254, 0}, {0x50, 254, 0}};
+    for (size_t i = 0; i < LEN(heads); i++) {
+        uint8_t inner[128], bytes[256];
+        struct flow f = flow_of(4), outer = flow_of(4);
+        struct net_payload udp;
+        struct writer out = writer_over(inner, sizeof(inner));
+        outer.resolver_port = outer.client_port = 2152;
+        write_u8(&out, heads[i].flags);
+        write_u8(&out, heads[i].type);
+        write_be16(&out, 28 + sizeof(payload));
+        write_be32(&out, 7);
+        put_ip_udp(&out, &f, payload, sizeof(payload));
+        size_t len = build_frame(bytes, sizeof(bytes), &outer, inner, writer_len(&out));
+        assert_int_equal(decode(bytes, len, len, &udp), DROP_NONE);
+        assert_int_equal(udp.depth, heads[i].depth);
+        assert_int_equal(udp.dst_port, heads[i].depth ? 40000 : 2152);
+    }
+}
+
 /* Of the ports that are known only those of the encapsulations asked for are open. */
 static void only_what_was_asked_for(void **state)
 {
@@ -312,11 +337,9 @@ static void only_what_was_asked_for(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(only_what_was_asked_for),
-        cmocka_unit_test(each_tag),
-        cmocka_unit_test(each_port),
-        cmocka_unit_test(each_port_cut),
-        cmocka_unit_test(responses_stay_responses),
+        cmocka_unit_test(gtp_header),         cmocka_unit_test(only_what_was_asked_for),
+        cmocka_unit_test(each_tag),           cmocka_unit_test(each_port),
+        cmocka_unit_test(each_port_cut),      cmocka_unit_test(responses_stay_responses),
         cmocka_unit_test(nesting_is_bounded),
     };
     return cmocka_run_group_tests(tests, fill, NULL);
