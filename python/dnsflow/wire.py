@@ -37,7 +37,8 @@ COUNTER_NAMES = (
     "write_lost superpacket backlog absorbed tunnel tunnel_depth fragment_refused tcp_malformed tcp_empty tcp_old "
     "tcp_no_start tcp_refused encrypted_port dnstap_malformed dnstap_other tunnelled reassembled "
     "reassembly_expired reassembly_evicted tcp_messages tcp_expired tcp_evicted tcp_gaps sets_cut dnstap_refused "
-    "dnstap_evicted dnstap_cut").split()
+    "dnstap_evicted dnstap_cut dns_truncated nodata_records nxdomain_records error_records other_records "
+    "answers_malformed answers_cut").split()
 
 TAG_SIZE = 16
 KEY_SIZE = 32

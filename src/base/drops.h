@@ -85,7 +85,14 @@ enum drop_ledger { LEDGER_NONE, LEDGER_FRAME, LEDGER_ABSORBED, LEDGER_MESSAGE, L
     X(SETS_CUT, "sets_cut", NOTE, "addresses left out, as a record has 16 sets at most and a message 64") \
     X(DNSTAP_REFUSED, "dnstap_refused", NOTE, "dnstap clients sent away for what they sent, or had not sent in time") \
     X(DNSTAP_EVICTED, "dnstap_evicted", NOTE, "silent dnstap clients whose place another needed") \
-    X(DNSTAP_CUT, "dnstap_cut", NOTE, "dnstap frames of which only a beginning came")
+    X(DNSTAP_CUT, "dnstap_cut", NOTE, "dnstap frames of which only a beginning came") \
+    X(DNS_TRUNCATED, "dns_truncated", MESSAGE, "truncated (TC=1), no address; else a record by --records") \
+    X(NODATA_RECORDS, "nodata_records", NOTE, "records of answers without data (--records nodata)") \
+    X(NXDOMAIN_RECORDS, "nxdomain_records", NOTE, "records of names that do not exist (--records nxdomain)") \
+    X(ERROR_RECORDS, "error_records", NOTE, "records of other error RCODEs (--records error)") \
+    X(OTHER_RECORDS, "other_records", NOTE, "records of questions of other types (--records other)") \
+    X(ANSWERS_MALFORMED, "answers_malformed", NOTE, "answers left out of records, as their rdata is broken") \
+    X(ANSWERS_CUT, "answers_cut", NOTE, "records without some of their answers, for want of room")
 /* clang-format on */
 
 enum drop_reason {

@@ -21,8 +21,14 @@ enum {
     DNS_ADDRESSES_MAX = DNS_MESSAGE_MAX / 15, /* A and AAAA answers, the smallest of which has 15 bytes */
 };
 
-/* Options of dns_parse_response(). */
-enum { DNS_WITH_SVCB = 1 /* questions of type SVCB and HTTPS too (RFC 9460) */ };
+/* Options of dns_parse_response() and, from the second on, of dns_parse_any(). */
+enum {
+    DNS_WITH_SVCB = 1, /* questions of type SVCB and HTTPS too (RFC 9460) */
+    DNS_WITH_NODATA = 2,
+    DNS_WITH_NXDOMAIN = 4,
+    DNS_WITH_ERROR = 8,
+    DNS_WITH_OTHER = 16,
+};
 
 /* One record's worth. Made once and used again for every message: 128 KiB, of which a message touches what it fills. */
 struct dns_response {
@@ -45,6 +51,57 @@ struct dns_response {
  * DROP_NONE when the message makes a record, else a LEDGER_MESSAGE reason; bad_lengths is good either way. */
 enum drop_reason dns_parse_response(const uint8_t *msg, size_t len, bool complete, unsigned options,
                                     struct writer *names, struct dns_response *out);
+
+/* What a response is, by RCODE, question and addresses. */
+enum dns_kind {
+    DNS_ADDRESS,  /* what dns_parse_response() takes */
+    DNS_NODATA,   /* RCODE 0, asked for addresses, has none */
+    DNS_NXDOMAIN, /* RCODE 3 */
+    DNS_ERROR,    /* another RCODE but 0 */
+    DNS_OTHER,    /* RCODE 0, asked for another type */
+    DNS_KINDS
+};
+
+enum {
+    DNS_ANSWERS_BYTES = 1472, /* more than a datagram has room for, each counted with DNS_ANSWER_HEAD */
+    DNS_ANSWER_HEAD = 9,
+    DNS_ANSWERS_MAX = DNS_ANSWERS_BYTES / DNS_ANSWER_HEAD,
+    DNS_OWNER_NONE = 255
+};
+
+/* An answer of class IN that is no A, AAAA or CNAME. */
+struct dns_answer {
+    uint8_t owner; /* which of the names, from 0, or DNS_OWNER_NONE */
+    uint16_t type;
+    uint16_t rdata_len;
+    uint32_t ttl;
+    const uint8_t *rdata; /* names in it uncompressed; in the message or in `rewritten` */
+};
+
+/* What there is beside names and addresses. Made once and used again. */
+struct dns_answers {
+    enum dns_kind kind;
+    uint16_t rcode; /* with the upper bits of EDNS (RFC 6891 section 6.1.3), where an OPT was found */
+    bool cut;       /* there were more answers than there is room for */
+    unsigned bad;   /* answers whose rdata is broken, left out */
+    unsigned count;
+    size_t bytes; /* of all, each counted with DNS_ANSWER_HEAD */
+    struct dns_answer list[DNS_ANSWERS_MAX];
+    /* inside */
+    unsigned pointers_left;
+    unsigned names_known;
+    const uint8_t *names_at; /* the first name that is not known */
+    uint32_t name_hash[DNS_NAMES_MAX];
+    const uint8_t *name[DNS_NAMES_MAX];
+    size_t rewritten_len;
+    uint8_t rewritten[2 * DNS_ANSWERS_BYTES];
+};
+
+/* The same as dns_parse_response(), for those too that have no address, of the kinds that the options ask for; others
+ * are dropped as there. A truncated one (TC) without an address is DROP_DNS_TRUNCATED. Answers are gathered where the
+ * question was for another type, or for ANY; signatures and denials (RRSIG, NSEC) only where they were asked for. */
+enum drop_reason dns_parse_any(const uint8_t *msg, size_t len, bool complete, unsigned options, struct writer *names,
+                               struct dns_response *out, struct dns_answers *answers);
 
 /* Whether the first bytes of a message, 12 at least, can be the header of a response: where one has to be told from
  * arbitrary bytes. */

@@ -3,42 +3,12 @@
  * Responses of recursive resolvers: the hot path. */
 #include "dns/wire.h"
 
-/* What makes a record, by the header alone. */
-static enum drop_reason check_header(const uint8_t *msg)
-{
-    uint16_t flags = load_be16(msg + 2);
-    unsigned rcode = flags & DNS_RCODE_MASK;
-    if (!(flags & DNS_FLAG_QR))
-        return DROP_DNS_QUERY;
-    if (!(flags & DNS_FLAG_RD))
-        return DROP_DNS_NOT_RD;
-    if (!(flags & DNS_FLAG_RA))
-        return DROP_DNS_NOT_RA;
-    if (rcode != 0)
-        return rcode == DNS_RCODE_NXDOMAIN ? DROP_DNS_NXDOMAIN : DROP_DNS_RCODE;
-    return load_be16(msg + 4) == 1 ? DROP_NONE : DROP_DNS_QDCOUNT;
-}
-
 bool dns_looks_like_response(const uint8_t *msg, size_t len)
 {
     if (len < DNS_HEADER)
         return false;
     uint16_t flags = load_be16(msg + 2);
     return (flags & DNS_FLAG_QR) && (flags & DNS_OPCODE_MASK) <= DNS_OPCODE_MAX && load_be16(msg + 4) <= 1;
-}
-
-static enum name_status read_question(const uint8_t *msg, size_t len, size_t *at, struct writer *names,
-                                      struct dns_response *out)
-{
-    enum name_status status = dns_name_copy(msg, len, at, &out->pointers_left, names);
-    if (status != NAME_OK)
-        return status;
-    if (len - *at < 4)
-        return NAME_CUT;
-    out->qtype = load_be16(msg + *at);
-    out->names_count = 1;
-    *at += 4;
-    return NAME_OK;
 }
 
 /* A name that finds no place. */
@@ -64,8 +34,8 @@ enum name_status dns_response_name(struct dns_response *out, const uint8_t *msg,
 }
 
 /* The target must end where the rdata does. */
-static enum name_status read_cname(const uint8_t *msg, const struct dns_rr *rr, struct writer *names,
-                                   struct dns_response *out)
+static inline enum name_status read_cname(const uint8_t *msg, const struct dns_rr *rr, struct writer *names,
+                                          struct dns_response *out)
 {
     size_t at = rr->rdata_at, end = rr->rdata_at + rr->rdata_len;
     enum name_status status = add_name(out, msg, end, &at, names);
@@ -73,9 +43,10 @@ static enum name_status read_cname(const uint8_t *msg, const struct dns_rr *rr, 
     return status == NAME_OK && at == end ? NAME_OK : NAME_BROKEN;
 }
 
-static bool is_svcb(uint16_t type)
+enum name_status dns_read_cname(const uint8_t *msg, const struct dns_rr *rr, struct writer *names,
+                                struct dns_response *out)
 {
-    return type == DNS_TYPE_SVCB || type == DNS_TYPE_HTTPS;
+    return read_cname(msg, rr, names, out);
 }
 
 static enum name_status read_answers(const uint8_t *msg, size_t len, size_t at, struct writer *names,
@@ -93,7 +64,7 @@ static enum name_status read_answers(const uint8_t *msg, size_t len, size_t at, 
         } else if (rr.type == DNS_TYPE_CNAME) {
             if (read_cname(msg, &rr, names, out) != NAME_OK)
                 return NAME_BROKEN;
-        } else if (is_svcb(out->qtype) && is_svcb(rr.type)) {
+        } else if (dns_is_svcb(out->qtype) && dns_is_svcb(rr.type)) {
             if (dns_svcb_read(msg, &rr, names, out) != NAME_OK)
                 return NAME_BROKEN;
         }
@@ -115,13 +86,13 @@ enum drop_reason dns_parse_response(const uint8_t *msg, size_t len, bool complet
     }
     if (len < DNS_HEADER)
         return complete ? DROP_DNS_SHORT : DROP_DNS_CUT;
-    if ((why = check_header(msg)) != DROP_NONE)
+    if ((why = dns_check_header(msg)) != DROP_NONE)
         return why;
-    status = read_question(msg, len, &at, names, out);
+    status = dns_read_question(msg, len, &at, names, out);
     if (status != NAME_OK)
         return status == NAME_CUT && !complete ? DROP_DNS_CUT : DROP_DNS_MALFORMED;
     if (out->qtype != DNS_TYPE_A && out->qtype != DNS_TYPE_AAAA && out->qtype != DNS_TYPE_ANY &&
-        !((options & DNS_WITH_SVCB) && is_svcb(out->qtype)))
+        !((options & DNS_WITH_SVCB) && dns_is_svcb(out->qtype)))
         return DROP_DNS_QTYPE;
     status = read_answers(msg, len, at, names, out);
     if (status == NAME_BROKEN || (status == NAME_CUT && complete))

@@ -14,6 +14,7 @@
 enum {
     DNS_HEADER = 12,
     DNS_FLAG_QR = 0x8000,
+    DNS_FLAG_TC = 0x0200,
     DNS_FLAG_RD = 0x0100,
     DNS_FLAG_RA = 0x0080,
     DNS_OPCODE_MASK = 0x7800,
@@ -23,6 +24,9 @@ enum {
     DNS_TYPE_A = 1,
     DNS_TYPE_CNAME = 5,
     DNS_TYPE_AAAA = 28,
+    DNS_TYPE_OPT = 41,
+    DNS_TYPE_RRSIG = 46,
+    DNS_TYPE_NSEC = 47,
     DNS_TYPE_SVCB = 64,
     DNS_TYPE_HTTPS = 65,
     DNS_TYPE_ANY = 255,
@@ -93,10 +97,53 @@ static inline bool dns_response_address(struct dns_response *out, const uint8_t 
     return true;
 }
 
+/* What makes a record, by the header alone. */
+static inline enum drop_reason dns_check_header(const uint8_t *msg)
+{
+    uint16_t flags = load_be16(msg + 2);
+    unsigned rcode = flags & DNS_RCODE_MASK;
+    if (!(flags & DNS_FLAG_QR))
+        return DROP_DNS_QUERY;
+    if (!(flags & DNS_FLAG_RD))
+        return DROP_DNS_NOT_RD;
+    if (!(flags & DNS_FLAG_RA))
+        return DROP_DNS_NOT_RA;
+    if (rcode != 0)
+        return rcode == DNS_RCODE_NXDOMAIN ? DROP_DNS_NXDOMAIN : DROP_DNS_RCODE;
+    return load_be16(msg + 4) == 1 ? DROP_NONE : DROP_DNS_QDCOUNT;
+}
+
+static inline enum name_status dns_read_question(const uint8_t *msg, size_t len, size_t *at, struct writer *names,
+                                                 struct dns_response *out)
+{
+    enum name_status status = dns_name_copy(msg, len, at, &out->pointers_left, names);
+    if (status != NAME_OK)
+        return status;
+    if (len - *at < 4)
+        return NAME_CUT;
+    out->qtype = load_be16(msg + *at);
+    out->names_count = 1;
+    *at += 4;
+    return NAME_OK;
+}
+
+static inline bool dns_is_svcb(uint16_t type)
+{
+    return type == DNS_TYPE_SVCB || type == DNS_TYPE_HTTPS;
+}
+
 /* Appends the name at msg[*at], which must end before msg[end], and counts it; only counts that there are more when
  * there are DNS_NAMES_MAX. */
 enum name_status dns_response_name(struct dns_response *out, const uint8_t *msg, size_t end, size_t *at,
                                    struct writer *names);
+
+/* Takes the target of a CNAME answer, which must end where the rdata does. */
+enum name_status dns_read_cname(const uint8_t *msg, const struct dns_rr *rr, struct writer *names,
+                                struct dns_response *out);
+
+/* Adds an answer to those that are gathered; its owner's name is at msg[owner_at]. */
+void dns_answer_add(struct dns_answers *answers, const uint8_t *msg, size_t len, size_t owner_at,
+                    const struct dns_rr *rr, const struct writer *names, unsigned names_count);
 
 /* Takes the hints and the alias of an SVCB or HTTPS answer. */
 enum name_status dns_svcb_read(const uint8_t *msg, const struct dns_rr *rr, struct writer *names,

@@ -346,6 +346,7 @@ int flow_encoder_commit(struct dnsflow_encoder *encoder, const struct dnsflow_re
         (!fits_whole(encoder, &p) || (encoder->options.extended && !offset_fits(encoder->base_us, record->time_us))))
         close_datagram(encoder, p.names_len);
     put_sets(encoder, &p, most, left_out);
+    left_out->answers = p.is_cut;
     if (encoder->sets == DNSFLOW_SETS_MAX)
         close_datagram(encoder, 0);
     return p.sets > 0 ? p.sets : DNSFLOW_OVERSIZE;

@@ -12,10 +12,11 @@
  * and not committed. Good until the next call on the encoder. */
 struct writer *flow_encoder_names(struct dnsflow_encoder *encoder);
 
-/* Addresses of a record that did not get a place, though others did. */
+/* What of a record did not get a place, though the rest did: addresses, and answers. */
 struct flow_left_out {
     size_t no_room;   /* the names leave none */
     size_t over_most; /* there would be too many sets */
+    bool answers;     /* not all found a place */
 };
 
 /* Ends it, in up to `most` sets, at least 1, and DNSFLOW_RECORD_SETS_MAX at most: record->names and names_len are

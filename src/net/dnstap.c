@@ -29,7 +29,7 @@ enum {
 
 enum { TYPE_MESSAGE = 1, CLIENT_RESPONSE = 6 };
 
-enum { NUMBER_MAX = (1 << 29) - 1, OVER_TCP = 2, NANOSECONDS = 1000000000 };
+enum { NUMBER_MAX = (1 << 29) - 1, OVER_TCP = 2, OVER_MAX = 15 /* that a record has room for */, NANOSECONDS = 1000000000 };
 
 struct field {
     uint64_t key;
@@ -185,6 +185,7 @@ enum drop_reason net_dnstap(struct walk *walk)
         return DROP_DNSTAP_MALFORMED;
     out->ip_vers = size == 4 ? 4 : 6;
     out->transport = m.protocol == OVER_TCP ? NET_DNSTAP_TCP : NET_DNSTAP;
+    out->over = m.protocol <= OVER_MAX ? (uint8_t)m.protocol : 0;
     out->dst = client.at;
     out->src = reader_left(&resolver) == size ? resolver.at : nobody;
     out->src_port = m.response_port <= UINT16_MAX ? (uint16_t)m.response_port : 0;

@@ -58,6 +58,7 @@ struct net_payload {
     uint32_t tcp_seq;
     uint32_t wire_len; /* TCP: bytes of the payload as sent */
     int64_t sent_us;   /* dnstap: when the server says it was sent, 0 = it does not say */
+    uint8_t over;      /* dnstap: its SocketProtocol, 0 = it does not say */
     struct ip_fragment part;
 };
 

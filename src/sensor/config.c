@@ -12,6 +12,7 @@
 #include "base/options.h"
 #include "base/version.h"
 #include "capture/filter.h"
+#include "dns/message.h"
 #include "sensor/config_tunnels.h"
 
 static int take_interface(void *config, const char *value, struct error *err)
@@ -287,6 +288,37 @@ static int take_no_defrag(void *config, const char *value, struct error *err)
     return 0;
 }
 
+/* Words of --records; what is not in the last one is no kind of its own. */
+static const struct records_word {
+    const char *word;
+    unsigned kinds;
+} records_words[] = {{"address", 0},
+                     {"nodata", DNS_WITH_NODATA},
+                     {"nxdomain", DNS_WITH_NXDOMAIN},
+                     {"error", DNS_WITH_ERROR},
+                     {"other", DNS_WITH_OTHER},
+                     {"all", DNS_WITH_NODATA | DNS_WITH_NXDOMAIN | DNS_WITH_ERROR | DNS_WITH_OTHER}};
+
+static int take_records(void *config, const char *value, struct error *err)
+{
+    enum { WORDS = sizeof(records_words) / sizeof(records_words[0]) };
+    struct config *c = config;
+    size_t i, len;
+    c->records_given = c->extended = true;
+    for (;; value += len + 1) {
+        len = strcspn(value, ",");
+        for (i = 0; i < WORDS; i++)
+            if (strlen(records_words[i].word) == len && memcmp(records_words[i].word, value, len) == 0)
+                break;
+        if (i == WORDS)
+            return error_set(err, "expected some of address, nodata, nxdomain, error, other and all, separated by "
+                                  "commas");
+        c->records |= records_words[i].kinds;
+        if (!value[len])
+            return 0;
+    }
+}
+
 static int take_sensor_id(void *config, const char *value, struct error *err)
 {
     uint64_t id;
@@ -396,6 +428,11 @@ static const struct option_row rows[] = {
     {0, "defrag", NULL, take_defrag, "put IP fragments together, the default", 0},
     {0, "no-defrag", NULL, take_no_defrag, "take from fragments what the first one holds", 0},
     {'Y', "mdns", NULL, NULL, "multicast DNS too, from port 5353", offsetof(struct config, mdns)},
+    {0, "records", "LIST", take_records,
+     "records of responses without addresses too: nodata, nxdomain, error, other (types) or all; address adds none; "
+     "all "
+     "records tell RCODE and transport; implies -x",
+     OPTION_REPEATS},
     {0, "svcb", NULL, NULL, "questions of type HTTPS and SVCB too: their address hints count as answers",
      offsetof(struct config, svcb)},
     {0, "", NULL, NULL, "What is sent", 0},

@@ -67,6 +67,8 @@ struct config {
     size_t ports_count;
     uint16_t ports[CONFIG_PORTS_MAX + 1]; /* that DNS comes from; the last one is that of mDNS, if it is wanted */
     bool mdns, svcb;
+    bool records_given; /* records tell RCODE and transport ... */
+    unsigned records;   /* ... and are made of these kinds too: DNS_WITH_ */
     bool defrag, tcp;
     bool defrag_given, tcp_given;
     uint32_t encapsulations; /* that are unwrapped: a bit for each enum encapsulation */

@@ -11,14 +11,18 @@
 
 /* Working memory, used again for every message. */
 struct extract {
+    unsigned options;             /* DNS_WITH_, of EXTRACT_ANY */
     int sets_before;              /* that the message at hand has been given; 0 between messages */
     struct dnsflow_record record; /* what is not filled in for each one stays zero */
     struct dns_response response;
     struct dns_owners owners;
+    struct dns_answers answers;
+    uint8_t answer_bytes[DNS_ANSWERS_BYTES];
 };
 
-/* How a message is read. */
-enum extract_kind { EXTRACT_PLAIN, EXTRACT_WITH_SVCB, EXTRACT_MDNS };
+/* How a message is read; with EXTRACT_ANY records tell RCODE and transport, and those without addresses are made that
+ * the options ask for. */
+enum extract_kind { EXTRACT_PLAIN, EXTRACT_WITH_SVCB, EXTRACT_ANY, EXTRACT_MDNS };
 
 /* Parses the message in `udp`, captured at time_us, and adds its record (mDNS: its records) to the encoder. Returns
  * DROP_NONE when there was one, else a LEDGER_MESSAGE reason. Notes are counted in *counters. */

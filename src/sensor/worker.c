@@ -31,7 +31,7 @@ struct worker {
     bool has_window;      /* these two are of the datagram that is open */
     bool is_stale;        /* the encoder's settings are to be looked at before the next record */
     int64_t now_us;       /* capture time of the last packet or tick, whatever times the records bear */
-    bool is_choosy;       /* --rate, --sample, --mdns or --svcb ask for more than the plain parsing */
+    bool is_choosy;       /* --rate, --sample, --mdns, --svcb or --records ask for more than the plain parsing */
     uint64_t random;
     uint32_t sample; /* 1 message in this many is kept, 0 = all */
     uint64_t paced;  /* messages since paced_since_us */
@@ -88,7 +88,7 @@ static void pace(struct worker *w)
 
 static void set_choosy(struct worker *w)
 {
-    w->is_choosy = w->config->rate || w->sample || w->config->mdns || w->config->svcb;
+    w->is_choosy = w->config->rate || w->sample || w->config->mdns || w->config->svcb || w->config->records_given;
 }
 
 /* The moment for it has come, and chance has chosen it. */
@@ -106,7 +106,10 @@ static inline enum drop_reason parse_message(struct worker *w, const struct net_
         if (!is_chosen(w))
             return DROP_SAMPLED;
         bool is_mdns = w->config->mdns && message->src_port == MDNS_PORT && message->transport == NET_UDP;
-        kind = is_mdns ? EXTRACT_MDNS : w->config->svcb ? EXTRACT_WITH_SVCB : EXTRACT_PLAIN;
+        kind = is_mdns                    ? EXTRACT_MDNS
+               : w->config->records_given ? EXTRACT_ANY
+               : w->config->svcb          ? EXTRACT_WITH_SVCB
+                                          : EXTRACT_PLAIN;
     }
     enum drop_reason why = extract_message(&w->extract, message, time_us, kind, w->encoder, &w->counters);
     if (__builtin_expect(!w->has_window, 0))
@@ -260,6 +263,7 @@ int worker_create(const struct config *config, const struct worker_start *start,
         return -1;
     }
     input_gate(config, &w->gate);
+    w->extract.options = config->records | (config->svcb ? DNS_WITH_SVCB : 0u);
     *out = w;
     return 0;
 }

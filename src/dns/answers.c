@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Answers as records keep them: whose they are, and their rdata without compression. */
+#include "dns/wire.h"
+
+/* ---- whose ---- */
+
+static uint8_t lower(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 'a' - 'A') : c;
+}
+
+static uint32_t hash_name(const uint8_t *name, size_t len)
+{
+    uint32_t hash = (uint32_t)len;
+    size_t i;
+    for (i = 0; i < len; i++)
+        hash = (hash ^ lower(name[i])) * 16777619u;
+    return hash;
+}
+
+static size_t name_len(const uint8_t *name)
+{
+    size_t len = 0;
+    while (name[len] != 0)
+        len += name[len] + 1u;
+    return len + 1;
+}
+
+/* Length bytes are below 64 and so never letters. */
+static bool is_same_name(const uint8_t *a, const uint8_t *b, size_t len)
+{
+    size_t i;
+    for (i = 0; i < len && lower(a[i]) == lower(b[i]); i++)
+        ;
+    return i == len;
+}
+
+/* The names that have come since the last look. */
+static void learn_names(struct dns_answers *answers, const struct writer *names, unsigned names_count)
+{
+    while (answers->names_known < names_count && answers->names_at < names->at) {
+        size_t len = name_len(answers->names_at);
+        answers->name[answers->names_known] = answers->names_at;
+        answers->name_hash[answers->names_known++] = hash_name(answers->names_at, len);
+        answers->names_at += len;
+    }
+}
+
+/* Most owners are the question, by a pointer to it. */
+static uint8_t find_owner(struct dns_answers *answers, const uint8_t *msg, size_t len, size_t at,
+                          const struct writer *names, unsigned names_count)
+{
+    uint8_t name[DNS_NAME_MAX + DNS_NAME_SLACK];
+    struct writer out = writer_over(name, sizeof(name));
+    unsigned i;
+    if (load_be16(msg + at) == (DNS_POINTER << 8 | DNS_HEADER))
+        return 0;
+    if (dns_name_copy(msg, len, &at, &answers->pointers_left, &out) != NAME_OK)
+        return DNS_OWNER_NONE;
+    size_t own_len = writer_len(&out);
+    uint32_t hash = hash_name(name, own_len);
+    learn_names(answers, names, names_count);
+    for (i = 0; i < answers->names_known && i < DNS_OWNER_NONE; i++)
+        if (answers->name_hash[i] == hash && name_len(answers->name[i]) == own_len &&
+            is_same_name(answers->name[i], name, own_len))
+            return (uint8_t)i;
+    return DNS_OWNER_NONE;
+}
+
+/* ---- rdata ---- */
+
+/* Types in whose rdata names may be compressed (RFC 1035, RFC 3597 section 4): digits are bytes, n a name, s a
+ * character-string, * all that follows. */
+static const struct shape {
+    uint16_t type;
+    char parts[6];
+} shapes[] = {{2, "n"},   {3, "n"},     {4, "n"},    {6, "nn9992"}, {7, "n"},   {8, "n"},
+              {9, "n"},   {12, "n"},    {14, "nn"},  {15, "2n"},    {17, "nn"}, {18, "2n"},
+              {21, "2n"}, {24, "99n*"}, {26, "2nn"}, {30, "n*"},    {33, "6n"}, {35, "4sssn"}};
+
+static const struct shape *find_shape(uint16_t type)
+{
+    size_t i;
+    for (i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
+        if (shapes[i].type == type)
+            return &shapes[i];
+    return NULL;
+}
+
+/* Copies the rdata to `out`, part by part. False: it does not have this shape. */
+static bool rewrite(const struct shape *shape, const uint8_t *msg, const struct dns_rr *rr, unsigned *pointers,
+                    struct writer *out)
+{
+    size_t at = rr->rdata_at, end = at + rr->rdata_len, i;
+    for (i = 0; i < sizeof(shape->parts) && shape->parts[i]; i++) {
+        char part = shape->parts[i];
+        if (part == 'n') {
+            if (dns_name_copy(msg, end, &at, pointers, out) != NAME_OK)
+                return false;
+            continue;
+        }
+        size_t len = part == '*' ? end - at : part == 's' ? (at < end ? msg[at] + 1u : 1u) : (size_t)(part - '0');
+        if (end - at < len)
+            return false;
+        write_bytes(out, msg + at, len);
+        at += len;
+    }
+    return at == end && !out->failed;
+}
+
+void dns_answer_add(struct dns_answers *answers, const uint8_t *msg, size_t len, size_t owner_at,
+                    const struct dns_rr *rr, const struct writer *names, unsigned names_count)
+{
+    const struct shape *shape = find_shape(rr->type);
+    struct dns_answer answer = {
+        .type = rr->type, .ttl = rr->ttl, .rdata = msg + rr->rdata_at, .rdata_len = rr->rdata_len};
+    struct writer out =
+        writer_over(answers->rewritten + answers->rewritten_len, sizeof(answers->rewritten) - answers->rewritten_len);
+    if (answers->cut)
+        return;
+    if (shape && answers->bytes + rr->rdata_len <= DNS_ANSWERS_BYTES) {
+        if (!rewrite(shape, msg, rr, &answers->pointers_left, &out)) {
+            answers->bad++;
+            return;
+        }
+        answer.rdata = out.start;
+        answer.rdata_len = (uint16_t)writer_len(&out);
+    }
+    if (answers->bytes + DNS_ANSWER_HEAD + answer.rdata_len > DNS_ANSWERS_BYTES) {
+        answers->cut = true;
+        return;
+    }
+    answer.owner = find_owner(answers, msg, len, owner_at, names, names_count);
+    answers->list[answers->count++] = answer;
+    answers->bytes += DNS_ANSWER_HEAD + answer.rdata_len;
+    answers->rewritten_len += shape ? answer.rdata_len : 0u;
+}
