@@ -9,4 +9,16 @@
 /* NULL: there is no name for it here; RFC 3597 calls it TYPE and its number. */
 const char *dns_type_name(uint16_t type);
 
+/* Takes a name in any case, TYPE and a number, or a number. Returns 0, or -1: it is none of these. */
+int dns_type_parse(const char *text, uint16_t *out);
+
+enum { DNS_RCODE_MAX = 4095 }; /* with the upper bits of EDNS */
+
+/* NULL: there is no name for it here; it is written RCODE and its number. */
+const char *dns_rcode_name(uint16_t rcode);
+
+/* Takes a name in any case, RCODE and a number, or a number, up to DNS_RCODE_MAX. Returns 0, or -1: it is none of
+ * these. */
+int dns_rcode_parse(const char *text, uint16_t *out);
+
 #endif
