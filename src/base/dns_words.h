@@ -12,7 +12,7 @@ const char *dns_type_name(uint16_t type);
 /* Takes a name in any case, TYPE and a number, or a number. Returns 0, or -1: it is none of these. */
 int dns_type_parse(const char *text, uint16_t *out);
 
-enum { DNS_RCODE_MAX = 4095 }; /* with the upper bits of EDNS */
+enum { DNS_RCODE_SERVFAIL = 2, DNS_RCODE_NXDOMAIN = 3, DNS_RCODE_MAX = 4095 }; /* with the upper bits of EDNS */
 
 /* NULL: there is no name for it here; it is written RCODE and its number. */
 const char *dns_rcode_name(uint16_t rcode);

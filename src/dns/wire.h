@@ -8,6 +8,7 @@
 #ifndef DNSFLOW_DNS_WIRE_H
 #define DNSFLOW_DNS_WIRE_H
 
+#include "base/dns_words.h"
 #include "dns/message.h"
 #include "dns/name.h"
 
@@ -20,7 +21,6 @@ enum {
     DNS_OPCODE_MASK = 0x7800,
     DNS_OPCODE_MAX = 6 << 11, /* DSO, RFC 8490 */
     DNS_RCODE_MASK = 0x000f,
-    DNS_RCODE_NXDOMAIN = 3,
     DNS_TYPE_A = 1,
     DNS_TYPE_CNAME = 5,
     DNS_TYPE_AAAA = 28,

@@ -6,16 +6,17 @@
 #include "dnsflow.h"
 #include "flow/wire.h"
 
-/* The 40 bytes of a header of version 4. */
+/* The 40 bytes of a header of version 4. What else a record has is not touched. */
 static inline int read_whole_header(const uint8_t *bytes, struct dnsflow_record *out)
 {
-    *out = (struct dnsflow_record){.ip_vers = bytes[0],
-                                   .names_count = bytes[1],
-                                   .ip4s_count = bytes[2],
-                                   .ip6s_count = bytes[3],
-                                   .names_len = load_be16(bytes + 4),
-                                   .client = bytes + 8,
-                                   .resolver = bytes + 24};
+    out->ip_vers = bytes[0];
+    out->names_text = 0;
+    out->names_count = bytes[1];
+    out->ip4s_count = bytes[2];
+    out->ip6s_count = bytes[3];
+    out->names_len = load_be16(bytes + 4);
+    out->client = bytes + 8;
+    out->resolver = bytes + 24;
     return out->ip_vers == 4 || out->ip_vers == 6 ? DNSFLOW_OK : DNSFLOW_BAD_FAMILY;
 }
 
@@ -239,6 +240,7 @@ int dnsflow_next_record(struct dnsflow_datagram *datagram, struct dnsflow_record
     if ((datagram->flags & DNSFLOW_FLAG_STATS) || datagram->sets_done_ >= datagram->sets_count)
         return 0;
     struct reader in = reader_over(datagram->bytes_ + datagram->at_, datagram->len_ - datagram->at_);
+    memset(out, 0, sizeof(*out));
     if (read_set(&in, datagram->version, out) != DNSFLOW_OK)
         return 0;
     if (datagram->set_trailers_)

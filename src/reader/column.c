@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "record/name.h"
+#include "record/rdata.h"
 
 static const struct list_style list_plain = {.quote = "", .escape = "", .special = "", .also = ",|"};
 
@@ -15,24 +16,39 @@ static void print_plain_name(struct output *out, const uint8_t **at, const uint8
     out->used += len > 0 ? (size_t)len : 0;
 }
 
-static void print_part(struct output *out, const char *text, size_t len, const struct list_style *style)
+static void print_escaped(struct output *out, const char *text, size_t len, const struct list_style *style)
 {
     size_t i;
+    for (i = 0; i < len; i++) {
+        if (style->also && strchr(style->also, text[i])) {
+            output_format(out, "\\%03u", (unsigned char)text[i]);
+            continue;
+        }
+        if (strchr(style->special, text[i]))
+            output_text(out, style->escape);
+        output_char(out, text[i]);
+    }
+}
+
+/* A name, whose own form has escaped what is `also` special. */
+static void print_part(struct output *out, const char *text, size_t len, const struct list_style *style)
+{
     output_text(out, style->quote);
     if (style->first && len > 0 && strchr(style->first, *text)) {
         output_format(out, "\\%03u", (unsigned char)*text++);
         len--;
     }
-    if (!memchr(text, '\\', len)) { /* nothing in it needed an escape, so that nothing is special */
+    if (memchr(text, '\\', len))
+        print_escaped(out, text, len, style);
+    else /* nothing in it needed an escape, so that nothing is special */
         output_bytes(out, text, len);
-        len = 0;
-    }
-    for (i = 0; i < len; i++) {
-        if (strchr(style->special, text[i]))
-            output_text(out, style->escape);
-        output_char(out, text[i]);
-    }
     output_text(out, style->quote);
+}
+
+void print_rdata(struct output *out, const struct dnsflow_answer *answer, const struct list_style *style)
+{
+    char text[RDATA_TEXT];
+    print_escaped(out, text, rdata_text(answer->type, answer->rdata, answer->rdata_len, text, sizeof(text)), style);
 }
 
 void print_names(struct output *out, struct field_names names, const struct list_style *style)
@@ -68,6 +84,24 @@ void print_addresses(struct output *out, struct field_addresses addresses, const
     }
 }
 
+/* The type and the rdata of each. */
+__attribute__((noinline)) static void print_answers(struct output *out, struct field_answers answers,
+                                                    const struct list_style *style)
+{
+    const uint8_t *at = answers.bytes, *end = at + answers.len;
+    struct dnsflow_answer answer;
+    bool is_first = true;
+    for (; dnsflow_next_answer(&at, end, &answer); is_first = false) {
+        char type[FIELD_WORD_SIZE];
+        output_text(out, is_first ? "" : ",");
+        output_text(out, style->quote);
+        output_text(out, field_type_word(answer.type, type));
+        output_char(out, ' ');
+        print_rdata(out, &answer, style);
+        output_text(out, style->quote);
+    }
+}
+
 /* Apart, for its room on the stack. */
 __attribute__((noinline)) static void print_word(struct output *out, const struct field *field,
                                                  const struct field_record *r)
@@ -99,6 +133,9 @@ static inline __attribute__((always_inline)) void put_value(struct output *out, 
     case FIELD_NAME:
     case FIELD_NAMES:
         print_names(out, field->get.names(r), style);
+        break;
+    case FIELD_ANSWERS:
+        print_answers(out, field->get.answers(r), style);
         break;
     case FIELD_TIME:
         when_print(out, time_style, field->get.time_us(r));
@@ -177,7 +214,8 @@ static const char *const colors[] = {
 
 static bool is_quoted(const struct field *field)
 {
-    return field->kind == FIELD_NAMES || field->kind == FIELD_NAME || field->kind == FIELD_ADDRESSES;
+    return field->kind == FIELD_NAMES || field->kind == FIELD_NAME || field->kind == FIELD_ADDRESSES ||
+           field->kind == FIELD_ANSWERS;
 }
 
 /* In color, or in quotes. */

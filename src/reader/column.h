@@ -31,6 +31,11 @@ void layout_default(struct layout *layout);
 void print_value(struct output *out, const struct field *field, const struct field_record *r,
                  const struct list_style *style, enum when_style time_style);
 
+/* The rdata of an answer, without quotes around it. */
+void print_rdata(struct output *out, const struct dnsflow_answer *answer, const struct list_style *style);
+
+enum { RDATA_TEXT = 8192 /* the longest rdata of a datagram, at most four characters a byte */ };
+
 /* Names, or addresses, separated by commas. */
 void print_names(struct output *out, struct field_names names, const struct list_style *style);
 void print_addresses(struct output *out, struct field_addresses addresses, const struct list_style *style);

@@ -136,6 +136,21 @@ static int take_name(void *config, const char *value, struct error *err)
     return match_add_name(&((struct reader_config *)config)->match, value, err);
 }
 
+static int take_rcode(void *config, const char *value, struct error *err)
+{
+    return match_add_numbers(&((struct reader_config *)config)->match, MATCH_RCODE, value, err);
+}
+
+static int take_qtype(void *config, const char *value, struct error *err)
+{
+    return match_add_numbers(&((struct reader_config *)config)->match, MATCH_QTYPE, value, err);
+}
+
+static int take_transport(void *config, const char *value, struct error *err)
+{
+    return match_add_numbers(&((struct reader_config *)config)->match, MATCH_TRANSPORT, value, err);
+}
+
 static int take_family(void *config, const char *value, struct error *err)
 {
     static const char *const names[] = {"4", "6"};
@@ -254,6 +269,13 @@ static const struct option_row rows[] = {
      "only records with such a name: NAME, *.NAME (below it) or *TEXT* (somewhere in it); UTF-8 finds xn-- too",
      OPTION_REPEATS},
     {0, "answer", "CIDR", take_answer, "only records with such an address among their answers", OPTION_REPEATS},
+    {0, "rcode", "LIST", take_rcode, "only these RCODEs, such as NXDOMAIN,SERVFAIL; with ! in front: not these",
+     OPTION_REPEATS},
+    {0, "qtype", "LIST", take_qtype, "only questions of these types, such as TXT,MX; with ! in front: not of these",
+     OPTION_REPEATS},
+    {0, "transport", "LIST", take_transport,
+     "only what came by these: udp, tcp, tls, https, quic, dnscrypt-udp, dnscrypt-tcp; with ! in front: not by these",
+     OPTION_REPEATS},
     {0, "family", "4|6", take_family, "only records of IPv4, or of IPv6, clients", OPTION_REPEATS},
     {0, "since", "TIME", take_since,
      "only records from then on: 2026-01-31T23:59:59Z, 2026-01-31, today, yesterday, 10:00 (the last one; UTC), "
@@ -266,7 +288,7 @@ static const struct option_row rows[] = {
     {0, "format", "NAME", take_format, "text (the default), json, csv, tsv or cof (passive DNS)", 0},
     {0, "fields", "LIST", take_fields,
      "these columns, separated by commas: server port seq resolver client time qname names ipv4 ipv6; of -x sensors "
-     "response_time min_ttl qtype client_port set_flags sensor_id worker sample_rate",
+     "response_time min_ttl qtype rcode transport answers client_port set_flags sensor_id worker sample_rate",
      0},
     {0, "time", "STYLE", take_time,
      "utc (HH:MM:SS, the default of text), local, epoch (seconds since 1970) or iso (2026-01-31T23:59:59.123456Z, that "

@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "base/drops.h"
 #include "reader/column.h"
+#include "record/name.h"
 
 const struct list_style list_json = {.quote = "\"", .escape = "\\", .special = "\\\"", .also = NULL};
 
@@ -42,6 +43,39 @@ static void begin_ext(struct output *out, const struct dnsflow_trailer *t)
     output_labelled(out, ",\"sample_rate\":", t->sample_rate);
 }
 
+/* The name number `owner` of the record, null if it is none of these. */
+static void print_owner(struct output *out, const struct dnsflow_record *r, unsigned owner)
+{
+    const uint8_t *at = r->names, *end = at + r->names_len;
+    if (owner >= r->names_count) {
+        output_text(out, "null");
+        return;
+    }
+    for (; owner > 0; owner--)
+        at += name_size(at);
+    print_names(out, (struct field_names){at, (uint32_t)(end - at), 1, false}, &list_json);
+}
+
+/* What sensors with --records tell. */
+static void print_result(struct output *out, const struct dnsflow_record *r)
+{
+    const uint8_t *at = r->answers, *end = at + r->answers_len;
+    char room[FIELD_WORD_SIZE];
+    struct dnsflow_answer answer;
+    bool is_first = true;
+    output_format(out, ",\"rcode\":\"%s\"", field_rcode_word(r->rcode, room));
+    output_format(out, ",\"transport\":\"%s\",\"answers\":[", field_transport_word(r->transport, room));
+    for (; dnsflow_next_answer(&at, end, &answer); is_first = false) {
+        output_text(out, is_first ? "{\"name\":" : ",{\"name\":");
+        print_owner(out, r, answer.owner);
+        output_format(out, ",\"type\":\"%s\",\"ttl\":%" PRIu32 ",\"rdata\":\"", field_type_word(answer.type, room),
+                      answer.ttl);
+        print_rdata(out, &answer, &list_json);
+        output_text(out, "\"}");
+    }
+    output_char(out, ']');
+}
+
 static void record_whole(struct output *out, const struct layout *layout, const struct received *from,
                          const struct dnsflow_record *r)
 {
@@ -74,6 +108,8 @@ static void record_whole(struct output *out, const struct layout *layout, const 
         output_labelled(out, ",\"qtype\":", r->qtype);
         output_labelled(out, ",\"client_port\":", r->client_port);
         output_labelled(out, ",\"set_flags\":", r->set_flags);
+        if (r->rcode != 0 || r->transport != 0)
+            print_result(out, r);
         output_char(out, '}');
     }
     output_text(out, "}\n");
@@ -83,10 +119,10 @@ static void record_whole(struct output *out, const struct layout *layout, const 
 static void print_member(struct output *out, const struct field *field, const struct field_record *r,
                          enum when_style style)
 {
-    static const char before[][2] = {
-        [FIELD_WORD] = "\"", [FIELD_ADDRESS] = "\"", [FIELD_TIME] = "\"", [FIELD_NAMES] = "[", [FIELD_ADDRESSES] = "["};
-    static const char behind[][2] = {
-        [FIELD_WORD] = "\"", [FIELD_ADDRESS] = "\"", [FIELD_TIME] = "\"", [FIELD_NAMES] = "]", [FIELD_ADDRESSES] = "]"};
+    static const char before[][2] = {[FIELD_WORD] = "\"", [FIELD_ADDRESS] = "\"",  [FIELD_TIME] = "\"",
+                                     [FIELD_NAMES] = "[", [FIELD_ADDRESSES] = "[", [FIELD_ANSWERS] = "["};
+    static const char behind[][2] = {[FIELD_WORD] = "\"", [FIELD_ADDRESS] = "\"",  [FIELD_TIME] = "\"",
+                                     [FIELD_NAMES] = "]", [FIELD_ADDRESSES] = "]", [FIELD_ANSWERS] = "]"};
     bool is_bare =
         field->kind == FIELD_NUMBER || field->kind == FIELD_NAME || (field->kind == FIELD_TIME && style == WHEN_EPOCH);
     output_char(out, '"');

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "reader/column.h"
@@ -19,13 +20,14 @@ enum {
     ENTRIES = 1 << 18,
     SLOTS = 2 * ENTRIES,
     BYTES = 32 << 20, /* of keys */
-    KEY = 1 + 2 * NAME_WIRE,
+    RDATA_MAX = 1472, /* of a datagram */
+    KEY = 2 + NAME_WIRE + RDATA_MAX,
     TYPE_A = 1,
     TYPE_CNAME = 5,
     TYPE_AAAA = 28,
 };
 
-/* key: rrtype 1 | rrname | rdata, names in wire format */
+/* key: rrtype 2 | rrname | rdata, names in wire format */
 struct entry {
     uint64_t hash, count;
     int64_t first_us, last_us;
@@ -77,15 +79,21 @@ static void print_seconds(struct output *out, int64_t time_us)
 static void print_entry(struct cof *cof, const struct entry *entry)
 {
     struct output *out = cof->out;
-    const uint8_t *key = cof->bytes + entry->at, *rdata = key + 1 + entry->name_len;
+    const uint8_t *key = cof->bytes + entry->at, *rdata = key + 2 + entry->name_len;
+    const struct dnsflow_answer answer = {
+        .type = load_be16(key), .rdata = rdata, .rdata_len = (uint16_t)(entry->len - 2u - entry->name_len)};
+    char room[FIELD_WORD_SIZE];
     output_text(out, "{\"rrname\":");
-    print_name(out, key + 1, entry->name_len);
-    if (key[0] == TYPE_CNAME) {
-        output_text(out, ",\"rrtype\":\"CNAME\",\"rdata\":");
-        print_name(out, rdata, entry->len - 1u - entry->name_len);
+    print_name(out, key + 2, entry->name_len);
+    output_format(out, ",\"rrtype\":\"%s\",\"rdata\":", field_type_word(answer.type, room));
+    if (answer.type == TYPE_CNAME) {
+        print_name(out, rdata, answer.rdata_len);
+    } else if (answer.type == TYPE_A || answer.type == TYPE_AAAA) {
+        print_addresses(out, (struct field_addresses){rdata, 1, answer.type == TYPE_A ? 4 : 6}, &list_json);
     } else {
-        output_text(out, key[0] == TYPE_A ? ",\"rrtype\":\"A\",\"rdata\":" : ",\"rrtype\":\"AAAA\",\"rdata\":");
-        print_addresses(out, (struct field_addresses){rdata, 1, key[0] == TYPE_A ? 4 : 6}, &list_json);
+        output_char(out, '"');
+        print_rdata(out, &answer, &list_json);
+        output_char(out, '"');
     }
     output_text(out, ",\"time_first\":");
     print_seconds(out, entry->first_us);
@@ -144,13 +152,40 @@ static void add_key(struct cof *cof, const uint8_t *key, size_t len, size_t name
     cof->slots[slot] = ++cof->count;
 }
 
-static void add_addresses(struct cof *cof, uint8_t *key, size_t name_len, const uint8_t *addresses, size_t count,
-                          size_t size, int64_t time_us)
+static void add_addresses(struct cof *cof, uint8_t *key, size_t name_len, uint16_t type, const uint8_t *addresses,
+                          size_t count, int64_t time_us)
 {
-    size_t i;
+    size_t i, size = type == TYPE_A ? 4 : 16;
+    store_be16(key, type);
     for (i = 0; i < count; i++) {
-        memcpy(key + 1 + name_len, addresses + i * size, size);
-        add_key(cof, key, 1 + name_len + size, name_len, time_us);
+        memcpy(key + 2 + name_len, addresses + i * size, size);
+        add_key(cof, key, 2 + name_len + size, name_len, time_us);
+    }
+}
+
+/* Name number `owner` of the record as a key, its length; 0: it is none of them. */
+static size_t owner_key(const struct dnsflow_record *record, unsigned owner, uint8_t *wire)
+{
+    struct name_walk walk = name_walk_over(record);
+    size_t len = 0;
+    unsigned i;
+    for (i = 0; i <= owner && (len = name_next(&walk, wire)) > 0; i++)
+        ;
+    return walk.has_skipped ? 0 : len;
+}
+
+/* Of an owner that is none of the names it is not known who was asked for what. */
+static void add_answers(struct cof *cof, uint8_t *key, const struct dnsflow_record *record, int64_t time_us)
+{
+    const uint8_t *at = record->answers, *end = at + record->answers_len;
+    struct dnsflow_answer answer;
+    while (dnsflow_next_answer(&at, end, &answer)) {
+        size_t len = owner_key(record, answer.owner, key + 2);
+        if (len == 0 || answer.owner == DNSFLOW_OWNER_OTHER || answer.rdata_len > RDATA_MAX)
+            continue;
+        store_be16(key, answer.type);
+        memcpy(key + 2 + len, answer.rdata, answer.rdata_len);
+        add_key(cof, key, 2 + len + answer.rdata_len, len, time_us);
     }
 }
 
@@ -162,22 +197,22 @@ static void take_record(struct session *session, const struct received *from, co
     int64_t time_us = received_record_time(from, record);
     struct name_walk walk = name_walk_over(record);
     uint8_t key[KEY];
-    size_t len = name_next(&walk, key + 1), next;
+    if (record->answers_len > 0)
+        add_answers(cof, key, record, time_us);
+    size_t len = name_next(&walk, key + 2), next;
     if (len == 0)
         return;
-    while ((next = name_next(&walk, key + 1 + len)) > 0 && !walk.has_skipped) {
-        key[0] = TYPE_CNAME;
+    while ((next = name_next(&walk, key + 2 + len)) > 0 && !walk.has_skipped) {
+        store_be16(key, TYPE_CNAME);
         if (!is_part)
-            add_key(cof, key, 1 + len + next, len, time_us);
-        memmove(key + 1, key + 1 + len, next);
+            add_key(cof, key, 2 + len + next, len, time_us);
+        memmove(key + 2, key + 2 + len, next);
         len = next;
     }
     if (walk.has_skipped) /* what led to what is not known */
         return;
-    key[0] = TYPE_A;
-    add_addresses(cof, key, len, record->ip4s, record->ip4s_count, 4, time_us);
-    key[0] = TYPE_AAAA;
-    add_addresses(cof, key, len, record->ip6s, record->ip6s_count, 16, time_us);
+    add_addresses(cof, key, len, TYPE_A, record->ip4s, record->ip4s_count, time_us);
+    add_addresses(cof, key, len, TYPE_AAAA, record->ip6s, record->ip6s_count, time_us);
 }
 
 /* The time of captures may jump back. */

@@ -12,7 +12,8 @@ enum { BAR = 16, NAME_ROOM = 16, PRINTED_ROWS = 10, PRINTED_WIDTH = 100 + NAME_T
 
 const char *top_table_name(enum top_table table)
 {
-    static const char *const names[TOP_TABLES] = {"names", "domains", "clients", "resolvers", "answers", "sources"};
+    static const char *const names[TOP_TABLES] = {"names",   "domains",    "clients",  "resolvers", "answers",
+                                                  "sources", "subdomains", "nxdomain", "servfail",  "rcodes"};
     return names[table];
 }
 
@@ -34,7 +35,8 @@ static enum room find_room(enum top_table table, size_t width)
 
 void top_head_line(enum top_table table, char *line, size_t width)
 {
-    static const char *const labels[TOP_TABLES] = {"NAME", "DOMAIN", "CLIENT", "RESOLVER", "ANSWER", "SOURCE"};
+    static const char *const labels[TOP_TABLES] = {"NAME",   "DOMAIN", "CLIENT", "RESOLVER", "ANSWER",
+                                                  "SOURCE", "DOMAIN", "CLIENT", "CLIENT",   "RCODE AND TYPE"};
     static const char *const heads[2][3] = {
         {"      COUNT  SHARE    RATE/s                    ", "      COUNT  SHARE    RATE/s  ", "      COUNT  "},
         {"   RECORDS    RATE/s DATAGRAMS     LOST   LOST%   DROPPED  ", "   RECORDS     LOST  ", "   RECORDS  "}};
@@ -91,6 +93,8 @@ static void print_table(struct tops *tops, enum top_table table, struct output *
     char line[PRINTED_WIDTH + 1];
     struct top_sum sum;
     size_t i, count = tops_rows(tops, table, TOP_BY_COUNT, "", 0, rows, PRINTED_ROWS, &sum);
+    if (table > TOP_SUBDOMAINS && sum.total == 0)
+        return; /* no sensor has --records */
     output_format(out, "\n%s: %s%" PRIu64 " different", top_table_name(table), sum.error ? "about " : "", sum.distinct);
     if (sum.error > 0)
         output_format(out, " (0.8 %% standard error); counts marked < are at most %" PRIu64 " too high", sum.error);

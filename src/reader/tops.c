@@ -3,13 +3,18 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
+#include "base/dns_words.h"
 #include "record/domain.h"
+#include "record/field.h"
+#include "record/seen.h"
 #include "record/sketch.h"
 
-enum { SKETCHES = TOP_SOURCES };
+enum { KEY_RCODE = 4 /* RCODE 2 | type 2 */ };
 
 /* A row to be: an entry of a sketch, or a source. */
 struct item {
@@ -21,22 +26,28 @@ struct tops {
     struct sources *sources;
     struct domains *domains;
     uint64_t records;
-    struct sketch *sketches[SKETCHES];
-    struct item items[SOURCES_MAX]; /* scratch of tops_rows() */
+    struct seen *names_seen;
+    struct sketch *sketches[TOP_TABLES]; /* of all but the sources */
+    struct item items[SOURCES_MAX];      /* scratch of tops_rows() */
 };
 
 struct tops *tops_create(struct sources *sources)
 {
-    static const size_t key_sizes[SKETCHES] = {NAME_WIRE, NAME_WIRE, 16, 16, 16};
+    static const size_t key_sizes[TOP_TABLES] = {
+        [TOP_NAMES] = NAME_WIRE, [TOP_DOMAINS] = NAME_WIRE, [TOP_CLIENTS] = 16,
+        [TOP_RESOLVERS] = 16,    [TOP_ANSWERS] = 16,        [TOP_SUBDOMAINS] = NAME_WIRE,
+        [TOP_NXDOMAIN] = 16,     [TOP_SERVFAIL] = 16,       [TOP_RCODES] = KEY_RCODE};
     struct tops *t = calloc(1, sizeof(*t));
+    bool has_all = true;
     size_t i;
     if (!t)
         return NULL;
     t->sources = sources;
     t->domains = domains_create();
-    for (i = 0; i < SKETCHES && (t->sketches[i] = sketch_create(TOP_PLACES, key_sizes[i])); i++)
-        ;
-    if (t->domains && i == SKETCHES)
+    t->names_seen = seen_create();
+    for (i = 0; i < TOP_TABLES; i++)
+        has_all &= i == TOP_SOURCES || (t->sketches[i] = sketch_create(TOP_PLACES, key_sizes[i]));
+    if (t->domains && t->names_seen && has_all)
         return t;
     tops_destroy(t);
     return NULL;
@@ -47,9 +58,10 @@ void tops_destroy(struct tops *tops)
     size_t i;
     if (!tops)
         return;
-    for (i = 0; i < SKETCHES; i++)
+    for (i = 0; i < TOP_TABLES; i++)
         sketch_destroy(tops->sketches[i]);
     domains_destroy(tops->domains);
+    seen_destroy(tops->names_seen);
     free(tops);
 }
 
@@ -65,7 +77,26 @@ static void add_name(struct tops *tops, const struct dnsflow_record *record)
     if (entry->note == 0)
         entry->note = (uint8_t)(1 + domain_start(tops->domains, wire));
     size_t start = entry->note - 1u;
+    uint64_t hash = entry->hash;
     sketch_add(tops->sketches[TOP_DOMAINS], wire + start, len - start);
+    if (start > 0 && seen_add(tops->names_seen, hash))
+        sketch_add(tops->sketches[TOP_SUBDOMAINS], wire + start, len - start);
+}
+
+/* Where the sensor tells it (--records): then it also tells what the response came by. */
+static void add_rcode(struct tops *tops, const struct dnsflow_record *record)
+{
+    uint8_t key[KEY_RCODE];
+    size_t size = record->ip_vers == 6 ? 16 : 4;
+    if (record->rcode == 0 && record->transport == 0)
+        return;
+    store_be16(key, record->rcode);
+    store_be16(key + 2, record->qtype);
+    sketch_add(tops->sketches[TOP_RCODES], key, sizeof(key));
+    if (record->rcode == DNS_RCODE_NXDOMAIN)
+        sketch_add(tops->sketches[TOP_NXDOMAIN], record->client, size);
+    else if (record->rcode == DNS_RCODE_SERVFAIL)
+        sketch_add(tops->sketches[TOP_SERVFAIL], record->client, size);
 }
 
 void tops_add(struct tops *tops, const struct dnsflow_record *record, bool is_part)
@@ -79,6 +110,7 @@ void tops_add(struct tops *tops, const struct dnsflow_record *record, bool is_pa
         return;
     tops->records++;
     add_name(tops, record);
+    add_rcode(tops, record);
     sketch_add(tops->sketches[TOP_CLIENTS], record->client, size);
     if (record->resolver)
         sketch_add(tops->sketches[TOP_RESOLVERS], record->resolver, size);
@@ -92,16 +124,19 @@ uint64_t tops_records(const struct tops *tops)
 void tops_mark(struct tops *tops, double seconds)
 {
     size_t i;
-    for (i = 0; i < SKETCHES; i++)
-        sketch_mark(tops->sketches[i], seconds);
+    for (i = 0; i < TOP_TABLES; i++)
+        if (i != TOP_SOURCES)
+            sketch_mark(tops->sketches[i], seconds);
 }
 
 void tops_clear(struct tops *tops)
 {
     size_t i;
     tops->records = 0;
-    for (i = 0; i < SKETCHES; i++)
-        sketch_clear(tops->sketches[i]);
+    for (i = 0; i < TOP_TABLES; i++)
+        if (i != TOP_SOURCES)
+            sketch_clear(tops->sketches[i]);
+    seen_clear(tops->names_seen);
 }
 
 static void sum_up(struct tops *tops, enum top_table table, struct top_sum *out)
@@ -121,13 +156,27 @@ static void sum_up(struct tops *tops, enum top_table table, struct top_sum *out)
 
 /* ---- rows ---- */
 
+static bool has_names(enum top_table table)
+{
+    return table == TOP_NAMES || table == TOP_DOMAINS || table == TOP_SUBDOMAINS;
+}
+
+static void rcode_text(const uint8_t key[KEY_RCODE], char text[NAME_TEXT])
+{
+    char rcode[FIELD_WORD_SIZE], type[FIELD_WORD_SIZE];
+    snprintf(text, NAME_TEXT, "%s %s", field_rcode_word(load_be16(key), rcode),
+             field_type_word(load_be16(key + 2), type));
+}
+
 static void item_text(enum top_table table, const struct item *item, char text[NAME_TEXT])
 {
     const struct sketch_entry *e = item->entry;
     if (item->source)
         source_name(item->source, text);
-    else if (table == TOP_NAMES || table == TOP_DOMAINS)
+    else if (has_names(table))
         (void)name_text(e->key, e->len, text);
+    else if (table == TOP_RCODES)
+        rcode_text(e->key, text);
     else
         (void)inet_ntop(e->len == 16 ? AF_INET6 : AF_INET, e->key, text, NAME_TEXT);
 }
@@ -162,7 +211,7 @@ static int compare_keys(enum top_table table, const struct item *a, const struct
     char text_a[NAME_TEXT], text_b[NAME_TEXT];
     if (a->source)
         return compare_sources(a->source, b->source);
-    if (table == TOP_NAMES || table == TOP_DOMAINS) {
+    if (has_names(table) || table == TOP_RCODES) {
         item_text(table, a, text_a);
         item_text(table, b, text_b);
         return strcmp(text_a, text_b);

@@ -9,7 +9,19 @@
 #include "reader/output.h"
 #include "receive/source.h"
 
-enum top_table { TOP_NAMES, TOP_DOMAINS, TOP_CLIENTS, TOP_RESOLVERS, TOP_ANSWERS, TOP_SOURCES, TOP_TABLES };
+enum top_table {
+    TOP_NAMES,
+    TOP_DOMAINS,
+    TOP_CLIENTS,
+    TOP_RESOLVERS,
+    TOP_ANSWERS,
+    TOP_SOURCES,
+    TOP_SUBDOMAINS, /* domains, by how many different names below them were asked for: tunnels have many */
+    TOP_NXDOMAIN,   /* clients, by answers with this RCODE: --records of the sensor */
+    TOP_SERVFAIL,
+    TOP_RCODES, /* with the type asked for */
+    TOP_TABLES
+};
 enum top_order { TOP_BY_COUNT, TOP_BY_RATE, TOP_BY_NAME, TOP_ORDERS };
 
 enum { TOP_PLACES = 16384 }; /* keys of a table that are counted */

@@ -120,13 +120,29 @@ static void draw_state(struct view *v)
     attroff(A_BOLD);
 }
 
+static int table_label(enum top_table table, char *line, size_t size)
+{
+    return snprintf(line, size, " %u %s ", (table + 1u) % 10, top_table_name(table));
+}
+
+/* The first label that is shown, so that the table at hand is among them on a narrow screen too. */
+static enum top_table first_label(enum top_table table)
+{
+    char line[LINE_MAX];
+    enum top_table first = table;
+    int used = table_label(table, line, sizeof(line));
+    while (first > 0 && (used += table_label(first - 1, line, sizeof(line))) <= COLS)
+        first--;
+    return first;
+}
+
 static void draw_tables(const struct view *v)
 {
     char line[LINE_MAX];
     enum top_table i;
     int at = 0;
-    for (i = 0; i < TOP_TABLES && at < COLS; i++) {
-        int len = snprintf(line, sizeof(line), " %u %s ", i + 1, top_table_name(i));
+    for (i = first_label(v->table); i < TOP_TABLES && at < COLS; i++) {
+        int len = table_label(i, line, sizeof(line));
         attrset(i == v->table ? A_REVERSE : A_NORMAL);
         mvaddnstr(1, at, line, COLS - at);
         at += len;
@@ -158,7 +174,7 @@ static void draw_rows(const struct view *v)
 static void draw_help(void)
 {
     static const char *const lines[] = {
-        "1 to 6, Tab, arrows left and right   the table: names, domains, clients, ...",
+        "0 to 9, Tab, arrows left and right   the table: names, domains, clients, ...",
         "s                                    sort by count, rate or name",
         "/ text Enter                         only rows with the text in them; / Enter: all",
         "arrows up and down, page keys, Home  scroll",
@@ -173,7 +189,7 @@ static void draw_help(void)
 
 static void draw(struct view *v)
 {
-    char line[LINE_MAX] = " 1-6 table  s sort  / filter  p pause  c clear  h help  q quit";
+    char line[LINE_MAX] = " 0-9 table  s sort  / filter  p pause  c clear  h help  q quit";
     erase();
     draw_state(v);
     draw_tables(v);
@@ -247,8 +263,8 @@ static void start_anew(struct view *v)
 static void move_by_key(struct view *v, int key)
 {
     long page = (long)table_lines();
-    if (key >= '1' && key < '1' + TOP_TABLES)
-        show_table(v, (unsigned)(key - '1'));
+    if (key >= '0' && key <= '9')
+        show_table(v, (unsigned)(key - '1' + 10) % 10);
     else if (key == '\t' || key == KEY_RIGHT)
         show_table(v, v->table + 1);
     else if (key == KEY_LEFT || key == KEY_BTAB)

@@ -3,8 +3,10 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/dns_words.h"
+#include "base/options.h"
 
 static struct field_addresses server(const struct field_record *r)
 {
@@ -79,12 +81,66 @@ static uint64_t qtype(const struct field_record *r)
 }
 
 /* RFC 3597; 0 = there was no question. */
-static const char *type_word(uint64_t number, char room[FIELD_WORD_SIZE])
+const char *field_type_word(uint64_t type, char room[FIELD_WORD_SIZE])
 {
-    const char *name = dns_type_name((uint16_t)number);
+    const char *name = dns_type_name((uint16_t)type);
     if (!name)
-        snprintf(room, FIELD_WORD_SIZE, "TYPE%u", (uint16_t)number);
+        snprintf(room, FIELD_WORD_SIZE, "TYPE%u", (uint16_t)type);
     return name ? name : room;
+}
+
+static uint64_t rcode(const struct field_record *r)
+{
+    return r->record->rcode;
+}
+
+const char *field_rcode_word(uint64_t rcode_number, char room[FIELD_WORD_SIZE])
+{
+    const char *name = dns_rcode_name((uint16_t)rcode_number);
+    if (!name)
+        snprintf(room, FIELD_WORD_SIZE, "RCODE%u", (uint16_t)rcode_number);
+    return name ? name : room;
+}
+
+static const char *const transports[] = {[DNSFLOW_OVER_UNKNOWN] = "unknown",
+                                         [DNSFLOW_OVER_UDP] = "udp",
+                                         [DNSFLOW_OVER_TCP] = "tcp",
+                                         [DNSFLOW_OVER_TLS] = "tls",
+                                         [DNSFLOW_OVER_HTTPS] = "https",
+                                         [DNSFLOW_OVER_DNSCRYPT_UDP] = "dnscrypt-udp",
+                                         [DNSFLOW_OVER_DNSCRYPT_TCP] = "dnscrypt-tcp",
+                                         [DNSFLOW_OVER_QUIC] = "quic"};
+
+enum { TRANSPORTS = sizeof(transports) / sizeof(transports[0]) };
+
+static uint64_t transport(const struct field_record *r)
+{
+    return r->record->transport;
+}
+
+const char *field_transport_word(uint64_t number, char room[FIELD_WORD_SIZE])
+{
+    if (number < TRANSPORTS)
+        return transports[number];
+    snprintf(room, FIELD_WORD_SIZE, "%u", (unsigned)number);
+    return room;
+}
+
+int field_transport_parse(const char *text, uint16_t *out)
+{
+    uint64_t number;
+    for (*out = 0; *out < TRANSPORTS; (*out)++)
+        if (strcasecmp(text, transports[*out]) == 0)
+            return 0;
+    if (parse_number(text, 0, DNSFLOW_OVER_MAX, &number, NULL) != 0)
+        return -1;
+    *out = (uint16_t)number;
+    return 0;
+}
+
+static struct field_answers answers(const struct field_record *r)
+{
+    return (struct field_answers){r->record->answers, r->record->answers_len};
 }
 
 static uint64_t client_port(const struct field_record *r)
@@ -125,7 +181,10 @@ static const struct field fields[] = {
     {"ipv6", FIELD_ADDRESSES, NEEDS_NOTHING, ROLE_ANSWER, {.addresses = ipv6}, NULL},
     {"response_time", FIELD_TIME, NEEDS_TRAILER, ROLE_ORIGIN, {.time_us = response_time}, NULL},
     {"min_ttl", FIELD_NUMBER, NEEDS_TRAILER, ROLE_PLAIN, {.number = min_ttl}, NULL},
-    {"qtype", FIELD_WORD, NEEDS_TRAILER, ROLE_QUESTION, {.number = qtype}, type_word},
+    {"qtype", FIELD_WORD, NEEDS_TRAILER, ROLE_QUESTION, {.number = qtype}, field_type_word},
+    {"rcode", FIELD_WORD, NEEDS_TRAILER, ROLE_QUESTION, {.number = rcode}, field_rcode_word},
+    {"transport", FIELD_WORD, NEEDS_TRAILER, ROLE_ORIGIN, {.number = transport}, field_transport_word},
+    {"answers", FIELD_ANSWERS, NEEDS_TRAILER, ROLE_ANSWER, {.answers = answers}, NULL},
     {"client_port", FIELD_NUMBER, NEEDS_TRAILER, ROLE_CLIENT, {.number = client_port}, NULL},
     {"set_flags", FIELD_NUMBER, NEEDS_TRAILER, ROLE_PLAIN, {.number = set_flags}, NULL},
     {"sensor_id", FIELD_NUMBER, NEEDS_TRAILER, ROLE_ORIGIN, {.number = sensor_id}, NULL},

@@ -30,6 +30,12 @@ struct field_names {
     bool is_text;
 };
 
+/* Answers one behind the other, for dnsflow_next_answer(). */
+struct field_answers {
+    const uint8_t *bytes;
+    size_t len;
+};
+
 enum field_kind {
     FIELD_NUMBER,
     FIELD_WORD,      /* a number that has names */
@@ -37,6 +43,7 @@ enum field_kind {
     FIELD_ADDRESSES, /* any number */
     FIELD_NAME,      /* one */
     FIELD_NAMES,     /* any number */
+    FIELD_ANSWERS,   /* any number */
     FIELD_TIME,      /* microseconds since 1970 */
 };
 
@@ -56,11 +63,20 @@ struct field {
         uint64_t (*number)(const struct field_record *r); /* FIELD_NUMBER, FIELD_WORD */
         struct field_addresses (*addresses)(const struct field_record *r);
         struct field_names (*names)(const struct field_record *r);
+        struct field_answers (*answers)(const struct field_record *r);
         int64_t (*time_us)(const struct field_record *r);
     } get;
     /* FIELD_WORD: what the number is called, in `room` if there is no word for it. */
     const char *(*word)(uint64_t number, char room[FIELD_WORD_SIZE]);
 };
+
+/* Words of fields, for who has a number alone. */
+const char *field_rcode_word(uint64_t rcode, char room[FIELD_WORD_SIZE]);
+const char *field_type_word(uint64_t type, char room[FIELD_WORD_SIZE]);
+const char *field_transport_word(uint64_t transport, char room[FIELD_WORD_SIZE]);
+
+/* Takes what field_transport_word() makes, in any case, or a number. Returns 0, or -1: it is neither. */
+int field_transport_parse(const char *text, uint16_t *out);
 
 /* NULL: there is no such field. */
 const struct field *field_find(const char *name, size_t len);

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/dns_words.h"
 #include "base/options.h"
+#include "record/field.h"
 #include "record/idn.h"
 #include "record/pattern.h"
 
@@ -130,6 +132,35 @@ int match_add_name(struct match *match, const char *text, struct error *err)
     return add_form(match, bare, is_part, is_below, err);
 }
 
+int match_add_numbers(struct match *match, enum match_number what, const char *text, struct error *err)
+{
+    static const struct {
+        int (*parse)(const char *text, uint16_t *out);
+        const char *expected;
+    } kinds[MATCH_NUMBERS] = {
+        [MATCH_RCODE] = {dns_rcode_parse, "RCODEs such as NXDOMAIN or 3"},
+        [MATCH_QTYPE] = {dns_type_parse, "types such as TXT, TYPE65534 or 16"},
+        [MATCH_TRANSPORT] = {field_transport_parse, "udp, tcp, tls, https, dnscrypt-udp, dnscrypt-tcp, quic, unknown"}};
+    struct match_numbers *n = &match->numbers[what];
+    bool is_not = *text == '!';
+    size_t *count = is_not ? &n->unwanted : &n->count, len;
+    uint16_t *list = is_not ? n->not : n->list;
+    char word[32];
+    match->has_conditions = true;
+    for (text += is_not;; text += len + 1) {
+        len = strcspn(text, ",");
+        snprintf(word, sizeof(word), "%.*s", (int)len, text);
+        if (*count == MATCH_MAX)
+            return error_set(err, "expected at most %d of them", MATCH_MAX);
+        if (len >= sizeof(word) || kinds[what].parse(word, &list[*count]) != 0)
+            return error_set(err, "expected %s, separated by commas, with ! in front of those that are not wanted",
+                             kinds[what].expected);
+        ++*count;
+        if (!text[len])
+            return 0;
+    }
+}
+
 void match_add_family(struct match *match, uint8_t ip_vers)
 {
     *(ip_vers == 6 ? &match->only_ip6 : &match->only_ip4) = true;
@@ -213,12 +244,36 @@ static bool has_answer(const struct match *match, const struct dnsflow_record *r
            in_prefixes(&match->lists[MATCH_ANSWER], 6, record->ip6s, record->ip6s_count);
 }
 
+static bool has_number(const uint16_t *list, size_t count, uint16_t number)
+{
+    size_t i;
+    for (i = 0; i < count; i++)
+        if (list[i] == number)
+            return true;
+    return false;
+}
+
+static bool has_numbers(const struct match *match, const struct dnsflow_record *record)
+{
+    const uint16_t values[MATCH_NUMBERS] = {
+        [MATCH_RCODE] = record->rcode, [MATCH_QTYPE] = record->qtype, [MATCH_TRANSPORT] = record->transport};
+    size_t i;
+    for (i = 0; i < MATCH_NUMBERS; i++) {
+        const struct match_numbers *n = &match->numbers[i];
+        if ((n->count > 0 && !has_number(n->list, n->count, values[i])) || has_number(n->not, n->unwanted, values[i]))
+            return false;
+    }
+    return true;
+}
+
 bool match_record(const struct match *match, const struct dnsflow_record *record, int64_t time_us)
 {
     if (!match->has_conditions)
         return true;
     if ((match->only_ip4 != match->only_ip6 && record->ip_vers != (match->only_ip4 ? 4 : 6)) ||
         !match_time(match, time_us))
+        return false;
+    if (!has_numbers(match, record))
         return false;
     if (match->lists[MATCH_CLIENT].count > 0 &&
         !in_prefixes(&match->lists[MATCH_CLIENT], record->ip_vers, record->client, 1))

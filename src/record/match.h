@@ -36,10 +36,20 @@ struct match_text {
     uint8_t bytes[NAME_TEXT]; /* as names are printed, in lower case */
 };
 
+/* Numbers that have names: RCODE, type asked for, what the response came by. */
+enum match_number { MATCH_RCODE, MATCH_QTYPE, MATCH_TRANSPORT, MATCH_NUMBERS };
+
+struct match_numbers {
+    size_t count;    /* of `list`: one of them */
+    size_t unwanted; /* of `not`: none of them */
+    uint16_t list[MATCH_MAX], not [MATCH_MAX];
+};
+
 /* To be filled by the functions below, from all zero. */
 struct match {
     bool has_conditions; /* there is a condition at all */
     struct match_prefixes lists[MATCH_WHOSE];
+    struct match_numbers numbers[MATCH_NUMBERS];
     size_t keys_count, texts_count;
     struct match_name keys[MATCH_MAX];
     struct match_text texts[MATCH_MAX];
@@ -54,6 +64,10 @@ int match_add_prefix(struct match *match, enum match_whose whose, const char *te
 /* Takes NAME, *.NAME (all names below it) or *TEXT* (names in which it occurs); in UTF-8 also the name that this is in
  * DNS (record/idn.h). Returns 0, or -1 with "expected ...", also for what cannot occur. */
 int match_add_name(struct match *match, const char *text, struct error *err);
+
+/* Takes names or numbers, separated by commas; with ! in front those that are not wanted. Returns 0, or -1 with
+ * "expected ...". */
+int match_add_numbers(struct match *match, enum match_number what, const char *text, struct error *err);
 
 /* Clients and resolvers of this family, 4 or 6. */
 void match_add_family(struct match *match, uint8_t ip_vers);

@@ -10,6 +10,15 @@
 
 enum { NAME_WIRE = 255, NAME_TEXT = 1024 };
 
+/* Bytes of the wire-format name, which has been found valid. */
+static inline size_t name_size(const uint8_t *wire)
+{
+    size_t len = 0;
+    while (wire[len] != 0)
+        len += wire[len] + 1u;
+    return len + 1;
+}
+
 /* A walk over the names of a record. */
 struct name_walk {
     const uint8_t *at;

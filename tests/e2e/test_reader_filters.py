@@ -425,7 +425,7 @@ def test_no_column_twice():
     assert result.status == 2 and "each once" in result.err
 
 
-@pytest.mark.parametrize("number, name", [(0, "TYPE0"), (1, "A"), (2, "TYPE2"), (28, "AAAA"), (64, "SVCB"),
+@pytest.mark.parametrize("number, name", [(0, "TYPE0"), (1, "A"), (2, "NS"), (261, "TYPE261"), (28, "AAAA"), (64, "SVCB"),
                                           (65, "HTTPS"), (255, "ANY"), (65535, "TYPE65535")])
 def test_types(number, name, tmp_path):
     frames = [packet(extended(1, ONE, ext=[(0, 1, number, 1, 0)]))]

@@ -27,7 +27,8 @@ HAS_TOP = shutil.which("tmux") and "without ncurses" not in VERSION
 needs_tmux = pytest.mark.skipif(not HAS_TOP or WHY_NO_TERMINAL is not None,
                                 reason=WHY_NO_TERMINAL or "there is no program tmux, or --top was not built")
 TABLES = "names domains clients resolvers answers sources".split()
-KEYS = " 1-6 table  s sort  / filter  p pause  c clear  h help  q quit"
+ALL_TABLES = TABLES + "subdomains nxdomain servfail rcodes".split()
+KEYS = " 0-9 table  s sort  / filter  p pause  c clear  h help  q quit"
 
 
 # Tables at the end
@@ -340,18 +341,20 @@ def test_keys_of_the_tables(tmp_path):
     with Terminal(tmp_path, ["-r", counted(tmp_path), "--top"]) as top:
         screen = top.wait(lambda s: "end of input" in s[0] and first("n00.example.com")(s))
         assert screen[0].startswith("end of input: 1275 records, 128/s, 1 source, 0 datagrams lost")
-        assert screen[1].split() == [w for i, t in enumerate(TABLES) for w in (str(i + 1), t)]
+        assert screen[1].split() == [w for i, t in enumerate(ALL_TABLES[:7]) for w in (str(i + 1), t)], "as fit"
         assert screen[2] == "50 different, sorted by count" and screen[23] == KEYS
         assert screen[4].split() == ["50", "3.9%", "5.0", "#" * 16, "n00.example.com"]
         assert [line.split()[0] for line in screen[4:23]] == [str(50 - i) for i in range(19)]
-        heads = dict(zip("123456", "NAME DOMAIN CLIENT RESOLVER ANSWER SOURCE".split()))
-        tops = dict(zip("123456", "n00.example.com example.com 10.0.0.1 10.0.0.53 192.0.2.0 10.1.1.1:4000".split()))
+        heads = "TYPE NAME DOMAIN CLIENT RESOLVER ANSWER SOURCE DOMAIN CLIENT CLIENT".split()  # from 0 on
+        tops = [None, "n00.example.com", "example.com", "10.0.0.1", "10.0.0.53", "192.0.2.0", "10.1.1.1:4000",
+                "example.com", None, None]
 
         def shows(number):
-            return lambda s: s[3].split()[-1:] == [heads[number]] and first(tops[number])(s)
-        for keys in "6 5 4 3 2 1".split(), ["Tab"] * 7, ["Right"] * 6, ["Left"] * 6, ["BTab"] * 2:
+            return lambda s: s[3].split()[-1:] == [heads[number]] and " %d %s" % (
+                number, ALL_TABLES[number - 1]) in s[1] and (first(tops[number])(s) if tops[number] else not s[4].strip())
+        for keys in "7 6 5 4 3 2 1 0 9 8 1".split(), ["Tab"] * 11, ["Right"] * 10, ["Left"] * 10, ["BTab"] * 2:
             for key in keys:
-                at = key if key.isdigit() else str((int(at) - 1 + (1 if key in ("Tab", "Right") else -1)) % 6 + 1)
+                at = int(key) if key.isdigit() else (at + (1 if key in ("Tab", "Right") else -1)) % 10
                 top.press(key, shows(at))
         top.press("3", lambda s: s[2].startswith("5 different") and s[4].split()[0] == "275" and not s[9].strip())
         top.press("s", lambda s: "sorted by rate" in s[2])
@@ -382,7 +385,7 @@ def test_keys_of_rows(tmp_path):
         top.key("/", *["x"] * 100)
         top.wait(lambda s: s[23] == "/" + "x" * 63)
         top.press("Escape", first("n00.example.com"))
-        top.press("h", lambda s: "begin to count anew" in s[9] and "print the summary" in s[10] and s[4].startswith("1 to 6"))
+        top.press("h", lambda s: "begin to count anew" in s[9] and "print the summary" in s[10] and s[4].startswith("0 to 9"))
         top.press("h", first("n00.example.com"))
         top.press("c", lambda s: ": 0 records" in s[0] and not s[4].strip())
         text = top.quit()
@@ -424,7 +427,7 @@ def test_narrow_screens_are_clean(width, tmp_path):
         assert not any(line.strip() for line in screen[4:11])
         assert screen[2] == '1 different, sorted by count, 0 with "%"'[:width].rstrip()
         top.key("Escape")
-        screen = top.wait(lambda s: s[11].startswith(" 1-6"))
+        screen = top.wait(lambda s: s[11].startswith(" 0-9"))
         assert screen[2] == "1 different, sorted by count"[:width].rstrip()
 
 
