@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from conftest import (A, ETHERNET, address_record, ethernet, reader, record, response, response_frame, sensor, udp_packet,
-                      wire_name, write_pcap)
+from conftest import (A, ETHERNET, address_record, ethernet, reader, record, response, response_frame, sensor,
+                      udp_packet, wire_name, write_pcap)
 
 NS, SOA, PTR, MX, TXT, HTTPS = 2, 6, 12, 15, 16, 65
 FIELDS = ("--no-header", "--format", "tsv", "--fields")
@@ -27,7 +27,8 @@ MIXED = [
     frame("gone.example.com", rcode=3),
     frame("broken.example.com", rcode=2, client="10.0.0.7"),
     frame("empty.example.com", qtype=28),
-    frame("example.com", [record(MX, b"\0\x0a" + wire_name("mail.example.com")), record(MX, b"\0\x14\3bak\xc0\x0c")], MX),
+    frame("example.com", [record(MX, b"\0\x0a" + wire_name("mail.example.com")),
+                          record(MX, b"\0\x14\3bak\xc0\x0c")], MX),
     frame("txt.example.com", [txt(b'a,b|c "d"', b"=cmd")], TXT),
 ]
 
@@ -84,12 +85,18 @@ def test_plain_records_are_as_they_were(tmp_path):
 
 
 @pytest.mark.parametrize("options, want", [
-    (["--rcode", "NXDOMAIN"], "gone"), (["--rcode", "3"], "gone"), (["--rcode", "servfail,nxdomain"], "gone broken"),
-    (["--rcode", "!NOERROR"], "gone broken"), (["--rcode", "!0", "--rcode", "!3"], "broken"), (["--qtype", "TXT,15"],
-    "example txt"), (["--qtype", "!A", "--qtype", "!AAAA"], "example txt"), (["--qtype", "TYPE28"], "empty"),
-    (["--transport", "udp"], "www gone broken empty example txt"), (["--transport", "!udp"], ""), (["--transport", "tcp,1",
-    "--rcode", "2"], "broken"), (["--qtype", "A", "--rcode", "!3"], "www broken")], 
-                         ids=lambda x: " ".join(x) if isinstance(x, list) else "")
+    (["--rcode", "NXDOMAIN"], "gone"),
+    (["--rcode", "3"], "gone"),
+    (["--rcode", "servfail,nxdomain"], "gone broken"),
+    (["--rcode", "!NOERROR"], "gone broken"),
+    (["--rcode", "!0", "--rcode", "!3"], "broken"),
+    (["--qtype", "TXT,15"], "example txt"),
+    (["--qtype", "!A", "--qtype", "!AAAA"], "example txt"),
+    (["--qtype", "TYPE28"], "empty"),
+    (["--transport", "udp"], "www gone broken empty example txt"),
+    (["--transport", "!udp"], ""),
+    (["--transport", "tcp,1", "--rcode", "2"], "broken"),
+    (["--qtype", "A", "--rcode", "!3"], "www broken")], ids=lambda x: " ".join(x) if isinstance(x, list) else "")
 def test_filters(options, want, tmp_path):
     got = rows(made(tmp_path, MIXED), *FIELDS, "qname", *options)
     assert [name.split(".")[0] for name in got] == want.split()
@@ -125,7 +132,8 @@ def tables(path):
 
 def test_who_makes_nxdomain(tmp_path):
     dice = random.Random(3)
-    frames = [frame("n%d.example.org" % i, rcode=3, client="10.0.1.%d" % dice.randrange(1, 4), number=i) for i in range(60)]
+    frames = [frame("n%d.example.org" % i, rcode=3, client="10.0.1.%d" % dice.randrange(1, 4), number=i)
+              for i in range(60)]
     frames += [frame("s.example.org", rcode=2, client="10.0.2.1")] * 5 + [frame("ok.example.org", qtype=TXT)] * 2
     got = tables(made(tmp_path, frames))
     assert sum(count for count, _ in got["nxdomain"]) == 60 and {c for _, c in got["nxdomain"]} == {
@@ -139,7 +147,8 @@ def test_a_tunnel_stands_out(tmp_path):
     frames = [frame("%032x.t.tunnel.example" % i, [txt(b"x" * 200)], TXT, number=i) for i in range(400)]
     frames += [response_frame("www%d.busy.example" % (i % 5)) for i in range(2000)]
     got = tables(made(tmp_path, frames))
-    assert got["domains"][0] == (2000, "busy.example") and got["subdomains"] == [(400, "tunnel.example"), (5, "busy.example")]
+    assert got["domains"][0] == (2000, "busy.example")
+    assert got["subdomains"] == [(400, "tunnel.example"), (5, "busy.example")]
 
 
 def test_no_such_tables_of_plain_sensors(tmp_path):
