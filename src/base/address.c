@@ -75,7 +75,7 @@ bool address_is_ambiguous(const char *text)
 }
 
 /* Returns what getaddrinfo() does. */
-static int find(const struct address_name *name, int flags, struct address *out)
+static int resolve(const struct address_name *name, int flags, struct address *out)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICSERV | flags}, *found = NULL;
     int result = getaddrinfo(name->host, name->port, &hints, &found);
@@ -90,12 +90,12 @@ static int find(const struct address_name *name, int flags, struct address *out)
 
 int address_read(const struct address_name *name, struct address *out)
 {
-    return find(name, AI_NUMERICHOST, out) == 0 ? 0 : -1;
+    return resolve(name, AI_NUMERICHOST, out) == 0 ? 0 : -1;
 }
 
 int address_resolve(const char *what, const struct address_name *name, struct address *out, struct error *err)
 {
-    int result = find(name, 0, out);
+    int result = resolve(name, 0, out);
     if (result == 0)
         return 0;
     return error_set(err, "%s %s: %s", what, name->text, result == EAI_SYSTEM ? strerror(errno) : gai_strerror(result));

@@ -25,7 +25,7 @@ static void hide_controls(char *text)
 }
 
 /* Who reads standard error may have stopped; nobody waits for that for long. The journal's end is a socket. */
-static bool put(const char *line, size_t len, int patience_ms)
+static bool put_line(const char *line, size_t len, int patience_ms)
 {
     struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
     ssize_t n;
@@ -76,7 +76,7 @@ void log_line(const char *format, ...)
     if (missing > 0)
         len += (size_t)snprintf(line + len, sizeof(line) - len, " (%u lines before this one are missing)", missing);
     line[len++] = '\n';
-    if (!put(line, len, missing > 0 ? 0 : PATIENCE_MS))
+    if (!put_line(line, len, missing > 0 ? 0 : PATIENCE_MS))
         atomic_fetch_add(&left_out, missing + 1);
 }
 

@@ -199,7 +199,7 @@ static int open_ring(struct afpacket *a, struct error *err)
 }
 
 /* The last step of the opening, once every socket of the group is in its place. */
-static int start(struct afpacket *a, struct error *err)
+static int load_filter(struct afpacket *a, struct error *err)
 {
     struct dns_filter filter = a->options.filter;
     int on = 1;
@@ -322,7 +322,7 @@ static void try_start(struct afpacket *a)
     struct error why;
     if (!is_complete(a))
         (void)poll(NULL, 0, RING_RETIRE_MS);
-    else if (start(a, &why) != 0)
+    else if (load_filter(a, &why) != 0)
         close_socket(a);
 }
 
@@ -445,7 +445,7 @@ int capture_open_rings(const struct capture_ring_options *options, struct captur
     if (result == 0)
         result = compile(rings, options, err);
     for (i = 0; i < options->workers && result == 0; i++)
-        result = start(rings[i], err);
+        result = load_filter(rings[i], err);
     for (; made < options->workers && result == 0; made++) {
         result = capture_create(&ops, rings[made], &out[made], err);
         rings[made] = NULL;

@@ -10,8 +10,8 @@ void bpf_begin(struct bpf_build *b)
     b->failed = false;
 }
 
-static void put(struct bpf_build *b, unsigned short code, unsigned char jt, unsigned char jf, unsigned k,
-                unsigned short target)
+static void put_instruction(struct bpf_build *b, unsigned short code, unsigned char jt, unsigned char jf, unsigned k,
+                            unsigned short target)
 {
     if (b->count == BPF_PROGRAM_MAX) {
         b->failed = true;
@@ -23,12 +23,12 @@ static void put(struct bpf_build *b, unsigned short code, unsigned char jt, unsi
 
 void bpf_append(struct bpf_build *b, struct sock_filter code)
 {
-    put(b, code.code, code.jt, code.jf, code.k, NOWHERE);
+    put_instruction(b, code.code, code.jt, code.jf, code.k, NOWHERE);
 }
 
 void bpf_put(struct bpf_build *b, unsigned short code, unsigned k)
 {
-    put(b, code, 0, 0, k, NOWHERE);
+    put_instruction(b, code, 0, 0, k, NOWHERE);
 }
 
 unsigned short bpf_label(struct bpf_build *b)
@@ -48,18 +48,18 @@ void bpf_place(struct bpf_build *b, unsigned short label)
 
 void bpf_jump(struct bpf_build *b, unsigned short label)
 {
-    put(b, BPF_JMP | BPF_JA, 0, 0, 0, label);
+    put_instruction(b, BPF_JMP | BPF_JA, 0, 0, 0, label);
 }
 
 void bpf_jump_if(struct bpf_build *b, unsigned short test, unsigned k, unsigned short label)
 {
-    put(b, (unsigned short)(BPF_JMP | test | BPF_K), 0, 1, k, NOWHERE);
+    put_instruction(b, (unsigned short)(BPF_JMP | test | BPF_K), 0, 1, k, NOWHERE);
     bpf_jump(b, label);
 }
 
 void bpf_jump_unless(struct bpf_build *b, unsigned short test, unsigned k, unsigned short label)
 {
-    put(b, (unsigned short)(BPF_JMP | test | BPF_K), 1, 0, k, NOWHERE);
+    put_instruction(b, (unsigned short)(BPF_JMP | test | BPF_K), 1, 0, k, NOWHERE);
     bpf_jump(b, label);
 }
 

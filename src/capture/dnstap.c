@@ -235,7 +235,7 @@ static void answer(struct client *c)
 }
 
 /* Reads what has come, behind what is left. False: the client is gone. */
-static bool fill(struct client *c)
+static bool read_more(struct client *c)
 {
     memmove(c->buffer, c->buffer + c->start, c->end - c->start);
     c->end -= c->start;
@@ -308,7 +308,7 @@ static void wait_for_bytes(struct dnstap *d, int64_t now_us)
         return;
     for (i = 0; i < count; i++)
         if (ready[i].revents)
-            d->clients[i].is_over |= !fill(&d->clients[i]);
+            d->clients[i].is_over |= !read_more(&d->clients[i]);
     d->has_newcomers = ready[count].revents != 0;
 }
 

@@ -39,7 +39,7 @@ static int fail_at(const struct file_capture *file, struct error *err)
     return CAPTURE_FAILED;
 }
 
-static void take(struct file_capture *file, uint64_t used)
+static void pass_by(struct file_capture *file, uint64_t used)
 {
     uint64_t have = file->end - file->start;
     uint64_t now = used < have ? used : have;
@@ -49,7 +49,7 @@ static void take(struct file_capture *file, uint64_t used)
 }
 
 /* Reads on behind what is left. Returns 1, 0 at the end of the file, or a capture result. */
-static int fill(struct file_capture *file, struct error *err)
+static int read_more(struct file_capture *file, struct error *err)
 {
     memmove(file->buffer, file->buffer + file->start, file->end - file->start);
     file->end -= file->start;
@@ -80,7 +80,7 @@ static int lend(struct file_capture *file, struct packet *packets, int max, stru
     int count = file->format == PCAPNG         ? pcapng_lend(&file->pcapng, at, left, packets, max, &used, err)
                 : file->format == FRAME_STREAM ? frame_stream_lend(&file->frames, at, left, packets, max, &used, err)
                                                : pcap_lend(&file->pcap, at, left, packets, max, &used, err);
-    take(file, used);
+    pass_by(file, used);
     if (count != LEND_BROKEN)
         return count;
     file->at_end = true;
@@ -114,15 +114,15 @@ static int read_header(struct file_capture *file, struct error *err)
         file->format = FRAME_STREAM;
         return 1;
     }
-    const char *text = file->end == 0 ? "the file is empty; expected pcap or pcapng"
-                                      : "not a capture: shorter than a pcap header";
+    const char *text =
+        file->end == 0 ? "the file is empty; expected pcap or pcapng" : "not a capture: shorter than a pcap header";
     if (file->end < FILE_HEADER) {
         error_set(err, "%s", text);
         return CAPTURE_FAILED;
     }
     if (pcap_format_open(&file->pcap, file->buffer, err) != 0)
         return CAPTURE_FAILED;
-    take(file, FILE_HEADER);
+    pass_by(file, FILE_HEADER);
     return 1;
 }
 
@@ -156,7 +156,7 @@ static int borrow(void *self, struct packet *packets, int max, struct error *err
             error_set(err, "the file ends inside a record");
             return fail_at(file, err);
         }
-        int filled = fill(file, err);
+        int filled = read_more(file, err);
         if (filled != 1)
             return filled;
     }

@@ -35,7 +35,7 @@ static bool is_dnstap(struct reader in)
     return !has_any;
 }
 
-static int start(struct frame_stream *s, uint32_t type, struct reader in, struct error *err)
+static int take_start(struct frame_stream *s, uint32_t type, struct reader in, struct error *err)
 {
     if (!is_dnstap(in))
         return error_set(err, "a stream of something else than dnstap");
@@ -69,7 +69,7 @@ static int take_control(struct frame_stream *s, struct reader in, struct error *
     switch (type) {
     case CONTROL_READY:
     case CONTROL_START:
-        return start(s, type, in, err);
+        return take_start(s, type, in, err);
     case CONTROL_STOP:
         return stop(s, err);
     default:

@@ -39,7 +39,7 @@ static uint16_t dlt_to_link(int dlt)
     return dlt == DLT_RAW ? 101 : (uint16_t)dlt;
 }
 
-static void take(uint8_t *context, const struct pcap_pkthdr *header, const uint8_t *bytes)
+static void keep_packet(uint8_t *context, const struct pcap_pkthdr *header, const uint8_t *bytes)
 {
     struct live_capture *live = (struct live_capture *)(void *)context;
     struct packet *p = &live->packets[live->count++];
@@ -59,7 +59,7 @@ static int borrow(void *self, struct packet *packets, int max, struct error *err
     live->packets = packets;
     live->count = 0;
     live->used = 0;
-    int n = pcap_dispatch(live->pcap, max < BATCH_PACKETS ? max : BATCH_PACKETS, take, (uint8_t *)live);
+    int n = pcap_dispatch(live->pcap, max < BATCH_PACKETS ? max : BATCH_PACKETS, keep_packet, (uint8_t *)live);
     if (n == PCAP_ERROR) {
         error_set(err, "%s: %s", live->name, pcap_geterr(live->pcap));
         return CAPTURE_FAILED;

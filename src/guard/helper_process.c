@@ -56,7 +56,7 @@ static void send_failure(const struct server *s, unsigned task, const char *what
     send_answer(s->fd, &answer);
 }
 
-static void serve(const struct helper_work *work, unsigned task, int fd)
+static void answer_in_child(const struct helper_work *work, unsigned task, int fd)
 {
     struct helper_answer answer = {.task = (uint8_t)task, .fd = -1};
     work->serve(work->context, task, &answer);
@@ -65,7 +65,7 @@ static void serve(const struct helper_work *work, unsigned task, int fd)
 
 /* ---- the process that takes requests ---- */
 
-static void begin(struct server *s, const struct helper_request *request)
+static void start_child(struct server *s, const struct helper_request *request)
 {
     unsigned task = request->task;
     pid_t server = getpid();
@@ -77,7 +77,7 @@ static void begin(struct server *s, const struct helper_request *request)
         if (getppid() != server)
             _exit(EXIT_FAILURE);
         (void)alarm(REQUEST_S);
-        serve(s->work, task, s->fd);
+        answer_in_child(s->work, task, s->fd);
         _exit(EXIT_SUCCESS);
     }
     if (process < 0)
@@ -116,7 +116,7 @@ static void run_server(const struct helper_work *work, int fd, pid_t keeper)
         int cause = errno;
         take_ended(&s);
         if (len == (ssize_t)sizeof(request)) {
-            begin(&s, &request);
+            start_child(&s, &request);
         } else if (len == 0 || (len < 0 && cause != EAGAIN && cause != EINTR)) {
             work->leave(work->context);
             _exit(EXIT_SUCCESS);

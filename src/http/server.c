@@ -65,7 +65,7 @@ static struct timeval span_of(int64_t us)
 
 /* ---- one connection ---- */
 
-static void drop(struct connection *c)
+static void close_connection(struct connection *c)
 {
     int fd = bufferevent_getfd(c->io);
     (void)bufferevent_disable(c->io, EV_READ | EV_WRITE); /* it may be freed later, as in one of its callbacks */
@@ -99,7 +99,7 @@ static void send_reply(struct connection *c, const struct http_reply *reply, boo
                             reply->status, http_reason(reply->status), date, reply->content_type,
                             evbuffer_get_length(reply->body), reply->status == 405 ? "Allow: GET, HEAD\r\n" : "");
     if (result < 0 || (with_body && evbuffer_add_buffer(out, reply->body) != 0)) {
-        drop(c);
+        close_connection(c);
         return;
     }
     c->state = WRITING;
@@ -133,7 +133,7 @@ static void answer(struct connection *c, const struct http_request *request, int
     struct http_reply reply = {status, "text/plain; charset=utf-8", evbuffer_new()};
     const struct http_route *route = status == 0 ? find_route(&s->options, request->path) : NULL;
     if (!reply.body) {
-        drop(c);
+        close_connection(c);
         return;
     }
     if (route) {
@@ -183,7 +183,7 @@ static void throw_away(struct connection *c)
     c->seen += evbuffer_get_length(in);
     (void)evbuffer_drain(in, evbuffer_get_length(in));
     if (c->seen > LINGER_BYTES)
-        drop(c);
+        close_connection(c);
 }
 
 static void on_read(struct bufferevent *io, void *context)
@@ -213,7 +213,7 @@ static void on_end(struct bufferevent *io, short what, void *context)
     struct connection *c = context;
     (void)io, (void)what;
     c->server->stats.left += c->state == READING;
-    drop(c);
+    close_connection(c);
 }
 
 static void on_deadline(evutil_socket_t fd, short what, void *context)
@@ -222,7 +222,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *context)
     (void)fd, (void)what;
     c->server->stats.slow += c->state == READING;
     c->server->stats.slow_read += c->state == WRITING;
-    drop(c);
+    close_connection(c);
 }
 
 /* ---- arrivals ---- */
@@ -292,7 +292,7 @@ static struct connection *make_place(struct http_server *s)
         return NULL;
     if (oldest->state == READING)
         note_refused(s, &s->stats.crowded, "to make place for a newer one");
-    drop(oldest);
+    close_connection(oldest);
     return oldest;
 }
 
@@ -446,7 +446,7 @@ void http_stop(struct http_server *server)
         return;
     for (i = 0; i < server->options.connections; i++)
         if (server->connections[i].io)
-            drop(&server->connections[i]);
+            close_connection(&server->connections[i]);
     if (server->arrival)
         event_free(server->arrival);
     if (server->pause)

@@ -31,7 +31,7 @@ enum { TYPE_MESSAGE = 1, CLIENT_RESPONSE = 6 };
 
 enum { NUMBER_MAX = (1 << 29) - 1, OVER_TCP = 2, OVER_MAX = 15 /* that a record has room for */, NANOSECONDS = 1000000000 };
 
-struct field {
+struct wire_field {
     uint64_t key;
     uint64_t value;     /* kinds 0 and 5 */
     struct reader body; /* kind 2 */
@@ -58,11 +58,11 @@ static uint64_t read_varint(struct reader *in)
 }
 
 /* False at the end, or when in->failed: what follows is no field. */
-static bool read_field(struct reader *in, struct field *out)
+static bool read_field(struct reader *in, struct wire_field *out)
 {
     if (in->failed || reader_left(in) == 0)
         return false;
-    *out = (struct field){.key = read_varint(in)};
+    *out = (struct wire_field){.key = read_varint(in)};
     uint64_t number = out->key >> 3, len;
     if (number == 0 || number > NUMBER_MAX)
         in->failed = true;
@@ -91,7 +91,7 @@ static bool read_field(struct reader *in, struct field *out)
     return !in->failed;
 }
 
-static void take_field(struct message *m, const struct field *f)
+static void take_field(struct message *m, const struct wire_field *f)
 {
     switch (f->key) {
     case MESSAGE_TYPE:
@@ -135,7 +135,7 @@ static void take_field(struct message *m, const struct field *f)
 static enum drop_reason read_message(struct reader in, struct message *m)
 {
     struct reader body = {0};
-    struct field f;
+    struct wire_field f;
     uint64_t type = TYPE_MESSAGE;
     *m = (struct message){0};
     while (read_field(&in, &f)) {

@@ -151,7 +151,7 @@ static void finish(struct reassembly *r, struct place *p, int64_t now_us)
 }
 
 /* Another datagram of the same number. */
-static void begin(struct reassembly *r, struct place *p, int64_t now_us)
+static void begin_place(struct reassembly *r, struct place *p, int64_t now_us)
 {
     clear(r, p);
     p->state = OPEN;
@@ -440,7 +440,7 @@ static bool agrees(struct reassembly *r, struct place *p, const struct ip_fragme
     if (how != ADDS && is_of_another(p, how, now_us)) {
         r->counts.evicted++;
         hand_back(r, p);
-        begin(r, p, now_us);
+        begin_place(r, p, now_us);
         how = compare(r, p, f);
     }
     if (how != ADDS)
@@ -459,7 +459,7 @@ enum reassembly_result reassembly_add(struct reassembly *reassembly, const struc
     if (p->state == REFUSED && !is_late(p, time_us) && fragment->offset > 0)
         return REASSEMBLY_UNWANTED;
     if (p->state != OPEN)
-        begin(r, p, time_us);
+        begin_place(r, p, time_us);
     if (!agrees(r, p, fragment, time_us))
         return REASSEMBLY_REFUSED;
     if (!store(r, p, fragment, time_us)) {

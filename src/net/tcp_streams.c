@@ -119,7 +119,7 @@ static struct tcp_stream *row_of(const struct tcp_streams *t, const struct net_p
     return &t->streams[1 + (size_t)(hash_bytes(hash, p->dst, len) % t->rows) * ROW];
 }
 
-static struct tcp_stream *find(const struct tcp_streams *t, const struct net_payload *p)
+static struct tcp_stream *find_stream(const struct tcp_streams *t, const struct net_payload *p)
 {
     struct tcp_stream *row = row_of(t, p), *s;
     for (s = row; s < row + ROW; s++)
@@ -355,7 +355,7 @@ enum tcp_result tcp_streams_add(struct tcp_streams *streams, const struct net_pa
 {
     struct tcp_streams *t = streams;
     tcp_streams_expire(t, time_us);
-    struct tcp_stream *s = find(t, segment);
+    struct tcp_stream *s = find_stream(t, segment);
     struct net_payload data = *segment;
     if (segment->tcp_flags & TCP_RST) {
         if (s)

@@ -30,7 +30,8 @@ static int open_live(const struct reader_config *config, struct capture **out, s
     return capture_open_live(&live, out, err);
 }
 
-int input_open(struct input *input, const struct reader_config *config, const atomic_bool *stop, struct error *err)
+int reader_input_open(struct reader_input *input, const struct reader_config *config, const atomic_bool *stop,
+                      struct error *err)
 {
     size_t i;
     memset(input, 0, sizeof(*input));
@@ -53,7 +54,7 @@ int input_open(struct input *input, const struct reader_config *config, const at
     return 0;
 }
 
-static int step_listener(struct input *input, struct session *session, struct error *err)
+static int step_listener(struct reader_input *input, struct session *session, struct error *err)
 {
     const struct listener_datagram *datagrams;
     int i, count = listener_receive(input->listener, &datagrams, err);
@@ -63,7 +64,7 @@ static int step_listener(struct input *input, struct session *session, struct er
 }
 
 /* Microseconds until it is this packet's time. */
-static int64_t wait_us(struct input *input, int64_t time_us)
+static int64_t wait_us(struct reader_input *input, int64_t time_us)
 {
     int64_t now_us = clock_monotonic_us(), due_us = (int64_t)((double)time_us / input->config->speed);
     if (!input->has_started)
@@ -72,14 +73,14 @@ static int64_t wait_us(struct input *input, int64_t time_us)
     return due_us - input->lead_us - now_us;
 }
 
-static const char *file_name(const struct input *input)
+static const char *file_name(const struct reader_input *input)
 {
     const char *file = input->config->files[input->file];
     return strcmp(file, "-") == 0 ? "standard input" : file;
 }
 
 /* Whether -f can be asked about a frame of a file. */
-static int check_filter(const struct input *input, struct session *session, const struct packet *packet,
+static int check_filter(const struct reader_input *input, struct session *session, const struct packet *packet,
                         struct error *err)
 {
     const struct reader_config *config = input->config;
@@ -91,7 +92,7 @@ static int check_filter(const struct input *input, struct session *session, cons
 }
 
 /* The packets of a batch, with --speed those whose time it is. */
-static int take_packets(struct input *input, struct session *session, struct error *err)
+static int take_packets(struct reader_input *input, struct session *session, struct error *err)
 {
     int taken = 0;
     for (; input->next < input->count && !session->is_done; input->next++, taken++) {
@@ -110,7 +111,7 @@ static int take_packets(struct input *input, struct session *session, struct err
 }
 
 /* The file at hand has come to an end, or is broken: on to the next one that can be read. False: there is none. */
-static bool open_next(struct input *input, int result, struct error *err)
+static bool open_next(struct reader_input *input, int result, struct error *err)
 {
     while (input->file + 1 < input->config->files_count && !atomic_load(input->stop)) {
         if (result == CAPTURE_FAILED) {
@@ -128,7 +129,7 @@ static bool open_next(struct input *input, int result, struct error *err)
     return false;
 }
 
-int input_step(struct input *input, struct session *session, struct error *err)
+int reader_input_step(struct reader_input *input, struct session *session, struct error *err)
 {
     if (input->listener)
         return step_listener(input, session, err);
@@ -149,12 +150,12 @@ int input_step(struct input *input, struct session *session, struct error *err)
     return take_packets(input, session, err);
 }
 
-uint64_t input_dropped(struct input *input)
+uint64_t reader_input_dropped(struct reader_input *input)
 {
     return input->listener ? listener_dropped(input->listener) : 0;
 }
 
-void input_drain(struct input *input, struct session *session)
+void reader_input_drain(struct reader_input *input, struct session *session)
 {
     struct error err;
     if (!input->listener)
@@ -164,7 +165,7 @@ void input_drain(struct input *input, struct session *session)
     }
 }
 
-void input_close(struct input *input)
+void reader_input_close(struct reader_input *input)
 {
     capture_close(input->capture);
     listener_close(input->listener);

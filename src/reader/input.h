@@ -9,7 +9,7 @@
 #include "capture/capture.h"
 #include "reader/session.h"
 
-struct input {
+struct reader_input {
     const struct reader_config *config;
     const atomic_bool *stop;
     size_t file;               /* which one is being read */
@@ -24,19 +24,21 @@ struct input {
 };
 
 /* Files are read one behind the other; all must be there from the start. Setting *stop ends a wait for one. */
-int input_open(struct input *input, const struct reader_config *config, const atomic_bool *stop, struct error *err);
+int reader_input_open(struct reader_input *input, const struct reader_config *config, const atomic_bool *stop,
+                      struct error *err);
 
 /* Gives the session what has come; waits 100 ms at the most, but for files. Returns how many packets or datagrams that
  * were, or CAPTURE_IDLE, CAPTURE_END or CAPTURE_FAILED. */
-int input_step(struct input *input, struct session *session, struct error *err);
+int reader_input_step(struct reader_input *input, struct session *session, struct error *err);
 
 /* Datagrams for which the socket had no room. */
-uint64_t input_dropped(struct input *input);
+uint64_t reader_input_dropped(struct reader_input *input);
 
 /* Takes what has come and was not read yet: what is asked for ends now, and what was received up to now belongs to it.
  */
-void input_drain(struct input *input, struct session *session);
+void reader_input_drain(struct reader_input *input, struct session *session);
 
-void input_close(struct input *input);
+/* Closes what is open, also after a failed reader_input_open(). */
+void reader_input_close(struct reader_input *input);
 
 #endif

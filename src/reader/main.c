@@ -48,17 +48,17 @@ static int fail(const struct error *why, int status)
 }
 
 /* Rows, or what is gathered, until the input ends. Returns CAPTURE_FAILED when that broke. */
-static int read_all(struct input *input, struct session *session, struct error *err)
+static int read_all(struct reader_input *input, struct session *session, struct error *err)
 {
     bool is_live = input->config->files_count == 0;
     int count = 0;
     while (!atomic_load(&stop) && !session->out.failed && !session->is_done &&
-           (count = input_step(input, session, err)) >= 0) {
+           (count = reader_input_step(input, session, err)) >= 0) {
         if (is_live)
             session_tick(session, clock_unix_us());
         bool is_asked = atomic_exchange(&report, false);
         if (is_asked)
-            session_report(session, input_dropped(input));
+            session_report(session, reader_input_dropped(input));
         if (is_live || is_asked || input->config->speed > 0 || count == CAPTURE_IDLE)
             session_flush(session);
     }
@@ -66,7 +66,7 @@ static int read_all(struct input *input, struct session *session, struct error *
 }
 
 /* Returns the exit status. */
-static int run_session(struct session *session, struct input *input)
+static int run_session(struct session *session, struct reader_input *input)
 {
     struct error why;
     int status = EXIT_SUCCESS;
@@ -76,27 +76,27 @@ static int run_session(struct session *session, struct input *input)
     if (end == VIEW_NOT_STARTED)
         return fail(&why, EXIT_FAILURE);
     if (atomic_load(&stop))
-        input_drain(input, session);
+        reader_input_drain(input, session);
     if (input->has_failed)
         status = EXIT_FAILURE;
     if (end == CAPTURE_FAILED && !atomic_load(&stop)) /* a file that had to stop is cut */
         status = fail(&why, EXIT_FAILURE);
-    if (session_finish(session, input_dropped(input), &why) != 0)
+    if (session_finish(session, reader_input_dropped(input), &why) != 0)
         status = fail(&why, EXIT_FAILURE);
     return status;
 }
 
-static int run(const struct reader_config *config)
+static int read_input(const struct reader_config *config)
 {
     struct session session;
-    struct input input;
+    struct reader_input input;
     struct error why;
-    if (input_open(&input, config, &stop, &why) != 0)
+    if (reader_input_open(&input, config, &stop, &why) != 0)
         return atomic_load(&stop) ? EXIT_SUCCESS : fail(&why, EXIT_FAILURE);
     int status =
         session_open(&session, config, &stop, &why) == 0 ? run_session(&session, &input) : fail(&why, EXIT_FAILURE);
     session_close(&session);
-    input_close(&input);
+    reader_input_close(&input);
     return status;
 }
 
@@ -126,5 +126,5 @@ int main(int argc, char **argv)
     if (config.show_help || config.show_version)
         return print_end();
     catch_signals(config.show_top);
-    return run(&config);
+    return read_input(&config);
 }

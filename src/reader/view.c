@@ -24,7 +24,7 @@ enum {
 };
 
 struct view {
-    struct input *input;
+    struct reader_input *input;
     struct session *session;
     const struct screen *screen;
     enum top_table table;
@@ -112,7 +112,7 @@ static void draw_state(struct view *v)
                         tops_records(tops_of(v)), v->rate, sources, sources == 1 ? "" : "s", lost);
     if (v->input->config->is_listening)
         used += snprintf(line + used, sizeof(line) - (size_t)used, ", %" PRIu64 " without room here",
-                         input_dropped(v->input));
+                         reader_input_dropped(v->input));
     if (s->intake.malformed > 0)
         snprintf(line + used, sizeof(line) - (size_t)used, ", %" PRIu64 " malformed", s->intake.malformed);
     attron(A_BOLD);
@@ -324,7 +324,7 @@ static void take_keys(struct view *v)
 /* What the input says of itself. Until the user has seen that it is broken, that is no reason to leave. */
 static void take_input(struct view *v)
 {
-    int count = input_step(v->input, v->session, &v->why);
+    int count = reader_input_step(v->input, v->session, &v->why);
     if (count != CAPTURE_FAILED && count != CAPTURE_END && !v->session->is_done)
         return;
     v->is_broken = count == CAPTURE_FAILED;
@@ -332,7 +332,7 @@ static void take_input(struct view *v)
     mark(v);
 }
 
-static int run(struct view *v, const atomic_bool *stop, struct error *err)
+static int show_until_end(struct view *v, const atomic_bool *stop, struct error *err)
 {
     v->marked_us = v->sources_marked_us = v->input->config->files_count > 0 ? 0 : clock_monotonic_us();
     v->is_stale = true;
@@ -346,7 +346,7 @@ static int run(struct view *v, const atomic_bool *stop, struct error *err)
     return v->is_broken ? CAPTURE_FAILED : 0;
 }
 
-int view_run(struct input *input, struct session *session, const atomic_bool *stop, struct error *err)
+int view_run(struct reader_input *input, struct session *session, const atomic_bool *stop, struct error *err)
 {
     struct view *v = calloc(1, sizeof(*v));
     struct screen screen;
@@ -358,7 +358,7 @@ int view_run(struct input *input, struct session *session, const atomic_bool *st
     int result = VIEW_NOT_STARTED;
     if (screen_open(&screen, err) == 0) {
         if (rights_give_up(input->config, err) == 0)
-            result = run(v, stop, err);
+            result = show_until_end(v, stop, err);
         screen_close(&screen);
     }
     free(v);
@@ -372,7 +372,7 @@ const char *view_version(void)
 
 #else
 
-int view_run(struct input *input, struct session *session, const atomic_bool *stop, struct error *err)
+int view_run(struct reader_input *input, struct session *session, const atomic_bool *stop, struct error *err)
 {
     (void)input;
     (void)session;

@@ -10,7 +10,7 @@ enum { VIEW_NOT_STARTED = -3 };
 
 /* Until the user quits or *stop is set; an input that ends stays on display. Returns 0, CAPTURE_FAILED when the
  * input broke, or VIEW_NOT_STARTED. */
-int view_run(struct input *input, struct session *session, const atomic_bool *stop, struct error *err);
+int view_run(struct reader_input *input, struct session *session, const atomic_bool *stop, struct error *err);
 
 /* What draws it, for --version. */
 const char *view_version(void);

@@ -54,7 +54,7 @@ static void account(struct intake *in, struct source *source, const struct recei
         in->other_sources++;
 }
 
-static void take(struct intake *in, struct received *from)
+static void take_received(struct intake *in, struct received *from)
 {
     const struct intake_calls *calls = &in->options.calls;
     struct dnsflow_record record;
@@ -127,7 +127,7 @@ void intake_packet(struct intake *intake, const struct packet *packet)
                             .time_us = packet->time_us,
                             .bytes = udp.bytes,
                             .len = udp.len};
-    take(intake, &from);
+    take_received(intake, &from);
 }
 
 void intake_datagram(struct intake *intake, const struct listener_datagram *datagram)
@@ -139,5 +139,5 @@ void intake_datagram(struct intake *intake, const struct listener_datagram *data
                             .bytes = datagram->bytes,
                             .len = datagram->len};
     intake->no_room += datagram->dropped;
-    take(intake, &from);
+    take_received(intake, &from);
 }

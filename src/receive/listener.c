@@ -146,7 +146,7 @@ static void take_control(struct listener *l, struct msghdr *message, struct list
     l->told = dropped;
 }
 
-static void fill(struct listener *l, int i)
+static void fill_datagram(struct listener *l, int i)
 {
     struct listener_datagram *d = &l->datagrams[i];
     const struct sockaddr_in6 *from = &l->sources[i];
@@ -182,7 +182,7 @@ int listener_receive(struct listener *listener, const struct listener_datagram *
     if (count < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNREFUSED)
         return error_errno(err, "listen: receive");
     for (i = 0; i < count; i++)
-        fill(listener, i);
+        fill_datagram(listener, i);
     *datagrams = listener->datagrams;
     return count < 0 ? 0 : count;
 }

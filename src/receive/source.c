@@ -21,7 +21,7 @@ enum {
 /* What makes a source, in bytes: address 16, port 2, IP version 1, worker 1, sensor 4, start 4. */
 enum { KEY = 28, KEY_PORT = 16, KEY_VERSION = 18, KEY_WORKER = 19, KEY_SENSOR = 20, KEY_START = 24 };
 
-struct place {
+struct known_source {
     uint8_t key[KEY];
     int64_t seen_us; /* when something came last */
     struct source source;
@@ -35,8 +35,8 @@ struct sources {
     uint32_t unproven;
     int64_t next_clearing_us;
     struct source_gone gone;
-    struct place **list;   /* in order of appearance */
-    uint32_t slots[SLOTS]; /* open addressing: index in the list + 1, 0 = free */
+    struct known_source **list; /* in order of appearance */
+    uint32_t slots[SLOTS];      /* open addressing: index in the list + 1, 0 = free */
 };
 
 struct sources *sources_create(enum source_identity identity, bool is_live)
@@ -50,10 +50,10 @@ struct sources *sources_create(enum source_identity identity, bool is_live)
     return sources;
 }
 
-static void free_place(struct place *place)
+static void free_known(struct known_source *known)
 {
-    free(place->source.counters);
-    free(place);
+    free(known->source.counters);
+    free(known);
 }
 
 void sources_destroy(struct sources *sources)
@@ -62,7 +62,7 @@ void sources_destroy(struct sources *sources)
     if (!sources)
         return;
     for (i = 0; i < sources->count; i++)
-        free_place(sources->list[i]);
+        free_known(sources->list[i]);
     free(sources->list);
     free(sources);
 }
@@ -103,7 +103,7 @@ static void make_room(struct sources *all, int64_t now_us)
         return;
     all->next_clearing_us = now_us + 60 * SECOND_US;
     for (i = 0; i < all->count; i++) {
-        struct place *p = all->list[i];
+        struct known_source *p = all->list[i];
         if (p->seen_us + (int64_t)SOURCES_IDLE_S * SECOND_US >= now_us) {
             all->list[left++] = p;
             continue;
@@ -112,7 +112,7 @@ static void make_room(struct sources *all, int64_t now_us)
         all->gone.datagrams += p->source.data_datagrams + p->source.stats_datagrams;
         all->gone.lost += p->source.lost;
         all->unproven -= !p->source.is_proven;
-        free_place(p);
+        free_known(p);
     }
     all->count = left;
     memset(all->slots, 0, sizeof(all->slots));
@@ -120,17 +120,17 @@ static void make_room(struct sources *all, int64_t now_us)
         all->slots[find_slot(all, all->list[i]->key)] = i + 1;
 }
 
-static struct place *add_place(struct sources *all, const uint8_t key[KEY])
+static struct known_source *add_known(struct sources *all, const uint8_t key[KEY])
 {
     if (all->count == all->size) {
         uint32_t size = all->size ? 2 * all->size : 16;
-        struct place **grown = realloc(all->list, size * sizeof(struct place *));
+        struct known_source **grown = realloc(all->list, size * sizeof(struct known_source *));
         if (!grown)
             return NULL;
         all->list = grown;
         all->size = size;
     }
-    struct place *p = calloc(1, sizeof(*p));
+    struct known_source *p = calloc(1, sizeof(*p));
     if (!p)
         return NULL;
     uint32_t slot = find_slot(all, key);
@@ -146,12 +146,12 @@ struct source *sources_find(struct sources *sources, const struct received *from
     uint8_t key[KEY];
     make_key(sources->identity, from, proof, key);
     uint32_t slot = find_slot(sources, key);
-    struct place *p = sources->slots[slot] ? sources->list[sources->slots[slot] - 1] : NULL;
+    struct known_source *p = sources->slots[slot] ? sources->list[sources->slots[slot] - 1] : NULL;
     bool is_accepted = proof != SOURCE_UNPROVEN;
     if (!p && sources->count == SOURCES_MAX)
         make_room(sources, from->time_us);
     if (!p && sources->count < SOURCES_MAX && (is_accepted || sources->unproven < SOURCES_UNPROVEN_MAX))
-        p = add_place(sources, key);
+        p = add_known(sources, key);
     if (!p)
         return NULL;
     struct source *s = &p->source;

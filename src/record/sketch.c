@@ -60,7 +60,7 @@ struct sketch_entry *sketch_at(struct sketch *sketch, uint32_t index)
     return (struct sketch_entry *)(void *)(sketch->entries + index * sketch->entry_size);
 }
 
-static void put(struct sketch *s, uint32_t at, uint32_t index)
+static void put_at(struct sketch *s, uint32_t at, uint32_t index)
 {
     s->heap[at] = index;
     sketch_at(s, index)->heap_at = at;
@@ -75,9 +75,9 @@ static void sink(struct sketch *s, struct sketch_entry *entry)
             child++;
         if (sketch_at(s, s->heap[child])->count >= entry->count)
             break;
-        put(s, at, s->heap[child]);
+        put_at(s, at, s->heap[child]);
     }
-    put(s, at, index);
+    put_at(s, at, index);
 }
 
 /* A new entry will have the smallest count there is, 1, and moves up to where that belongs. */
@@ -85,8 +85,8 @@ static struct sketch_entry *take_free(struct sketch *s)
 {
     uint32_t index = s->used, at = s->used++;
     for (; at > 0 && sketch_at(s, s->heap[(at - 1) / 2])->count > 1; at = (at - 1) / 2)
-        put(s, at, s->heap[(at - 1) / 2]);
-    put(s, at, index);
+        put_at(s, at, s->heap[(at - 1) / 2]);
+    put_at(s, at, index);
     struct sketch_entry *entry = sketch_at(s, index);
     entry->count = entry->over = entry->before = 0;
     entry->rate = 0;

@@ -123,7 +123,7 @@ static void stop_echo(struct passing *p)
     p->echo = -1;
 }
 
-static void run(struct passing *p, int fd)
+static void pass_lines(struct passing *p, int fd)
 {
     char line[1100];
     FILE *in = fdopen(fd, "r");
@@ -160,7 +160,7 @@ int daemon_log(const struct config *config, struct error *err)
         (void)dup2(pair[0], STDIN_FILENO);
         openlog("dnsflow", LOG_NDELAY, LOG_DAEMON);
         (void)privileges_drop_all(config, NULL);
-        run(&p, STDIN_FILENO);
+        pass_lines(&p, STDIN_FILENO);
         _exit(EXIT_SUCCESS);
     }
     (void)dup2(pair[1], STDERR_FILENO);

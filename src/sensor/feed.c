@@ -29,7 +29,7 @@ struct feed {
     struct batch batches[BATCHES];
 };
 
-static void *run(void *context)
+static void *work_off_batches(void *context)
 {
     struct feed *f = context;
     pthread_mutex_lock(&f->lock);
@@ -64,7 +64,7 @@ int feed_start(struct worker *worker, struct feed **out, struct error *err)
     f->worker = worker;
     pthread_mutex_init(&f->lock, NULL);
     pthread_cond_init(&f->changed, NULL);
-    if (process_start_thread(&f->thread, run, f) != 0) {
+    if (process_start_thread(&f->thread, work_off_batches, f) != 0) {
         free(f);
         return error_set(err, "cannot start a worker thread; lower --workers");
     }

@@ -133,7 +133,7 @@ static void leave_rest(struct live_thread *t, const struct drain *drain, struct 
     atomic_store(&t->dropped, kernel->dropped);
 }
 
-static void *run(void *context)
+static void *capture_until_end(void *context)
 {
     struct live_thread *t = context;
     struct packet packets[CAPTURE_BATCH];
@@ -182,7 +182,7 @@ int live_thread_start(struct live_thread *thread, struct sensor *sensor, unsigne
     thread->index = index;
     pthread_mutex_init(&thread->orders.lock, NULL);
     counter_set(&thread->sample_rate, worker_sample_rate(thread->worker));
-    int result = process_start_thread(&thread->thread, run, thread);
+    int result = process_start_thread(&thread->thread, capture_until_end, thread);
     thread->is_running = result == 0;
     return result;
 }

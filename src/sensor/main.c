@@ -49,7 +49,7 @@ static int fail(const struct error *why, int status)
 }
 
 /* Runs to the end of the input or a signal; returns the exit status. Takes the pid file's descriptor. */
-static int run(const struct config *config, int pid_fd, int ready_fd)
+static int run_sensor(const struct config *config, int pid_fd, int ready_fd)
 {
     const struct signals signals = {&stop, &reload, &report};
     struct sensor sensor;
@@ -72,7 +72,7 @@ static int run(const struct config *config, int pid_fd, int ready_fd)
 }
 
 /* What comes before anything is opened. */
-static int start(const struct config *config, int *pid_fd, int *ready_fd, struct error *err)
+static int prepare(const struct config *config, int *pid_fd, int *ready_fd, struct error *err)
 {
     if (config->background && daemon_start(ready_fd, err) != 0)
         return -1;
@@ -96,12 +96,12 @@ int main(int argc, char **argv)
             config_print_version(stdout);
         return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     }
-    if (start(&config, &pid_fd, &ready_fd, &why) != 0) {
+    if (prepare(&config, &pid_fd, &ready_fd, &why) != 0) {
         pid_file_remove(config.pid_path, pid_fd);
         return fail(&why, 1);
     }
     catch_signals();
     size_t workers = config.workers * (config.interfaces_count ? config.interfaces_count : 1) + config.dnstaps_count;
     process_limit_memory((MEMORY_MIB + workers * MEMORY_WORKER_MIB) << 20);
-    return run(&config, pid_fd, ready_fd);
+    return run_sensor(&config, pid_fd, ready_fd);
 }

@@ -91,9 +91,9 @@ struct page {
     bool failed;  /* out of memory */
 };
 
-static void put(struct page *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void print(struct page *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-static void put(struct page *p, const char *format, ...)
+static void print(struct page *p, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -104,13 +104,13 @@ static void put(struct page *p, const char *format, ...)
 static void begin_family(struct page *p, const char *name, const char *kind, const char *help)
 {
     const char *suffix = strcmp(kind, "counter") == 0 && !p->is_open ? "_total" : "";
-    put(p, "# HELP dnsflow_%s%s %s\n# TYPE dnsflow_%s%s %s\n", name, suffix, help, name, suffix, kind);
+    print(p, "# HELP dnsflow_%s%s %s\n# TYPE dnsflow_%s%s %s\n", name, suffix, help, name, suffix, kind);
 }
 
 static void write_build(struct page *p)
 {
     begin_family(p, "build_info", "gauge", "What is running.");
-    put(p, "dnsflow_build_info{version=\"%s\"} 1\n", DNSFLOW_PROGRAM_VERSION);
+    print(p, "dnsflow_build_info{version=\"%s\"} 1\n", DNSFLOW_PROGRAM_VERSION);
 }
 
 /* A line of a worker: `labels` are names and values of more labels, NULL behind the last; or NULL. */
@@ -118,10 +118,10 @@ static void write_series(struct page *p, const struct metrics *m, const char *na
                          const char *const *labels, uint64_t n)
 {
     char text[LABEL_MAX + 1];
-    put(p, "dnsflow_%s{worker=\"%u\",interface=\"%s\"", name, worker, source_of(m->sensor, worker, text));
+    print(p, "dnsflow_%s{worker=\"%u\",interface=\"%s\"", name, worker, source_of(m->sensor, worker, text));
     for (; labels && *labels; labels += 2)
-        put(p, ",%s=\"%s\"", labels[0], escape(labels[1], text));
-    put(p, "} %" PRIu64 "\n", n);
+        print(p, ",%s=\"%s\"", labels[0], escape(labels[1], text));
+    print(p, "} %" PRIu64 "\n", n);
 }
 
 /* A counter of each worker, at an offset in its counters. */
@@ -228,10 +228,10 @@ static void write_http(struct page *p, const struct metrics *m)
         {"bad_request", s.bad},       {"left", s.left}, {"slow", s.slow},           {"crowded", s.crowded},
         {"slow_reader", s.slow_read}, {"full", s.full}, {"peer_full", s.peer_full}, {"no_descriptor", s.no_file}};
     begin_family(p, "http_requests", "counter", "HTTP requests answered.");
-    put(p, "dnsflow_http_requests_total %" PRIu64 "\n", s.requests);
+    print(p, "dnsflow_http_requests_total %" PRIu64 "\n", s.requests);
     begin_family(p, "http_refused", "counter", "HTTP connections that were refused, cut off or given up, by reason.");
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        put(p, "dnsflow_http_refused_total{reason=\"%s\"} %" PRIu64 "\n", rows[i].reason, rows[i].n);
+        print(p, "dnsflow_http_refused_total{reason=\"%s\"} %" PRIu64 "\n", rows[i].reason, rows[i].n);
 }
 
 static void write_all(struct page *p, const struct metrics *m)
@@ -263,10 +263,10 @@ static void write_all(struct page *p, const struct metrics *m)
                      COLLECTOR_LOST);
     write_collectors(p, m, "collector_up", "gauge", "Whether there is a way to the collector.", COLLECTOR_UP);
     begin_family(p, "helper_deaths", "counter", "Processes of the helper that died.");
-    put(p, "dnsflow_helper_deaths_total %" PRIu64 "\n", counter_read(&m->sensor->helper_deaths));
+    print(p, "dnsflow_helper_deaths_total %" PRIu64 "\n", counter_read(&m->sensor->helper_deaths));
     write_http(p, m);
     if (p->is_open)
-        put(p, "# EOF\n");
+        print(p, "# EOF\n");
 }
 
 /* ---- requests ---- */

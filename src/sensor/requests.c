@@ -20,7 +20,7 @@ struct knowledge {
     struct unix_socket_id ids[CONFIG_DNSTAPS_MAX + 1];
 };
 
-static int drop(const void *context, struct error *err)
+static int give_up_rights(const void *context, struct error *err)
 {
     const struct knowledge *k = context;
     return k->drop(k->config, err);
@@ -37,7 +37,7 @@ static void name_user(struct error *why)
         snprintf(why->text + used, sizeof(why->text) - used, " for uid %d", (int)geteuid());
 }
 
-static void serve(const void *context, unsigned task, struct helper_answer *answer)
+static void answer_request(const void *context, unsigned task, struct helper_answer *answer)
 {
     const struct knowledge *k = context;
     const struct sink_plan *plan = &k->config->sinks[task];
@@ -73,8 +73,8 @@ int requests_start(const struct config *config, int (*drop_rights)(const struct 
                                      .name = "dnsflow-helper",
                                      .tasks_count = (unsigned)config->sinks_count,
                                      .context = &k,
-                                     .drop = drop,
-                                     .serve = serve,
+                                     .drop = give_up_rights,
+                                     .serve = answer_request,
                                      .describe = describe,
                                      .leave = remove_sockets};
     size_t i;

@@ -110,7 +110,7 @@ static bool is_llc(const struct packet *packet)
     return false;
 }
 
-static void take(void *context, const struct packet *packet)
+static void look_at(void *context, const struct packet *packet)
 {
     struct look *look = context;
     enum drop_reason why = classify(look, packet);
@@ -235,7 +235,7 @@ void silence_look(struct silence *silence, const struct sensor *sensor, int64_t 
     }
     for (i = 0; silence->looks && i < silence->looks->count; i++)
         if (silence->looks->each[i].probe)
-            probe_packets(silence->looks->each[i].probe, take, &silence->looks->each[i]);
+            probe_packets(silence->looks->each[i].probe, look_at, &silence->looks->each[i]);
     if (silent_us >= silence->pause_us) {
         say_why(silence, sensor, &now, now_us);
         silence_stop(silence);
