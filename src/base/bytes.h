@@ -51,6 +51,7 @@ static inline uint32_t load_le32(const uint8_t *p)
     return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
 }
 
+/* Unaligned stores, likewise. */
 static inline void store_be16(uint8_t *p, uint16_t v)
 {
     p[0] = (uint8_t)(v >> 8);
@@ -69,11 +70,13 @@ static inline void store_be64(uint8_t *p, uint64_t v)
     store_be32(p + 4, (uint32_t)v);
 }
 
+/* A reader of these bytes, which stay the caller's and must outlive it. */
 static inline struct reader reader_over(const uint8_t *bytes, size_t len)
 {
     return (struct reader){.at = bytes, .end = bytes + len, .failed = false};
 }
 
+/* Bytes that are left, 0 once it has failed. */
 static inline size_t reader_left(const struct reader *in)
 {
     return (size_t)(in->end - in->at);
@@ -92,6 +95,7 @@ static inline const uint8_t *read_bytes(struct reader *in, size_t len)
     return p;
 }
 
+/* Past the next `len` bytes. */
 static inline void read_skip(struct reader *in, size_t len)
 {
     (void)read_bytes(in, len);
@@ -130,16 +134,19 @@ static inline bool reader_clamp(struct reader *in, size_t len)
     return true;
 }
 
+/* A writer into these bytes, which stay the caller's and must outlive it. */
 static inline struct writer writer_over(uint8_t *bytes, size_t size)
 {
     return (struct writer){.start = bytes, .at = bytes, .end = bytes + size, .failed = false};
 }
 
+/* Bytes written so far. */
 static inline size_t writer_len(const struct writer *out)
 {
     return (size_t)(out->at - out->start);
 }
 
+/* Bytes behind what was written. */
 static inline size_t writer_room(const struct writer *out)
 {
     return (size_t)(out->end - out->at);

@@ -32,11 +32,13 @@ static inline int64_t clock_us(clockid_t which)
     return (int64_t)now.tv_sec * SECOND_US + now.tv_nsec / 1000;
 }
 
+/* To wait and measure: from a start of its own, never set. */
 static inline int64_t clock_monotonic_us(void)
 {
     return clock_us(CLOCK_MONOTONIC);
 }
 
+/* Since 1970; somebody may set it, back too. */
 static inline int64_t clock_unix_us(void)
 {
     return clock_us(CLOCK_REALTIME);

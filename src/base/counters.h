@@ -20,16 +20,19 @@ struct counters {
     counter unsupported_link; /* link type of the last frame that was DROP_LINK_UNSUPPORTED */
 };
 
+/* By the one thread that writes the counter; any may read it. */
 static inline void counter_add(counter *c, uint64_t n)
 {
     atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n, memory_order_relaxed);
 }
 
+/* By that thread too. */
 static inline void counter_set(counter *c, uint64_t n)
 {
     atomic_store_explicit(c, n, memory_order_relaxed);
 }
 
+/* From any thread, at any time. */
 static inline uint64_t counter_read(const counter *c)
 {
     return atomic_load_explicit((counter *)(uintptr_t)c, memory_order_relaxed);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
+/* A number that outsiders cannot guess: random, or made from the clock where the kernel has none yet. */
 uint64_t hash_seed(void);
 
 /* Both halves of the product of 128 bits mixed into one. */
@@ -18,6 +19,7 @@ static inline uint64_t hash_fold(uint64_t a, uint64_t b)
     return (other << 32 | (uint32_t)low) ^ (a1 * b1 + (middle >> 32) + (other >> 32));
 }
 
+/* The hash of the key: for tables in memory only, as it differs with the machine's byte order. */
 static inline uint64_t hash_bytes(uint64_t seed, const uint8_t *key, size_t len)
 {
     uint64_t hash = seed ^ len, word;

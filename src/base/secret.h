@@ -24,8 +24,11 @@ struct secret_tagger;
 
 /* NULL: out of memory, or not supported. */
 struct secret_tagger *secret_tagger_create(const uint8_t key[SECRET_KEY]);
+
+/* NULL is fine. */
 void secret_tagger_destroy(struct secret_tagger *tagger);
 
+/* The tag of these bytes; all zero where it cannot be made. */
 void secret_tag(struct secret_tagger *tagger, const uint8_t *bytes, size_t len, uint8_t tag[SECRET_TAG]);
 
 /* The same time for every tag. */

@@ -20,6 +20,7 @@ struct bpf_build {
     bool failed;                            /* too long, or a label was never placed */
 };
 
+/* Begins a program, an empty one; whatever was in *b is forgotten. */
 void bpf_begin(struct bpf_build *b);
 
 /* Appends one instruction that jumps nowhere. */
@@ -34,6 +35,7 @@ unsigned short bpf_label(struct bpf_build *b);
 /* Places the label here. */
 void bpf_place(struct bpf_build *b, unsigned short label);
 
+/* Jumps to the label, always. */
 void bpf_jump(struct bpf_build *b, unsigned short label);
 
 /* Jumps when the test (BPF_JEQ, BPF_JSET, ...) of A against k holds, or with _unless when it does not. */

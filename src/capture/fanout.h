@@ -12,6 +12,8 @@ struct fanout;
 
 /* Held by its maker. NULL: out of memory. */
 struct fanout *fanout_create(enum capture_fanout mode);
+
+/* One holder more, who must release it too. From any thread, as all of these. */
 void fanout_hold(struct fanout *fanout);
 
 /* Frees it after its last holder. */

@@ -23,6 +23,7 @@ static inline uint32_t file_u32(bool swapped, const uint8_t *p)
     return swapped ? __builtin_bswap32(v) : v;
 }
 
+/* The same with 2 bytes. */
 static inline uint16_t file_u16(bool swapped, const uint8_t *p)
 {
     uint16_t v;
@@ -47,6 +48,7 @@ struct pcap_format {
 /* Reads the 24 bytes of a file header. */
 int pcap_format_open(struct pcap_format *format, const uint8_t *head, struct error *err);
 
+/* Records, each a packet. */
 int pcap_lend(const struct pcap_format *format, const uint8_t *at, size_t left, struct packet *packets, int max,
               uint64_t *used, struct error *err);
 
@@ -66,8 +68,11 @@ struct pcapng_format {
     uint32_t open_left; /* bytes of options in it, before its closing length */
 };
 
+/* Blocks, of any kind. *format is all zero before the first; it learns byte order and interfaces from them. */
 int pcapng_lend(struct pcapng_format *format, const uint8_t *at, size_t left, struct packet *packets, int max,
                 uint64_t *used, struct error *err);
+
+/* Frees what it has learned. */
 void pcapng_format_close(struct pcapng_format *format);
 
 #endif

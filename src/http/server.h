@@ -97,6 +97,7 @@ struct http_server *http_start(struct event_base *base, int listener, const stru
 /* Closes everything at once. NULL is fine. */
 void http_stop(struct http_server *server);
 
+/* The counts up to now; from the thread of the event loop. */
 void http_stats(const struct http_server *server, struct http_stats *out);
 
 /* What libevent has to say of itself becomes a log line from now on: the next one only, so that it is to be called

@@ -20,6 +20,7 @@ static inline void ages_append(struct ages_link *links, uint32_t entry)
     links[0].before = entry;
 }
 
+/* Takes out an entry, which must be in the list. */
 static inline void ages_remove(struct ages_link *links, uint32_t entry)
 {
     links[links[entry].before].after = links[entry].after;

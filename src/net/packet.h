@@ -71,6 +71,7 @@ struct net_options {
     bool whole_only;         /* a first fragment is not looked into: it waits for the others */
 };
 
+/* Whether the port is one of `dns_ports`. */
 static inline bool net_is_dns_port(const struct net_options *options, uint16_t port)
 {
     size_t i;

@@ -9,6 +9,7 @@
 #include "net/numbers.h"
 #include "net/packet.h"
 
+/* Fills in the datagram at `udp`, of which `left` bytes (8 at least) are there. False: it is not whole. */
 static inline bool net_fill_plain(const uint8_t *udp, size_t left, struct net_payload *out)
 {
     size_t len = load_be16(udp + 4);

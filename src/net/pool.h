@@ -17,6 +17,8 @@ struct pool {
 
 /* Returns -1 when there is no memory. */
 int pool_open(struct pool *pool, unsigned blocks);
+
+/* Frees it, also after a failed pool_open(). */
 void pool_close(struct pool *pool);
 
 /* A block's number, from 1; 0 when all are taken. */
@@ -25,6 +27,7 @@ uint32_t pool_take(struct pool *pool);
 /* 0 is fine. */
 void pool_give(struct pool *pool, uint32_t block);
 
+/* The POOL_BLOCK bytes of a block that was taken. */
 static inline uint8_t *pool_bytes(const struct pool *pool, uint32_t block)
 {
     return pool->bytes + (uint64_t)(block - 1) * POOL_BLOCK;

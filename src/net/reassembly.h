@@ -51,6 +51,7 @@ void reassembly_refuse(struct reassembly *reassembly, const struct ip_fragment *
 /* Gives up what is older than REASSEMBLY_SECONDS; INT64_MAX: all that there is, which is counted as expired. */
 void reassembly_expire(struct reassembly *reassembly, int64_t now_us);
 
+/* The counts as they are, until it is destroyed. */
 const struct reassembly_counts *reassembly_counts(const struct reassembly *reassembly);
 
 #endif

@@ -45,6 +45,7 @@ struct tcp_buffer {
 /* Makes room in the pool for a buffer. False: there is nothing to be had. */
 typedef bool tcp_buffer_make_room(void *context, const struct tcp_buffer *keep);
 
+/* Whether any bytes wait. */
 static inline bool tcp_buffer_waits(const struct tcp_buffer *b)
 {
     return b->pieces != 0;

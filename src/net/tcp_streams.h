@@ -42,6 +42,7 @@ struct tcp_options {
     void *context;
 };
 
+/* Copies the options. Memory is touched as it is used. NULL: out of memory. */
 struct tcp_streams *tcp_streams_create(const struct tcp_options *options);
 
 /* NULL is fine. Nothing is delivered. */
@@ -54,6 +55,7 @@ enum tcp_result tcp_streams_add(struct tcp_streams *streams, const struct net_pa
  * holes, and what has come of others as incomplete. INT64_MAX: all streams. */
 void tcp_streams_expire(struct tcp_streams *streams, int64_t now_us);
 
+/* The counts as they are, until they are destroyed. */
 const struct tcp_counts *tcp_streams_counts(const struct tcp_streams *streams);
 
 #endif

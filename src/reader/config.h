@@ -48,6 +48,7 @@ struct reader_config {
 /* Fills *config from the command line. Returns 0, or -1 with one line for the user. */
 int reader_config_parse(struct reader_config *config, int argc, char **argv, struct error *err);
 
+/* Prints what --help says. */
 void reader_config_help(FILE *out);
 
 #endif

@@ -32,6 +32,7 @@ struct output {
     char date[20];   /* 2026-01-31T23:59:59. */
 };
 
+/* For an open descriptor, which stays the caller's. */
 void output_init(struct output *out, int fd, const atomic_bool *stop);
 
 /* Writes what is held back. */
@@ -45,6 +46,7 @@ static inline char *output_reserve(struct output *out, size_t len)
     return out->buffer + out->used;
 }
 
+/* One byte, as it is. */
 static inline void output_char(struct output *out, char c)
 {
     *output_reserve(out, 1) = c;
@@ -58,11 +60,13 @@ static inline void output_bytes(struct output *out, const char *bytes, size_t le
     out->used += len;
 }
 
+/* At most OUTPUT_PIECE bytes, without the zero at the end. */
 static inline void output_text(struct output *out, const char *text)
 {
     output_bytes(out, text, strlen(text));
 }
 
+/* In decimal. */
 void output_number(struct output *out, uint64_t n);
 
 /* `label`, then n. */

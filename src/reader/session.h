@@ -44,6 +44,7 @@ int session_open(struct session *session, const struct reader_config *config, co
 /* Takes what the frame carries, if it is a datagram for UDP port 5300. */
 void session_packet(struct session *session, const struct packet *packet);
 
+/* Takes a datagram from the socket. */
 void session_datagram(struct session *session, const struct listener_datagram *datagram);
 
 /* Lets time pass; now_us as the datagrams tell it, or live the clock. */

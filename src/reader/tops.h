@@ -48,11 +48,14 @@ struct tops;
 
 /* NULL: out of memory. The sources stay the caller's. */
 struct tops *tops_create(struct sources *sources);
+
+/* NULL is fine. */
 void tops_destroy(struct tops *tops);
 
 /* Of a later part of a split record (is_part) only the addresses count. */
 void tops_add(struct tops *tops, const struct dnsflow_record *record, bool is_part);
 
+/* Records that were counted since the start or the last tops_clear(). */
 uint64_t tops_records(const struct tops *tops);
 
 /* Sets the rates of all rows but those of the sources, `seconds` (above 0) having passed since the last mark. */

@@ -14,6 +14,7 @@ enum when_style {
     WHEN_STYLES
 };
 
+/* Writes the time in that style. */
 void when_print(struct output *out, enum when_style style, int64_t time_us);
 
 #endif

@@ -48,6 +48,7 @@ int intake_open(struct intake *intake, const struct intake_options *options, str
 /* Takes what the frame carries, if it is a datagram. */
 void intake_packet(struct intake *intake, const struct packet *packet);
 
+/* Takes a datagram from a socket, and into the account how many had no room before it. */
 void intake_datagram(struct intake *intake, const struct listener_datagram *datagram);
 
 /* Frees, also after a failed intake_open(). */

@@ -35,6 +35,7 @@ struct listener_datagram {
 
 struct listener;
 
+/* Opens a UDP socket there. Returns 0, or -1 with the cause. What `options` points to is not kept. */
 int listener_open(const struct listener_options *options, struct listener **out, struct error *err);
 
 /* Where it listens, as the socket has it: "[::]:5300", "0.0.0.0:5300" where there is no IPv6. */

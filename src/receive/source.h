@@ -59,6 +59,8 @@ struct sources;
 
 /* NULL: out of memory. Only live ones are forgotten. */
 struct sources *sources_create(enum source_identity identity, bool is_live);
+
+/* NULL is fine. */
 void sources_destroy(struct sources *sources);
 
 /* The source of a decoded datagram, or of one that could not be; new if need be. Good until the next call. NULL once
@@ -88,6 +90,7 @@ struct source_gone {
     uint64_t sources, datagrams, lost;
 };
 
+/* Counted since the start; good until they are destroyed. */
 const struct source_gone *sources_gone(const struct sources *sources);
 
 #endif

@@ -24,6 +24,8 @@ struct verifier;
 
 /* NULL: out of memory. */
 struct verifier *verifier_create(const uint8_t key[SECRET_KEY]);
+
+/* NULL is fine. */
 void verifier_destroy(struct verifier *verifier);
 
 /* now_us is 0 when the datagrams are not live. */

@@ -12,6 +12,8 @@ struct domains;
 
 /* NULL: out of memory. */
 struct domains *domains_create(void);
+
+/* NULL is fine. */
 void domains_destroy(struct domains *domains);
 
 /* Where in the key (record/name.h) its domain begins; 0 = the whole, as for public suffixes. */

@@ -28,6 +28,7 @@ struct name_walk {
     bool has_skipped;
 };
 
+/* Before the first name of the record, which must outlive the walk. */
 static inline struct name_walk name_walk_over(const struct dnsflow_record *record)
 {
     return (struct name_walk){record->names, record->names + record->names_len, record->names_count, record->names_text,

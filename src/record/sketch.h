@@ -28,6 +28,8 @@ struct sketch;
 
 /* `places` keys of at most `key_size` bytes. NULL: out of memory. */
 struct sketch *sketch_create(uint32_t places, size_t key_size);
+
+/* NULL is fine. */
 void sketch_destroy(struct sketch *sketch);
 
 /* Counts the key; the entry stays this key's until the next call. */

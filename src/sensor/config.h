@@ -96,6 +96,7 @@ void config_complete(struct config *config);
 /* Whether the options fit together. Returns 0, or -1 with one line for the user. */
 int config_check(const struct config *config, struct error *err);
 
+/* What --help and --version say. */
 void config_print_help(FILE *out);
 void config_print_version(FILE *out);
 

@@ -16,6 +16,7 @@ struct file_look {
     uint64_t datagrams;    /* of DNSFlow, seen before */
 };
 
+/* Returns 0, or -1 with the cause; `config` must outlive it. */
 int file_look_open(struct file_look *look, const struct config *config, struct error *err);
 
 /* A new file begins. */
@@ -27,6 +28,7 @@ int file_look_packets(struct file_look *look, const struct packet *packets, int 
 /* Whether the file held DNSFlow datagrams and nothing else. */
 bool file_look_is_datagrams(const struct file_look *look);
 
+/* Frees, also after a failed file_look_open(). */
 void file_look_close(struct file_look *look);
 
 #endif

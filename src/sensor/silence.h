@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Says why nothing comes out, when nothing has for a while: from the counters, or, when nothing passes the kernel's
- * filter, from a look at all that passes the interface, or how that stands; for dnstap, whether anybody is connected. */
+ * filter, from a look at all that passes the interface, or how that stands; for dnstap, whether anybody is connected.
+ */
 #ifndef DNSFLOW_SENSOR_SILENCE_H
 #define DNSFLOW_SENSOR_SILENCE_H
 
@@ -16,6 +17,7 @@ struct silence {
     struct looks *looks;        /* at what passes the interfaces, shortly before a line is due; else NULL */
 };
 
+/* Begins to count the time; now_us is monotonic, here and below. */
 void silence_start(struct silence *silence, const struct sensor *sensor, int64_t now_us);
 
 /* Ends a look that is going on. */

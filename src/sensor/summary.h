@@ -14,6 +14,7 @@ struct totals {
     uint16_t unsupported_link;
 };
 
+/* Adds up `count` workers. */
 void summary_totals(struct worker *const *workers, unsigned count, struct totals *out);
 
 /* Logs the sums over all workers: the four lines scripts know, both ledgers with their reasons, the output and the

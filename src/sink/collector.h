@@ -30,6 +30,7 @@ struct collector {
 /* Tries to find or reach it at once; live, a name is not asked for here. */
 void collector_open(struct collector *c, const struct address_name *target, bool is_live);
 
+/* Closes its socket; the rest stays to be reported. */
 void collector_close(struct collector *c);
 
 /* Takes another address from now on. */
