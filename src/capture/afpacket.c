@@ -29,6 +29,7 @@
 #include "capture/filter.h"
 #include "capture/interface.h"
 #include "capture/ring.h"
+#include "net/numbers.h"
 
 enum {
     WAIT_MS = 100,
@@ -167,7 +168,7 @@ static int read_interface(struct afpacket *a, int fd, struct error *err)
         return fail(a, "cannot ask for its type", err);
     unsigned type = a->is_any ? ARPHRD_NONE : request.ifr_hwaddr.sa_family;
     a->is_loopback = type == ARPHRD_LOOPBACK;
-    a->link_type = type == ARPHRD_ETHER || type == ARPHRD_LOOPBACK ? LINK_ETHERNET : LINK_RAW;
+    a->link_type = type == ARPHRD_ETHER || type == ARPHRD_LOOPBACK ? LINKTYPE_ETHERNET : LINKTYPE_RAW;
     a->largest_frame = largest_frame(a, fd);
     return 0;
 }
@@ -182,7 +183,7 @@ static int open_ring(struct afpacket *a, struct error *err)
         close(probe);
     if (known != 0)
         return -1;
-    a->ring.fd = socket(AF_PACKET, (a->link_type == LINK_RAW ? SOCK_DGRAM : SOCK_RAW) | SOCK_CLOEXEC, 0);
+    a->ring.fd = socket(AF_PACKET, (a->link_type == LINKTYPE_RAW ? SOCK_DGRAM : SOCK_RAW) | SOCK_CLOEXEC, 0);
     if (a->ring.fd < 0)
         return errno == EPERM
                    ? error_set(err, "%s: no permission to capture; run as root or give the program CAP_NET_RAW",
@@ -203,7 +204,7 @@ static int load_filter(struct afpacket *a, struct error *err)
 {
     struct dns_filter filter = a->options.filter;
     int on = 1;
-    filter.is_raw_ip = a->link_type == LINK_RAW;
+    filter.is_raw_ip = a->link_type == LINKTYPE_RAW;
     if (!a->options.expression && !dns_filter_build(&filter, &a->program))
         return error_set(err, "%s: the filter is too long", a->name);
     if (set_program(a, a->ring.fd, &a->program, err) != 0)
@@ -407,7 +408,7 @@ static int compile(struct afpacket *const *rings, const struct capture_ring_opti
         return 0;
     if (rings[0]->is_any && filter_compile_raw(options->expression, &rings[0]->program, err) != 0)
         return CAPTURE_NOT_HERE;
-    link_type = LINK_RAW;
+    link_type = LINKTYPE_RAW;
     if (!rings[0]->is_any &&
         filter_compile_live(options->interface, options->expression, &link_type, &rings[0]->program, err) != 0)
         return -1;

@@ -2,12 +2,11 @@
 #include "capture/dns_filter.h"
 
 #include "net/encapsulation.h"
+#include "net/numbers.h"
 
 enum {
     ACCEPT = 0x40000, /* bytes: all of any frame */
     EXTENSION_HEADERS = 4,
-    TCP = 6,
-    UDP = 17,
     SCRATCH_NEXT = 0, /* IPv6: number of the next header */
     SCRATCH_AT = 1,   /* IPv6: where it begins */
     SCRATCH_FRAGMENT = 2,
@@ -135,9 +134,9 @@ static void test_ip4(struct bpf_build *b, const struct dns_filter *f, unsigned a
 {
     unsigned short udp = bpf_label(b), fragment = bpf_label(b);
     load(b, BPF_B, BPF_ABS, at + 9);
-    bpf_jump_if(b, BPF_JEQ, UDP, udp);
+    bpf_jump_if(b, BPF_JEQ, PROTO_UDP, udp);
     pass_carried(b, f, CARRIER_PROTOCOL, false, to);
-    bpf_jump_unless(b, BPF_JEQ, f->tcp ? TCP : UDP, to->reject);
+    bpf_jump_unless(b, BPF_JEQ, f->tcp ? PROTO_TCP : PROTO_UDP, to->reject);
     load(b, BPF_H, BPF_ABS, at + 6);
     bpf_jump_if(b, BPF_JSET, 0x3fff, fragment);
     bpf_put(b, BPF_LDX | BPF_B | BPF_MSH, at);
@@ -191,9 +190,9 @@ static void skip_fragment(struct bpf_build *b, const struct dns_filter *f, const
 /* A is the number of a header at X. */
 static void test_upper(struct bpf_build *b, const struct dns_filter *f, const struct upper *up, const struct labels *to)
 {
-    bpf_jump_if(b, BPF_JEQ, UDP, up->udp);
+    bpf_jump_if(b, BPF_JEQ, PROTO_UDP, up->udp);
     if (f->tcp)
-        bpf_jump_if(b, BPF_JEQ, TCP, up->tcp);
+        bpf_jump_if(b, BPF_JEQ, PROTO_TCP, up->tcp);
     pass_carried(b, f, CARRIER_PROTOCOL, false, to);
 }
 
@@ -202,11 +201,11 @@ static void test_extension(struct bpf_build *b, const struct dns_filter *f, cons
 {
     unsigned short plain = bpf_label(b), fragment = bpf_label(b), ah = bpf_label(b), done = bpf_label(b);
     test_upper(b, f, up, to);
-    bpf_jump_if(b, BPF_JEQ, 0, plain);
-    bpf_jump_if(b, BPF_JEQ, 43, plain);
-    bpf_jump_if(b, BPF_JEQ, 60, plain);
-    bpf_jump_if(b, BPF_JEQ, 44, fragment);
-    bpf_jump_if(b, BPF_JEQ, 51, ah);
+    bpf_jump_if(b, BPF_JEQ, PROTO_HOP_BY_HOP, plain);
+    bpf_jump_if(b, BPF_JEQ, PROTO_ROUTING, plain);
+    bpf_jump_if(b, BPF_JEQ, PROTO_DESTINATION, plain);
+    bpf_jump_if(b, BPF_JEQ, PROTO_FRAGMENT, fragment);
+    bpf_jump_if(b, BPF_JEQ, PROTO_AH, ah);
     bpf_jump(b, to->reject);
     bpf_place(b, plain);
     skip_header(b, 1, 3);
@@ -262,11 +261,11 @@ static void test_ethertype(struct bpf_build *b, const struct dns_filter *f, unsi
                            const struct labels *to)
 {
     unsigned short ip4 = bpf_label(b), ip6 = bpf_label(b), tag = is_last ? to->reject : bpf_label(b);
-    bpf_jump_if(b, BPF_JEQ, 0x0800, ip4);
-    bpf_jump_if(b, BPF_JEQ, 0x86dd, ip6);
-    bpf_jump_if(b, BPF_JEQ, 0x8100, tag);
-    bpf_jump_if(b, BPF_JEQ, 0x88a8, tag);
-    bpf_jump_if(b, BPF_JEQ, 0x9100, tag);
+    bpf_jump_if(b, BPF_JEQ, ETHERTYPE_IPV4, ip4);
+    bpf_jump_if(b, BPF_JEQ, ETHERTYPE_IPV6, ip6);
+    bpf_jump_if(b, BPF_JEQ, ETHERTYPE_CTAG, tag);
+    bpf_jump_if(b, BPF_JEQ, ETHERTYPE_STAG, tag);
+    bpf_jump_if(b, BPF_JEQ, ETHERTYPE_QINQ, tag);
     pass_carried(b, f, CARRIER_ETHERTYPE, false, to);
     bpf_jump(b, to->reject);
     bpf_place(b, ip4);
@@ -324,7 +323,7 @@ static void hash_ip4(struct bpf_build *b, bool by_checksum, unsigned at)
     unsigned short by_address = bpf_label(b);
     if (by_checksum) {
         load(b, BPF_B, BPF_ABS, at + 9);
-        bpf_jump_unless(b, BPF_JEQ, UDP, by_address);
+        bpf_jump_unless(b, BPF_JEQ, PROTO_UDP, by_address);
         load(b, BPF_H, BPF_ABS, at + 6);
         bpf_jump_if(b, BPF_JSET, 0x3fff, by_address); /* fragments */
         load(b, BPF_H, BPF_ABS, at + 26);
@@ -341,7 +340,7 @@ static void hash_ip6(struct bpf_build *b, bool by_checksum, unsigned at)
     unsigned short by_address = bpf_label(b);
     if (by_checksum) {
         load(b, BPF_B, BPF_ABS, at + 6);
-        bpf_jump_unless(b, BPF_JEQ, UDP, by_address);
+        bpf_jump_unless(b, BPF_JEQ, PROTO_UDP, by_address);
         load(b, BPF_H, BPF_ABS, at + 46);
         return_hash(b);
     }
@@ -359,10 +358,10 @@ void dns_fanout_build(bool by_checksum, struct bpf_build *out)
     load(out, BPF_W, BPF_ABS, (unsigned)(SKF_AD_OFF + SKF_AD_PROTOCOL));
     for (tags = 0; tags <= 2; tags++, at += 4) {
         unsigned short ip6 = bpf_label(out), tag = bpf_label(out);
-        bpf_jump_if(out, BPF_JEQ, 0x86dd, ip6);
-        bpf_jump_if(out, BPF_JEQ, 0x8100, tag);
-        bpf_jump_if(out, BPF_JEQ, 0x88a8, tag);
-        bpf_jump_if(out, BPF_JEQ, 0x9100, tag);
+        bpf_jump_if(out, BPF_JEQ, ETHERTYPE_IPV6, ip6);
+        bpf_jump_if(out, BPF_JEQ, ETHERTYPE_CTAG, tag);
+        bpf_jump_if(out, BPF_JEQ, ETHERTYPE_STAG, tag);
+        bpf_jump_if(out, BPF_JEQ, ETHERTYPE_QINQ, tag);
         hash_ip4(out, by_checksum, at);
         bpf_place(out, ip6);
         hash_ip6(out, by_checksum, at);

@@ -12,18 +12,9 @@
 #include "base/bytes.h"
 #include "base/log.h"
 #include "capture/interface.h"
+#include "net/numbers.h"
 
 enum { SNAP_LEN = 262144, WARNINGS_MAX = 16, LINK_TYPES = 65536 };
-
-enum {
-    LINK_NULL = 0,
-    LINK_WIFI = 105,
-    LINK_LOOP = 108,
-    LINK_ENC = 109,
-    LINK_PFLOG = 117,
-    LINK_SUNATM = 123,
-    LINK_MTP2 = 140
-};
 
 /* What is known of a link type: one of these, or PLACED and its program's index. */
 enum { UNSEEN, REFUSED, LIVE_ONLY, PLACED };
@@ -45,7 +36,7 @@ static pcap_t *open_as_file(uint16_t link_type)
 {
     uint8_t head[24] = {0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, [18] = SNAP_LEN >> 16};
     char text[PCAP_ERRBUF_SIZE];
-    uint16_t known = link_type == 12 || link_type == 14 ? LINK_RAW : link_type; /* numbers of some systems for it */
+    uint16_t known = link_type == LINKTYPE_RAW_12 || link_type == LINKTYPE_RAW_14 ? LINKTYPE_RAW : link_type;
     head[20] = (uint8_t)known;
     head[21] = (uint8_t)(known >> 8);
     FILE *file = fmemopen(head, sizeof(head), "r");
@@ -124,7 +115,7 @@ static void look_at(struct filter *filter, uint16_t link_type, struct error *why
 /* An expression can be about one kind of link alone: 802.11, a firewall's log, ATM, SS7. */
 int filter_create(const char *expression, struct filter **out, struct error *err)
 {
-    static const uint16_t others[] = {LINK_RAW, LINK_WIFI, LINK_PFLOG, LINK_SUNATM, LINK_MTP2};
+    static const uint16_t others[] = {LINKTYPE_RAW, LINKTYPE_WIFI, LINKTYPE_PFLOG, LINKTYPE_SUNATM, LINKTYPE_MTP2};
     struct filter *filter = calloc(1, sizeof(*filter));
     struct error why;
     size_t i;
@@ -132,7 +123,7 @@ int filter_create(const char *expression, struct filter **out, struct error *err
         filter_destroy(filter);
         return error_set(err, "out of memory");
     }
-    bool is_good = is_expression(expression, LINK_ETHERNET, &why);
+    bool is_good = is_expression(expression, LINKTYPE_ETHERNET, &why);
     for (i = 0; !is_good && i < sizeof(others) / sizeof(others[0]); i++)
         is_good = is_expression(expression, others[i], NULL);
     if (!is_good) {
@@ -170,14 +161,14 @@ int filter_compile_live(const char *interface, const char *expression, uint16_t 
     pcap_close(pcap);
     if (result != 0)
         return -1;
-    *link_type = dlt == DLT_RAW ? LINK_RAW : (uint16_t)dlt;
+    *link_type = dlt == DLT_RAW ? LINKTYPE_RAW : (uint16_t)dlt;
     return take_code(&code, expression, out, err);
 }
 
 int filter_compile_raw(const char *expression, struct bpf_build *out, struct error *err)
 {
     struct bpf_program code;
-    return compile(expression, LINK_RAW, false, &code, err) == 0 ? take_code(&code, expression, out, err) : -1;
+    return compile(expression, LINKTYPE_RAW, false, &code, err) == 0 ? take_code(&code, expression, out, err) : -1;
 }
 
 int filter_check_link(struct filter *filter, uint16_t link_type, struct error *err)
@@ -204,14 +195,14 @@ static uint32_t plain_family(const uint8_t *bytes)
     uint32_t family = load_be32(bytes);
     switch (family > 0xffff ? load_le32(bytes) : family) {
     case 2:
-    case 0x0800:
+    case ETHERTYPE_IPV4:
         return 2;
     case 10:
     case 23:
     case 24:
     case 28:
     case 30:
-    case 0x86dd:
+    case ETHERTYPE_IPV6:
         return 24;
     default:
         return 0;
@@ -222,8 +213,8 @@ static uint32_t plain_family(const uint8_t *bytes)
  * in which it expects it. */
 static const uint8_t *plain_bytes(struct filter *filter, const struct packet *packet)
 {
-    bool is_loop = packet->link_type == LINK_LOOP;
-    if (!is_loop && packet->link_type != LINK_NULL && packet->link_type != LINK_ENC)
+    bool is_loop = packet->link_type == LINKTYPE_LOOP;
+    if (!is_loop && packet->link_type != LINKTYPE_NULL && packet->link_type != LINKTYPE_ENC)
         return packet->bytes;
     uint32_t family = packet->captured_len < 4 || packet->captured_len > SNAP_LEN ? 0 : plain_family(packet->bytes);
     if (family == 0 || (is_loop ? load_be32(packet->bytes) : load_le32(packet->bytes)) == family)

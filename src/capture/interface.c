@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "capture/capture.h"
+#include "net/numbers.h"
 
 #ifndef ARPHRD_RAWIP
 #define ARPHRD_RAWIP 519
@@ -104,7 +105,7 @@ int interface_link_type(const char *interface, uint16_t *link_type)
     if (fd >= 0)
         close(fd);
     unsigned type = request.ifr_hwaddr.sa_family;
-    *link_type = type == ARPHRD_ETHER || type == ARPHRD_LOOPBACK ? LINK_ETHERNET : LINK_RAW;
+    *link_type = type == ARPHRD_ETHER || type == ARPHRD_LOOPBACK ? LINKTYPE_ETHERNET : LINKTYPE_RAW;
     return result;
 }
 

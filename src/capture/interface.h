@@ -7,8 +7,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { LINK_ETHERNET = 1, LINK_RAW = 101 }; /* LINKTYPE_ numbers of what AF_PACKET gives */
-
 /* Its number, 0 when there is no such. if_nametoindex() asks over a local socket, which a confined sensor has not. */
 unsigned interface_index(const char *interface);
 
@@ -23,8 +21,8 @@ int interface_state(const char *interface, struct interface_state *out);
 /* Packets it has lost so far, by its driver's counters: rx_dropped, rx_missed_errors and rx_fifo_errors. */
 uint64_t interface_drops(const char *interface);
 
-/* What kind of frames it gives to AF_PACKET: Ethernet, or (with SOCK_DGRAM) bare IP packets. Returns -1 when there is
- * no such interface, with errno set. */
+/* What kind of frames it gives to AF_PACKET: LINKTYPE_ETHERNET, or (with SOCK_DGRAM) LINKTYPE_RAW. Returns -1 when
+ * there is no such interface, with errno set. */
 int interface_link_type(const char *interface, uint16_t *link_type);
 
 #endif

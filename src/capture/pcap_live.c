@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "capture/capture.h"
+#include "net/numbers.h"
 
 enum {
     SNAP_LEN = 262144,
@@ -36,7 +37,7 @@ struct live_capture {
 /* libpcap's numbers on this machine, as the file formats write them. */
 static uint16_t dlt_to_link(int dlt)
 {
-    return dlt == DLT_RAW ? 101 : (uint16_t)dlt;
+    return dlt == DLT_RAW ? LINKTYPE_RAW : (uint16_t)dlt;
 }
 
 static void keep_packet(uint8_t *context, const struct pcap_pkthdr *header, const uint8_t *bytes)

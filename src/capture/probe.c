@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "capture/capture.h"
 #include "capture/interface.h"
+#include "net/numbers.h"
 
 enum { BUFFER = 256 << 10 /* bytes; more than comes between two looks at it is not needed */ };
 
@@ -27,11 +28,11 @@ static int open_socket(const char *interface, uint16_t *link_type)
                                   .sll_protocol = htons(ETH_P_ALL),
                                   .sll_ifindex = is_any ? 0 : (int)interface_index(interface)};
     int size = BUFFER;
-    *link_type = LINK_RAW;
+    *link_type = LINKTYPE_RAW;
     if (!is_any && (address.sll_ifindex == 0 || interface_link_type(interface, link_type) != 0))
         return -1;
     int fd =
-        socket(AF_PACKET, (*link_type == LINK_ETHERNET ? SOCK_RAW : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        socket(AF_PACKET, (*link_type == LINKTYPE_ETHERNET ? SOCK_RAW : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd >= 0)
         (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
     if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {

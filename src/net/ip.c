@@ -2,24 +2,9 @@
  *
  * IPv4 (RFC 791), IPv6 and its extension headers (RFC 8200, RFC 4302), UDP (RFC 768). */
 #include "net/layers.h"
+#include "net/numbers.h"
 
 enum { MAX_EXTENSION_HEADERS = 16 };
-
-enum {
-    PROTO_HOP_BY_HOP = 0,
-    PROTO_ICMP = 1,
-    PROTO_TCP = 6,
-    PROTO_UDP = 17,
-    PROTO_ROUTING = 43,
-    PROTO_FRAGMENT = 44,
-    PROTO_ESP = 50,
-    PROTO_AH = 51,
-    PROTO_ICMP6 = 58,
-    PROTO_DESTINATION = 60,
-    PROTO_MOBILITY = 135,
-    PROTO_HIP = 139,
-    PROTO_SHIM6 = 140,
-};
 
 enum drop_reason net_ip(struct walk *walk)
 {

@@ -2,17 +2,9 @@
  *
  * Ethernet and the headers that capture programs put in its place. Layouts: https://www.tcpdump.org/linktypes.html. */
 #include "net/layers.h"
+#include "net/numbers.h"
 
 enum { MAX_VLAN_TAGS = 3 };
-
-enum {
-    ETHERTYPE_MIN = 0x0600, /* smaller values are IEEE 802.3 lengths */
-    ETHERTYPE_IPV4 = 0x0800,
-    ETHERTYPE_CTAG = 0x8100, /* IEEE 802.1Q customer tag */
-    ETHERTYPE_IPV6 = 0x86dd,
-    ETHERTYPE_STAG = 0x88a8, /* IEEE 802.1ad service tag */
-    ETHERTYPE_QINQ = 0x9100, /* the same before the standard */
-};
 
 static bool is_vlan_tag(uint16_t ethertype)
 {

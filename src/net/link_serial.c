@@ -2,6 +2,7 @@
  *
  * Serial lines, ATM and the older local networks. */
 #include "net/layers.h"
+#include "net/numbers.h"
 
 /* The protocol field of PPP (RFC 1661): one byte when its lowest bit is set (compressed), else two. */
 static enum drop_reason ppp_protocol(struct walk *walk)
@@ -16,7 +17,7 @@ static enum drop_reason ppp_protocol(struct walk *walk)
     else if (protocol == 0x0057)
         walk->next = LAYER_IPV6;
     else if (protocol == 0x0281 || protocol == 0x0283)
-        return net_unwrap(walk, CARRIER_ETHERTYPE, 0x8847, DROP_LINK_CONTROL);
+        return net_unwrap(walk, CARRIER_ETHERTYPE, ETHERTYPE_MPLS, DROP_LINK_CONTROL);
     else
         return DROP_LINK_CONTROL;
     return DROP_NONE;

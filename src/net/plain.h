@@ -31,20 +31,20 @@ static inline bool net_fill_plain(const uint8_t *udp, size_t left, struct net_pa
  * fragment, UDP. Says the same as the walk does or nothing; tests/prop holds the two against each other. */
 static inline bool net_decode_plain(const struct packet *packet, struct net_payload *out)
 {
-    enum { ETHERNET = 14, IP4 = 20, IP6 = 40, UDP = 8 };
+    enum { ETHERNET = 14, IP4 = 20, IP6 = 40, UDP = 8 }; /* bytes of headers */
     const uint8_t *ip = packet->bytes + ETHERNET;
     if (packet->link_type != LINKTYPE_ETHERNET || packet->captured_len < ETHERNET + IP6 + UDP)
         return false;
     size_t left = packet->captured_len - ETHERNET;
     uint16_t ethertype = load_be16(packet->bytes + 12);
-    if (ethertype == 0x0800 && ip[0] == 0x45 && ip[9] == PROTO_UDP && (load_be16(ip + 6) & 0x3fff) == 0) {
+    if (ethertype == ETHERTYPE_IPV4 && ip[0] == 0x45 && ip[9] == PROTO_UDP && (load_be16(ip + 6) & 0x3fff) == 0) {
         size_t total_len = load_be16(ip + 2);
         out->ip_vers = 4;
         out->src = ip + 12;
         out->dst = ip + 16;
         return total_len >= IP4 + UDP && total_len <= left && net_fill_plain(ip + IP4, total_len - IP4, out);
     }
-    if (ethertype == 0x86dd && ip[0] >> 4 == 6 && ip[6] == PROTO_UDP) {
+    if (ethertype == ETHERTYPE_IPV6 && ip[0] >> 4 == 6 && ip[6] == PROTO_UDP) {
         size_t payload_len = load_be16(ip + 4);
         out->ip_vers = 6;
         out->src = ip + 8;

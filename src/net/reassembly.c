@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "net/ages.h"
+#include "net/numbers.h"
 #include "net/pool.h"
 
 enum {
@@ -21,7 +22,6 @@ enum {
     ROW = 8, /* places in a row of the table */
     IP4_HEADER = 20,
     IP6_HEADER = 40,
-    LINK_RAW = 101,
 };
 
 enum state {
@@ -204,7 +204,7 @@ static void put_together(const struct reassembly *r, const struct place *p, size
     out->captured_len = (uint32_t)(header_len + len);
     out->wire_len = (uint32_t)(header_len + total);
     out->time_us = p->last_us;
-    out->link_type = LINK_RAW;
+    out->link_type = LINKTYPE_RAW;
 }
 
 /* Bytes of the payload up to the first hole. */

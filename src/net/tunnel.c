@@ -2,8 +2,9 @@
  *
  * Encapsulations behind an IP protocol number or a UDP port that others share: MPLS, GRE, EtherIP, VXLAN. */
 #include "net/layers.h"
+#include "net/numbers.h"
 
-enum { ETHERTYPE_MIN = 0x0600, MPLS_LABELS_MAX = 16 };
+enum { MPLS_LABELS_MAX = 16 };
 
 enum drop_reason net_ethernet_behind(struct walk *walk, size_t skip)
 {
@@ -84,7 +85,7 @@ static enum drop_reason open_erspan(struct walk *walk, uint16_t protocol, bool h
     enum drop_reason why = net_enter(walk, ENCAP_ERSPAN);
     if (why != DROP_NONE)
         return why;
-    if (protocol == 0x88be)
+    if (protocol == ETHERTYPE_ERSPAN)
         return net_ethernet_behind(walk, has_sequence ? 8 : 0);
     const uint8_t *head = read_bytes(&walk->in, 12);
     if (!head)
@@ -102,22 +103,22 @@ static enum drop_reason gre_protocol(struct walk *walk, uint16_t protocol, bool 
     walk->ethertype = protocol;
     walk->next = LAYER_ETHERTYPE;
     switch (protocol) {
-    case 0x6558: /* transparent Ethernet bridging */
-    case 0x6400: /* Ethernet over IP of RouterOS */
+    case ETHERTYPE_BRIDGED:
+    case ETHERTYPE_ROUTEROS:
         walk->next = LAYER_ETHERNET;
         return DROP_NONE;
-    case 0x880b:
+    case ETHERTYPE_PPP:
         walk->next = LAYER_PPP;
         return reader_left(&walk->in) == 0 ? DROP_LINK_CONTROL : DROP_NONE; /* a bare acknowledgment */
-    case 0x88be:
-    case 0x22eb:
+    case ETHERTYPE_ERSPAN:
+    case ETHERTYPE_ERSPAN3:
         return open_erspan(walk, protocol, has_sequence);
-    case 0x8909: /* Cisco MetaData, whose ethertype may stand in front here; versions are smaller */
+    case ETHERTYPE_CMD: /* Cisco MetaData, whose ethertype may stand in front here; versions are smaller */
         if (reader_left(&walk->in) < 2 || load_be16(walk->in.at) < ETHERTYPE_MIN)
             return DROP_NONE;
         walk->ethertype = read_be16(&walk->in);
         return net_skip_metadata(walk);
-    case 0x883e: /* WCCP: version 2 has a header of 4 bytes, version 1 none */
+    case ETHERTYPE_WCCP: /* WCCP: version 2 has a header of 4 bytes, version 1 none */
         walk->next = LAYER_IP;
         if (reader_left(&walk->in) > 0 && walk->in.at[0] >> 4 != 4)
             read_skip(&walk->in, 4);

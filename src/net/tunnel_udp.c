@@ -2,6 +2,7 @@
  *
  * Encapsulations behind a UDP port. What does not look like one is left as the UDP datagram that it is. */
 #include "net/layers.h"
+#include "net/numbers.h"
 
 static enum drop_reason go_on(struct walk *walk, enum layer next)
 {
@@ -22,8 +23,8 @@ static bool is_sound_geneve(const struct walk *walk, const uint8_t *head)
 {
     if ((head[1] & 0x3f) != 0 || head[7] != 0)
         return false;
-    if (walk->ethertype == 0x0800 || walk->ethertype == 0x86dd)
-        return holds_ip(walk, walk->ethertype == 0x0800 ? 4 : 6);
+    if (walk->ethertype == ETHERTYPE_IPV4 || walk->ethertype == ETHERTYPE_IPV6)
+        return holds_ip(walk, walk->ethertype == ETHERTYPE_IPV4 ? 4 : 6);
     return net_looks_like_ethernet(walk->in.at, reader_left(&walk->in));
 }
 
@@ -31,7 +32,6 @@ static bool is_sound_geneve(const struct walk *walk, const uint8_t *head)
  * 3 | reserved 1 | options */
 enum drop_reason net_geneve(struct walk *walk)
 {
-    enum { ETHERTYPE_BRIDGED = 0x6558 };
     const uint8_t *head = read_bytes(&walk->in, 8);
     if (!head || head[0] >> 6 != 0)
         return net_no_tunnel(walk);

@@ -5,8 +5,9 @@
 
 #include "base/bytes.h"
 #include "dnsflow.h"
+#include "net/numbers.h"
 
-enum { LINK_NULL = 0, FAMILY = 4 };
+enum { FAMILY = 4 };
 
 int file_look_open(struct file_look *look, const struct config *config, struct error *err)
 {
@@ -25,7 +26,7 @@ void file_look_begin(struct file_look *look)
 static bool is_datagram(const struct config *config, const struct packet *packet, const struct net_payload *udp)
 {
     struct dnsflow_datagram datagram;
-    bool is_bare = packet->link_type == LINK_NULL && packet->captured_len > FAMILY && load_be32(packet->bytes) == 0;
+    bool is_bare = packet->link_type == LINKTYPE_NULL && packet->captured_len > FAMILY && load_be32(packet->bytes) == 0;
     if (is_bare)
         return dnsflow_decode(packet->bytes + FAMILY, packet->captured_len - FAMILY, &datagram) == DNSFLOW_OK;
     struct net_options options;

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "capture/interface.h"
 #include "capture/probe.h"
+#include "net/numbers.h"
 #include "sensor/input.h"
 #include "sensor/sensor.h"
 #include "sensor/why.h"
@@ -104,8 +105,8 @@ static bool is_llc(const struct packet *packet)
         return false;
     for (; at + 6 <= packet->captured_len; at += 4) {
         uint16_t type = load_be16(packet->bytes + at);
-        if (type != 0x8100 && type != 0x88a8 && type != 0x9100)
-            return type < 1536;
+        if (type != ETHERTYPE_CTAG && type != ETHERTYPE_STAG && type != ETHERTYPE_QINQ)
+            return type < ETHERTYPE_MIN;
     }
     return false;
 }

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "dnsflow.h"
+#include "net/numbers.h"
 #include "sink/sink.h"
 
 enum {
@@ -170,7 +171,7 @@ static int write_file_header(struct pcap_file_sink *sink)
     write_host32(&out, 0);
     write_host32(&out, 0);
     write_host32(&out, 65535);
-    write_host32(&out, 0); /* LINKTYPE_NULL */
+    write_host32(&out, LINKTYPE_NULL);
     int cause = write_all(sink, bytes + FILE_HEADER - sink->header_left, sink->header_left, &done);
     sink->header_left -= done;
     return cause;
