@@ -176,6 +176,21 @@ static void print_indented(const char *text, int indent, FILE *out)
     fputc('\n', out);
 }
 
+/* The values that an option takes come out of the table that it looks them up in, by way of its refusal. */
+static void print_help(const struct option_row *row, int indent, FILE *out)
+{
+    static const char before[] = "expected ";
+    char text[sizeof(struct error) + 256];
+    struct error why;
+    size_t len = strlen(row->help);
+    if (len == 0 || row->help[len - 1] != ';' || row->take(NULL, "", &why) == 0) {
+        print_indented(row->help, indent, out);
+        return;
+    }
+    snprintf(text, sizeof(text), "%s %s", row->help, why.text + strlen(before));
+    print_indented(text, indent, out);
+}
+
 static void print_row(const struct option_row *row, FILE *out)
 {
     enum { COLUMN = 32 };
@@ -190,7 +205,7 @@ static void print_row(const struct option_row *row, FILE *out)
     fprintf(out, "%-*s", COLUMN, left);
     if (used >= COLUMN)
         fprintf(out, "\n%*s", COLUMN, "");
-    print_indented(row->help, COLUMN, out);
+    print_help(row, COLUMN, out);
 }
 
 /* Lines as they are. */

@@ -12,7 +12,8 @@
 
 #include "base/error.h"
 
-/* Stores `value` (NULL if there is none) in `config`. Returns 0, or -1 with what was expected. */
+/* Stores `value` (NULL if there is none) in `config`. Returns 0, or -1 with "expected ...". One whose help is to list
+ * the values that it takes refuses "" before it looks at `config`, which is NULL then. */
 typedef int option_take(void *config, const char *value, struct error *err);
 
 struct option_row {
@@ -20,7 +21,7 @@ struct option_row {
     const char *name;  /* long name, without dashes; empty: no option, `help` is the heading of those that follow */
     const char *arg;   /* name of the argument in the help, NULL = none; in brackets: it may be left out */
     option_take *take; /* NULL: the bool at `flag` is set */
-    const char *help;  /* is broken into lines */
+    const char *help;  /* is broken into lines; behind a ';' at its end comes what the function says that it expects */
     size_t flag;       /* without a function the bool's offset in the configuration, else OPTION_REPEATS or 0 */
 };
 

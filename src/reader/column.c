@@ -163,7 +163,7 @@ static bool has_field(const struct layout *layout, const struct field *field)
 int layout_parse(const char *text, struct layout *layout, struct error *err)
 {
     const char *at = text;
-    char all[256];
+    char all[320];
     size_t len;
     layout->count = 0;
     layout->is_usual = false;
@@ -177,7 +177,7 @@ int layout_parse(const char *text, struct layout *layout, struct error *err)
             return 0;
     }
     field_names_text(all, sizeof(all));
-    return error_set(err, "expected some of %s, each once", all);
+    return error_set(err, "expected each once some of: %s", all);
 }
 
 size_t layout_extended(const struct layout *layout, char *text, size_t size)

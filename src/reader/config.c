@@ -57,11 +57,14 @@ static int take_whole_filter(void *config, const char *value, struct error *err)
 
 static int take_format(void *config, const char *value, struct error *err)
 {
-    struct reader_config *c = config;
+    const struct printer *printer = printer_find(value);
     char names[64];
-    printer_names(names, sizeof(names));
-    c->printer = printer_find(value);
-    return c->printer ? 0 : error_set(err, "expected one of: %s", names);
+    if (!printer) {
+        printer_names(names, sizeof(names));
+        return error_set(err, "expected one of: %s", names);
+    }
+    ((struct reader_config *)config)->printer = printer;
+    return 0;
 }
 
 /* Names are not resolved: one can have several addresses, of which a socket has one. IPv6 may have a scope. */
@@ -186,18 +189,20 @@ static int take_count(void *config, const char *value, struct error *err)
 
 static int take_fields(void *config, const char *value, struct error *err)
 {
-    return layout_parse(value, &((struct reader_config *)config)->layout, err);
+    struct reader_config *c = config;
+    struct layout none;
+    return layout_parse(value, c ? &c->layout : &none, err);
 }
 
 static int take_time(void *config, const char *value, struct error *err)
 {
     static const char *const names[WHEN_STYLES] = {"utc", "local", "epoch", "iso"};
-    struct layout *layout = &((struct reader_config *)config)->layout;
+    struct reader_config *c = config;
     unsigned which;
     if (parse_choice(value, names, WHEN_STYLES, &which, err) != 0)
         return -1;
-    layout->time_style = (enum when_style)which;
-    layout->has_time_style = true;
+    c->layout.time_style = (enum when_style)which;
+    c->layout.has_time_style = true;
     return 0;
 }
 
@@ -206,7 +211,11 @@ enum { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 static int take_color(void *config, const char *value, struct error *err)
 {
     static const char *const names[] = {"auto", "always", "never"};
-    return parse_choice(value, names, 3, &((struct reader_config *)config)->color, err);
+    unsigned which;
+    if (parse_choice(value, names, 3, &which, err) != 0)
+        return -1;
+    ((struct reader_config *)config)->color = which;
+    return 0;
 }
 
 static int take_interval(void *config, const char *value, struct error *err)
@@ -285,16 +294,14 @@ static const struct option_row rows[] = {
     {0, "until", "TIME", take_until, "only records before then", 0},
     {0, "count", "N", take_count, "end after N records", 0},
     {0, "", NULL, NULL, "Rows", 0},
-    {0, "format", "NAME", take_format, "text (the default), json, csv, tsv or cof (passive DNS)", 0},
-    {0, "fields", "LIST", take_fields,
-     "these columns, separated by commas: server port seq resolver client time qname names ipv4 ipv6; of -x sensors "
-     "response_time min_ttl qtype rcode transport answers client_port set_flags sensor_id worker sample_rate",
+    {0, "format", "NAME", take_format, "how records are printed, text by default, cof for passive DNS;", 0},
+    {0, "fields", "LIST", take_fields, "these columns, separated by commas, those from response_time on of -x sensors;",
      0},
     {0, "time", "STYLE", take_time,
-     "utc (HH:MM:SS, the default of text), local, epoch (seconds since 1970) or iso (2026-01-31T23:59:59.123456Z, that "
-     "of the others)",
+     "how times are printed: utc and local as HH:MM:SS, epoch in seconds since 1970, iso as "
+     "2026-01-31T23:59:59.123456Z; utc in text by default, else iso;",
      0},
-    {0, "color", "WHEN", take_color, "auto (the default: on a terminal), always or never", 0},
+    {0, "color", "WHEN", take_color, "colors; by default on a terminal;", 0},
     {0, "no-header", NULL, NULL, "do not print the line with the column names",
      offsetof(struct reader_config, no_header)},
     {0, "", NULL, NULL, "Counts", 0},
@@ -314,7 +321,8 @@ static const struct option_row rows[] = {
      "only "
      "to read them)",
      0},
-    {0, "seccomp", "MODE", take_seccomp, "system calls not on the list: on = end, log = only log, off = no list", 0},
+    {0, "seccomp", "MODE", take_seccomp, "system calls that are not needed: on = end (the default), log = only log;",
+     0},
     {0, "", NULL, NULL, "Finding out", 0},
     {'V', "version", NULL, NULL, "print the version", offsetof(struct reader_config, show_version)},
     {'h', "help", NULL, NULL, "print this help", offsetof(struct reader_config, show_help)},

@@ -208,5 +208,5 @@ void field_names_text(char *text, size_t size)
 {
     size_t i, used = 0;
     for (i = 0; i < FIELDS && used < size; i++)
-        used += (size_t)snprintf(text + used, size - used, "%s%s", i ? "," : "", fields[i].name);
+        used += (size_t)snprintf(text + used, size - used, "%s%s", i ? ", " : "", fields[i].name);
 }

@@ -81,7 +81,7 @@ int field_transport_parse(const char *text, uint16_t *out);
 /* NULL: there is no such field. */
 const struct field *field_find(const char *name, size_t len);
 
-/* All names, separated by commas, into at most `size` bytes. */
+/* "server, port, ..." into at most `size` bytes. */
 void field_names_text(char *text, size_t size);
 
 /* Whether the record's datagram tells it. */

@@ -27,50 +27,71 @@ int config_take_pcap_record(void *config, const char *value, struct error *err)
     return add_tunnel_port(config, ENCAP_PCAP_RECORD, value, err);
 }
 
-/* Those whose header tells them from other datagrams. */
-int config_take_tunnel_port(void *config, const char *value, struct error *err)
+/* Sets of kinds: those of -J and -X have no name here; those whose header tells them from other datagrams may come to
+ * any port. */
+enum {
+    NAMED_KINDS = (1u << ENCAP_JMIRROR) - 1,
+    PORT_KINDS = 1u << ENCAP_VXLAN | 1u << ENCAP_GENEVE | 1u << ENCAP_GTP | 1u << ENCAP_TZSP
+};
+
+/* The kind of this name, ENCAP_COUNT when the set has none. */
+static unsigned find_kind(const char *name, size_t len, uint32_t kinds)
 {
-    static const uint8_t kinds[] = {ENCAP_VXLAN, ENCAP_GENEVE, ENCAP_GTP, ENCAP_TZSP};
-    const char *colon = strchr(value, ':');
-    size_t i, len = colon ? (size_t)(colon - value) : 0;
-    for (i = 0; i < sizeof(kinds); i++) {
-        const char *token = net_encapsulations[kinds[i]].token;
-        if (colon && strlen(token) == len && strncmp(token, value, len) == 0)
-            return add_tunnel_port(config, (enum encapsulation)kinds[i], colon + 1, err);
-    }
-    return error_set(err, "expected vxlan, geneve, gtp or tzsp, a colon and a port, such as vxlan:4788");
+    unsigned i;
+    for (i = 0; i < ENCAP_COUNT; i++)
+        if ((kinds >> i & 1) && strlen(net_encapsulations[i].token) == len &&
+            strncmp(net_encapsulations[i].token, name, len) == 0)
+            break;
+    return i;
 }
 
-static int expect_encapsulations(struct error *err)
+static int expect_kinds(const char *text, uint32_t kinds, struct error *err)
 {
-    size_t i, used;
-    error_set(err, "expected all, none or a list of");
-    for (i = 0; i < ENCAP_JMIRROR; i++) {
-        used = strlen(err->text);
-        snprintf(err->text + used, sizeof(err->text) - used, "%s %s", i ? "," : "", net_encapsulations[i].token);
+    const char *comma = "";
+    unsigned i;
+    error_set(err, "%s", text);
+    for (i = 0; i < ENCAP_COUNT; i++) {
+        size_t used = strlen(err->text);
+        if (!(kinds >> i & 1))
+            continue;
+        snprintf(err->text + used, sizeof(err->text) - used, "%s %s", comma, net_encapsulations[i].token);
+        comma = ",";
     }
     return -1;
 }
 
-/* Names with commas between; those of -J and -X are not among them. */
+int config_take_tunnel_port(void *config, const char *value, struct error *err)
+{
+    size_t len = strcspn(value, ":");
+    unsigned kind = find_kind(value, len, PORT_KINDS);
+    if (kind == ENCAP_COUNT || value[len] != ':')
+        return expect_kinds("expected KIND:PORT such as vxlan:4788, KIND one of:", PORT_KINDS, err);
+    return add_tunnel_port(config, (enum encapsulation)kind, value + len + 1, err);
+}
+
+/* Names with commas between. */
+static int parse_kinds(const char *text, uint32_t *out, struct error *err)
+{
+    for (;; text++) {
+        size_t len = strcspn(text, ",");
+        unsigned kind = find_kind(text, len, NAMED_KINDS);
+        if (kind == ENCAP_COUNT)
+            return expect_kinds("expected one of: all, none or some of:", NAMED_KINDS, err);
+        *out |= 1u << kind;
+        text += len;
+        if (!*text)
+            return 0;
+    }
+}
+
 int config_take_decap(void *config, const char *value, struct error *err)
 {
     struct config *c = config;
+    bool is_all = strcmp(value, "all") == 0;
+    uint32_t kinds = is_all ? (uint32_t)ENCAP_ALL : 0;
+    if (!is_all && strcmp(value, "none") != 0 && parse_kinds(value, &kinds, err) != 0)
+        return -1;
+    c->encapsulations = kinds;
     c->decap_given = true;
-    if (strcmp(value, "all") == 0 || strcmp(value, "none") == 0) {
-        c->encapsulations = *value == 'a' ? ENCAP_ALL : 0;
-        return 0;
-    }
-    for (;;) {
-        size_t i, len = strcspn(value, ",");
-        for (i = 0; i < ENCAP_JMIRROR; i++)
-            if (strlen(net_encapsulations[i].token) == len && strncmp(net_encapsulations[i].token, value, len) == 0)
-                break;
-        if (i == ENCAP_JMIRROR)
-            return expect_encapsulations(err);
-        c->encapsulations |= 1u << i;
-        if (value[len] == '\0')
-            return 0;
-        value += len + 1;
-    }
+    return 0;
 }

@@ -326,6 +326,37 @@ static void help_in_groups(void **state)
     free(text);
 }
 
+/* Out of the function that looks a value up. */
+static int take_color(void *config, const char *value, struct error *why)
+{
+    static const char *const names[] = {"red", "green"};
+    unsigned which;
+    if (parse_choice(value, names, 2, &which, why) != 0)
+        return -1;
+    ((struct settings *)config)->number = which;
+    return 0;
+}
+
+static void values_stand_in_the_help(void **state)
+{
+    (void)state;
+    static const struct option_row row[] = {
+        {'c', "color", "NAME", take_color, "of the line;", 0},
+        {0, NULL, NULL, NULL, NULL, 0},
+    };
+    assert_int_equal(parse(row, (const char *[]){"program", "-c", "green", NULL}), 0);
+    assert_int_equal(settings.number, 1);
+    assert_int_equal(parse(row, (const char *[]){"program", "-c", "blue", NULL}), -1);
+    assert_string_equal(err.text, "option -c/--color blue: expected one of: red, green");
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    options_help(row, "program", "Does things.", out);
+    fclose(out);
+    assert_non_null(strstr(text, "  -c, --color NAME              of the line; one of: red, green\n"));
+    free(text);
+}
+
 static void errors_with_a_cause(void **state)
 {
     (void)state;
@@ -355,6 +386,7 @@ int main(void)
         cmocka_unit_test(help),
         cmocka_unit_test(groups_are_no_options),
         cmocka_unit_test(help_in_groups),
+        cmocka_unit_test(values_stand_in_the_help),
         cmocka_unit_test(errors_with_a_cause),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
