@@ -20,12 +20,14 @@ enum { BOUND_KIB = 8 * 1024 };
 
 static size_t resident_kib(void)
 {
-    unsigned long pages = 0;
+    char line[256];
     FILE *in = fopen("/proc/self/statm", "re");
     assert_non_null(in);
-    assert_int_equal(fscanf(in, "%*u %lu", &pages), 1);
+    assert_non_null(fgets(line, sizeof(line), in));
     fclose(in);
-    return pages * (size_t)sysconf(_SC_PAGESIZE) / 1024;
+    const char *second = strchr(line, ' '); /* whole size, resident size, ... in pages */
+    assert_non_null(second);
+    return strtoul(second, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE) / 1024;
 }
 
 /* A first or later fragment, IPv4 or IPv6, of a datagram of its own. */
