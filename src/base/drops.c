@@ -12,6 +12,7 @@ const char *drop_counter_name(size_t index)
     static const char *const first[] = {"frames_seen", "frames_delivered", "messages_parsed", "messages_with_record",
                                         "records"};
     enum { FIRST = sizeof(first) / sizeof(first[0]) };
+    _Static_assert((int)FIRST + (int)DROP_REASON_COUNT - 1 == (int)DROP_COUNTERS, "every counter has a name");
     if (index < FIRST)
         return first[index];
     index = index - FIRST + DROP_NONE + 1;

@@ -112,7 +112,10 @@ struct drop_info {
 /* Indexed by enum drop_reason; entry 0 is DROP_NONE. */
 extern const struct drop_info drop_table[DROP_REASON_COUNT];
 
-/* Name of a counter of the statistics trailer (docs/WIRE.md), from 0 on; NULL when there is none with this number. */
+/* Counters of the statistics trailer (docs/WIRE.md): five of what was seen, then every reason but DROP_NONE. */
+enum { DROP_COUNTERS = 5 + DROP_REASON_COUNT - 1 };
+
+/* Name of one of these, from 0 on; NULL when there is none with this number. */
 const char *drop_counter_name(size_t index);
 
 #endif

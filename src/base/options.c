@@ -9,7 +9,6 @@
 #include <string.h>
 
 enum {
-    MAX_ROWS = 96 /* headings included */,
     LONG_ONLY = 256,
     VALUE_SHOWN = 100,
     NO_OPTION = 1 /* getopt's for an argument that is none */
@@ -17,8 +16,8 @@ enum {
 
 /* The table in getopt_long's shape. Row i without a letter gets the value LONG_ONLY + i. */
 struct getopt_shape {
-    char letters[2 + 3 * MAX_ROWS + 1];
-    struct option longs[MAX_ROWS + 1];
+    char letters[2 + 3 * OPTION_ROWS_MAX + 1];
+    struct option longs[OPTION_ROWS_MAX + 1];
 };
 
 static bool is_optional(const struct option_row *row)
@@ -40,7 +39,7 @@ static void shape_table(const struct option_row *rows, struct getopt_shape *shap
     memset(shape, 0, sizeof(*shape));
     shape->letters[used++] = last_row(rows)->take ? '-' : '+'; /* an argument that is no option: give it, or stop */
     shape->letters[used++] = ':';                              /* tell a missing argument from an unknown option */
-    for (i = 0; rows[i].name && i < MAX_ROWS; i++) {
+    for (i = 0; rows[i].name; i++) {
         struct option *option = &shape->longs[longs];
         if (!*rows[i].name)
             continue;
@@ -131,7 +130,7 @@ int options_parse(const struct option_row *rows, int argc, char **argv, void *co
 {
     struct getopt_shape shape;
     char label[64], text[80];
-    bool given[MAX_ROWS] = {false};
+    bool given[OPTION_ROWS_MAX] = {false};
     int found;
 
     shape_table(rows, &shape);

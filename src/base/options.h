@@ -28,6 +28,9 @@ struct option_row {
 /* The option may be given more than once; others that have an argument are refused then. */
 enum { OPTION_REPEATS = 1 };
 
+/* Rows of a table, headings and the last one included. */
+enum { OPTION_ROWS_MAX = 96 };
+
 /* Takes every option of argv into `config`; the rows end with one whose name is NULL. Its function takes the arguments
  * that are no options, wherever they stand; without one they are refused. All behind "--" are such arguments. Returns
  * 0, or -1 with one line that names the option, the value and what is expected. */

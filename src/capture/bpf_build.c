@@ -2,6 +2,8 @@
 #include "capture/bpf_build.h"
 
 enum { NOWHERE = 0xffff };
+_Static_assert((int)BPF_PROGRAM_MAX < (int)NOWHERE && (int)BPF_LABELS_MAX < (int)NOWHERE,
+               "places and labels fit their type, and none is NOWHERE");
 
 void bpf_begin(struct bpf_build *b)
 {

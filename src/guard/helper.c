@@ -17,6 +17,9 @@
 
 enum { GRACE_MS = 20 };
 
+_Static_assert((int)HELPER_TASKS_MAX <= 32 && (int)HELPER_TASKS_MAX < (int)HELPER_AGAIN,
+               "a task is a bit, and no AGAIN");
+
 struct helper {
     int fd;
     pid_t process;

@@ -14,7 +14,8 @@
 
 #include "base/process.h"
 
-const char *const sandbox_mode_names[SANDBOX_MODES] = {"on", "log", "off"};
+const char *const sandbox_mode_names[SANDBOX_MODES] = {
+    [SANDBOX_ON] = "on", [SANDBOX_LOG] = "log", [SANDBOX_OFF] = "off"};
 
 static const int allowed[] = {
     /* input and output on what is open */

@@ -66,6 +66,7 @@ static const struct net_carriage *find_carriage(enum net_carrier carrier, uint16
 
 /* A port's entry is the index of its row plus 1, with NET_TUNNEL_NAMED or without. */
 _Static_assert(sizeof(carriages) / sizeof(carriages[0]) < NET_TUNNEL_NAMED, "an entry holds a row and a bit");
+_Static_assert(LAYER_COUNT <= UINT8_MAX && ENCAP_COUNT <= UINT8_MAX, "a row holds them as bytes");
 
 void net_tunnels_fill(uint8_t *tunnels, uint32_t encapsulations)
 {

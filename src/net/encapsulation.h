@@ -38,6 +38,7 @@ enum encapsulation {
 };
 
 enum { ENCAP_ALL = (1u << ENCAP_COUNT) - 1 };
+_Static_assert(ENCAP_COUNT < 32, "a set of encapsulations has a bit for each");
 
 struct net_encapsulation {
     const char *token;

@@ -30,6 +30,8 @@ enum state {
     REFUSED, /* what comes of it is not wanted */
 };
 
+_Static_assert(UNITS % 64 == 0 && POOL_BLOCK % UNIT == 0, "words of `have` and blocks hold whole units");
+
 struct place {
     uint8_t ip_vers;  /* 0: free */
     uint8_t protocol; /* IPv6: as the first fragment says, once it has come */

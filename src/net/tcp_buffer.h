@@ -14,10 +14,11 @@
 #include "net/pool.h"
 
 enum {
-    TCP_BUFFER_BLOCKS = 64, /* divides 2^32 / POOL_BLOCK, so that counting round works across the wrap */
+    TCP_BUFFER_BLOCKS = 64,
     TCP_WINDOW = (TCP_BUFFER_BLOCKS - 1) * POOL_BLOCK,
     TCP_SPANS = 16,
 };
+_Static_assert((UINT64_C(1) << 32) / POOL_BLOCK % TCP_BUFFER_BLOCKS == 0, "counting round works across the wrap");
 
 /* Bytes that have come, from `from` to before `to`. Of used ones nothing is kept. None is used at the base. */
 struct tcp_span {

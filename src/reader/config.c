@@ -196,7 +196,8 @@ static int take_fields(void *config, const char *value, struct error *err)
 
 static int take_time(void *config, const char *value, struct error *err)
 {
-    static const char *const names[WHEN_STYLES] = {"utc", "local", "epoch", "iso"};
+    static const char *const names[WHEN_STYLES] = {
+        [WHEN_UTC] = "utc", [WHEN_LOCAL] = "local", [WHEN_EPOCH] = "epoch", [WHEN_ISO] = "iso"};
     struct reader_config *c = config;
     unsigned which;
     if (parse_choice(value, names, WHEN_STYLES, &which, err) != 0)
@@ -210,7 +211,7 @@ enum { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
 static int take_color(void *config, const char *value, struct error *err)
 {
-    static const char *const names[] = {"auto", "always", "never"};
+    static const char *const names[] = {[COLOR_AUTO] = "auto", [COLOR_ALWAYS] = "always", [COLOR_NEVER] = "never"};
     unsigned which;
     if (parse_choice(value, names, 3, &which, err) != 0)
         return -1;
@@ -332,6 +333,8 @@ static const struct option_row rows[] = {
      "dnsflow_read -r out.pcap --name '*.example.com' --fields client,names,ipv4",
      0},
 };
+
+_Static_assert(sizeof(rows) / sizeof(rows[0]) <= OPTION_ROWS_MAX, "options_parse() has room for every row");
 
 void reader_config_help(FILE *out)
 {

@@ -8,18 +8,21 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/drops.h"
 #include "base/hash.h"
+#include "flow/wire.h"
 
 enum {
     SLOTS = 2 * SOURCES_MAX,
     WINDOW = 64,
     RESTART_STEP = 1000,     /* a step back by more is a sensor that began anew, */
     RESTART_AHEAD = 1 << 28, /* and so is one ahead by more: days without a datagram, or back across the middle */
-    COUNTERS_MAX = 128,
 };
 
 /* What makes a source, in bytes: address 16, port 2, IP version 1, worker 1, sensor 4, start 4. */
 enum { KEY = 28, KEY_PORT = 16, KEY_VERSION = 18, KEY_WORKER = 19, KEY_SENSOR = 20, KEY_START = 24 };
+
+_Static_assert((int)DROP_COUNTERS <= (int)WIRE_COUNTERS_MAX, "a datagram carries every counter, and all are kept");
 
 struct known_source {
     uint8_t key[KEY];
@@ -223,10 +226,10 @@ static void keep_counters(struct source *s, const struct dnsflow_datagram *datag
     if (datagram->counters_count == 0)
         return;
     if (!s->counters)
-        s->counters = calloc(COUNTERS_MAX, sizeof(*s->counters));
+        s->counters = calloc(WIRE_COUNTERS_MAX, sizeof(*s->counters));
     if (!s->counters)
         return;
-    s->counters_count = datagram->counters_count < COUNTERS_MAX ? datagram->counters_count : COUNTERS_MAX;
+    s->counters_count = datagram->counters_count < WIRE_COUNTERS_MAX ? datagram->counters_count : WIRE_COUNTERS_MAX;
     for (i = 0; i < s->counters_count; i++)
         s->counters[i] = load_be64(datagram->counters + 8 * i);
 }

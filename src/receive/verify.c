@@ -15,6 +15,8 @@ struct verified_stream {
     int64_t newest_us; /* of what was accepted: when it was made */
 };
 
+_Static_assert((int)SECRET_TAG == (int)DNSFLOW_TAG_SIZE, "what is made is what the datagram ends with");
+
 struct verifier {
     uint64_t seed;
     struct secret_tagger *tagger;

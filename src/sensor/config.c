@@ -137,7 +137,10 @@ static int take_ring_size(void *config, const char *value, struct error *err)
 
 static int take_fanout(void *config, const char *value, struct error *err)
 {
-    static const char *const names[] = {"client", "checksum", "queue", "cpu"};
+    static const char *const names[] = {[CAPTURE_FANOUT_CLIENT] = "client",
+                                        [CAPTURE_FANOUT_CHECKSUM] = "checksum",
+                                        [CAPTURE_FANOUT_QUEUE] = "queue",
+                                        [CAPTURE_FANOUT_CPU] = "cpu"};
     struct config *c = config;
     unsigned choice;
     if (parse_choice(value, names, sizeof(names) / sizeof(names[0]), &choice, err) != 0)
@@ -219,7 +222,8 @@ static int take_metrics_mode(void *config, const char *value, struct error *err)
 
 static int take_log(void *config, const char *value, struct error *err)
 {
-    static const char *const names[] = {"stderr", "syslog", "journal"};
+    static const char *const names[] = {
+        [CONFIG_LOG_STDERR] = "stderr", [CONFIG_LOG_SYSLOG] = "syslog", [CONFIG_LOG_JOURNAL] = "journal"};
     struct config *c = config;
     unsigned choice;
     if (parse_choice(value, names, sizeof(names) / sizeof(names[0]), &choice, err) != 0)
@@ -452,6 +456,8 @@ static const struct option_row rows[] = {
      "dnsflow -t unix:/run/dnstap.sock -x -u '[2001:db8::9]:5300'",
      0},
 };
+
+_Static_assert(sizeof(rows) / sizeof(rows[0]) <= OPTION_ROWS_MAX, "options_parse() has room for every row");
 
 void config_print_help(FILE *out)
 {

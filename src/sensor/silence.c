@@ -53,6 +53,8 @@ static const char *interface_of(const struct sensor *sensor, size_t i)
     return i == sensor->config->interfaces_count && sensor->default_interface[0] ? sensor->default_interface : NULL;
 }
 
+_Static_assert((int)CONFIG_INTERFACES_MAX <= 32, "an interface is a bit of `known`");
+
 void silence_start(struct silence *silence, const struct sensor *sensor, int64_t now_us)
 {
     struct interface_state state;
