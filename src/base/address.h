@@ -24,7 +24,7 @@ struct address {
 
 /* Takes HOST, HOST:PORT, [IPv6] or [IPv6]:PORT. `port` is the default, 0 = a port must be given, and an IPv6 address
  * needs its brackets. Returns 0, or -1 with "expected ...". */
-int address_parse(const char *text, unsigned port, struct address_name *out, struct error *err);
+MUST_CHECK int address_parse(const char *text, unsigned port, struct address_name *out, struct error *err);
 
 /* Whether it is an IPv6 address without brackets whose last part may have been meant as a port. */
 bool address_is_ambiguous(const char *text);
@@ -33,6 +33,7 @@ bool address_is_ambiguous(const char *text);
 int address_read(const struct address_name *name, struct address *out);
 
 /* Asks for the first address of the name; may take long. Returns -1 with "WHAT NAME: cause". */
-int address_resolve(const char *what, const struct address_name *name, struct address *out, struct error *err);
+MUST_CHECK int address_resolve(const char *what, const struct address_name *name, struct address *out,
+                               struct error *err);
 
 #endif

@@ -10,6 +10,9 @@ struct error {
     char text[512];
 };
 
+/* For functions that tell by their result alone whether they have done their work. */
+#define MUST_CHECK __attribute__((warn_unused_result))
+
 /* Fills `err` (which may be NULL) and returns -1, so that a caller can write `return error_set(err, ...)`. */
 int error_set(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -34,19 +34,19 @@ enum { OPTION_ROWS_MAX = 96 };
 /* Takes every option of argv into `config`; the rows end with one whose name is NULL. Its function takes the arguments
  * that are no options, wherever they stand; without one they are refused. All behind "--" are such arguments. Returns
  * 0, or -1 with one line that names the option, the value and what is expected. */
-int options_parse(const struct option_row *rows, int argc, char **argv, void *config, struct error *err);
+MUST_CHECK int options_parse(const struct option_row *rows, int argc, char **argv, void *config, struct error *err);
 
 /* Prints "usage: PROGRAM [options]", with the last row's argument, the rows below their headings, and the last row's
  * help, whose lines are examples. */
 void options_help(const struct option_row *rows, const char *program, const char *purpose, FILE *out);
 
 /* Takes a file name, which must not be empty. Returns 0, or -1 with "expected ...". */
-int parse_path(const char *text, const char **out, struct error *err);
+MUST_CHECK int parse_path(const char *text, const char **out, struct error *err);
 
 /* Which of the names `text` is, from 0 on. Returns 0, or -1 with "expected ..." and all of them. */
-int parse_choice(const char *text, const char *const *names, size_t count, unsigned *out, struct error *err);
+MUST_CHECK int parse_choice(const char *text, const char *const *names, size_t count, unsigned *out, struct error *err);
 
 /* The whole of `text` as a decimal number in min..max. Returns 0, or -1 with "expected ...". */
-int parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *out, struct error *err);
+MUST_CHECK int parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *out, struct error *err);
 
 #endif

@@ -17,7 +17,7 @@ enum { SECRET_KEY = 32, SECRET_TAG = 16 };
 bool secret_is_supported(void);
 
 /* Reads a key: 32 bytes, or 64 hexadecimal digits and perhaps a line's end. The file must be nobody else's to read. */
-int secret_read_key(const char *path, uint8_t key[SECRET_KEY], struct error *err);
+MUST_CHECK int secret_read_key(const char *path, uint8_t key[SECRET_KEY], struct error *err);
 
 /* One thread's. */
 struct secret_tagger;

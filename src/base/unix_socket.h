@@ -12,7 +12,7 @@
 /* Makes a stream socket there with these rights from its first moment on (by the umask: not while other threads make
  * files). One that nobody listens at is replaced; a living one and what is no socket are left alone. Returns the
  * descriptor, which does not block, or -1 with "PATH: cause". */
-int unix_socket_listen(const char *path, unsigned mode, int backlog, struct error *err);
+MUST_CHECK int unix_socket_listen(const char *path, unsigned mode, int backlog, struct error *err);
 
 /* Tells a socket from others that had or will have its path. */
 struct unix_socket_id {

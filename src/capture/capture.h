@@ -56,7 +56,7 @@ struct capture;
 /* Opens the capture file `path`, "-" = standard input: pcap, pcapng or dnstap in Frame Streams, plain or compressed
  * (gzip, bzip2, xz, zstd, lz4), known by its first bytes. Setting *stop ends a wait for input: the file then ends or
  * fails where it is. */
-int capture_open_file(const char *path, const atomic_bool *stop, struct capture **out, struct error *err);
+MUST_CHECK int capture_open_file(const char *path, const atomic_bool *stop, struct capture **out, struct error *err);
 
 struct capture_live_options {
     const char *interface;
@@ -65,7 +65,7 @@ struct capture_live_options {
 };
 
 /* Opens an interface through libpcap. A borrow waits 100 ms at the most. */
-int capture_open_live(const struct capture_live_options *options, struct capture **out, struct error *err);
+MUST_CHECK int capture_open_live(const struct capture_live_options *options, struct capture **out, struct error *err);
 
 enum { CAPTURE_GROUP_MAX = 64 };
 
@@ -96,7 +96,7 @@ bool capture_is_any(const char *interface);
  * of them, none before the filter is in place. Returns CAPTURE_NOT_HERE when the expression needs libpcap's own view
  * of the device. A borrow waits 100 ms at the most. An interface that goes down or away
  * is waited for; each change is logged once. */
-int capture_open_rings(const struct capture_ring_options *options, struct capture **out, struct error *err);
+MUST_CHECK int capture_open_rings(const struct capture_ring_options *options, struct capture **out, struct error *err);
 
 /* Where name servers send dnstap to: the unix socket `path`, made with `mode` in place of one that nobody listens on,
  * or, with path NULL, a TCP socket. */
@@ -108,17 +108,18 @@ struct capture_dnstap_options {
 
 /* Listens for dnstap. A borrow waits 100 ms at the most; packets are dnstap messages (net/dnstap.h), their time that of
  * their coming: the servers' clocks may say anything. */
-int capture_open_dnstap(const struct capture_dnstap_options *options, struct capture **out, struct error *err);
+MUST_CHECK int capture_open_dnstap(const struct capture_dnstap_options *options, struct capture **out,
+                                   struct error *err);
 
 /* Appends "; there are: ..." with the names of the interfaces to an error about one. */
 void capture_add_interfaces(struct error *err);
 
 /* Name of the first interface that is up and not loopback, in `name`. */
-int capture_default_interface(char *name, size_t size, struct error *err);
+MUST_CHECK int capture_default_interface(char *name, size_t size, struct error *err);
 
 /* Gives back the last batch and fills packets[0..max). Returns their number, or one of the results above; with
  * CAPTURE_FAILED *err says what is broken. */
-int capture_borrow(struct capture *capture, struct packet *packets, int max, struct error *err);
+MUST_CHECK int capture_borrow(struct capture *capture, struct packet *packets, int max, struct error *err);
 
 /* Counters since the opening; all zero for a source that loses nothing. */
 void capture_stats(struct capture *capture, struct capture_stats *out);
@@ -130,6 +131,6 @@ bool capture_progress(struct capture *capture, uint64_t *done, uint64_t *total);
 void capture_close(struct capture *capture);
 
 /* For backends: wraps `self`, which close() must free. On failure `self` is closed. */
-int capture_create(const struct capture_ops *ops, void *self, struct capture **out, struct error *err);
+MUST_CHECK int capture_create(const struct capture_ops *ops, void *self, struct capture **out, struct error *err);
 
 #endif

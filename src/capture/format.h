@@ -46,11 +46,11 @@ struct pcap_format {
 };
 
 /* Reads the 24 bytes of a file header. */
-int pcap_format_open(struct pcap_format *format, const uint8_t *head, struct error *err);
+MUST_CHECK int pcap_format_open(struct pcap_format *format, const uint8_t *head, struct error *err);
 
 /* Records, each a packet. */
-int pcap_lend(const struct pcap_format *format, const uint8_t *at, size_t left, struct packet *packets, int max,
-              uint64_t *used, struct error *err);
+MUST_CHECK int pcap_lend(const struct pcap_format *format, const uint8_t *at, size_t left, struct packet *packets,
+                         int max, uint64_t *used, struct error *err);
 
 struct pcapng_interface {
     uint16_t link_type;
@@ -69,8 +69,8 @@ struct pcapng_format {
 };
 
 /* Blocks, of any kind. *format is all zero before the first; it learns byte order and interfaces from them. */
-int pcapng_lend(struct pcapng_format *format, const uint8_t *at, size_t left, struct packet *packets, int max,
-                uint64_t *used, struct error *err);
+MUST_CHECK int pcapng_lend(struct pcapng_format *format, const uint8_t *at, size_t left, struct packet *packets,
+                           int max, uint64_t *used, struct error *err);
 
 /* Frees what it has learned. */
 void pcapng_format_close(struct pcapng_format *format);

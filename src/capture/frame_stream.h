@@ -33,8 +33,8 @@ struct frame_stream {
 bool frame_stream_is(const uint8_t *head, size_t len);
 
 /* Takes frames off the bytes at hand, as format.h says of the formats of files. */
-int frame_stream_lend(struct frame_stream *stream, const uint8_t *at, size_t left, struct packet *packets, int max,
-                      uint64_t *used, struct error *err);
+MUST_CHECK int frame_stream_lend(struct frame_stream *stream, const uint8_t *at, size_t left, struct packet *packets,
+                                 int max, uint64_t *used, struct error *err);
 
 /* The next control frame that is to be sent, if any: its length in `out`, or 0. */
 size_t frame_stream_answer(struct frame_stream *stream, uint8_t out[FRAME_STREAM_REPLY_MAX]);

@@ -14,7 +14,7 @@
 struct stream;
 
 /* Opens `path`, "-" = standard input. *stop ends a wait inside compressed data, which cannot be gone on with. */
-int stream_open(const char *path, const atomic_bool *stop, struct stream **out, struct error *err);
+MUST_CHECK int stream_open(const char *path, const atomic_bool *stop, struct stream **out, struct error *err);
 
 /* Up to `len` bytes. Returns their number, 0 at the end, -1 on an error, STREAM_INTERRUPTED when a signal came first or
  * a pipe has had nothing for 100 ms. */

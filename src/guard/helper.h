@@ -42,7 +42,7 @@ struct helper_work {
 struct helper;
 
 /* Starts the processes. Before any thread; what the program has opened by then is closed in them. */
-int helper_start(const struct helper_work *work, struct helper **out, struct error *err);
+MUST_CHECK int helper_start(const struct helper_work *work, struct helper **out, struct error *err);
 
 /* Becomes readable when there is an answer, or the processes are gone. */
 int helper_fd(const struct helper *helper);

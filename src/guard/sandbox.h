@@ -24,10 +24,10 @@ enum {
 /* For this thread and those that it starts. Another call ends the process, or with SANDBOX_LOG is written to the
  * kernel's log; opening files by name fails with EPERM. No effect with SANDBOX_OFF, and in builds with a sanitizer,
  * which calls more. Returns -1 with one line for the user. */
-int sandbox_enter(unsigned needs, enum sandbox_mode mode, struct error *err);
+MUST_CHECK int sandbox_enter(unsigned needs, enum sandbox_mode mode, struct error *err);
 
 /* For the helper: what resolving names, through whatever library does it, and opening a file take. Another call fails
  * with EPERM. */
-int sandbox_enter_helper(enum sandbox_mode mode, struct error *err);
+MUST_CHECK int sandbox_enter_helper(enum sandbox_mode mode, struct error *err);
 
 #endif

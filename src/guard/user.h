@@ -10,7 +10,7 @@
 #include "base/error.h"
 
 /* Whom a program started by root becomes: `name` (that --user gave), else dnsflow, else nobody. */
-int user_find(const char *name, uid_t *uid, gid_t *gid, struct error *err);
+MUST_CHECK int user_find(const char *name, uid_t *uid, gid_t *gid, struct error *err);
 
 /* What a program keeps of root's rights. */
 enum user_keeps {
@@ -22,6 +22,6 @@ enum user_keeps {
 /* As root: becomes that user, unless it is to read files. Keeps no other capability, and takes back the chance to get
  * more (bounding set, no_new_privs). As another user only that; one who was given a capability by the file keeps it.
  * Returns -1 with one line for the user. */
-int user_drop(const char *name, enum user_keeps keeps, struct error *err);
+MUST_CHECK int user_drop(const char *name, enum user_keeps keeps, struct error *err);
 
 #endif

@@ -88,7 +88,7 @@ struct http_stats {
 
 /* Opens a TCP socket to listen at; may ask for the address of a name. Returns its descriptor, or -1 with the cause.
  * For a unix socket see unix_socket_listen(). */
-int http_listen_tcp(const char *host, const char *port, struct error *err);
+MUST_CHECK int http_listen_tcp(const char *host, const char *port, struct error *err);
 
 /* Serves a listening socket that does not block, TCP or unix, which belongs to the server from then on. NULL: out of
  * memory or descriptors. */

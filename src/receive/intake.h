@@ -43,7 +43,7 @@ struct intake {
 };
 
 /* Returns -1 when there is no memory. Frees nothing of `options`. */
-int intake_open(struct intake *intake, const struct intake_options *options, struct error *err);
+MUST_CHECK int intake_open(struct intake *intake, const struct intake_options *options, struct error *err);
 
 /* Takes what the frame carries, if it is a datagram. */
 void intake_packet(struct intake *intake, const struct packet *packet);

@@ -36,13 +36,14 @@ struct listener_datagram {
 struct listener;
 
 /* Opens a UDP socket there. Returns 0, or -1 with the cause. What `options` points to is not kept. */
-int listener_open(const struct listener_options *options, struct listener **out, struct error *err);
+MUST_CHECK int listener_open(const struct listener_options *options, struct listener **out, struct error *err);
 
 /* Where it listens, as the socket has it: "[::]:5300", "0.0.0.0:5300" where there is no IPv6. */
 void listener_name(const struct listener *listener, char name[LISTENER_NAME]);
 
 /* Waits 100 ms at the most. Returns how many are in *datagrams, 0 = none or a signal, or -1. */
-int listener_receive(struct listener *listener, const struct listener_datagram **datagrams, struct error *err);
+MUST_CHECK int listener_receive(struct listener *listener, const struct listener_datagram **datagrams,
+                                struct error *err);
 
 /* Datagrams that this socket had no room for, up to now: what the kernel reports as SO_RXQ_OVFL with each datagram,
  * without waiting for one. */

@@ -20,7 +20,7 @@ struct anonymize_options {
 struct anonymizer;
 
 /* Copies the options. Returns 0, or -1 with the cause. */
-int anonymizer_create(const struct anonymize_options *options, struct anonymizer **out, struct error *err);
+MUST_CHECK int anonymizer_create(const struct anonymize_options *options, struct anonymizer **out, struct error *err);
 
 /* NULL is fine. */
 void anonymizer_destroy(struct anonymizer *anonymizer);

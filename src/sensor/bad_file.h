@@ -14,7 +14,7 @@ enum { BAD_FRAMES_PER_REASON = 16 };
 struct bad_file;
 
 /* Makes the file anew. Returns 0, or -1 with the cause. */
-int bad_file_open(const char *path, struct bad_file **out, struct error *err);
+MUST_CHECK int bad_file_open(const char *path, struct bad_file **out, struct error *err);
 
 /* Writes the frame unless its reason has had its share. A pcap file has one link type, that of the first frame; frames
  * of others are counted only. May be called from any thread. */

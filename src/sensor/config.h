@@ -88,13 +88,13 @@ struct config {
 };
 
 /* Fills *config from the command line. Returns 0, or -1 with one line for the user. */
-int config_parse(struct config *config, int argc, char **argv, struct error *err);
+MUST_CHECK int config_parse(struct config *config, int argc, char **argv, struct error *err);
 
 /* Fills in what was not given and follows from the rest. config_parse() does. */
 void config_complete(struct config *config);
 
 /* Whether the options fit together. Returns 0, or -1 with one line for the user. */
-int config_check(const struct config *config, struct error *err);
+MUST_CHECK int config_check(const struct config *config, struct error *err);
 
 /* What --help and --version say. */
 void config_print_help(FILE *out);

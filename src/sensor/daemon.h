@@ -11,7 +11,7 @@
 
 /* Goes into the background. The caller goes on in the new process; the one that was started waits until
  * daemon_ready() and ends with status 0, or with 1 when the new one ends before. *ready_fd is for daemon_ready(). */
-int daemon_start(int *ready_fd, struct error *err);
+MUST_CHECK int daemon_start(int *ready_fd, struct error *err);
 
 /* Lets the waiting process go. */
 void daemon_ready(int ready_fd);
@@ -23,7 +23,7 @@ enum { DAEMON_LOG_STARTED = 1 };
  * with "error:" or "warning:" behind the process id. More than 200 lines in 10 s are counted instead.
  * Until the sensor has started lines go to the old standard error as well. Where nobody listens for them, an option
  * that names syslog or the journal is refused; that -D alone loses its lines is said. */
-int daemon_log(const struct config *config, struct error *err);
+MUST_CHECK int daemon_log(const struct config *config, struct error *err);
 
 /* The service manager's socket, of $NOTIFY_SOCKET; -1 when there is none. */
 int notify_open(void);

@@ -12,7 +12,7 @@
 struct feed;
 
 /* Starts the thread. The worker must not be touched until feed_finish(). */
-int feed_start(struct worker *worker, struct feed **out, struct error *err);
+MUST_CHECK int feed_start(struct worker *worker, struct feed **out, struct error *err);
 
 /* Hands over a copy of the packet; waits while the queue is full. */
 void feed_packet(struct feed *feed, const struct packet *packet);

@@ -17,13 +17,13 @@ struct file_look {
 };
 
 /* Returns 0, or -1 with the cause; `config` must outlive it. */
-int file_look_open(struct file_look *look, const struct config *config, struct error *err);
+MUST_CHECK int file_look_open(struct file_look *look, const struct config *config, struct error *err);
 
 /* A new file begins. */
 void file_look_begin(struct file_look *look);
 
 /* How many of the packets may be taken: all, or those before one that the filter cannot judge, which *err explains. */
-int file_look_packets(struct file_look *look, const struct packet *packets, int count, struct error *err);
+MUST_CHECK int file_look_packets(struct file_look *look, const struct packet *packets, int count, struct error *err);
 
 /* Whether the file held DNSFlow datagrams and nothing else. */
 bool file_look_is_datagrams(const struct file_look *look);

@@ -11,7 +11,7 @@ struct event_base;
 struct metrics;
 
 /* Opens the socket of the configuration; before rights are given up. Returns its descriptor, -1 on failure. */
-int metrics_listen(const struct config *config, struct error *err);
+MUST_CHECK int metrics_listen(const struct config *config, struct error *err);
 
 /* Serves it; the socket is the result's then. `threads` must outlive it. NULL: out of memory or descriptors. */
 struct metrics *metrics_start(struct event_base *base, int listener, struct sensor *sensor,

@@ -9,8 +9,8 @@
 #include "sensor/config.h"
 
 /* Starts the helper. `drop` gives up its rights. */
-int requests_start(const struct config *config, int (*drop)(const struct config *, struct error *), struct helper **out,
-                   struct error *err);
+MUST_CHECK int requests_start(const struct config *config, int (*drop)(const struct config *, struct error *),
+                              struct helper **out, struct error *err);
 
 /* What an answer with is_done has found or opened. */
 void requests_news(const struct helper_answer *answer, struct sink_news *out);

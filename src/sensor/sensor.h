@@ -46,19 +46,19 @@ struct sensor {
 
 /* Opens the live capture or looks for the files, then opens the outputs and makes the workers: what cannot start does
  * not touch an output. On failure what was made stays for sensor_close(). */
-int sensor_open(struct sensor *sensor, const struct config *config, const struct signals *signals, int ready_fd,
-                struct error *err);
+MUST_CHECK int sensor_open(struct sensor *sensor, const struct config *config, const struct signals *signals,
+                           int ready_fd, struct error *err);
 
 /* Looks for the files of the configuration, and into them up to the first useful one. Returns -1 with the cause when
  * one is missing or all are useless. What is no regular file is not waited for: it counts as useful. */
-int sensor_look_at_files(struct sensor *sensor, struct error *err);
+MUST_CHECK int sensor_look_at_files(struct sensor *sensor, struct error *err);
 
 /* Reads the files of the configuration to their end, or until a stop signal. Returns -1 if one was broken, which has
  * been said. */
 int sensor_run_files(struct sensor *sensor);
 
 /* Opens the interfaces of the configuration and sets how many workers they need. Returns -1 with the cause. */
-int sensor_open_live(struct sensor *sensor, struct error *err);
+MUST_CHECK int sensor_open_live(struct sensor *sensor, struct error *err);
 
 /* Says what packets are taken from, once all is open. */
 void sensor_tell_live(const struct sensor *sensor);

@@ -140,6 +140,6 @@ int sink_report(struct sink *sink);
 void sink_close(struct sink *sink);
 
 /* For sinks: wraps `self`, which close() must free. On failure `self` is closed. */
-int sink_create(const struct sink_ops *ops, void *self, struct sink **out, struct error *err);
+MUST_CHECK int sink_create(const struct sink_ops *ops, void *self, struct sink **out, struct error *err);
 
 #endif
