@@ -7,7 +7,6 @@
  * Who sent a message within the last second keeps its place: when all have, the new one waits until one has not. */
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -20,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/tcp_socket.h"
 #include "base/unix_socket.h"
 #include "capture/capture.h"
 #include "capture/format.h"
@@ -66,28 +66,16 @@ struct dnstap {
 
 /* ---- the listening socket ---- */
 
-static int listen_unix(struct dnstap *d, const char *path, unsigned mode, struct error *err)
+static int listen_at(struct dnstap *d, const struct capture_dnstap_options *options, struct error *err)
 {
-    d->listener = unix_socket_listen(path, mode, BACKLOG, err);
-    if (d->listener >= 0) {
+    const char *path = options->path;
+    d->listener = path ? unix_socket_listen(path, options->mode, BACKLOG, err)
+                       : tcp_socket_listen(options->host, options->port, BACKLOG, err);
+    if (d->listener >= 0 && path) {
         snprintf(d->path, sizeof(d->path), "%s", path);
         unix_socket_find(path, &d->id);
     }
     return d->listener >= 0 ? 0 : -1;
-}
-
-static int listen_tcp(struct dnstap *d, const char *host, const char *port, struct error *err)
-{
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found = NULL;
-    int on = 1, result = getaddrinfo(host, port, &hints, &found);
-    if (result != 0)
-        return error_set(err, "%s: %s", d->name, gai_strerror(result));
-    d->listener = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (d->listener >= 0)
-        (void)setsockopt(d->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    result = d->listener >= 0 ? bind(d->listener, found->ai_addr, found->ai_addrlen) : -1;
-    freeaddrinfo(found);
-    return result == 0 && listen(d->listener, BACKLOG) == 0 ? 0 : error_errno(err, "%s: cannot listen", d->name);
 }
 
 /* ---- clients that come and go ---- */
@@ -355,11 +343,8 @@ int capture_open_dnstap(const struct capture_dnstap_options *options, struct cap
     struct dnstap *d = calloc(1, sizeof(*d));
     if (!d)
         return error_set(err, "dnstap: out of memory");
-    d->listener = -1;
     snprintf(d->name, sizeof(d->name), "%s", options->path ? options->path : options->host);
-    int result = options->path ? listen_unix(d, options->path, options->mode, err)
-                               : listen_tcp(d, options->host, options->port, err);
-    if (result != 0) {
+    if (listen_at(d, options, err) != 0) {
         close_dnstap(d);
         return -1;
     }

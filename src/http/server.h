@@ -10,8 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/error.h"
-
 struct event_base;
 struct evbuffer;
 struct http_server;
@@ -86,12 +84,8 @@ struct http_stats {
     uint64_t no_file;   /* ... for want of descriptors or memory */
 };
 
-/* Opens a TCP socket to listen at; may ask for the address of a name. Returns its descriptor, or -1 with the cause.
- * For a unix socket see unix_socket_listen(). */
-MUST_CHECK int http_listen_tcp(const char *host, const char *port, struct error *err);
-
-/* Serves a listening socket that does not block, TCP or unix, which belongs to the server from then on. NULL: out of
- * memory or descriptors. */
+/* Serves a listening socket that does not block, of tcp_socket_listen() or unix_socket_listen(), which belongs to the
+ * server from then on. NULL: out of memory or descriptors. */
 struct http_server *http_start(struct event_base *base, int listener, const struct http_options *options);
 
 /* Closes everything at once. NULL is fine. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/tcp_socket.h"
 #include "base/unix_socket.h"
 #include "base/version.h"
 #include "http/server.h"
@@ -31,7 +32,7 @@ int metrics_listen(const struct config *config, struct error *err)
 {
     struct error why;
     int fd = config->metrics_path ? unix_socket_listen(config->metrics_path, config->metrics_mode, HTTP_BACKLOG, &why)
-                                  : http_listen_tcp(config->metrics.host, config->metrics.port, &why);
+                                  : tcp_socket_listen(config->metrics.host, config->metrics.port, HTTP_BACKLOG, &why);
     return fd >= 0 ? fd : error_set(err, "option --metrics: %s", why.text);
 }
 

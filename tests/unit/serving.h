@@ -18,6 +18,7 @@
 #include <sys/un.h>
 
 #include "base/clock.h"
+#include "base/tcp_socket.h"
 #include "base/unix_socket.h"
 #include "http/server.h"
 
@@ -69,7 +70,8 @@ static inline void start(bool is_tcp, struct http_options options)
     struct sockaddr_in at;
     socklen_t len = sizeof(at);
     snprintf(live.path, sizeof(live.path), "/tmp/dnsflow-test-%d", (int)getpid());
-    int fd = is_tcp ? http_listen_tcp("127.0.0.1", "0", &err) : unix_socket_listen(live.path, 0600, HTTP_BACKLOG, &err);
+    int fd = is_tcp ? tcp_socket_listen("127.0.0.1", "0", HTTP_BACKLOG, &err)
+                    : unix_socket_listen(live.path, 0600, HTTP_BACKLOG, &err);
     if (fd < 0)
         fail_msg("%s", err.text);
     live.port = 0;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "base/tcp_socket.h"
+
 #include <errno.h>
 #include <netdb.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "http/server.h"
-
-int http_listen_tcp(const char *host, const char *port, struct error *err)
+int tcp_socket_listen(const char *host, const char *port, int backlog, struct error *err)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found = NULL;
     int on = 1, result = getaddrinfo(host, port, &hints, &found);
@@ -19,7 +19,7 @@ int http_listen_tcp(const char *host, const char *port, struct error *err)
         (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     result = fd >= 0 ? bind(fd, found->ai_addr, found->ai_addrlen) : -1;
     freeaddrinfo(found);
-    if (result == 0 && listen(fd, HTTP_BACKLOG) == 0)
+    if (result == 0 && listen(fd, backlog) == 0)
         return fd;
     error_errno(err, "%s port %s: cannot listen", host, port);
     if (fd >= 0)
