@@ -22,7 +22,7 @@ PYTHON   ?= /usr/bin/python3
 PACKAGES := libpcap libarchive libevent_core libcap-ng libseccomp
 FOLDERS  := *
 # Found or not; --version tells.
-OPTIONAL := $(shell for p in libcrypto ncurses libpsl libidn2; do pkg-config --exists $$p && echo $$p; done)
+OPTIONAL := $(shell for p in libcrypto ncurses libpsl libidn2; do pkg-config --exists $$p 2>/dev/null && echo $$p; done)
 ifeq ($(origin CC),default)
 CC       := gcc
 endif
@@ -71,11 +71,20 @@ HARDEN   := -fPIE
 endif
 
 CPPFLAGS_ALL := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Isrc -Iinclude -I. -MMD -MP $(foreach p,$(OPTIONAL),$(HAVE_$p)) \
-                $(if $(PACKAGES),$(shell pkg-config --cflags $(PACKAGES) $(OPTIONAL)))
+                $(if $(PACKAGES),$(shell pkg-config --cflags $(PACKAGES) $(OPTIONAL) 2>/dev/null))
 CFLAGS_ALL   := -std=c11 $(WARNINGS) $(HARDEN) -pthread $(CFLAGS)
-LIBS         := $(if $(PACKAGES),$(shell pkg-config --libs $(PACKAGES) $(filter libcrypto,$(OPTIONAL))),-lcmocka -lm)
+LIBS         := $(if $(PACKAGES),$(shell pkg-config --libs $(PACKAGES) $(filter libcrypto,$(OPTIONAL)) 2>/dev/null),-lcmocka -lm)
 VIEW_LIBS    := $(if $(PACKAGES),$(shell pkg-config --libs $(filter ncurses libpsl libidn2,$(OPTIONAL)) 2>/dev/null) -lm)
-$(if $(LIBS),,$(error libpcap, libarchive, libevent, libcap-ng or libseccomp not found; run scripts/install-deps build))
+
+# What is missing is said in one line, to those who would use it.
+ALONE    := clean help fmt uninstall install-service deb rpm check-long
+MISSING  := $(shell for p in $(PACKAGES); do pkg-config --exists $$p 2>/dev/null || echo $$p; done)
+ifneq ($(if $(MAKECMDGOALS),$(filter-out $(ALONE),$(MAKECMDGOALS)),all),)
+$(if $(MISSING),$(error not found: $(MISSING); scripts/install-deps build installs it))
+endif
+ifneq ($(and $(PACKAGES),$(filter tests check,$(MAKECMDGOALS))),)
+$(if $(shell pkg-config --exists cmocka 2>/dev/null || echo no),$(error not found: cmocka; scripts/install-deps test installs it))
+endif
 
 SOURCES  := $(wildcard $(FOLDERS:%=src/%/*.c))
 OBJECTS  := $(SOURCES:%.c=$(O)/obj/%.o)
@@ -140,7 +149,7 @@ $(O)/dnsflow $(O)/dnsflow_read:
 # A test or a benchmark is one file, linked with everything but the mains.
 $(O)/tests/% $(O)/bench/%: LIBS += $(shell pkg-config --libs cmocka 2>/dev/null) $(VIEW_LIBS)
 # The oracle, a test of its own. Without ldns it is left out.
-ifeq ($(shell pkg-config --exists ldns && echo yes),yes)
+ifeq ($(shell pkg-config --exists ldns 2>/dev/null && echo yes),yes)
 $(O)/tests/prop/test_ldns: LIBS += $(shell pkg-config --libs ldns)
 else
 TESTS := $(filter-out %/test_ldns,$(TESTS))
