@@ -34,7 +34,7 @@ const struct printer *printer_find(const char *name);
 /* "text, json, ..." in `text`, for messages. */
 void printer_names(char *text, size_t size);
 
-/* Formats. The last one prints no rows: what it is given is gathered (reader/cof.h). */
+/* Formats. The last one prints no rows: what it is given is gathered (reader/take_cof.c). */
 extern const struct printer printer_text, printer_json, printer_csv, printer_tsv, printer_cof;
 
 #endif
