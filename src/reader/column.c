@@ -177,7 +177,7 @@ int layout_parse(const char *text, struct layout *layout, struct error *err)
             return 0;
     }
     field_names_text(all, sizeof(all));
-    return error_set(err, "expected each once some of: %s", all);
+    return error_set(err, "expected each once, some of: %s", all);
 }
 
 size_t layout_extended(const struct layout *layout, char *text, size_t size)
