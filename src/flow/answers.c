@@ -36,6 +36,8 @@ size_t dnsflow_put_answer(uint8_t *answers, size_t used, size_t size, const stru
 
 bool wire_answers_valid(const uint8_t *answers, size_t len)
 {
+    if (!answers)
+        return len == 0;
     const uint8_t *at = answers, *end = answers + len;
     struct dnsflow_answer answer;
     while (dnsflow_next_answer(&at, end, &answer))

@@ -24,6 +24,19 @@ static void check_names(const struct dnsflow_record *r)
     }
 }
 
+static void check_answers(const struct dnsflow_record *r)
+{
+    const uint8_t *at = r->answers, *end = at ? at + r->answers_len : NULL;
+    struct dnsflow_answer answer;
+    uint8_t copy[DNSFLOW_LIMIT_IP4];
+    require(at || r->answers_len == 0);
+    while (dnsflow_next_answer(&at, end, &answer)) {
+        size_t len = dnsflow_put_answer(copy, 0, sizeof(copy), &answer);
+        require(len > 0 ? memcmp(copy, at - len, len) == 0 : answer.rdata_len > sizeof(copy) - 9);
+    }
+    require(at == end);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct dnsflow_datagram d;
@@ -38,10 +51,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size_t used = 0;
         sets++;
         check_names(&r);
+        check_answers(&r);
         if (r.names_text || !r.resolver || !wire_names_valid(r.names, r.names_len, r.names_count, &used))
             continue;
         r.names_len = used;
         int n = dnsflow_encoder_add(encoder, &r);
+        require(n != DNSFLOW_INVALID || (!d.has_trailer && r.ip4s_count + r.ip6s_count == 0) || r.names_count == 0);
         written += n > 0 ? (unsigned)n : 0;
     }
     require(result != DNSFLOW_OK || (d.flags & DNSFLOW_FLAG_STATS) || sets == d.sets_count);

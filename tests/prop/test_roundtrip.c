@@ -4,7 +4,25 @@
 #include "../unit/records.h"
 
 static struct caught first, second;
-static struct made made;
+static struct made made, many[24];
+
+/* A record of any kind: with --records those without an address, with other answers. */
+static void any_record(struct chance *c, struct made *m, uint32_t tag, bool extended)
+{
+    size_t kind = chance_below(c, 8), ip4s = chance_below(c, 20), ip6s = 1 + chance_below(c, 12);
+    if (extended && kind < 3)
+        ip4s = ip6s = 0;
+    else if (kind == 7)
+        ip4s = chance_below(c, ADDRESSES);
+    made_rest(m, chance_below(c, 2) ? 4 : 6, ip4s, ip6s, tag);
+    made_names(m, 3 + chance_below(c, kind % 2 ? 900 : 60), tag);
+    m->record.rcode = (uint16_t)chance_below(c, DNSFLOW_RCODE_MAX + 1);
+    m->record.transport = (uint8_t)chance_below(c, DNSFLOW_OVER_MAX + 1);
+    for (size_t n = kind < 5 ? chance_below(c, 5) : 0; n > 0; n--) {
+        size_t len = chance_below(c, 10) ? chance_below(c, 40) : chance_below(c, chance_below(c, 5) ? 1500 : 30000);
+        made_answer(m, (uint8_t)(chance_below(c, 2) ? 0 : chance_next(c)), (uint16_t)chance_next(c), len);
+    }
+}
 
 /* Adds every record of a datagram to an encoder, as it came out of the decoder. */
 static void add_again(struct dnsflow_encoder *e, struct dnsflow_datagram *d)
@@ -31,8 +49,7 @@ static void the_same_bytes_again(void **state)
         bool extended = round % 2;
         struct dnsflow_encoder *e = encoder_into(&first, extended, 0);
         for (uint32_t n = 0; n < 20; n++) {
-            made_rest(&made, chance_below(&c, 2) ? 4 : 6, chance_below(&c, 20), 1 + chance_below(&c, 12), n);
-            made_names(&made, 3 + chance_below(&c, 900), n);
+            any_record(&c, &made, n, extended);
             assert_true(dnsflow_encoder_add(e, &made.record) > 0);
         }
         dnsflow_encoder_flush(e);
@@ -52,6 +69,45 @@ static void the_same_bytes_again(void **state)
     }
 }
 
+static void mark(void *context, const uint8_t *bytes, size_t len, uint8_t tag[DNSFLOW_TAG_SIZE])
+{
+    (void)context;
+    memset(tag, bytes[len - 1], DNSFLOW_TAG_SIZE);
+}
+
+/* What goes in comes out: names in each set, every address, answers as far as there is room. */
+static void every_record_comes_back(void **state)
+{
+    (void)state;
+    struct chance c = {9};
+    for (int round = 0; round < 400; round++) {
+        struct dnsflow_encoder_options options = {.size = sizeof(options),
+                                                  .limit = DNSFLOW_LIMIT_MIN + chance_below(&c, 241),
+                                                  .extended = round % 4 != 0,
+                                                  .emit = catch_datagram,
+                                                  .context = &first,
+                                                  .sign = round % 4 == 1 ? mark : NULL};
+        int parts[LEN(many)];
+        struct dnsflow_encoder *e = dnsflow_encoder_create(&options);
+        struct sets sets = sets_over(&first, options.extended, options.limit);
+        for (uint32_t n = 0; n < LEN(many); n++) {
+            any_record(&c, &many[n], n, options.extended);
+            parts[n] = dnsflow_encoder_add(e, &many[n].record);
+            assert_in_range(parts[n], 1, DNSFLOW_RECORD_SETS_MAX);
+        }
+        dnsflow_encoder_flush(e);
+        for (uint32_t n = 0; n < LEN(many); n++)
+            if (parts[n] < DNSFLOW_RECORD_SETS_MAX)
+                expect_record(&sets, &many[n].record, (size_t)parts[n]);
+            else
+                for (int part = 0; part < parts[n]; part++) /* of which addresses may have been left out */
+                    (void)next_set(&sets);
+        expect_no_more(&sets);
+        release_caught(&first);
+        dnsflow_encoder_destroy(e);
+    }
+}
+
 /* Everything an accepted datagram leads to lies inside it. */
 static void check_inside(const uint8_t *bytes, size_t len, struct dnsflow_datagram *d)
 {
@@ -66,6 +122,13 @@ static void check_inside(const uint8_t *bytes, size_t len, struct dnsflow_datagr
         assert_true(r.names >= bytes && r.names + r.names_len <= end);
         assert_true(r.ip4s >= bytes && r.ip4s + 4 * r.ip4s_count <= end);
         assert_true(r.ip6s_count == 0 || (r.ip6s >= bytes && r.ip6s + 16 * r.ip6s_count <= end));
+        const uint8_t *answers = r.answers, *answers_end = answers ? answers + r.answers_len : NULL;
+        struct dnsflow_answer answer;
+        assert_true(!answers || (answers >= bytes && answers_end <= end));
+        while (dnsflow_next_answer(&answers, answers_end, &answer))
+            assert_true(answer.rdata >= bytes && answer.rdata + answer.rdata_len <= answers_end);
+        assert_ptr_equal(answers, answers_end);
+        assert_true(r.rcode <= DNSFLOW_RCODE_MAX && r.transport <= DNSFLOW_OVER_MAX);
         const uint8_t *at = r.names;
         char text[1024];
         for (size_t n = 0; n < r.names_count && !r.names_text; n++)
@@ -87,6 +150,8 @@ static void damaged_datagrams(void **state)
     for (uint32_t n = 0; n < 4; n++) {
         made_rest(&made, n % 2 ? 4 : 6, n, 2, n);
         made_names(&made, 10 + 3 * n, n);
+        if (n > 1)
+            made_answer(&made, 0, 16, 9);
         assert_int_equal(dnsflow_encoder_add(e, &made.record), 1);
     }
     assert_int_equal(dnsflow_encoder_stats(e, &stats, 1, counters, LEN(counters)), DNSFLOW_OK);
@@ -114,6 +179,7 @@ static void damaged_datagrams(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(the_same_bytes_again), cmocka_unit_test(damaged_datagrams)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(the_same_bytes_again),
+                                       cmocka_unit_test(every_record_comes_back), cmocka_unit_test(damaged_datagrams)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,7 @@
 
 #include "testing.h"
 
-enum { SET_HEADER = 40, ADDRESSES = 700 };
+enum { SET_HEADER = 40, ADDRESSES = 700, ANSWER = 9, ANSWERS_ROOM = 2 * (ANSWER + 65535) };
 
 /* A record and the bytes its pointers lead to. */
 struct made {
@@ -15,6 +15,7 @@ struct made {
     uint8_t names[255 * 255];
     uint8_t ip4s[ADDRESSES * 4];
     uint8_t ip6s[ADDRESSES * 16];
+    uint8_t answers[ANSWERS_ROOM];
 };
 
 static inline size_t padded(size_t len)
@@ -49,7 +50,7 @@ static inline void made_short_names(struct made *m, size_t count)
     m->record.names_count = count;
 }
 
-/* Everything but the names. Address i of a family holds the number i and the tag. */
+/* Everything but names and answers; without those. Address i of a family holds the number i and the tag. */
 static inline void made_rest(struct made *m, uint8_t ip_vers, size_t ip4s, size_t ip6s, uint32_t tag)
 {
     struct dnsflow_record *r = &m->record;
@@ -76,6 +77,21 @@ static inline void made_rest(struct made *m, uint8_t ip_vers, size_t ip4s, size_
     r->min_ttl = 60 + tag;
     r->qtype = TYPE_ANY;
     r->client_port = 53000;
+    r->rcode = (uint16_t)(tag % 4096);
+    r->transport = (uint8_t)(tag / 7 % 16);
+    r->answers = NULL;
+    r->answers_len = 0;
+}
+
+/* One answer more, with `len` bytes of rdata. */
+static inline void made_answer(struct made *m, uint8_t owner, uint16_t type, size_t len)
+{
+    static uint8_t rdata[65535];
+    struct dnsflow_answer answer = {owner, type, 300 + (uint32_t)len, rdata, (uint16_t)len};
+    memset(rdata, 0x80 + type % 64, len);
+    m->record.answers_len = dnsflow_put_answer(m->answers, m->record.answers_len, sizeof(m->answers), &answer);
+    assert_true(m->record.answers_len >= ANSWER + len);
+    m->record.answers = m->answers;
 }
 
 /* ---- the way back ---- */
@@ -102,10 +118,13 @@ static inline void open_datagram(struct sets *s)
     size_t len = s->caught->len[s->datagrams++];
     assert_int_equal(dnsflow_decode(bytes, len, &s->open), DNSFLOW_OK);
     assert_true(len <= s->limit);
-    assert_int_equal(len % 4, 0);
     assert_int_equal(bytes[0], 4);
     assert_true(bytes[1] > 0);
-    assert_int_equal(load_be16(bytes + 2), s->extended ? DNSFLOW_FLAG_EXTENDED : 0);
+    unsigned flags = load_be16(bytes + 2);
+    if (!s->extended || !(flags & DNSFLOW_FLAG_ANSWERS))
+        assert_int_equal(len % 4, 0);
+    assert_int_equal(flags & ~(unsigned)(DNSFLOW_FLAG_ANSWERS | DNSFLOW_FLAG_SIGNED),
+                     s->extended ? DNSFLOW_FLAG_EXTENDED : 0);
     assert_true(load_be32(bytes + 4) == s->sequence);
     assert_int_equal(s->open.has_trailer, s->extended);
     s->sequence++;
@@ -150,11 +169,28 @@ static inline void expect_same_trailer(const struct dnsflow_record *got, const s
     assert_true(got->min_ttl == want->min_ttl);
     assert_int_equal(got->qtype, want->qtype);
     assert_int_equal(got->client_port, want->client_port);
-    assert_int_equal(got->set_flags, want->set_flags | (first ? 0 : DNSFLOW_SET_CONTINUES));
+    assert_int_equal(got->set_flags & ~DNSFLOW_SET_CUT, want->set_flags | (first ? 0 : DNSFLOW_SET_CONTINUES));
+    assert_int_equal(got->rcode, want->rcode);
+    assert_int_equal(got->transport, want->transport);
+}
+
+/* The answers of a record's first set: all of them, or with a flag the first of them. */
+static inline void expect_answers(const struct dnsflow_record *got, const struct dnsflow_record *want)
+{
+    assert_int_equal(!!(got->set_flags & DNSFLOW_SET_CUT), got->answers_len < want->answers_len);
+    assert_true(got->answers_len <= want->answers_len);
+    if (got->answers_len == 0)
+        return;
+    const uint8_t *at = got->answers;
+    struct dnsflow_answer answer;
+    assert_memory_equal(got->answers, want->answers, got->answers_len);
+    while (dnsflow_next_answer(&at, got->answers + got->answers_len, &answer))
+        ;
+    assert_ptr_equal(at, got->answers + got->answers_len);
 }
 
 /* The record comes next, in `sets` sets (0 = any number): names in each, every address once, IPv4 before
- * IPv6. */
+ * IPv6, answers with the first. */
 static inline void expect_record(struct sets *s, const struct dnsflow_record *want, size_t sets)
 {
     size_t ip4s = 0, ip6s = 0, parts = 0;
@@ -163,7 +199,11 @@ static inline void expect_record(struct sets *s, const struct dnsflow_record *wa
         expect_same_head(&got, want);
         if (s->extended)
             expect_same_trailer(&got, want, parts == 0);
-        assert_true(got.ip4s_count + got.ip6s_count > 0);
+        if (s->extended && parts == 0)
+            expect_answers(&got, want);
+        else
+            assert_int_equal(got.answers_len, 0);
+        assert_true(got.ip4s_count + got.ip6s_count > 0 || want->ip4s_count + want->ip6s_count == 0);
         assert_true(got.ip4s_count <= want->ip4s_count - ip4s && got.ip6s_count <= want->ip6s_count - ip6s);
         if (got.ip4s_count)
             assert_memory_equal(got.ip4s, want->ip4s + 4 * ip4s, 4 * got.ip4s_count);

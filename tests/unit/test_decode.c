@@ -75,6 +75,7 @@ static void each_version(void **state)
         if (r.ip6s_count)
             assert_memory_equal(r.ip6s, IP6, 16);
         assert_true(r.time_us == 0 && r.min_ttl == 0 && r.qtype == 0 && r.client_port == 0 && r.set_flags == 0);
+        assert_true(r.rcode == 0 && r.transport == 0 && !r.answers && r.answers_len == 0);
         assert_int_equal(dnsflow_next_record(&d, &none), 0);
         free(copy);
     }
@@ -205,7 +206,7 @@ static void trailer(void **state)
 {
     (void)state;
     static const uint8_t bytes[] = "\4\2\0\2\0\0\0\1" SET4 SET4 TRAILER(
-        "\1", "\0\x38") "\xff\xff\xff\xff\0\0\0\x3c\0\x1c\x9c\x40\0\x10\0\0"
+        "\1", "\0\x38") "\xff\xff\xff\xff\0\0\0\x3c\0\x1c\x9c\x40\0\x10\x40\3"
                         "\x7f\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff";
     size_t whole = sizeof(bytes) - 1;
     for (size_t len = 0; len <= whole; len++) {
@@ -230,9 +231,13 @@ static void trailer(void **state)
         assert_int_equal(r.qtype, 28);
         assert_int_equal(r.client_port, 40000);
         assert_int_equal(r.set_flags, 16);
+        assert_int_equal(r.rcode, 3);
+        assert_int_equal(r.transport, DNSFLOW_OVER_HTTPS);
         assert_int_equal(dnsflow_next_record(&d, &r), 1);
         assert_true(r.time_us == 100 + INT64_C(0x7fffffff));
         assert_int_equal(r.set_flags, 0xffff);
+        assert_int_equal(r.rcode, DNSFLOW_RCODE_MAX);
+        assert_int_equal(r.transport, DNSFLOW_OVER_MAX);
         assert_int_equal(dnsflow_next_record(&d, &r), 0);
         free(copy);
     }
@@ -322,7 +327,7 @@ static void names_of_the_longest_sizes(void **state)
 static void each_result_has_its_text(void **state)
 {
     (void)state;
-    for (int i = 0; i >= DNSFLOW_SHORT_TRAILER; i--)
+    for (int i = 0; i >= DNSFLOW_BAD_ANSWERS; i--)
         for (int k = 0; k > i; k--)
             assert_string_not_equal(dnsflow_result_text(i), dnsflow_result_text(k));
     assert_non_null(dnsflow_result_text(-1000));

@@ -44,9 +44,9 @@ static void bytes_of_the_trailer(void **state)
 {
     (void)state;
     static const uint8_t expected[] = {
-        1, 7, 0, 40, 0, 0, 0, 5,  0, 0,   0,    6, 0, 0,  0, 8, /* version, worker, length, id, start, rate */
-        0, 0, 0, 0,  0, 0, 0, 9,                                /* base time */
-        0, 0, 0, 0,  0, 0, 0, 69, 0, 255, 0xcf, 8, 0, 16, 0, 0, /* offset, TTL, type, port, flags, zero */
+        1, 7, 0, 40, 0, 0, 0, 5,  0, 0,   0,    6, 0, 0,  0,    8, /* version, worker, length, id, start, rate */
+        0, 0, 0, 0,  0, 0, 0, 9,                                   /* base time */
+        0, 0, 0, 0,  0, 0, 0, 69, 0, 255, 0xcf, 8, 0, 16, 0x10, 9, /* offset, TTL, type, port, flags, result */
     };
     struct dnsflow_encoder_options options = {.size = sizeof(options),
                                               .extended = 1,
