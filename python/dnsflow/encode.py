@@ -9,8 +9,9 @@ import struct
 from ipaddress import ip_address
 from typing import Iterable, List, Optional, Sequence
 
-from .wire import (COUNTERS, EXT_VERSION, FLAG_EXTENDED, FLAG_SIGNED, FLAG_STATS, HEADER, SET4, SET_TRAILER, STATS,
-                   TAG_SIZE, TRAILER, TRAILER_START, VERSION, Ext, Record, Stats, make_tag)
+from .wire import (ANSWER, ANSWERS, COUNTERS, EXT_VERSION, FLAG_ANSWERS, FLAG_EXTENDED, FLAG_SIGNED, FLAG_STATS, HEADER,
+                   RCODE_BITS, SET4, SET_TRAILER, STATS, TAG_SIZE, TRAILER, TRAILER_START, VERSION, Ext, Record, Stats,
+                   make_tag)
 
 _SETS_MAX = 255
 _EACH_MAX = 255  # names, and addresses of each family, in a set
@@ -48,14 +49,16 @@ def _packed(text: str, size: int) -> bytes:
     return packed
 
 
-def _encode_set(record: Record) -> bytes:
+def _encode_set(record: Record, is_extended: bool) -> bytes:
     names, ips, ip6s = record["names"], record["ips"], record["ip6s"]
     wire = b"".join([name_to_wire(name) for name in names])
     wire += bytes(-len(wire) % 4)
     if not 1 <= len(names) <= _EACH_MAX or len(wire) > 65535:
         raise ValueError("expected 1 to 255 names in a record, and at most 65535 bytes of them")
-    if len(ips) > _EACH_MAX or len(ip6s) > _EACH_MAX or not ips and not ip6s:
-        raise ValueError("expected 1 to 255 addresses of a family in a record")
+    if len(ips) > _EACH_MAX or len(ip6s) > _EACH_MAX:
+        raise ValueError("expected at most 255 addresses of a family in a record")
+    if not (ips or ip6s or is_extended):
+        raise ValueError("expected an address in a record of a datagram without a trailer")
     client = ip_address(record["client_ip"]).packed
     # Below version 4 the resolver is not known, of whatever family the client is.
     is_unknown = record["resolver_ip"] == "0.0.0.0"
@@ -76,9 +79,23 @@ def _encode_set_trailers(records: Sequence[Record], base_time_us: int) -> bytes:
         ext = record.get("ext")
         if ext is None:
             raise ValueError("expected `ext` in each record of a datagram with a trailer")
+        rcode, transport = ext.get("rcode", 0), ext.get("transport", 0)
+        if rcode >> RCODE_BITS:
+            raise ValueError("expected an rcode of 0 to 4095, got %d" % rcode)
         out.append(SET_TRAILER.pack(ext["time_us"] - base_time_us, ext["min_ttl"], ext["qtype"], ext["client_port"],
-                                    ext["set_flags"], 0))
+                                    ext["set_flags"], transport << RCODE_BITS | rcode))
     return b"".join(out)
+
+
+def _encode_answers(records: Sequence[Record]) -> bytes:
+    out = b""
+    for number, record in enumerate(records):
+        ext = record.get("ext")
+        answers = [ANSWER.pack(owner, kind, ttl, len(rdata)) + rdata
+                   for owner, kind, ttl, rdata in (ext.get("answers", ()) if ext else ())]
+        if answers:
+            out += ANSWERS.pack(number, sum(map(len, answers))) + b"".join(answers)
+    return out
 
 
 def _finish(flags: int, sets_count: int, sequence: int, body: bytes, trailer: bytes, key: Optional[bytes]) -> bytes:
@@ -91,20 +108,22 @@ def _finish(flags: int, sets_count: int, sequence: int, body: bytes, trailer: by
 
 def encode(records: Iterable[Record], sequence: int, ext: Optional[Ext] = None, key: Optional[bytes] = None) -> bytes:
     """A datagram of 1 to 255 records. With `ext` it has the extension trailer, for which each record needs its own
-    `ext`; base_time_us is the first record's time if it is not given. With `key`, 32 bytes, it is signed too. Raises
-    ValueError on what does not fit the format."""
+    `ext` but no address; base_time_us is the first record's time if it is not given. With `key`, 32 bytes, it is signed
+    too. Raises ValueError on what does not fit the format."""
     records = list(records)
     if not 1 <= len(records) <= _SETS_MAX:
         raise ValueError("expected 1 to 255 records")
     if key is not None and ext is None:
         ext = {}
     try:
-        body, trailer = b"".join([_encode_set(record) for record in records]), b""
+        body, trailer, flags = b"".join([_encode_set(record, ext is not None) for record in records]), b"", 0
         if ext is not None:
             first = records[0].get("ext")
             base = ext.get("base_time_us", first["time_us"] if first else 0)
-            trailer = _encode_trailer(ext, base, _encode_set_trailers(records, base))
-        return _finish(0, len(records), sequence, body, trailer, key)
+            answers = _encode_answers(records)
+            trailer = _encode_trailer(ext, base, _encode_set_trailers(records, base) + answers)
+            flags = FLAG_ANSWERS if answers else 0
+        return _finish(flags, len(records), sequence, body, trailer, key)
     except struct.error as error:
         raise ValueError(str(error)) from None
 

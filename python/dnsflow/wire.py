@@ -19,6 +19,7 @@ VERSION = 4  # the highest that is read, and the one that is written
 FLAG_STATS = 1  # statistics instead of data
 FLAG_EXTENDED = 2  # an extension trailer follows
 FLAG_SIGNED = 4  # a tag of TAG_SIZE bytes ends the datagram
+FLAG_ANSWERS = 8  # the trailer has answers of some records
 
 # Bits of a record's set_flags.
 SET_CONTINUES = 1  # belongs to the record before it
@@ -26,6 +27,12 @@ SET_INCOMPLETE = 2  # the response was cut: names or addresses may lack
 SET_TCP = 4
 SET_DNSTAP = 8
 SET_MDNS = 16
+SET_CUT = 32  # not all answers found a place
+
+# What a record's `transport` says; other numbers may come.
+TRANSPORT_NAMES = {1: "UDP", 2: "TCP", 3: "DoT", 4: "DoH", 5: "DNSCrypt/UDP", 6: "DNSCrypt/TCP", 7: "DoQ"}
+
+OWNER_OTHER = 255  # of an answer: none of the record's names
 
 # The counters of the statistics trailer, in their order there: dict(zip(COUNTER_NAMES, ext["counters"])).
 COUNTER_NAMES = (
@@ -45,14 +52,30 @@ KEY_SIZE = 32
 EXT_VERSION = 1
 
 
-class RecordExt(TypedDict):
-    """What the extension trailer says of one record."""
+class Answer(NamedTuple):
+    """One answer of class IN, other than A, AAAA and CNAME."""
+
+    owner: int  # which of the record's names it is about; OWNER_OTHER, or what has no name, is none of them
+    type: int
+    ttl: int  # seconds, as in the response
+    rdata: bytes  # names in it uncompressed
+
+
+class _RecordExt(TypedDict):
 
     time_us: int  # capture time of the response
     min_ttl: int  # smallest of the answers
     qtype: int  # 0 = there was no question
     client_port: int  # 0 = unknown
     set_flags: int  # sum of SET_ bits
+
+
+class RecordExt(_RecordExt, total=False):
+    """What the extension trailer says of one record. decode() gives all of it."""
+
+    rcode: int  # with the upper bits of EDNS, up to 4095
+    transport: int  # of TRANSPORT_NAMES, up to 15; 0 = not told
+    answers: List[Answer]
 
 
 class _Record(TypedDict):
@@ -64,7 +87,7 @@ class _Record(TypedDict):
 
 
 class Record(_Record, total=False):
-    """One observation: who asked, whom, for what, and the addresses that came back."""
+    """One observation: who asked, whom, for what, and the addresses that came back, if any."""
 
     ext: RecordExt  # only with the extension trailer
 
@@ -104,7 +127,7 @@ class Datagram(NamedTuple):
 
 
 SHORT_HEADER, BAD_VERSION, SHORT_SET, BAD_FAMILY, SHORT_NAMES = -3, -4, -5, -6, -7
-BAD_NAME, SHORT_ADDRESSES, SHORT_STATS, SHORT_TRAILER = -8, -9, -10, -11
+BAD_NAME, SHORT_ADDRESSES, SHORT_STATS, SHORT_TRAILER, BAD_ANSWERS = -8, -9, -10, -11, -12
 
 _REASONS = {
     SHORT_HEADER: "shorter than the 8 bytes of a header",
@@ -116,6 +139,7 @@ _REASONS = {
     SHORT_ADDRESSES: "addresses run past the end",
     SHORT_STATS: "statistics run past the end",
     SHORT_TRAILER: "the extension trailer is broken",
+    BAD_ANSWERS: "the answers are of no set, or do not fill their bytes",
 }
 
 
@@ -135,7 +159,10 @@ STATS = Struct("!5I")
 _STATS1 = Struct("!4I")
 TRAILER_START = Struct("!BBH")  # ext_version, worker, trailer_len
 TRAILER = Struct("!IIIq")  # sensor_id, start_time, sample_rate, base_time_us
-SET_TRAILER = Struct("!iIHHHH")  # time_offset_us, min_ttl, qtype, client_port, set_flags, zero
+SET_TRAILER = Struct("!iIHHHH")  # time_offset_us, min_ttl, qtype, client_port, set_flags, result
+RCODE_BITS = 12  # of the result; above them is the transport
+ANSWERS = Struct("!BH")  # set, bytes of its answers
+ANSWER = Struct("!BHIH")  # owner, type, ttl, bytes of rdata
 COUNTERS = Struct("!HH")  # counter_count, zero
 
 _PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
@@ -274,7 +301,35 @@ def _signed64(number: int) -> int:
     return (number + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
-def _read_trailer(data: bytes, at: int, records: List[Record], is_stats: bool) -> Tuple[Optional[Ext], int]:
+def _read_answer(data: bytes, at: int, end: int) -> Tuple[Answer, int]:
+    rdata = at + ANSWER.size
+    if rdata > end:
+        raise DecodeError(BAD_ANSWERS)
+    owner, kind, ttl, length = ANSWER.unpack_from(data, at)
+    if rdata + length > end:
+        raise DecodeError(BAD_ANSWERS)
+    return Answer(owner, kind, ttl, data[rdata:rdata + length]), rdata + length
+
+
+def _read_answers(data: bytes, at: int, end: int, records: List[Record]) -> None:
+    """Behind the fields of the sets, up to the end of the trailer: for each set that has any, its answers."""
+    before = -1
+    while at < end:
+        if at + ANSWERS.size > end:
+            raise DecodeError(BAD_ANSWERS)
+        number, length = ANSWERS.unpack_from(data, at)
+        at += ANSWERS.size
+        stop = at + length
+        if stop > end or not before < number < len(records):
+            raise DecodeError(BAD_ANSWERS)
+        answers = records[number]["ext"]["answers"]
+        while at < stop:
+            answer, at = _read_answer(data, at, stop)
+            answers.append(answer)
+        before = number
+
+
+def _read_trailer(data: bytes, at: int, records: List[Record], flags: int) -> Tuple[Optional[Ext], int]:
     """The trailer, whose fields for each set go into the records, and where it ends."""
     if at + 4 > len(data):
         raise DecodeError(SHORT_TRAILER)
@@ -285,6 +340,7 @@ def _read_trailer(data: bytes, at: int, records: List[Record], is_stats: bool) -
     if ext_version != EXT_VERSION:
         return None, end
     at += TRAILER_START.size
+    is_stats = bool(flags & FLAG_STATS)
     need = at + TRAILER.size + (COUNTERS.size if is_stats else SET_TRAILER.size * len(records))
     if need > end:
         raise DecodeError(SHORT_TRAILER)
@@ -299,7 +355,11 @@ def _read_trailer(data: bytes, at: int, records: List[Record], is_stats: bool) -
         ext["counters"] = list(Struct("!%dQ" % count).unpack_from(data, need))
     for record, fields in zip(records, SET_TRAILER.iter_unpack(data[at:need]) if records else ()):
         record["ext"] = {"time_us": _signed64(base + fields[0]), "min_ttl": fields[1], "qtype": fields[2],
-                         "client_port": fields[3], "set_flags": fields[4]}
+                         "client_port": fields[3], "set_flags": fields[4],
+                         "rcode": fields[5] & (1 << RCODE_BITS) - 1, "transport": fields[5] >> RCODE_BITS,
+                         "answers": []}
+    if flags & FLAG_ANSWERS and not is_stats:
+        _read_answers(data, need, end, records)
     return ext, end
 
 
@@ -321,11 +381,13 @@ def decode(data: bytes) -> Datagram:
     else:
         records, at = _read_sets(data, version, sets_count)
     if version == VERSION and flags & FLAG_EXTENDED:
-        ext, at = _read_trailer(data, at, records, stats is not None)
+        ext, at = _read_trailer(data, at, records, flags)
     if version == VERSION and flags & FLAG_SIGNED:
         if not flags & FLAG_EXTENDED or at + TAG_SIZE > len(data):
             raise DecodeError(SHORT_TRAILER)
         tag = data[-TAG_SIZE:]
+    if version == VERSION and flags & FLAG_ANSWERS and not flags & FLAG_EXTENDED:
+        raise DecodeError(SHORT_TRAILER)
     return Datagram(version, sets_count, flags, sequence_number, records, stats, ext, tag)
 
 

@@ -41,7 +41,7 @@ def json_row(header, record):
            "names": record["names"], "ipv4": record["ips"], "ipv6": record["ip6s"]}
     if "ext" in record:
         more = {n: header["ext"][n] for n in EXT}
-        row["ext"] = dict(more, **{n: v for n, v in record["ext"].items() if n != "time_us"},
+        row["ext"] = dict(more, **{n: v for n, v in record["ext"].items() if n in known_fields(record["ext"])},
                           time=iso(record["ext"]["time_us"]))
     return row
 

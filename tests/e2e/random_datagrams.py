@@ -22,9 +22,42 @@ def random_address(dice, version):
                ipaddress.IPv6Address(0x20010DB8 << 96 | dice.getrandbits(96)))
 
 
+def random_answers(dice, names_count):
+    """(owner, type, ttl, rdata) of some, which fit one set with the names and addresses of test_python."""
+    return [(dice.choice((0, 255, dice.randrange(names_count), dice.randrange(256))),
+             dice.choice((2, 12, 15, 16, 33, 65, dice.getrandbits(16))), dice.getrandbits(32),
+             dice.randbytes(dice.choice((0, 1, 4, 20, 60)))) for _ in range(dice.choice((0, 0, 0, 1, 2, 3)))]
+
+
+def answers_at(data):
+    """Where the answers of a whole datagram of version 4 begin."""
+    at = 8
+    for _ in range(data[1]):
+        at += 40 + struct.unpack_from("!H", data, at + 4)[0] + 4 * data[at + 2] + 16 * data[at + 3]
+    return at + 24 + 16 * data[1]
+
+
+def damage_answers(dice, data):
+    """In the head of a set's answers or of one of these."""
+    heads, at, end = [], answers_at(data), len(data) - (16 if data[3] & 4 else 0)
+    while at < end:
+        stop = at + 3 + struct.unpack_from("!H", data, at + 1)[0]
+        heads.append((at, 3))
+        at += 3
+        while at < stop:
+            heads.append((at, 9))
+            at += 9 + struct.unpack_from("!H", data, at + 7)[0]
+    at, size = dice.choice(heads)
+    at += dice.choice((0, size - 1, dice.randrange(size)))
+    data[at] = dice.choice((0, 1, 2, 255, (data[at] + 1) % 256, (data[at] - 1) % 256, dice.randrange(256)))
+
+
 def damage(dice, data):
     data = bytearray(data)
-    kind = dice.randrange(8)
+    kind = dice.randrange(9)
+    if kind == 8 and data[0] == 4 and data[3] & 9 == 8:
+        damage_answers(dice, data)
+        return bytes(data)
     if kind == 0:
         return bytes(data[:dice.randrange(len(data) + 1)])
     if kind == 1:

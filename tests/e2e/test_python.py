@@ -14,7 +14,7 @@ import pytest
 
 from conftest import BASE_US, BUILD, NULL, TOP, label_text, reader, wire_name, write_pcap
 from python_reader import EXT, I64, PTR, SIZE, U16, U32, U8, CStats, dnsflow, json_rows, reader_rows
-from random_datagrams import damage, edges, old_datagrams, random_address, random_labels
+from random_datagrams import damage, edges, old_datagrams, random_address, random_answers, random_labels
 
 MUTATIONS = 6000
 KEY = bytes(range(32))
@@ -22,6 +22,7 @@ KEY = bytes(range(32))
 
 # The C library
 
+EXT_FIELDS = ("time_us", "min_ttl", "qtype", "client_port", "set_flags", "rcode", "transport")
 EMIT = ctypes.CFUNCTYPE(None, PTR, PTR, SIZE, I64)
 SIGN = ctypes.CFUNCTYPE(None, PTR, PTR, SIZE, PTR)
 
@@ -30,7 +31,12 @@ class CRecord(ctypes.Structure):
     _fields_ = [("ip_vers", U8), ("names_text", U8), ("set_flags", U16), ("client", PTR), ("resolver", PTR),
                 ("names", PTR), ("names_len", SIZE), ("names_count", SIZE), ("ip4s", PTR), ("ip4s_count", SIZE),
                 ("ip6s", PTR), ("ip6s_count", SIZE), ("time_us", I64), ("min_ttl", U32), ("qtype", U16),
-                ("client_port", U16)]
+                ("client_port", U16), ("rcode", U16), ("transport", U8), ("answers", PTR), ("answers_len", SIZE),
+                ("spare_", SIZE * 4)]
+
+
+class CAnswer(ctypes.Structure):
+    _fields_ = [("owner", U8), ("type", U16), ("ttl", U32), ("rdata", PTR), ("rdata_len", U16)]
 
 
 class CTrailer(ctypes.Structure):
@@ -62,6 +68,8 @@ def load_library():
         getattr(lib, "dnsflow_encoder_" + name).argtypes = arguments
     lib.dnsflow_decode.argtypes = [PTR, SIZE, PTR]
     lib.dnsflow_result_text.restype = ctypes.c_char_p
+    lib.dnsflow_put_answer.argtypes, lib.dnsflow_put_answer.restype = [PTR, SIZE, SIZE, PTR], SIZE
+    lib.dnsflow_next_answer.argtypes = [ctypes.POINTER(PTR), PTR, PTR]
     lib.dnsflow_name_text.argtypes = [ctypes.POINTER(PTR), PTR, ctypes.c_char_p, PTR, SIZE]
     return lib
 
@@ -87,11 +95,12 @@ class CEncoder:
         """Returns the number of sets, or the error."""
         parts = {"client": packed(record["client_ip"]), "resolver": packed(record["resolver_ip"]),
                  "names": record["wire"], "ip4s": b"".join(map(packed, record["ips"])),
-                 "ip6s": b"".join(map(packed, record["ip6s"]))}
+                 "ip6s": b"".join(map(packed, record["ip6s"])), "answers": put_answers(record["ext"]["answers"])}
         keep = {k: ctypes.create_string_buffer(v, max(len(v), 1)) for k, v in parts.items()}
         c = CRecord(ip_vers=6 if ":" in record["client_ip"] else 4, names_len=len(record["wire"]),
                     names_count=len(record["names"]), ip4s_count=len(record["ips"]), ip6s_count=len(record["ip6s"]),
-                    **{k: ctypes.addressof(v) for k, v in keep.items()}, **record["ext"])
+                    answers_len=len(parts["answers"]), **{k: ctypes.addressof(v) for k, v in keep.items()},
+                    **{k: v for k, v in record["ext"].items() if k != "answers"})
         return LIB.dnsflow_encoder_add(self.encoder, ctypes.byref(c))
 
     def finish(self):
@@ -120,6 +129,24 @@ def c_names(record):
     return names
 
 
+def put_answers(answers):
+    out, used = ctypes.create_string_buffer(4096), 0
+    for owner, kind, ttl, rdata in answers:
+        keep = ctypes.create_string_buffer(rdata, max(len(rdata), 1))
+        c = CAnswer(owner=owner, type=kind, ttl=ttl, rdata=ctypes.addressof(keep), rdata_len=len(rdata))
+        used = LIB.dnsflow_put_answer(out, used, len(out), ctypes.byref(c))
+        assert used > 0
+    return out.raw[:used]
+
+
+def c_answers(record):
+    at, end, c, out = PTR(record.answers), (record.answers or 0) + record.answers_len, CAnswer(), []
+    while LIB.dnsflow_next_answer(ctypes.byref(at), end, ctypes.byref(c)) == 1:
+        out.append((c.owner, c.type, c.ttl, ctypes.string_at(c.rdata, c.rdata_len)))
+    assert (at.value or 0) == end
+    return out
+
+
 def c_records(datagram):
     record = CRecord()
     while LIB.dnsflow_next_record(ctypes.byref(datagram), ctypes.byref(record)) == 1:
@@ -129,7 +156,8 @@ def c_records(datagram):
                "names": c_names(record), "ips": texts(record.ip4s, record.ip4s_count, 4),
                "ip6s": texts(record.ip6s, record.ip6s_count, 16)}
         if datagram.has_trailer:
-            one["ext"] = {n: getattr(record, n) for n in ("time_us", "min_ttl", "qtype", "client_port", "set_flags")}
+            one["ext"] = {n: getattr(record, n) for n in EXT_FIELDS}
+            one["ext"]["answers"] = c_answers(record)
         yield one
 
 
@@ -158,17 +186,19 @@ def py_decode(data):
 
 # Random records
 
-def random_record(dice, many=False):
+def random_record(dice, many=False, is_extended=True):
+    """Which without the trailer has an address."""
     family = dice.choice((4, 4, 6))
     names = [random_labels(dice, dice.random() < 0.1) for _ in range(dice.choice((1, 1, 2, 3, 40 if many else 4)))]
-    ips, ip6s = dice.choice(((1, 0), (0, 1), (3, 0), (2, 2), (dice.randint(0, 12), 5)))
+    ips, ip6s = dice.choice(((1, 0), (0, 1), (3, 0), (2, 2), (dice.randint(0, 12), 5), (0, 0 if is_extended else 2)))
     return {"client_ip": random_address(dice, family), "resolver_ip": random_address(dice, family),
             "names": [".".join(map(label_text, n)) or "." for n in names], "wire": b"".join(map(wire_name, names)),
             "ips": [random_address(dice, 4) for _ in range(ips)],
             "ip6s": [random_address(dice, 6) for _ in range(ip6s)],
             "ext": {"time_us": BASE_US + dice.randrange(1 << 31), "min_ttl": dice.getrandbits(32),
                     "qtype": dice.getrandbits(16), "client_port": dice.getrandbits(16),
-                    "set_flags": 2 * dice.getrandbits(15)}}
+                    "set_flags": 2 * dice.getrandbits(15), "rcode": dice.choice((0, 3, dice.getrandbits(12))),
+                    "transport": dice.getrandbits(4), "answers": random_answers(dice, len(names))}}
 
 
 def bare(record, is_extended=True):
@@ -180,7 +210,7 @@ def c_encoded(dice, count, ext, key):
     """Records that each fit one set, and the datagrams that the C library makes of them."""
     encoder, made = CEncoder(ext, key), []
     while len(made) < count:
-        record = random_record(dice)
+        record = random_record(dice, is_extended=ext is not None or key is not None)
         assert encoder.add(record) == 1
         made.append(record)
     return made, encoder.finish()
@@ -213,7 +243,8 @@ def as_lines(d):
         for r in d.records:
             offset = {"time_offset_us": r["ext"]["time_us"] - d.ext["base_time_us"]}
             out.append(line("SET", dict(r["ext"], **offset), "time_offset_us", "min_ttl", "qtype", "client_port",
-                            "set_flags"))
+                            "set_flags", "rcode", "transport"))
+            out += ["ANSWER|owner:%d|type:%d|ttl:%d|rdata:%s" % (*a[:3], a.rdata.hex()) for a in r["ext"]["answers"]]
     if d.ext and d.stats:
         out.append("|".join(["COUNTERS"] + [str(n) for n in d.ext["counters"]]))
     return out
@@ -227,7 +258,8 @@ def test_vector(name):
     if d.version == 4 and d.stats:
         assert dnsflow.encode_stats(d.stats, d.sequence_number, d.ext) == data
     elif d.version == 4:
-        assert dnsflow.encode(d.records, d.sequence_number, d.ext) == data
+        assert dnsflow.encode(d.records, d.sequence_number, d.ext, KEY if d.tag else None) == data
+        assert dnsflow.verify(data, KEY) == (d.tag is not None)
 
 
 @needs_library
@@ -287,7 +319,7 @@ def test_python_encodes_c_reads(is_extended, tmp_path):
     dice = random.Random(13)
     datagrams, made = [], []
     for number in range(200):
-        records = [bare(random_record(dice, many=True), is_extended) for _ in range(dice.randint(1, 9))]
+        records = [bare(random_record(dice, True, is_extended), is_extended) for _ in range(dice.randint(1, 9))]
         ext = {"worker": dice.getrandbits(8), "sensor_id": dice.getrandbits(32), "start_time": dice.getrandbits(32),
                "sample_rate": dice.getrandbits(32)} if is_extended else None
         datagrams.append(dnsflow.encode(records, dice.getrandbits(32), ext))
@@ -333,7 +365,7 @@ def test_damaged_datagrams():
         assert mine == theirs, data.hex()
         kind = mine if isinstance(mine, int) else (mine.version, mine.stats is None)
         verdicts[kind] = verdicts.get(kind, 0) + 1
-    assert {k for k in verdicts if isinstance(k, int)} == set(range(-11, -2)), "every reason"
+    assert {k for k in verdicts if isinstance(k, int)} == set(range(-12, -2)), "every reason"
     assert all((v, True) in verdicts for v in range(5)) and all((v, False) in verdicts for v in range(5))
 
 
@@ -341,7 +373,8 @@ def test_damaged_datagrams():
 def test_times_wrap_as_in_c():
     record = bare(random_record(random.Random(16)))
     for base in (-1 << 63, (1 << 63) - 1, 0):
-        data = bytearray(dnsflow.encode([dict(record, ext=dict(record["ext"], time_us=base))], 1, {}))
+        data = bytearray(dnsflow.encode([dict(record, ext=dict(record["ext"], time_us=base, answers=[]))], 1,
+                                        {}))
         for offset in (-1 << 31, -1, 1, (1 << 31) - 1):
             struct.pack_into("!i", data, len(data) - 16, offset)
             assert py_decode(bytes(data)) == c_decode(bytes(data))
@@ -364,7 +397,7 @@ def test_long_text_names_are_cut_as_by_the_reader(tmp_path):
 def test_names_of_every_byte():
     for byte in range(256):
         wire = bytes([3]) + b"a%cb" % byte + b"\1c\0"
-        record = dict(bare(random_record(random.Random(1)), False), names=[label_text(wire[1:4]) + ".c"])
+        record = dict(bare(random_record(random.Random(1), is_extended=False), False), names=[label_text(wire[1:4]) + ".c"])
         assert dnsflow.name_to_wire(record["names"][0]) == wire
         assert dnsflow.decode(dnsflow.encode([record], 1)).records[0] == record
     assert len(dnsflow.name_to_wire(".".join(["a" * 63] * 3 + ["a" * 61]))) == 255
@@ -379,9 +412,14 @@ def test_no_name(text):
 
 @pytest.mark.parametrize("change", [
     {"names": []}, {"names": ["."] * 256}, {"names": ["a" * 63 + "." + "b" * 63 + "." + "c" * 63] * 255 + ["x"]},
-    {"ips": [], "ip6s": []}, {"ips": ["10.0.0.1"] * 256}, {"ip6s": ["::1"] * 256}, {"ips": ["::1"]},
+    {"ips": ["10.0.0.1"] * 256}, {"ip6s": ["::1"] * 256}, {"ips": ["::1"]},
     {"ip6s": ["10.0.0.1"]}, {"client_ip": "x"}, {"client_ip": "::1"}, {"resolver_ip": "::1"},
-    {"ext": dict(dict.fromkeys(("time_us", "min_ttl", "client_port", "set_flags"), 0), qtype=65536)}])
+    {"ext": dict(dict.fromkeys(("time_us", "min_ttl", "client_port", "set_flags"), 0), qtype=65536)}] + [
+        {"ext": dict(dict.fromkeys(EXT_FIELDS, 0), **more)} for more in (
+            {"rcode": 4096}, {"rcode": -1}, {"transport": 16}, {"transport": -1},
+            {"answers": [dnsflow.Answer(256, 16, 0, b"")]}, {"answers": [dnsflow.Answer(0, 65536, 0, b"")]},
+            {"answers": [dnsflow.Answer(0, 16, 1 << 32, b"")]}, {"answers": [dnsflow.Answer(0, 16, 0, bytes(65536))]},
+            {"answers": 2 * [dnsflow.Answer(0, 16, 0, bytes(40000))]})])
 def test_what_is_not_encoded(change):
     record = bare(random_record(random.Random(2)))
     record.update(client_ip="10.0.0.1", resolver_ip="10.0.0.2")
@@ -392,7 +430,8 @@ def test_what_is_not_encoded(change):
 
 def test_datagrams_that_are_not_encoded():
     record = bare(random_record(random.Random(3)))
-    for records, more in (([], {}), ([record] * 256, {}), ([bare(record, False)], {"ext": EXT}),
+    for records, more in (([], {}), ([record] * 256, {}), ([dict(record, ips=[], ip6s=[])], {}),
+                          ([bare(record, False)], {"ext": EXT}),
                           ([record, dict(record, ext=dict(record["ext"], time_us=0))], {"ext": EXT}),
                           ([record], {"key": b"short"}), ([dict(record, ip6s=["::1"] * 255)] * 20, {})):
         with pytest.raises(ValueError):
