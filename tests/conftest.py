@@ -248,7 +248,8 @@ class Summary:
 
 # Datagrams
 
-SetTrailer = collections.namedtuple("SetTrailer", "time_us min_ttl qtype client_port flags")
+SetTrailer = collections.namedtuple("SetTrailer", "time_us min_ttl qtype client_port flags rcode transport answers")
+Answer = collections.namedtuple("Answer", "owner type ttl rdata")
 Set = collections.namedtuple("Set", "client resolver names ipv4 ipv6 ext")
 Trailer = collections.namedtuple("Trailer", "worker sensor_id start_time sample_rate base_time_us counters")
 Datagram = collections.namedtuple("Datagram", "length flags sequence sets stats trailer")
@@ -276,10 +277,11 @@ def name_text(wire, at, also=b""):
     return ".".join(labels) or ".", at + 1
 
 
-def _decode_set(data, at):
+def _decode_set(data, at, is_extended):
     assert at % 4 == 0 and at + 40 <= len(data)
     version, names_count, v4_count, v6_count, names_len, zero = struct.unpack_from("!BBBBHH", data, at)
-    assert version in (4, 6) and zero == 0 and names_count > 0 and names_len % 4 == 0 and v4_count + v6_count > 0
+    assert version in (4, 6) and zero == 0 and names_count > 0 and names_len % 4 == 0
+    assert v4_count + v6_count > 0 or is_extended, "a set without an address and without a trailer"
     client, resolver = data[at + 8:at + 24], data[at + 24:at + 40]
     if version == 4:
         assert client[4:] == resolver[4:] == bytes(12)
@@ -300,10 +302,28 @@ def _decode_set(data, at):
     return Set(str(ipaddress.ip_address(client)), str(ipaddress.ip_address(resolver)), names, ipv4, ipv6, None), end
 
 
+def _decode_answers(data, sets):
+    """Puts the answers into their sets."""
+    at, before = 0, -1
+    assert data, "the flag and no answers"
+    while at < len(data):
+        number, size = struct.unpack_from("!BH", data, at)
+        at, end = at + 3, at + 3 + size
+        assert before < number < len(sets) and size > 0 and end <= len(data)
+        assert not sets[number].ext.flags & 1, "answers of a set that continues a record"
+        while at < end:
+            owner, kind, ttl, length = struct.unpack_from("!BHIH", data, at)
+            assert (owner < len(sets[number].names) or owner == 255) and kind not in (A, CNAME, AAAA)
+            assert at + 9 + length <= end
+            sets[number].ext.answers.append(Answer(owner, kind, ttl, data[at + 9:at + 9 + length]))
+            at += 9 + length
+        before = number
+
+
 def decode(data):
     """A version 4 datagram; fails on anything that the format does not allow."""
     version, count, flags, sequence = struct.unpack_from("!BBHI", data)
-    assert version == 4 and flags & ~7 == 0 and flags & 6 != 4, "version %d, flags %d" % (version, flags)
+    assert version == 4 and flags & ~15 == 0 and (flags & 2 or not flags & 12) and flags & 9 != 9, "version %d, flags %d" % (version, flags)
     whole = len(data)
     if flags & 4:
         data = data[:-16]
@@ -315,7 +335,7 @@ def decode(data):
     else:
         assert count > 0, "a datagram without a set"
         for _ in range(count):
-            one, at = _decode_set(data, at)
+            one, at = _decode_set(data, at, flags & 2)
             sets.append(one)
     if flags & 2:
         version, worker, length, sensor_id, start, rate, base = struct.unpack_from("!BBHIIIQ", data, at)
@@ -328,10 +348,13 @@ def decode(data):
             counters = dict(zip(TRAILER_COUNTERS, struct.unpack_from("!%dQ" % number, data, at + 4)))
             at += 4 + 8 * number
         for i in range(len(sets)):
-            offset, ttl, qtype, port, set_flags, zero = struct.unpack_from("!iIHHHH", data, at)
-            assert zero == 0
-            sets[i] = sets[i]._replace(ext=SetTrailer(base + offset, ttl, qtype, port, set_flags))
+            offset, ttl, qtype, port, set_flags, result = struct.unpack_from("!iIHHHH", data, at)
+            sets[i] = sets[i]._replace(ext=SetTrailer(base + offset, ttl, qtype, port, set_flags, result & 4095,
+                                                      result >> 12, []))
             at += 16
+        if flags & 8:
+            _decode_answers(data[at:], sets)
+            at = len(data)
         trailer = Trailer(worker, sensor_id, start, rate, base, counters)
     assert at == len(data), "%d bytes behind the end" % (len(data) - at)
     return Datagram(whole, flags, sequence, sets, stats, trailer)

@@ -24,8 +24,8 @@ def random_address(dice, version):
 
 def random_answers(dice, names_count):
     """(owner, type, ttl, rdata) of some, which fit one set with the names and addresses of test_python."""
-    return [(dice.choice((0, 255, dice.randrange(names_count), dice.randrange(256))),
-             dice.choice((2, 12, 15, 16, 33, 65, dice.getrandbits(16))), dice.getrandbits(32),
+    return [(dice.choice((0, 255, dice.randrange(names_count))),
+             dice.choice((2, 12, 15, 16, 33, 65, dice.randrange(256, 65536))), dice.getrandbits(32),
              dice.randbytes(dice.choice((0, 1, 4, 20, 60)))) for _ in range(dice.choice((0, 0, 0, 1, 2, 3)))]
 
 
@@ -35,6 +35,21 @@ def answers_at(data):
     for _ in range(data[1]):
         at += 40 + struct.unpack_from("!H", data, at + 4)[0] + 4 * data[at + 2] + 16 * data[at + 3]
     return at + 24 + 16 * data[1]
+
+
+def add_answers(dice, data):
+    """To a datagram of version 4 with a trailer: to some of its sets, but not to those that continue a record."""
+    area, end = b"", answers_at(data)
+    entries = end - 16 * data[1]
+    for number in sorted(dice.sample(range(data[1]), dice.randint(0, data[1]))):
+        rrs = b"".join(struct.pack("!BHIH", owner, kind, ttl, len(rdata)) + rdata
+                       for owner, kind, ttl, rdata in random_answers(dice, 1))
+        if rrs and not data[entries + 16 * number + 13] & 1:
+            area += struct.pack("!BH", number, len(rrs)) + rrs
+    data = bytearray(data + area)
+    data[3] |= 8 if area else 0
+    struct.pack_into("!H", data, entries - 22, len(data) - entries + 24)
+    return bytes(data)
 
 
 def damage_answers(dice, data):

@@ -12,7 +12,7 @@ import pytest
 from conftest import (A, AAAA, ANY, BASE_US, CNAME, ETHERNET, NULL, Summary, address_record, check_sequence, decode,
                       ethernet, label_text, read_pcap, read_written, reader, record, sensor, set_row, udp_packet,
                       wire_name, write_pcap, written_payload)
-from random_datagrams import damage, edges, old_datagrams, random_address, random_labels
+from random_datagrams import add_answers, damage, edges, old_datagrams, random_address, random_labels
 
 ALSO = b",|"  # what the reader escapes besides, and conftest when told to
 RESPONSES = 300
@@ -199,7 +199,20 @@ def one_set(data, at, version):
                       ",".join(str(ipaddress.IPv6Address(ipv6[i:i + 16])) for i in range(0, len(ipv6), 16))]), at
 
 
-def check_trailer(data, at, sets_count, is_stats):
+def check_answers(area, sets_count):
+    at, free = 0, 0
+    while at < len(area):
+        head, at = take(area, at, 3)
+        answers, at = take(area, at, head[1] << 8 | head[2])
+        if not free <= head[0] < sets_count:
+            raise Refused
+        free = head[0] + 1
+        while answers:
+            size = take(answers, 7, 2)[0]
+            answers = answers[take(answers, 9, size[0] << 8 | size[1])[1]:]
+
+
+def check_trailer(data, at, sets_count, flags):
     """Where the trailer ends."""
     version, _, length = struct.unpack("!BBH", take(data, at, 4)[0])
     trailer, end = take(data, at, length)
@@ -208,11 +221,13 @@ def check_trailer(data, at, sets_count, is_stats):
     if version != 1:
         return end
     take(trailer, 0, 24)
-    if is_stats:
+    if flags & 1:
         count = struct.unpack("!H", take(trailer, 24, 4)[0][:2])[0]
         take(trailer, 28, 8 * count)
     else:
-        take(trailer, 24, 16 * sets_count)
+        _, entries_end = take(trailer, 24, 16 * sets_count)
+        if flags & 8:
+            check_answers(trailer[entries_end:], sets_count)
     return end
 
 
@@ -229,10 +244,10 @@ def lenient(data):
             row, at = one_set(data, at, version)
             rows.append(row)
     if version == 4 and flags & 2:
-        at = check_trailer(data, at, count, flags & 1)
+        at = check_trailer(data, at, count, flags)
+    if version == 4 and flags & 12 and not flags & 2:
+        raise Refused
     if version == 4 and flags & 4:
-        if not flags & 2:
-            raise Refused
         take(data, at, 16)
     return rows
 
@@ -272,6 +287,8 @@ def test_damaged_datagrams(tmp_path):
     dice = random.Random(3)
     out, _ = encode(tmp_path, [Made(dice, number) for number in range(100)])
     whole = [written_payload(frame) for _, frame in read_pcap(out)[1]]
+    whole += [add_answers(dice, d) for d in whole if not d[3] & 1]
+    assert any(d[3] & 8 for d in whole)
     old = list(old_datagrams())
     for d in whole + old:
         assert verdict(d) is not None and (d[0] < 4 or verdict(d) == strict(d))

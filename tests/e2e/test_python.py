@@ -12,7 +12,7 @@ import struct
 
 import pytest
 
-from conftest import BASE_US, BUILD, NULL, TOP, label_text, reader, wire_name, write_pcap
+from conftest import BASE_US, BUILD, NULL, TOP, decode, label_text, reader, wire_name, write_pcap
 from python_reader import EXT, I64, PTR, SIZE, U16, U32, U8, CStats, dnsflow, json_rows, reader_rows
 from random_datagrams import damage, edges, old_datagrams, random_address, random_answers, random_labels
 
@@ -286,6 +286,11 @@ def test_c_encodes_python_decodes(ext, key):
     assert [d.sequence_number for d in decoded] == list(range(1, len(datagrams) + 1))
     for data, d in zip(datagrams, decoded):
         assert d == c_decode(data)
+        twin = decode(data).sets
+        assert [(s.client, s.resolver, s.names, s.ipv4, s.ipv6) for s in twin] == \
+            [(r["client_ip"], r["resolver_ip"], r["names"], r["ips"], r["ip6s"]) for r in d.records]
+        if is_extended:
+            assert [tuple(s.ext) for s in twin] == [tuple(r["ext"].values()) for r in d.records]
         fields = dict.fromkeys(EXT, 0) if ext is None else ext
         assert d.ext == (dict(fields, base_time_us=d.records[0]["ext"]["time_us"]) if is_extended else None)
         assert dnsflow.encode(d.records, d.sequence_number, d.ext and fields, key) == data

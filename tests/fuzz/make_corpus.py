@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Writes the seeds in tests/fuzz/corpus from the captures in tests/captures.
+"""Writes the seeds in tests/fuzz/corpus from the captures in tests/captures and the vectors of docs/WIRE.md.
 
 usage: tests/fuzz/make_corpus.py BUILD_DIR      needs dnsflow there, for datagrams
 """
-import glob, hashlib, os, struct, subprocess, sys, tempfile
+import glob, hashlib, os, re, struct, subprocess, sys, tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CAPTURES = os.path.join(HERE, "..", "captures")
@@ -89,11 +89,18 @@ def put_http():
         put("http", data)
 
 
+def put_vectors():
+    with open(os.path.join(HERE, "..", "..", "docs", "WIRE.md"), encoding="utf-8") as f:
+        for text in re.findall(r"^```vector \S+\n(.*?)^```$", f.read(), re.M | re.S):
+            put("datagram", bytes.fromhex("".join(line.split(";")[0] for line in text.splitlines())))
+
+
 def main():
     build = sys.argv[1]
     put_http()
     put_input()
     put_dnstap()
+    put_vectors()
     for path in sorted(glob.glob(os.path.join(CAPTURES, "*.pcap*"))):
         if os.path.getsize(path) < 3000:
             with open(path, "rb") as f:

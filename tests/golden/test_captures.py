@@ -107,7 +107,8 @@ def test_trailer(name, tmp_path):
     sets = [s for d in datagrams for s in d.sets]
     assert sum(s.ext.flags & 2 > 0 for s in sets) == summary.notes.get("cut_records", 0)
     for s in sets:
-        assert s.ext.flags & ~6 == 0
+        assert s.ext.flags & ~6 == 0 and s.ipv4 + s.ipv6
+        assert (s.ext.rcode, s.ext.transport, s.ext.answers) == (0, 0, []), "without --records"
         assert 0 < s.ext.min_ttl < 1 << 31
         assert s.ext.qtype in (1, 28, 255) and s.ext.client_port > 0
     for time_us, d in written:
