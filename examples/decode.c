@@ -26,6 +26,10 @@ int main(void)
             const uint8_t *a = record.ip4s + 4 * i;
             printf(" %u.%u.%u.%u", a[0], a[1], a[2], a[3]);
         }
+        struct dnsflow_answer answer;
+        at = record.answers;
+        while (dnsflow_next_answer(&at, record.answers + record.answers_len, &answer))
+            printf(" TYPE%u:%u", answer.type, answer.rdata_len);
         printf("\n");
     }
     return 0;

@@ -105,7 +105,8 @@ struct dnsflow_record {
 
 /* One of a record's answers, class IN. */
 struct dnsflow_answer {
-    uint8_t owner; /* which of the record's names it is about, from 0, or DNSFLOW_OWNER_OTHER */
+    uint8_t owner; /* which of the record's names it is about, from 0, or DNSFLOW_OWNER_OTHER; of a decoded one, what
+                    * was sent: a number from names_count on is none of the names either */
     uint16_t type;
     uint32_t ttl;         /* seconds, as in the response */
     const uint8_t *rdata; /* names in it uncompressed */
@@ -116,8 +117,8 @@ struct dnsflow_answer {
  * Returns 1, or 0 at the end or where no whole answer is left. */
 int dnsflow_next_answer(const uint8_t **at, const uint8_t *end, struct dnsflow_answer *out);
 
-/* Appends the answer to the `used` bytes of `answers`, which has room for `size`. Returns the bytes used then, or 0 when
- * it does not fit. */
+/* Appends the answer to the `used` bytes of `answers`, which has room for `size`. Returns the bytes used then, or 0
+ * when it does not fit. */
 size_t dnsflow_put_answer(uint8_t *answers, size_t used, size_t size, const struct dnsflow_answer *answer);
 
 /* What a sensor says about itself; counters are cumulative since its start, modulo 2^32. */
@@ -157,10 +158,10 @@ struct dnsflow_encoder *dnsflow_encoder_create(const struct dnsflow_encoder_opti
 void dnsflow_encoder_destroy(struct dnsflow_encoder *encoder);
 
 /* Adds one record; finished datagrams go to emit(). A record that does not fit one set is split over several, each
- * with all names; addresses that would take more than DNSFLOW_RECORD_SETS_MAX are left out. Answers stand with the first
- * set, in order as far as an empty datagram has room for them, else with DNSFLOW_SET_CUT. Without the trailer a record
- * must have an address, and rcode, transport and answers are not written. Returns the number of sets written (1 or
- * more), DNSFLOW_OVERSIZE or DNSFLOW_INVALID. */
+ * with all names; addresses that would take more than DNSFLOW_RECORD_SETS_MAX are left out. Answers stand with the
+ * first set, in order as far as an empty datagram has room for them, else with DNSFLOW_SET_CUT. Without the trailer a
+ * record must have an address, and rcode, transport and answers are not written. Returns the number of sets written (1
+ * or more), DNSFLOW_OVERSIZE or DNSFLOW_INVALID. */
 int dnsflow_encoder_add(struct dnsflow_encoder *encoder, const struct dnsflow_record *record);
 
 /* Emits the open datagram if there is one. Returns 1 if there was. */

@@ -2,6 +2,7 @@
 """libdnsflow as a program elsewhere finds it: installed, through pkg-config, shared and static."""
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -41,6 +42,11 @@ def test_examples(installed, tmp_path, kind):
     datagram = run(programs["encode"], env=env).stdout
     assert len(datagram) == 8 + 40 + 20 + 4
     assert run(programs["decode"], input=datagram, env=env).stdout == b"www.example.com 198.51.100.1\n"
+    page = (TOP / "docs" / "WIRE.md").read_text("utf-8")
+    vector = re.search(r"^```vector v4-answers-signed\n(.*?)^```$", page, re.M | re.S).group(1)
+    answers = bytes.fromhex("".join(line.split(";")[0] for line in vector.splitlines()))
+    assert run(programs["decode"], input=answers, env=env).stdout == \
+        b"no.example.com\nshop.example.net,e1.example 203.0.113.80 TYPE15:16 TYPE65280:0\n"
     broken = subprocess.run([str(programs["decode"])], input=datagram[:-1], env=env, timeout=20, capture_output=True)
     assert broken.returncode == 1 and b"addresses run past the end" in broken.stderr
 
