@@ -340,7 +340,7 @@ def test_a_long_bad_value_does_not_hide_what_is_expected():
     for option, value in ("--name", "x" * 600), ("--fields", "response_time," * 31 + "bogus"):
         result = reader("-r", "/nonexistent", option, value)
         assert result.status == 2 and option in result.err and "expected" in result.err, result.err
-        assert option == "--name" or result.err.rstrip().endswith("sample_rate, each once"), "all columns are named"
+        assert option == "--name" or result.err.rstrip().endswith("sample_rate"), "all columns are named"
 
 
 def test_at_most_64_of_a_kind(tmp_path):
