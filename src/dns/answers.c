@@ -3,6 +3,8 @@
  * Answers as records keep them: whose they are, and their rdata without compression. */
 #include "dns/wire.h"
 
+enum { BAD_COSTS = 64 /* of work, for a name or rdata that leads nowhere */ };
+
 /* ---- whose ---- */
 
 static uint8_t lower(uint8_t c)
@@ -42,59 +44,88 @@ static void learn_names(struct dns_answers *answers, const struct writer *names,
     while (answers->names_known < names_count && answers->names_at < names->at) {
         size_t len = name_len(answers->names_at);
         answers->name[answers->names_known] = answers->names_at;
+        answers->name_len[answers->names_known] = (uint8_t)len;
         answers->name_hash[answers->names_known++] = hash_name(answers->names_at, len);
         answers->names_at += len;
     }
 }
 
-/* Most owners are the question, by a pointer to it. */
-static uint8_t find_owner(struct dns_answers *answers, const uint8_t *msg, size_t len, size_t at,
-                          const struct writer *names, unsigned names_count)
+/* Names may be as long as they like, by pointers, and as many. */
+static bool spend(struct dns_answers *answers, size_t bytes)
+{
+    if (bytes > answers->work_left)
+        return false;
+    answers->work_left -= bytes;
+    return true;
+}
+
+/* Which of the names that are known it is. False: that takes more work than there is left. */
+static bool find_name(struct dns_answers *answers, const uint8_t *name, size_t len, uint8_t *owner)
+{
+    uint32_t hash = hash_name(name, len);
+    unsigned i;
+    for (i = 0; i < answers->names_known && i < DNS_OWNER_NONE; i++) {
+        if (answers->name_hash[i] != hash || answers->name_len[i] != len)
+            continue;
+        if (!spend(answers, len))
+            return false;
+        if (is_same_name(answers->name[i], name, len)) {
+            *owner = (uint8_t)i;
+            return true;
+        }
+    }
+    *owner = DNS_OWNER_NONE;
+    return true;
+}
+
+/* Most owners are the question, by a pointer to it, or that of the answer before, by the same pointer. */
+static bool find_owner(struct dns_answers *answers, const uint8_t *msg, size_t len, size_t at,
+                       const struct writer *names, unsigned names_count, uint8_t *owner)
 {
     uint8_t name[DNS_NAME_MAX + DNS_NAME_SLACK];
     struct writer out = writer_over(name, sizeof(name));
-    unsigned i;
-    if (load_be16(msg + at) == (DNS_POINTER << 8 | DNS_HEADER))
-        return 0;
+    uint16_t pointer = load_be16(msg + at);
+    bool is_pointer = pointer >= DNS_POINTER << 8;
+    if (is_pointer && pointer == answers->owner_pointer && names_count == answers->names_known) {
+        *owner = answers->owner;
+        return true;
+    }
+    if (pointer == (DNS_POINTER << 8 | DNS_HEADER)) {
+        *owner = 0;
+        return true;
+    }
+    *owner = DNS_OWNER_NONE;
     if (dns_name_copy(msg, len, &at, &answers->pointers_left, &out) != NAME_OK)
-        return DNS_OWNER_NONE;
-    size_t own_len = writer_len(&out);
-    uint32_t hash = hash_name(name, own_len);
+        return spend(answers, BAD_COSTS);
     learn_names(answers, names, names_count);
-    for (i = 0; i < answers->names_known && i < DNS_OWNER_NONE; i++)
-        if (answers->name_hash[i] == hash && name_len(answers->name[i]) == own_len &&
-            is_same_name(answers->name[i], name, own_len))
-            return (uint8_t)i;
-    return DNS_OWNER_NONE;
+    if (!spend(answers, writer_len(&out)) || !find_name(answers, name, writer_len(&out), owner))
+        return false;
+    answers->owner_pointer = is_pointer ? pointer : 0;
+    answers->owner = *owner;
+    return true;
 }
 
 /* ---- rdata ---- */
 
-/* Types in whose rdata names may be compressed (RFC 1035, RFC 3597 section 4): digits are bytes, n a name, s a
- * character-string, * all that follows. */
-static const struct shape {
-    uint16_t type;
-    char parts[6];
-} shapes[] = {{2, "n"},   {3, "n"},     {4, "n"},    {6, "nn9992"}, {7, "n"},   {8, "n"},
-              {9, "n"},   {12, "n"},    {14, "nn"},  {15, "2n"},    {17, "nn"}, {18, "2n"},
-              {21, "2n"}, {24, "99n*"}, {26, "2nn"}, {30, "n*"},    {33, "6n"}, {35, "4sssn"}};
+/* By type, of those in whose rdata names may be compressed (RFC 1035, RFC 3597 section 4): digits are bytes, n a name,
+ * s a character-string, * all that follows. */
+static const char shapes[][6] = {[2] = "n",   [3] = "n",     [4] = "n",    [6] = "nn992", [7] = "n",   [8] = "n",
+                                 [9] = "n",   [12] = "n",    [14] = "nn",  [15] = "2n",   [17] = "nn", [18] = "2n",
+                                 [21] = "2n", [24] = "99n*", [26] = "2nn", [30] = "n*",   [33] = "6n", [35] = "4sssn"};
 
-static const struct shape *find_shape(uint16_t type)
+/* Empty where the rdata is taken as it is. */
+static const char *find_shape(uint16_t type)
 {
-    size_t i;
-    for (i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
-        if (shapes[i].type == type)
-            return &shapes[i];
-    return NULL;
+    return type < sizeof(shapes) / sizeof(shapes[0]) ? shapes[type] : "";
 }
 
 /* Copies the rdata to `out`, part by part. False: it does not have this shape. */
-static bool rewrite(const struct shape *shape, const uint8_t *msg, const struct dns_rr *rr, unsigned *pointers,
+static bool rewrite(const char *shape, const uint8_t *msg, const struct dns_rr *rr, unsigned *pointers,
                     struct writer *out)
 {
     size_t at = rr->rdata_at, end = at + rr->rdata_len, i;
-    for (i = 0; i < sizeof(shape->parts) && shape->parts[i]; i++) {
-        char part = shape->parts[i];
+    for (i = 0; i < sizeof(shapes[0]) && shape[i]; i++) {
+        char part = shape[i];
         if (part == 'n') {
             if (dns_name_copy(msg, end, &at, pointers, out) != NAME_OK)
                 return false;
@@ -112,27 +143,28 @@ static bool rewrite(const struct shape *shape, const uint8_t *msg, const struct 
 void dns_answer_add(struct dns_answers *answers, const uint8_t *msg, size_t len, size_t owner_at,
                     const struct dns_rr *rr, const struct writer *names, unsigned names_count)
 {
-    const struct shape *shape = find_shape(rr->type);
+    if (answers->cut)
+        return;
+    const char *shape = find_shape(rr->type);
     struct dns_answer answer = {
         .type = rr->type, .ttl = rr->ttl, .rdata = msg + rr->rdata_at, .rdata_len = rr->rdata_len};
     struct writer out =
         writer_over(answers->rewritten + answers->rewritten_len, sizeof(answers->rewritten) - answers->rewritten_len);
-    if (answers->cut)
-        return;
-    if (shape && answers->bytes + rr->rdata_len <= DNS_ANSWERS_BYTES) {
+    if (shape[0] && answers->bytes + rr->rdata_len <= DNS_ANSWERS_BYTES) {
         if (!rewrite(shape, msg, rr, &answers->pointers_left, &out)) {
             answers->bad++;
+            answers->cut = !spend(answers, BAD_COSTS + writer_len(&out));
             return;
         }
         answer.rdata = out.start;
         answer.rdata_len = (uint16_t)writer_len(&out);
     }
-    if (answers->bytes + DNS_ANSWER_HEAD + answer.rdata_len > DNS_ANSWERS_BYTES) {
+    if (answers->bytes + DNS_ANSWER_HEAD + answer.rdata_len > DNS_ANSWERS_BYTES ||
+        !find_owner(answers, msg, len, owner_at, names, names_count, &answer.owner)) {
         answers->cut = true;
         return;
     }
-    answer.owner = find_owner(answers, msg, len, owner_at, names, names_count);
     answers->list[answers->count++] = answer;
     answers->bytes += DNS_ANSWER_HEAD + answer.rdata_len;
-    answers->rewritten_len += shape ? answer.rdata_len : 0u;
+    answers->rewritten_len += shape[0] ? answer.rdata_len : 0u;
 }

@@ -15,6 +15,12 @@ static bool asks_for_address(const struct dns_response *r)
     return r->qtype == DNS_TYPE_A || r->qtype == DNS_TYPE_AAAA || r->qtype == DNS_TYPE_ANY;
 }
 
+/* Whether dns_parse_response() takes addresses from the answers to such a question. */
+static bool may_have_address(const struct dns_response *r, unsigned options)
+{
+    return asks_for_address(r) || ((options & DNS_WITH_SVCB) && dns_is_svcb(r->qtype));
+}
+
 /* Whether an answer is gathered, by question and its own type. */
 static bool is_wanted(const uint8_t *msg, const struct dns_response *r, const struct dns_rr *rr)
 {
@@ -71,29 +77,22 @@ static uint16_t upper_rcode(const uint8_t *msg, size_t len, size_t at)
 
 static enum dns_kind kind_of(const struct dns_response *r, uint16_t rcode, unsigned options)
 {
-    bool is_address = asks_for_address(r) || ((options & DNS_WITH_SVCB) && dns_is_svcb(r->qtype));
-    if ((rcode & DNS_RCODE_MASK) == 0 && is_address && r->ip4_count + r->ip6_count > 0)
+    if ((rcode & DNS_RCODE_MASK) == 0 && may_have_address(r, options) && r->ip4_count + r->ip6_count > 0)
         return DNS_ADDRESS;
     if (rcode != 0)
         return rcode == DNS_RCODE_NXDOMAIN ? DNS_NXDOMAIN : DNS_ERROR;
     return asks_for_address(r) ? DNS_NODATA : DNS_OTHER;
 }
 
-/* What a response of this kind is dropped as where it is not wanted. */
-static enum drop_reason drop_of(enum dns_kind kind, bool is_incomplete)
+/* What dns_parse_response() calls one without an address. */
+static enum drop_reason drop_of(const uint8_t *msg, const struct dns_response *r, unsigned options)
 {
-    switch (kind) {
-    case DNS_NODATA:
-        return is_incomplete ? DROP_DNS_CUT : DROP_DNS_NO_ADDRESS;
-    case DNS_NXDOMAIN:
-        return DROP_DNS_NXDOMAIN;
-    case DNS_ERROR:
-        return DROP_DNS_RCODE;
-    case DNS_OTHER:
+    enum drop_reason why = dns_check_header(msg);
+    if (why != DROP_NONE)
+        return why;
+    if (!may_have_address(r, options))
         return DROP_DNS_QTYPE;
-    default:
-        return DROP_NONE;
-    }
+    return r->incomplete ? DROP_DNS_CUT : DROP_DNS_NO_ADDRESS;
 }
 
 /* By the header alone: DROP_NONE, or why it cannot be what is wanted. Errors come without RA too. */
@@ -116,21 +115,31 @@ static void reset(struct dns_answers *answers, const struct writer *names)
     answers->bad = answers->count = answers->names_known = 0;
     answers->bytes = answers->rewritten_len = 0;
     answers->pointers_left = DNS_POINTERS_MAX;
+    answers->work_left = DNS_ANSWERS_WORK;
+    answers->owner_pointer = 0;
     answers->names_at = names->at;
 }
 
-/* The whole message has been read: what it is, and whether that is wanted. */
-static enum drop_reason judge(const uint8_t *msg, unsigned options, struct dns_response *out,
+static bool is_kind_wanted(const uint8_t *msg, enum dns_kind kind, bool is_incomplete, unsigned options)
+{
+    return (options & wanted_by[kind]) && (load_be16(msg + 2) & DNS_OPCODE_MASK) == 0 &&
+           !(kind == DNS_NODATA && is_incomplete);
+}
+
+/* The answers have been read: what it is, and whether that is wanted. */
+static enum drop_reason judge(const uint8_t *msg, enum name_status status, unsigned options, struct dns_response *out,
                               struct dns_answers *answers)
 {
-    uint16_t flags = load_be16(msg + 2);
     enum dns_kind kind = answers->kind = kind_of(out, answers->rcode, options);
-    enum drop_reason why = drop_of(kind, out->incomplete);
-    if (kind == DNS_ADDRESS)
+    if (kind == DNS_ADDRESS && status != NAME_BROKEN)
         return DROP_NONE;
-    if (why == DROP_DNS_CUT || !(options & wanted_by[kind]) || (flags & DNS_OPCODE_MASK) != 0)
-        return (flags & DNS_FLAG_RA) || (flags & DNS_RCODE_MASK) == 0 ? why : DROP_DNS_NOT_RA;
-    if ((flags & DNS_FLAG_TC) && out->ip4_count + out->ip6_count == 0)
+    if (!is_kind_wanted(msg, kind, out->incomplete, options)) {
+        enum drop_reason why = drop_of(msg, out, options);
+        return status == NAME_BROKEN && why == DROP_DNS_NO_ADDRESS ? DROP_DNS_MALFORMED : why;
+    }
+    if (status == NAME_BROKEN)
+        return DROP_DNS_MALFORMED;
+    if ((load_be16(msg + 2) & DNS_FLAG_TC) && out->ip4_count + out->ip6_count == 0)
         return DROP_DNS_TRUNCATED;
     if (out->min_ttl == UINT32_MAX)
         out->min_ttl = 0;
@@ -152,15 +161,17 @@ enum drop_reason dns_parse_any(const uint8_t *msg, size_t len, bool complete, un
         return complete ? DROP_DNS_SHORT : DROP_DNS_CUT;
     if ((why = look_at_header(msg, options)) != DROP_NONE)
         return why;
+    answers->rcode = load_be16(msg + 2) & DNS_RCODE_MASK;
     enum name_status status = dns_read_question(msg, len, &at, names, out);
     if (status != NAME_OK)
         return status == NAME_CUT && !complete ? DROP_DNS_CUT : DROP_DNS_MALFORMED;
+    if (answers->rcode == 0 && !may_have_address(out, options) && !(options & (DNS_WITH_OTHER | DNS_WITH_ERROR)))
+        return DROP_DNS_QTYPE;
     status = read_answers(msg, len, &at, options, names, out, answers);
-    if (status == NAME_BROKEN || (status == NAME_CUT && complete))
-        return DROP_DNS_MALFORMED;
+    if (status == NAME_CUT && complete)
+        status = NAME_BROKEN;
     out->incomplete = status == NAME_CUT;
-    answers->rcode = load_be16(msg + 2) & DNS_RCODE_MASK;
-    if (!out->incomplete)
+    if (status == NAME_OK)
         answers->rcode |= upper_rcode(msg, len, at);
-    return judge(msg, options, out, answers);
+    return judge(msg, status, options, out, answers);
 }

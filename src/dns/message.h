@@ -66,6 +66,7 @@ enum {
     DNS_ANSWERS_BYTES = 1472, /* more than a datagram has room for, each counted with DNS_ANSWER_HEAD */
     DNS_ANSWER_HEAD = 9,
     DNS_ANSWERS_MAX = DNS_ANSWERS_BYTES / DNS_ANSWER_HEAD,
+    DNS_ANSWERS_WORK = 2 * DNS_ANSWERS_BYTES, /* bytes of owner names that are compared, more than honest ones have */
     DNS_OWNER_NONE = 255
 };
 
@@ -82,16 +83,20 @@ struct dns_answer {
 struct dns_answers {
     enum dns_kind kind;
     uint16_t rcode; /* with the upper bits of EDNS (RFC 6891 section 6.1.3), where an OPT was found */
-    bool cut;       /* there were more answers than there is room for */
+    bool cut;       /* there were more answers than there is room for, or their names took too much work */
     unsigned bad;   /* answers whose rdata is broken, left out */
     unsigned count;
     size_t bytes; /* of all, each counted with DNS_ANSWER_HEAD */
     struct dns_answer list[DNS_ANSWERS_MAX];
     /* inside */
     unsigned pointers_left;
+    size_t work_left;
+    uint16_t owner_pointer; /* the last that was followed to an owner, 0 = none, and whose it was */
+    uint8_t owner;
     unsigned names_known;
     const uint8_t *names_at; /* the first name that is not known */
     uint32_t name_hash[DNS_NAMES_MAX];
+    uint8_t name_len[DNS_NAMES_MAX];
     const uint8_t *name[DNS_NAMES_MAX];
     size_t rewritten_len;
     uint8_t rewritten[2 * DNS_ANSWERS_BYTES];
