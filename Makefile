@@ -148,11 +148,11 @@ $(O)/dnsflow $(O)/dnsflow_read:
 
 # A test or a benchmark is one file, linked with everything but the mains.
 $(O)/tests/% $(O)/bench/%: LIBS += $(shell pkg-config --libs cmocka 2>/dev/null) $(VIEW_LIBS)
-# The oracle, a test of its own. Without ldns it is left out.
+# The oracle, in tests of their own. Without ldns they are left out.
 ifeq ($(shell pkg-config --exists ldns 2>/dev/null && echo yes),yes)
-$(O)/tests/prop/test_ldns: LIBS += $(shell pkg-config --libs ldns)
+$(O)/tests/prop/test_ld%: LIBS += $(shell pkg-config --libs ldns)
 else
-TESTS := $(filter-out %/test_ldns,$(TESTS))
+TESTS := $(filter-out $(O)/tests/prop/test_ld%,$(TESTS))
 endif
 $(O)/tests/%: $(O)/obj/tests/%.o $(filter-out $(MAINS),$(OBJECTS))
 	$(call say,LD,$@)

@@ -38,15 +38,15 @@ static bool is_same_name(const uint8_t *a, const uint8_t *b, size_t len)
     return i == len;
 }
 
-/* The names that have come since the last look. */
 static void learn_names(struct dns_answers *answers, const struct writer *names, unsigned names_count)
 {
-    while (answers->names_known < names_count && answers->names_at < names->at) {
-        size_t len = name_len(answers->names_at);
-        answers->name[answers->names_known] = answers->names_at;
+    const uint8_t *at = answers->names_at;
+    for (answers->names_known = 0; answers->names_known < names_count && at < names->at; answers->names_known++) {
+        size_t len = name_len(at);
+        answers->name[answers->names_known] = at;
         answers->name_len[answers->names_known] = (uint8_t)len;
-        answers->name_hash[answers->names_known++] = hash_name(answers->names_at, len);
-        answers->names_at += len;
+        answers->name_hash[answers->names_known] = hash_name(at, len);
+        at += len;
     }
 }
 
@@ -78,31 +78,44 @@ static bool find_name(struct dns_answers *answers, const uint8_t *name, size_t l
     return true;
 }
 
-/* Most owners are the question, by a pointer to it, or that of the answer before, by the same pointer. */
+/* Whose the name at msg[at] is. False: that takes more work than there is left. */
 static bool find_owner(struct dns_answers *answers, const uint8_t *msg, size_t len, size_t at,
                        const struct writer *names, unsigned names_count, uint8_t *owner)
 {
     uint8_t name[DNS_NAME_MAX + DNS_NAME_SLACK];
     struct writer out = writer_over(name, sizeof(name));
-    uint16_t pointer = load_be16(msg + at);
-    bool is_pointer = pointer >= DNS_POINTER << 8;
-    if (is_pointer && pointer == answers->owner_pointer && names_count == answers->names_known) {
-        *owner = answers->owner;
-        return true;
-    }
-    if (pointer == (DNS_POINTER << 8 | DNS_HEADER)) {
-        *owner = 0;
-        return true;
-    }
     *owner = DNS_OWNER_NONE;
     if (dns_name_copy(msg, len, &at, &answers->pointers_left, &out) != NAME_OK)
         return spend(answers, BAD_COSTS);
-    learn_names(answers, names, names_count);
-    if (!spend(answers, writer_len(&out)) || !find_name(answers, name, writer_len(&out), owner))
-        return false;
-    answers->owner_pointer = is_pointer ? pointer : 0;
-    answers->owner = *owner;
-    return true;
+    if (answers->names_known == 0)
+        learn_names(answers, names, names_count);
+    return spend(answers, writer_len(&out)) && find_name(answers, name, writer_len(&out), owner);
+}
+
+void dns_answers_own(struct dns_answers *answers, const uint8_t *msg, size_t len, const struct writer *names,
+                     unsigned names_count)
+{
+    const uint16_t question = DNS_POINTER << 8 | DNS_HEADER;
+    uint16_t last_pointer = question;
+    uint8_t last = 0;
+    unsigned i;
+    for (i = 0; i < answers->count; i++) {
+        struct dns_answer *a = &answers->list[i];
+        uint16_t pointer = load_be16(msg + a->owner_at);
+        if (pointer == last_pointer) {
+            a->owner = last;
+            continue;
+        }
+        if (!find_owner(answers, msg, len, a->owner_at, names, names_count, &a->owner)) {
+            answers->cut = true;
+            answers->count = i;
+            return;
+        }
+        if (pointer >= DNS_POINTER << 8) {
+            last_pointer = pointer;
+            last = a->owner;
+        }
+    }
 }
 
 /* ---- rdata ---- */
@@ -140,14 +153,16 @@ static bool rewrite(const char *shape, const uint8_t *msg, const struct dns_rr *
     return at == end && !out->failed;
 }
 
-void dns_answer_add(struct dns_answers *answers, const uint8_t *msg, size_t len, size_t owner_at,
-                    const struct dns_rr *rr, const struct writer *names, unsigned names_count)
+void dns_answer_add(struct dns_answers *answers, const uint8_t *msg, size_t owner_at, const struct dns_rr *rr)
 {
     if (answers->cut)
         return;
     const char *shape = find_shape(rr->type);
-    struct dns_answer answer = {
-        .type = rr->type, .ttl = rr->ttl, .rdata = msg + rr->rdata_at, .rdata_len = rr->rdata_len};
+    struct dns_answer answer = {.type = rr->type,
+                                .rdata_len = rr->rdata_len,
+                                .owner_at = (uint16_t)owner_at,
+                                .ttl = rr->ttl,
+                                .rdata = msg + rr->rdata_at};
     struct writer out =
         writer_over(answers->rewritten + answers->rewritten_len, sizeof(answers->rewritten) - answers->rewritten_len);
     if (shape[0] && answers->bytes + rr->rdata_len <= DNS_ANSWERS_BYTES) {
@@ -159,8 +174,7 @@ void dns_answer_add(struct dns_answers *answers, const uint8_t *msg, size_t len,
         answer.rdata = out.start;
         answer.rdata_len = (uint16_t)writer_len(&out);
     }
-    if (answers->bytes + DNS_ANSWER_HEAD + answer.rdata_len > DNS_ANSWERS_BYTES ||
-        !find_owner(answers, msg, len, owner_at, names, names_count, &answer.owner)) {
+    if (answers->bytes + DNS_ANSWER_HEAD + answer.rdata_len > DNS_ANSWERS_BYTES) {
         answers->cut = true;
         return;
     }

@@ -31,9 +31,8 @@ static bool is_wanted(const uint8_t *msg, const struct dns_response *r, const st
     return (rr->type != DNS_TYPE_RRSIG && rr->type != DNS_TYPE_NSEC) || rr->type == r->qtype;
 }
 
-static enum name_status take_rr(const uint8_t *msg, size_t len, size_t owner_at, const struct dns_rr *rr,
-                                unsigned options, struct writer *names, struct dns_response *out,
-                                struct dns_answers *answers)
+static enum name_status take_rr(const uint8_t *msg, size_t owner_at, const struct dns_rr *rr, unsigned options,
+                                struct writer *names, struct dns_response *out, struct dns_answers *answers)
 {
     if (rr->type == DNS_TYPE_A || rr->type == DNS_TYPE_AAAA) {
         out->bad_lengths += !dns_response_address(out, msg, rr);
@@ -42,7 +41,7 @@ static enum name_status take_rr(const uint8_t *msg, size_t len, size_t owner_at,
     if (rr->type == DNS_TYPE_CNAME)
         return dns_read_cname(msg, rr, names, out);
     if (is_wanted(msg, out, rr))
-        dns_answer_add(answers, msg, len, owner_at, rr, names, out->names_count);
+        dns_answer_add(answers, msg, owner_at, rr);
     if ((options & DNS_WITH_SVCB) && dns_is_svcb(out->qtype) && dns_is_svcb(rr->type))
         return dns_svcb_read(msg, rr, names, out);
     return NAME_OK;
@@ -58,7 +57,7 @@ static enum name_status read_answers(const uint8_t *msg, size_t len, size_t *at,
         enum name_status status = dns_rr_read(msg, len, at, &rr);
         if (status != NAME_OK)
             return status;
-        if (take_rr(msg, len, owner_at, &rr, options, names, out, answers) != NAME_OK)
+        if (take_rr(msg, owner_at, &rr, options, names, out, answers) != NAME_OK)
             return NAME_BROKEN;
     }
     return NAME_OK;
@@ -116,7 +115,6 @@ static void reset(struct dns_answers *answers, const struct writer *names)
     answers->bytes = answers->rewritten_len = 0;
     answers->pointers_left = DNS_POINTERS_MAX;
     answers->work_left = DNS_ANSWERS_WORK;
-    answers->owner_pointer = 0;
     answers->names_at = names->at;
 }
 
@@ -173,5 +171,8 @@ enum drop_reason dns_parse_any(const uint8_t *msg, size_t len, bool complete, un
     out->incomplete = status == NAME_CUT;
     if (status == NAME_OK)
         answers->rcode |= upper_rcode(msg, len, at);
-    return judge(msg, status, options, out, answers);
+    why = judge(msg, status, options, out, answers);
+    if (why == DROP_NONE)
+        dns_answers_own(answers, msg, len, names, out->names_count);
+    return why;
 }

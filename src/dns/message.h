@@ -75,6 +75,7 @@ struct dns_answer {
     uint8_t owner; /* which of the names, from 0, or DNS_OWNER_NONE */
     uint16_t type;
     uint16_t rdata_len;
+    uint16_t owner_at; /* where its name is in the message */
     uint32_t ttl;
     const uint8_t *rdata; /* names in it uncompressed; in the message or in `rewritten` */
 };
@@ -91,10 +92,8 @@ struct dns_answers {
     /* inside */
     unsigned pointers_left;
     size_t work_left;
-    uint16_t owner_pointer; /* the last that was followed to an owner, 0 = none, and whose it was */
-    uint8_t owner;
     unsigned names_known;
-    const uint8_t *names_at; /* the first name that is not known */
+    const uint8_t *names_at; /* the first */
     uint32_t name_hash[DNS_NAMES_MAX];
     uint8_t name_len[DNS_NAMES_MAX];
     const uint8_t *name[DNS_NAMES_MAX];

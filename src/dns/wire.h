@@ -142,8 +142,11 @@ enum name_status dns_read_cname(const uint8_t *msg, const struct dns_rr *rr, str
                                 struct dns_response *out);
 
 /* Adds an answer to those that are gathered; its owner's name is at msg[owner_at]. */
-void dns_answer_add(struct dns_answers *answers, const uint8_t *msg, size_t len, size_t owner_at,
-                    const struct dns_rr *rr, const struct writer *names, unsigned names_count);
+void dns_answer_add(struct dns_answers *answers, const uint8_t *msg, size_t owner_at, const struct dns_rr *rr);
+
+/* Finds out whose they are, when all names are known. */
+void dns_answers_own(struct dns_answers *answers, const uint8_t *msg, size_t len, const struct writer *names,
+                     unsigned names_count);
 
 /* Takes the hints and the alias of an SVCB or HTTPS answer. */
 enum name_status dns_svcb_read(const uint8_t *msg, const struct dns_rr *rr, struct writer *names,

@@ -5,13 +5,9 @@
  * ldns about one record at a time, must name the reason; each reason is tested, counted and bounded. */
 #include "found.h"
 #include "random_message.h"
+#include "real_messages.h"
 
-#include <dirent.h>
 #include <ldns/ldns.h>
-#include <sys/stat.h>
-
-#include "capture/capture.h"
-#include "dns/message.h"
 
 enum { RANDOM_MESSAGES = 20000, MUTATIONS = 50000, LENGTHS_KNOWN = 64, POOL_MAX = 8192 };
 
@@ -347,73 +343,17 @@ static void keep(const uint8_t *msg, size_t len)
     pool.len[pool.count++] = len;
 }
 
-static void judge_file(const char *path, size_t counts[KINDS])
+static void judge_real(const uint8_t *msg, size_t len, void *counts)
 {
-    size_t len;
-    uint8_t *bytes = read_whole(path, &len);
-    if (len <= DNS_MESSAGE_MAX) {
-        counts[judge(bytes, len)]++;
-        keep(bytes, len);
-    }
-    free(bytes);
-}
-
-static void judge_capture(const char *path, size_t counts[KINDS])
-{
-    static const atomic_bool never;
-    struct capture *capture;
-    struct packet batch[CAPTURE_BATCH];
-    struct error err;
-    int count;
-    if (capture_open_file(path, &never, &capture, &err) != 0)
-        return;
-    while ((count = capture_borrow(capture, batch, CAPTURE_BATCH, &err)) > 0) {
-        for (int i = 0; i < count; i++) {
-            struct net_payload udp;
-            if (net_decode(&batch[i], NULL, &udp) != DROP_NONE || udp.len > DNS_MESSAGE_MAX)
-                continue;
-            counts[judge(udp.bytes, udp.len)]++;
-            keep(udp.bytes, udp.len);
-        }
-    }
-    capture_close(capture);
-}
-
-/* Gives every file of the folder to `use`; false: there is none. */
-static bool each_file(const char *folder, void (*use)(const char *path, size_t counts[KINDS]), size_t counts[KINDS])
-{
-    DIR *dir = opendir(folder);
-    bool any = false;
-    if (!dir)
-        return false;
-    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        char path[4096 + 256];
-        struct stat info;
-        snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
-        if (stat(path, &info) != 0 || !S_ISREG(info.st_mode))
-            continue;
-        use(path, counts);
-        any = true;
-    }
-    closedir(dir);
-    return any;
+    ((size_t *)counts)[judge(msg, len)]++;
+    keep(msg, len);
 }
 
 static void real_messages(void **state)
 {
     (void)state;
     size_t counts[KINDS] = {0};
-    char folder[4096];
-    const char *given = getenv("DNSFLOW_DNSMSG"), *top = getenv("DNSFLOW_TOP");
-    if (!top)
-        top = ".";
-    snprintf(folder, sizeof(folder), "%s%s", given ? given : top, given ? "" : "/../shared/dnsmsg");
-    if (!each_file(folder, judge_file, counts))
-        printf("no folder of DNS messages; DNSFLOW_DNSMSG names one\n");
-    snprintf(folder, sizeof(folder), "%s/tests/fuzz/corpus/message", top);
-    assert_true(each_file(folder, judge_file, counts));
-    snprintf(folder, sizeof(folder), "%s/tests/captures", top);
-    assert_true(each_file(folder, judge_capture, counts));
+    each_real_message(judge_real, counts);
     check_shares(&real_shares, counts);
 }
 
