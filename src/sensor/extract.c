@@ -130,6 +130,7 @@ __attribute__((noinline)) static enum drop_reason extract_any(struct extract *sc
     if (why == DROP_NONE && answers->kind != DNS_ADDRESS)
         counter_add(&counters->drops[kinds[answers->kind]], 1);
     scratch->record.answers_len = 0;
+    scratch->record.rcode = scratch->record.transport = 0; /* mDNS has neither */
     return why;
 }
 
