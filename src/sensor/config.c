@@ -303,24 +303,35 @@ static const struct records_word {
                      {"other", DNS_WITH_OTHER},
                      {"all", DNS_WITH_NODATA | DNS_WITH_NXDOMAIN | DNS_WITH_ERROR | DNS_WITH_OTHER}};
 
+static int expect_records(struct error *err)
+{
+    char words[128];
+    size_t i, used = 0;
+    for (i = 0; i < sizeof(records_words) / sizeof(records_words[0]) && used < sizeof(words); i++)
+        used += (size_t)snprintf(words + used, sizeof(words) - used, "%s%s", i ? ", " : "", records_words[i].word);
+    return error_set(err, "expected some of: %s; separated by commas", words);
+}
+
 static int take_records(void *config, const char *value, struct error *err)
 {
     enum { WORDS = sizeof(records_words) / sizeof(records_words[0]) };
     struct config *c = config;
+    unsigned kinds = 0;
     size_t i, len;
-    c->records_given = c->extended = true;
     for (;; value += len + 1) {
         len = strcspn(value, ",");
         for (i = 0; i < WORDS; i++)
             if (strlen(records_words[i].word) == len && memcmp(records_words[i].word, value, len) == 0)
                 break;
         if (i == WORDS)
-            return error_set(err, "expected some of address, nodata, nxdomain, error, other and all, separated by "
-                                  "commas");
-        c->records |= records_words[i].kinds;
+            return expect_records(err);
+        kinds |= records_words[i].kinds;
         if (!value[len])
-            return 0;
+            break;
     }
+    c->records_given = c->extended = true;
+    c->records |= kinds;
+    return 0;
 }
 
 static int take_sensor_id(void *config, const char *value, struct error *err)
@@ -432,9 +443,7 @@ static const struct option_row rows[] = {
     {0, "no-defrag", NULL, take_no_defrag, "take from fragments what the first one holds", 0},
     {'Y', "mdns", NULL, NULL, "multicast DNS too, from port 5353", offsetof(struct config, mdns)},
     {0, "records", "LIST", take_records,
-     "records of responses without addresses too: nodata, nxdomain, error, other (types) or all; address adds none; "
-     "all "
-     "records tell RCODE and transport; implies -x",
+     "records of responses without addresses too, and RCODE and transport with all of them; implies -x;",
      OPTION_REPEATS},
     {0, "svcb", NULL, NULL, "questions of type HTTPS and SVCB too: their address hints count as answers",
      offsetof(struct config, svcb)},
