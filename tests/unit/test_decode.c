@@ -269,6 +269,11 @@ static const struct {
      BYTES("\4\1\0\3\0\0\0\1"
            "\0\0\0\1\0\0\0\2\0\0\0\3\0\0\0\4\0\0\0\5" TRAILER("\1", "\0\x1c") "\0\0\0\0"),
      DNSFLOW_OK, true},
+    {"statistics have no answers, whatever the flags say",
+     BYTES("\4\1\0\x0b\0\0\0\1"
+           "\0\0\0\1\0\0\0\2\0\0\0\3\0\0\0\4\0\0\0\5" TRAILER("\1", "\0\x1e") "\0\0\0\0"
+                                                                              "??"),
+     DNSFLOW_OK, true},
     {"statistics with one counter",
      BYTES("\4\1\0\3\0\0\0\1"
            "\0\0\0\1\0\0\0\2\0\0\0\3\0\0\0\4\0\0\0\5" TRAILER("\1", "\0\x24") "\0\1\0\0"
