@@ -80,7 +80,7 @@ def test_reader_of_endless_sources():
 
 
 def different_records(count):
-    """Datagrams of 10 records, no name, client or address twice."""
+    """Datagrams of 10 records, no name, client or address twice, each with another type, and by turns two RCODEs."""
     yield pcap_header(RAW)
     names = b"\x08%08d" + b"".join(b"\x3f" + bytes([97 + i]) * 63 for i in range(2)) + b"\0"
     names += bytes(-(len(names) + 5) % 4)
@@ -88,12 +88,14 @@ def different_records(count):
         sets = b"".join(struct.pack("!BBBBHH", 4, 1, 1, 0, len(names % i), 0) + struct.pack("!I12x", 1 << 24 | i) +
                         struct.pack("!I12x", 2 << 24 | i) + names % i + struct.pack("!I", 3 << 24 | i)
                         for i in range(n, n + 10))
-        body = struct.pack("!BBHI", 4, 10, 0, n // 10 + 1) + sets
+        trailer = struct.pack("!BBHIIIQ", 1, 0, 24 + 160, 7, 1700000000, 0, 1700000000 * 10**6 + n) + b"".join(
+            struct.pack("!iIHHHH", 0, 60, i % 65536, 0, 0, 1 << 12 | 2 + i % 2) for i in range(n, n + 10))
+        body = struct.pack("!BBHI", 4, 10, 2, n // 10 + 1) + sets + trailer
         yield pcap_record(n, udp_packet("10.0.0.9", 4000, "10.0.0.1", 5300, body, check=0))
 
 
 @needs_plain_build
-@pytest.mark.parametrize("options, most", [(["--summary"], 32), (["--format", "cof"], 64), (["--format", "json"], 12)])
+@pytest.mark.parametrize("options, most", [(["--summary"], 40), (["--format", "cof"], 64), (["--format", "json"], 12)])
 def test_reader_of_endless_names(options, most):
     """Twice as many take no more."""
     peaks = [peak_after([READER, "-r", "-", *options], different_records(count))[0] for count in (300000, 600000)]

@@ -6,6 +6,7 @@ import gzip
 import http.server
 import json
 import os
+import random
 import re
 import shutil
 import socket
@@ -266,6 +267,26 @@ def test_splunk(folder):
         assert event["host"] == "127.0.0.1" and event["sourcetype"] == "dnsflow" and int(event["time"]) == 1700000000
         assert (event["event"]["client"], event["event"]["names"]) == (client, [name])
     assert len(lines) == len(ASKED)
+
+
+@recipe("Tunnels, and names made by programs")
+def test_tunnels(tmp_path):
+    """A tunnel in TXT, a program that tries names, and people who do neither."""
+    dice = random.Random(11)
+    frames = [response_frame("www%d.shop.example" % dice.randrange(8), client="10.0.0.%d" % dice.randrange(20, 40))
+              for _ in range(1500)]
+    frames += [response_frame("%060x.t.tunnel.example" % i, [], client="10.0.0.66", qtype=16) for i in range(120)]
+    frames += [response_frame("%016x.com" % dice.getrandbits(64), [], client="10.0.0.77", flags=0x8183) for _ in range(90)]
+    frames += [response_frame("typo%d.shop.example" % i, [], client="10.0.0.20", flags=0x8183) for i in range(5)]
+    dice.shuffle(frames)
+    write_pcap(tmp_path / "in.pcap", ETHERNET, [(TIME_US + i, f) for i, f in enumerate(frames)])
+    assert sensor("-r", tmp_path / "in.pcap", "--records", "all", "-w", tmp_path / "every.pcap").status == 0
+    shell("Tunnels, and names made by programs", tmp_path)
+    tables = dict(part.strip().split(":", 1) for part in (tmp_path / "tables").read_text().split("\n\n")[1:])
+    assert tables["subdomains"].split("\n")[2].split()[-1] == "tunnel.example"
+    assert tables["nxdomain"].split("\n")[2].split()[::4] == ["90", "10.0.0.77"]
+    assert (tmp_path / "generators").read_text() == "1.00 90 10.0.0.77\n"
+    assert (tmp_path / "long").read_text().split() == ["120", "tunnel.example"]
 
 
 @recipe("Flows with names")
