@@ -10,7 +10,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/hash.h"
-#include "net/ages.h"
+#include "net/rows.h"
 #include "net/numbers.h"
 #include "net/pool.h"
 
@@ -19,7 +19,6 @@ enum {
     PAYLOAD_MAX = 65535,
     BLOCKS_EACH = (PAYLOAD_MAX + POOL_BLOCK) / POOL_BLOCK,
     UNITS = BLOCKS_EACH * POOL_BLOCK / UNIT,
-    ROW = 8, /* places in a row of the table */
     IP4_HEADER = 20,
     IP6_HEADER = 40,
 };
@@ -52,11 +51,8 @@ struct reassembly {
     struct reassembly_counts counts;
     reassembly_give_up *give_up;
     void *context;
-    uint64_t seed;
-    unsigned rows;
-    struct place *places;   /* counted from 1 */
-    struct ages_link *ages; /* by the time of the first fragment */
-    struct ages_link *kept; /* of those that are kept */
+    struct rows rows; /* by the time of the first fragment; held are those that are kept */
+    struct place *places;
     struct pool pool;
     uint8_t whole[IP6_HEADER + PAYLOAD_MAX];
     uint8_t beginning[IP6_HEADER + PAYLOAD_MAX]; /* apart: the fragment at hand may lie in `whole` */
@@ -70,12 +66,8 @@ struct reassembly *reassembly_create(unsigned datagrams, unsigned blocks, uint64
         return NULL;
     r->give_up = give_up;
     r->context = context;
-    r->seed = seed;
-    r->rows = datagrams / ROW ? datagrams / ROW : 1;
-    r->places = calloc((size_t)r->rows * ROW + 1, sizeof(*r->places));
-    r->ages = calloc((size_t)r->rows * ROW + 1, sizeof(*r->ages));
-    r->kept = calloc((size_t)r->rows * ROW + 1, sizeof(*r->kept));
-    if (pool_open(&r->pool, blocks) != 0 || !r->places || !r->ages || !r->kept) {
+    r->places = rows_open(&r->rows, datagrams, sizeof(*r->places), seed);
+    if (pool_open(&r->pool, blocks) != 0 || !r->places) {
         reassembly_destroy(r);
         return NULL;
     }
@@ -87,8 +79,7 @@ void reassembly_destroy(struct reassembly *reassembly)
     if (!reassembly)
         return;
     free(reassembly->places);
-    free(reassembly->ages);
-    free(reassembly->kept);
+    rows_close(&reassembly->rows);
     pool_close(&reassembly->pool);
     free(reassembly);
 }
@@ -105,15 +96,9 @@ static uint32_t number_of(const struct reassembly *r, const struct place *p)
     return (uint32_t)(p - r->places);
 }
 
-/* How far two capture times are apart: captures go back in time too. */
-static uint64_t between(int64_t a, int64_t b)
-{
-    return a > b ? (uint64_t)a - (uint64_t)b : (uint64_t)b - (uint64_t)a;
-}
-
 static bool is_late(const struct place *p, int64_t now_us)
 {
-    return between(p->last_us, now_us) >= (uint64_t)REASSEMBLY_REPEAT_SECONDS * SECOND_US;
+    return ages_between(p->last_us, now_us) >= (uint64_t)REASSEMBLY_REPEAT_SECONDS * SECOND_US;
 }
 
 static void drop_bytes(struct reassembly *r, struct place *p)
@@ -125,7 +110,7 @@ static void drop_bytes(struct reassembly *r, struct place *p)
     memset(p->blocks, 0, sizeof(p->blocks));
     p->total = 0;
     if (p->is_kept)
-        ages_remove(r->kept, number_of(r, p));
+        ages_remove(r->rows.held, number_of(r, p));
     p->is_kept = false;
 }
 
@@ -149,7 +134,7 @@ static void finish(struct reassembly *r, struct place *p, int64_t now_us)
     p->state = DONE;
     p->last_us = now_us;
     p->is_kept = true;
-    ages_append(r->kept, number_of(r, p));
+    ages_append(r->rows.held, number_of(r, p));
 }
 
 /* Another datagram of the same number. */
@@ -158,14 +143,14 @@ static void begin_place(struct reassembly *r, struct place *p, int64_t now_us)
     clear(r, p);
     p->state = OPEN;
     p->started_us = p->last_us = now_us;
-    ages_remove(r->ages, number_of(r, p));
-    ages_append(r->ages, number_of(r, p));
+    ages_remove(r->rows.ages, number_of(r, p));
+    ages_append(r->rows.ages, number_of(r, p));
 }
 
 static void release(struct reassembly *r, struct place *p)
 {
     drop_bytes(r, p);
-    ages_remove(r->ages, number_of(r, p));
+    ages_remove(r->rows.ages, number_of(r, p));
     memset(p, 0, sizeof(*p));
 }
 
@@ -237,11 +222,11 @@ void reassembly_expire(struct reassembly *reassembly, int64_t now_us)
 {
     struct reassembly *r = reassembly;
     uint32_t oldest;
-    while ((oldest = ages_oldest(r->kept)) != 0 && is_late(&r->places[oldest], now_us))
+    while ((oldest = ages_oldest(r->rows.held)) != 0 && is_late(&r->places[oldest], now_us))
         drop_bytes(r, &r->places[oldest]);
-    while ((oldest = ages_oldest(r->ages)) != 0) {
+    while ((oldest = ages_oldest(r->rows.ages)) != 0) {
         struct place *p = &r->places[oldest];
-        if (now_us != INT64_MAX && between(p->started_us, now_us) <= (uint64_t)REASSEMBLY_SECONDS * SECOND_US)
+        if (now_us != INT64_MAX && ages_between(p->started_us, now_us) <= (uint64_t)REASSEMBLY_SECONDS * SECOND_US)
             return;
         r->counts.expired += p->state == OPEN;
         hand_back(r, p);
@@ -259,14 +244,14 @@ static void evict(struct reassembly *r, struct place *p)
 /* At the cost of what is only kept, then of the oldest datagram. False: there is nothing but `keep`. */
 static bool make_room(struct reassembly *r, const struct place *keep)
 {
-    uint32_t oldest = ages_oldest(r->kept);
+    uint32_t oldest = ages_oldest(r->rows.held);
     if (oldest != 0) {
         drop_bytes(r, &r->places[oldest]);
         return true;
     }
-    oldest = ages_oldest(r->ages);
+    oldest = ages_oldest(r->rows.ages);
     if (oldest == number_of(r, keep))
-        oldest = r->ages[oldest].after;
+        oldest = r->rows.ages[oldest].after;
     if (oldest == 0)
         return false;
     evict(r, &r->places[oldest]);
@@ -292,7 +277,7 @@ static uint8_t key_protocol(const struct ip_fragment *f)
 static struct place *row_of(const struct reassembly *r, const struct ip_fragment *f, const uint8_t addresses[32])
 {
     uint64_t number = (uint64_t)key_protocol(f) << 32 | f->id;
-    return &r->places[1 + (size_t)(hash_bytes(r->seed ^ number, addresses, 32) % r->rows) * ROW];
+    return &r->places[rows_first(&r->rows, hash_bytes(r->rows.seed ^ number, addresses, 32))];
 }
 
 static bool is_of(const struct place *p, const struct ip_fragment *f, const uint8_t addresses[32])
@@ -328,7 +313,7 @@ static struct place *find_place(struct reassembly *r, const struct ip_fragment *
     best->id = f->id;
     best->started_us = best->last_us = now_us;
     memcpy(best->addresses, addresses, sizeof(addresses));
-    ages_append(r->ages, number_of(r, best));
+    ages_append(r->rows.ages, number_of(r, best));
     return best;
 }
 

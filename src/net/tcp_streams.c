@@ -9,17 +9,15 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
-#include "net/ages.h"
+#include "net/rows.h"
 #include "net/tcp_messages.h"
 
-enum { ROW = 8, KNOWN_MAX = 1 << 30 /* so far back a stream knows its bytes */ };
+enum { KNOWN_MAX = 1 << 30 /* so far back a stream knows its bytes */ };
 
 struct tcp_streams {
     struct tcp_shared shared;
-    unsigned rows;
-    struct tcp_stream *streams; /* counted from 1 */
-    struct ages_link *ages;     /* by the last segment */
-    struct ages_link *waiting;  /* the same of those in which something waits */
+    struct rows rows; /* by the last segment; held are those in which something waits */
+    struct tcp_stream *streams;
 };
 
 struct tcp_streams *tcp_streams_create(const struct tcp_options *options)
@@ -28,11 +26,8 @@ struct tcp_streams *tcp_streams_create(const struct tcp_options *options)
     if (!t)
         return NULL;
     t->shared.options = *options;
-    t->rows = options->streams / ROW ? options->streams / ROW : 1;
-    t->streams = calloc((size_t)t->rows * ROW + 1, sizeof(*t->streams));
-    t->ages = calloc((size_t)t->rows * ROW + 1, sizeof(*t->ages));
-    t->waiting = calloc((size_t)t->rows * ROW + 1, sizeof(*t->waiting));
-    if (pool_open(&t->shared.pool, options->blocks) != 0 || !t->streams || !t->ages || !t->waiting) {
+    t->streams = rows_open(&t->rows, options->streams, sizeof(*t->streams), options->seed);
+    if (pool_open(&t->shared.pool, options->blocks) != 0 || !t->streams) {
         tcp_streams_destroy(t);
         return NULL;
     }
@@ -44,8 +39,7 @@ void tcp_streams_destroy(struct tcp_streams *streams)
     if (!streams)
         return;
     free(streams->streams);
-    free(streams->ages);
-    free(streams->waiting);
+    rows_close(&streams->rows);
     pool_close(&streams->shared.pool);
     free(streams);
 }
@@ -62,20 +56,14 @@ static uint32_t number_of(const struct tcp_streams *t, const struct tcp_stream *
     return (uint32_t)(s - t->streams);
 }
 
-/* How far two capture times are apart: captures go back in time too. */
-static uint64_t between(int64_t a, int64_t b)
-{
-    return a > b ? (uint64_t)a - (uint64_t)b : (uint64_t)b - (uint64_t)a;
-}
-
 /* Puts the stream in the list of those in which something waits, behind the others, or takes it out. */
 static void note_waiting(struct tcp_streams *t, struct tcp_stream *s)
 {
     if (s->is_waiting)
-        ages_remove(t->waiting, number_of(t, s));
+        ages_remove(t->rows.held, number_of(t, s));
     s->is_waiting = tcp_buffer_waits(&s->buffer);
     if (s->is_waiting)
-        ages_append(t->waiting, number_of(t, s));
+        ages_append(t->rows.held, number_of(t, s));
 }
 
 /* Nothing more is waited for. The place is kept. */
@@ -90,16 +78,16 @@ static void end_stream(struct tcp_streams *t, struct tcp_stream *s, uint64_t *co
 static void release(struct tcp_streams *t, struct tcp_stream *s, uint64_t *count)
 {
     end_stream(t, s, count);
-    ages_remove(t->ages, number_of(t, s));
+    ages_remove(t->rows.ages, number_of(t, s));
     memset(s, 0, sizeof(*s));
 }
 
 void tcp_streams_expire(struct tcp_streams *streams, int64_t now_us)
 {
     uint32_t oldest;
-    while ((oldest = ages_oldest(streams->ages)) != 0) {
+    while ((oldest = ages_oldest(streams->rows.ages)) != 0) {
         struct tcp_stream *s = &streams->streams[oldest];
-        if (now_us != INT64_MAX && between(s->seen_us, now_us) <= (uint64_t)TCP_IDLE_SECONDS * SECOND_US)
+        if (now_us != INT64_MAX && ages_between(s->seen_us, now_us) <= (uint64_t)TCP_IDLE_SECONDS * SECOND_US)
             return;
         release(streams, s, &streams->shared.counts.expired);
     }
@@ -115,8 +103,8 @@ static bool is_of(const struct tcp_stream *s, const struct net_payload *p)
 static struct tcp_stream *row_of(const struct tcp_streams *t, const struct net_payload *p)
 {
     size_t len = p->ip_vers == 4 ? 4 : 16;
-    uint64_t hash = hash_bytes(t->shared.options.seed ^ ((uint64_t)p->src_port << 16 | p->dst_port), p->src, len);
-    return &t->streams[1 + (size_t)(hash_bytes(hash, p->dst, len) % t->rows) * ROW];
+    uint64_t hash = hash_bytes(t->rows.seed ^ ((uint64_t)p->src_port << 16 | p->dst_port), p->src, len);
+    return &t->streams[rows_first(&t->rows, hash_bytes(hash, p->dst, len))];
 }
 
 static struct tcp_stream *find_stream(const struct tcp_streams *t, const struct net_payload *p)
@@ -152,7 +140,7 @@ static struct tcp_stream *add_stream(struct tcp_streams *t, const struct net_pay
     memcpy(best->dst, p->dst, len);
     best->first = best->buffer.base = best->buffer.origin = base;
     best->in_step = true;
-    ages_append(t->ages, number_of(t, best));
+    ages_append(t->rows.ages, number_of(t, best));
     return best;
 }
 
@@ -170,8 +158,8 @@ static void begin_anew(struct tcp_streams *t, struct tcp_stream *s, uint32_t bas
 static void note_segment(struct tcp_streams *t, struct tcp_stream *s, int64_t time_us)
 {
     s->seen_us = time_us;
-    ages_remove(t->ages, number_of(t, s));
-    ages_append(t->ages, number_of(t, s));
+    ages_remove(t->rows.ages, number_of(t, s));
+    ages_append(t->rows.ages, number_of(t, s));
 }
 
 /* ---- where data belongs ---- */
@@ -180,9 +168,9 @@ static void note_segment(struct tcp_streams *t, struct tcp_stream *s, int64_t ti
 static bool make_room(void *context, const struct tcp_buffer *keep)
 {
     struct tcp_streams *t = context;
-    uint32_t oldest = ages_oldest(t->waiting);
+    uint32_t oldest = ages_oldest(t->rows.held);
     if (oldest != 0 && &t->streams[oldest].buffer == keep)
-        oldest = t->waiting[oldest].after;
+        oldest = t->rows.held[oldest].after;
     if (oldest == 0)
         return false;
     end_stream(t, &t->streams[oldest], &t->shared.counts.evicted);
@@ -234,7 +222,7 @@ static void pass_old_holes(struct tcp_streams *t, struct tcp_stream *s, int64_t 
     uint32_t behind;
     while (tcp_buffer_has_hole(b, &behind)) {
         int64_t since_us = tcp_buffer_time(b, &t->shared.pool, behind, behind + 1);
-        if (between(since_us, time_us) <= (uint64_t)TCP_GAP_SECONDS * SECOND_US)
+        if (ages_between(since_us, time_us) <= (uint64_t)TCP_GAP_SECONDS * SECOND_US)
             return;
         tcp_pass_hole(&t->shared, s);
         tcp_take_ready(&t->shared, s);
