@@ -5,6 +5,10 @@ enum { MESSAGE_SETS_MAX = 64 };
 
 _Static_assert(MESSAGE_SETS_MAX >= DNSFLOW_RECORD_SETS_MAX, "a message of one record needs no limit of its own");
 
+_Static_assert((int)DNS_NAMES_BYTES >= (int)DNSFLOW_LIMIT_IP4, "names that a datagram has room for are read");
+_Static_assert((int)DNS_ANSWERS_BYTES >= (int)DNSFLOW_LIMIT_IP4, "answers that a datagram has room for are gathered");
+_Static_assert((int)DNS_OWNER_NONE == (int)DNSFLOW_OWNER_OTHER, "an owner is the same number in both");
+
 static void note(struct counters *counters, enum drop_reason reason, uint64_t n)
 {
     if (__builtin_expect(n > 0, 0))
