@@ -180,12 +180,12 @@ int layout_parse(const char *text, struct layout *layout, struct error *err)
     return error_set(err, "expected each once, some of: %s", all);
 }
 
-size_t layout_extended(const struct layout *layout, char *text, size_t size)
+size_t layout_needing(const struct layout *layout, enum field_need need, char *text, size_t size)
 {
     size_t i, used = 0;
     *text = '\0';
     for (i = 0; i < layout->count && used < size; i++)
-        if (layout->fields[i]->need == NEEDS_TRAILER)
+        if (layout->fields[i]->need == need)
             used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", layout->fields[i]->name);
     return used;
 }
@@ -246,7 +246,7 @@ void print_row(struct output *out, const struct layout *layout, char separator, 
         const struct field *field = layout->fields[i];
         if (i > 0)
             output_char(out, separator);
-        if (field->need == NEEDS_TRAILER && !from->datagram.has_trailer)
+        if ((field->need == NEEDS_TRAILER || field->need == NEEDS_RESULT) && !field_is_told(field, &r))
             continue;
         if (is_plain)
             put_value(out, field, &r, style, layout->time_style);

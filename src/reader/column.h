@@ -21,8 +21,8 @@ extern const struct list_style list_json; /* RFC 8259 strings */
 /* Takes names of columns, separated by commas. Returns 0, or -1 with "expected ..." and all names. */
 int layout_parse(const char *text, struct layout *layout, struct error *err);
 
-/* Names of the columns that only sensors with -x send, "a, b"; returns its length, 0 = there are none. */
-size_t layout_extended(const struct layout *layout, char *text, size_t size);
+/* Names of the columns that need this of the sensor, "a, b"; returns its length, 0 = there are none. */
+size_t layout_needing(const struct layout *layout, enum field_need need, char *text, size_t size);
 
 /* The columns of the rows that scripts know. */
 void layout_default(struct layout *layout);

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <netdb.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -177,7 +178,7 @@ static int take_until(void *config, const char *value, struct error *err)
 {
     struct reader_config *c = config;
     int64_t time_us = 0;
-    int result = moment_parse(value, c->now_us, &time_us, err);
+    int result = moment_parse_end(value, c->now_us, &time_us, err);
     match_set_until(&c->match, time_us);
     return result;
 }
@@ -381,7 +382,9 @@ static int check(const struct reader_config *c, struct error *err)
     if (c->interval > 0 && c->printer != &printer_cof && !c->show_top)
         return error_set(err, "option --interval: expected with --format cof or --top");
     if (c->match.has_since && c->match.has_until && c->match.since_us >= c->match.until_us)
-        return error_set(err, "options --since and --until: expected the first to be before the second");
+        return error_set(err,
+                         "options --since and --until: expected the first to be before the second; a clock is the last "
+                         "one in --since and that of today in --until");
     return 0;
 }
 
@@ -395,6 +398,8 @@ int reader_config_parse(struct reader_config *config, int argc, char **argv, str
         return -1;
     if (config->show_help || config->show_version)
         return 0;
+    if (config->user && !getpwnam(config->user))
+        return error_set(err, "option --user %s: there is no such user", config->user);
     if (config->files_count == 0 && !config->interface && !config->is_listening)
         return error_set(err, "no input: expected -l/--listen, -r/--read FILE or -i/--interface IF");
     if (!config->layout.has_time_style)

@@ -108,7 +108,7 @@ static void record_whole(struct output *out, const struct layout *layout, const 
         output_labelled(out, ",\"qtype\":", r->qtype);
         output_labelled(out, ",\"client_port\":", r->client_port);
         output_labelled(out, ",\"set_flags\":", r->set_flags);
-        if (r->rcode != 0 || r->transport != 0)
+        if (field_has_result(r))
             print_result(out, r);
         output_char(out, '}');
     }

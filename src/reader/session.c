@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -27,15 +28,42 @@ static void extend(struct session_span *span, int64_t time_us)
     span->is_set = true;
 }
 
-/* Once, if columns were asked for that stay empty as no sensor sends them. */
-static void say_no_trailers(struct session *session)
+/* Filters that look at what no sensor sends, " --rcode --qtype". */
+static void add_filters(const struct match *match, enum field_need need, char *text, size_t size)
 {
-    char names[256];
-    if (session->has_trailers || session->has_told || session->matched == 0 ||
-        layout_extended(&session->config->layout, names, sizeof(names)) == 0)
+    static const struct {
+        const char *option;
+        enum field_need need;
+    } filters[MATCH_NUMBERS] = {[MATCH_RCODE] = {"--rcode", NEEDS_RESULT},
+                                [MATCH_QTYPE] = {"--qtype", NEEDS_TRAILER},
+                                [MATCH_TRANSPORT] = {"--transport", NEEDS_RESULT}};
+    size_t i, used = strlen(text);
+    for (i = 0; i < MATCH_NUMBERS && used < size; i++)
+        if (filters[i].need == need && match->numbers[i].count + match->numbers[i].unwanted > 0)
+            used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", filters[i].option);
+}
+
+static void say_missing(struct session *session, enum field_need need, const char *option)
+{
+    char names[256] = "";
+    if (session->matched > 0)
+        (void)layout_needing(&session->config->layout, need, names, sizeof(names));
+    add_filters(&session->config->match, need, names, sizeof(names));
+    if (!*names)
         return;
     session->has_told = true;
-    log_line("%s: the sensors send none of these; start them with -x (--extended)", names);
+    log_line("%s: the sensors send none of these; start them with %s", names, option);
+}
+
+/* Once, if columns or filters were asked for that come to nothing as no sensor sends what they show. */
+static void say_what_is_missing(struct session *session)
+{
+    if (session->has_told || session->records == 0)
+        return;
+    if (!session->has_trailers)
+        say_missing(session, NEEDS_TRAILER, "-x (--extended)");
+    if (!session->has_results)
+        say_missing(session, NEEDS_RESULT, "--records");
 }
 
 /* ---- what the intake gives ---- */
@@ -70,6 +98,7 @@ static void take_record(void *context, const struct received *from, const struct
 {
     struct session *session = context;
     session->records++;
+    session->has_results |= record->transport != 0;
     if (session->is_choosy && !is_wanted(session, from, record))
         return;
     session->matched++;
@@ -140,7 +169,7 @@ static void end_datagram(struct session *session, uint64_t before)
     if (count == before)
         return;
     if (config->files_count == 0)
-        say_no_trailers(session); /* who looks at what comes in does not wait for the end */
+        say_what_is_missing(session); /* who looks at what comes in does not wait for the end */
     if (config->show_summaries && count % SUMMARY_EVERY == 0) {
         sources_print(session->intake.sources, session->side);
         output_text(session->side, "----------------------------------------\n");
@@ -256,7 +285,7 @@ void session_report(struct session *session, uint64_t dropped)
 int session_finish(struct session *session, uint64_t dropped, struct error *err)
 {
     say_nothing_came(session);
-    say_no_trailers(session);
+    say_what_is_missing(session);
     session_report(session, dropped);
     output_flush(&session->out);
     if (session->out.failed && session->out.cause == EINTR)

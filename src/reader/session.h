@@ -26,7 +26,8 @@ struct session {
     bool is_choosy;             /* certain records are asked for, or so many */
     bool is_done;               /* as many records as were asked for */
     bool has_trailers;          /* a datagram had one */
-    bool has_told;              /* that none has one, though columns need it */
+    bool has_results;           /* a record told what the response came by */
+    bool has_told;              /* that no sensor sends what columns or filters need */
     struct session_span all;    /* times of the datagrams */
     struct session_span window; /* times of the records between --since and --until */
     uint64_t records, matched;

@@ -15,6 +15,7 @@
 #include "base/hash.h"
 #include "reader/column.h"
 #include "record/name.h"
+#include "record/rdata.h"
 
 enum {
     ENTRIES = 1 << 18,
@@ -185,6 +186,7 @@ static void add_answers(struct cof *cof, uint8_t *key, const struct dnsflow_reco
             continue;
         store_be16(key, answer.type);
         memcpy(key + 2 + len, answer.rdata, answer.rdata_len);
+        rdata_lower_names(answer.type, key + 2 + len, answer.rdata_len);
         add_key(cof, key, 2 + len + answer.rdata_len, len, time_us);
     }
 }

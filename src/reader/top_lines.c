@@ -36,7 +36,7 @@ static enum room find_room(enum top_table table, size_t width)
 void top_head_line(enum top_table table, char *line, size_t width)
 {
     static const char *const labels[TOP_TABLES] = {"NAME",   "DOMAIN", "CLIENT", "RESOLVER", "ANSWER",
-                                                  "SOURCE", "DOMAIN", "CLIENT", "CLIENT",   "RCODE AND TYPE"};
+                                                   "SOURCE", "DOMAIN", "CLIENT", "CLIENT",   "RCODE AND TYPE"};
     static const char *const heads[2][3] = {
         {"      COUNT  SHARE    RATE/s                    ", "      COUNT  SHARE    RATE/s  ", "      COUNT  "},
         {"   RECORDS    RATE/s DATAGRAMS     LOST   LOST%   DROPPED  ", "   RECORDS     LOST  ", "   RECORDS  "}};
@@ -55,8 +55,8 @@ static void end_with(char *line, size_t width, const char *text)
 static void put_source(const struct top_row *row, enum room room, char *line, size_t size)
 {
     if (room == ALL)
-        snprintf(line, size, "%10" PRIu64 " %9.1f %9" PRIu64 " %8" PRIu64 " %7.2f %9" PRIu64 "  ", row->count, row->rate,
-                 row->datagrams, row->lost, row->lost_percent, row->dropped);
+        snprintf(line, size, "%10" PRIu64 " %9.1f %9" PRIu64 " %8" PRIu64 " %7.2f %9" PRIu64 "  ", row->count,
+                 row->rate, row->datagrams, row->lost, row->lost_percent, row->dropped);
     else if (room == SOME)
         snprintf(line, size, "%10" PRIu64 " %8" PRIu64 "  ", row->count, row->lost);
     else

@@ -128,7 +128,17 @@ const char *field_transport_word(uint64_t number, char room[FIELD_WORD_SIZE])
 
 int field_transport_parse(const char *text, uint16_t *out)
 {
+    static const struct {
+        const char *word;
+        uint16_t number;
+    } others[] = {{"dot", DNSFLOW_OVER_TLS}, {"doh", DNSFLOW_OVER_HTTPS}, {"doq", DNSFLOW_OVER_QUIC}};
     uint64_t number;
+    size_t i;
+    for (i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        if (strcasecmp(text, others[i].word) == 0) {
+            *out = others[i].number;
+            return 0;
+        }
     for (*out = 0; *out < TRANSPORTS; (*out)++)
         if (strcasecmp(text, transports[*out]) == 0)
             return 0;
@@ -182,9 +192,9 @@ static const struct field fields[] = {
     {"response_time", FIELD_TIME, NEEDS_TRAILER, ROLE_ORIGIN, {.time_us = response_time}, NULL},
     {"min_ttl", FIELD_NUMBER, NEEDS_TRAILER, ROLE_PLAIN, {.number = min_ttl}, NULL},
     {"qtype", FIELD_WORD, NEEDS_TRAILER, ROLE_QUESTION, {.number = qtype}, field_type_word},
-    {"rcode", FIELD_WORD, NEEDS_TRAILER, ROLE_QUESTION, {.number = rcode}, field_rcode_word},
-    {"transport", FIELD_WORD, NEEDS_TRAILER, ROLE_ORIGIN, {.number = transport}, field_transport_word},
-    {"answers", FIELD_ANSWERS, NEEDS_TRAILER, ROLE_ANSWER, {.answers = answers}, NULL},
+    {"rcode", FIELD_WORD, NEEDS_RESULT, ROLE_QUESTION, {.number = rcode}, field_rcode_word},
+    {"transport", FIELD_WORD, NEEDS_RESULT, ROLE_ORIGIN, {.number = transport}, field_transport_word},
+    {"answers", FIELD_ANSWERS, NEEDS_RESULT, ROLE_ANSWER, {.answers = answers}, NULL},
     {"client_port", FIELD_NUMBER, NEEDS_TRAILER, ROLE_CLIENT, {.number = client_port}, NULL},
     {"set_flags", FIELD_NUMBER, NEEDS_TRAILER, ROLE_PLAIN, {.number = set_flags}, NULL},
     {"sensor_id", FIELD_NUMBER, NEEDS_TRAILER, ROLE_ORIGIN, {.number = sensor_id}, NULL},

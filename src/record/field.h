@@ -47,7 +47,12 @@ enum field_kind {
     FIELD_TIME,      /* microseconds since 1970 */
 };
 
-enum field_need { NEEDS_NOTHING, NEEDS_TRAILER, NEEDS_RESOLVER };
+enum field_need {
+    NEEDS_NOTHING,
+    NEEDS_TRAILER, /* of sensors with --extended */
+    NEEDS_RESULT,  /* of sensors with --records */
+    NEEDS_RESOLVER
+};
 
 /* What it is about, so that it can be told apart by the eye. */
 enum field_role { ROLE_PLAIN, ROLE_ORIGIN, ROLE_CLIENT, ROLE_RESOLVER, ROLE_QUESTION, ROLE_NAME, ROLE_ANSWER };
@@ -84,11 +89,25 @@ const struct field *field_find(const char *name, size_t len);
 /* "server, port, ..." into at most `size` bytes. */
 void field_names_text(char *text, size_t size);
 
+/* Whether the sensor tells the RCODE, and what comes with it. */
+static inline bool field_has_result(const struct dnsflow_record *record)
+{
+    return record->transport != 0 || record->rcode != 0 || record->answers_len > 0;
+}
+
 /* Whether the record's datagram tells it. */
 static inline bool field_is_told(const struct field *field, const struct field_record *r)
 {
-    return field->need == NEEDS_NOTHING ||
-           (field->need == NEEDS_TRAILER ? r->from->datagram.has_trailer : r->record->resolver != NULL);
+    switch (field->need) {
+    case NEEDS_TRAILER:
+        return r->from->datagram.has_trailer;
+    case NEEDS_RESULT:
+        return field_has_result(r->record);
+    case NEEDS_RESOLVER:
+        return r->record->resolver != NULL;
+    default:
+        return true;
+    }
 }
 
 enum { FIELDS_MAX = 32 };

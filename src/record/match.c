@@ -147,13 +147,14 @@ int match_add_numbers(struct match *match, enum match_number what, const char *t
     uint16_t *list = is_not ? n->not : n->list;
     char word[32];
     match->has_conditions = true;
-    for (text += is_not;; text += len + 1) {
+    for (;; text += len + 1) {
+        text += is_not && *text == '!';
         len = strcspn(text, ",");
         snprintf(word, sizeof(word), "%.*s", (int)len, text);
         if (*count == MATCH_MAX)
             return error_set(err, "expected at most %d of them", MATCH_MAX);
         if (len >= sizeof(word) || kinds[what].parse(word, &list[*count]) != 0)
-            return error_set(err, "expected %s, separated by commas, with ! in front of those that are not wanted",
+            return error_set(err, "expected %s, separated by commas, with ! in front: those that are not wanted",
                              kinds[what].expected);
         ++*count;
         if (!text[len])

@@ -112,7 +112,7 @@ static int64_t time_in_day(int64_t us)
 }
 
 /* "today" and "yesterday", which are when that day began, or a clock, which is the last time that it showed that. */
-static bool take_recent(const char *at, int64_t now_us, int64_t *out_us)
+static bool take_recent(const char *at, int64_t now_us, bool is_end, int64_t *out_us)
 {
     struct tm tm = {0};
     int64_t us = 0, zone = 0;
@@ -124,7 +124,7 @@ static bool take_recent(const char *at, int64_t now_us, int64_t *out_us)
     if (!take_time_of_day(&at, &tm, &us) || !take_zone(&at, &zone) || *at)
         return false;
     us += ((int64_t)tm.tm_hour * 3600 + tm.tm_min * 60 + tm.tm_sec - zone) * SECOND_US;
-    *out_us = now_us - time_in_day(now_us - us);
+    *out_us = is_end ? now_us - time_in_day(now_us) + us : now_us - time_in_day(now_us - us);
     return true;
 }
 
@@ -144,12 +144,12 @@ static int64_t unit_seconds(char unit)
     }
 }
 
-int moment_parse(const char *text, int64_t now_us, int64_t *out_us, struct error *err)
+static int parse(const char *text, int64_t now_us, bool is_end, int64_t *out_us, struct error *err)
 {
     enum { DIGITS = 10, AGO_DIGITS = 7, EPOCH_DIGITS = 9 }; /* 20260131 is meant as a date, and refused */
     const char *at = text;
     int64_t number, us;
-    if (take_calendar(text, out_us) || take_recent(text, now_us, out_us))
+    if (take_calendar(text, out_us) || take_recent(text, now_us, is_end, out_us))
         return 0;
     if (take_number(&at, DIGITS, &number)) {
         int64_t unit = unit_seconds(*at), digits = at - text;
@@ -165,4 +165,14 @@ int moment_parse(const char *text, int64_t now_us, int64_t *out_us, struct error
     return error_set(err,
                      "expected a time such as 2026-01-31T23:59:59Z, 2026-01-31, today, yesterday, 10:00 (the last one, "
                      "UTC), 1769903999 (seconds since 1970) or 10m (ago; s, m, h or d)");
+}
+
+int moment_parse(const char *text, int64_t now_us, int64_t *out_us, struct error *err)
+{
+    return parse(text, now_us, false, out_us, err);
+}
+
+int moment_parse_end(const char *text, int64_t now_us, int64_t *out_us, struct error *err)
+{
+    return parse(text, now_us, true, out_us, err);
 }

@@ -13,4 +13,7 @@
  * an offset such as +01:00 stands behind the clock. Returns 0, or -1 with "expected ...". */
 int moment_parse(const char *text, int64_t now_us, int64_t *out_us, struct error *err);
 
+/* The same for the end of a time: a clock is that of today, though it may be still to come. */
+int moment_parse_end(const char *text, int64_t now_us, int64_t *out_us, struct error *err);
+
 #endif

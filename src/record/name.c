@@ -12,7 +12,7 @@ static uint8_t lower(uint8_t c)
 
 /* Eight bytes at a time: the top bit of each of `is_upper` tells of a capital letter, and a quarter of it is the
  * distance between the cases. */
-static void lower_all(uint8_t *bytes, size_t len)
+void name_lower(uint8_t *bytes, size_t len)
 {
     const uint64_t each = UINT64_C(0x0101010101010101);
     size_t i = 0;
@@ -109,7 +109,7 @@ size_t name_next(struct name_walk *walk, uint8_t wire[NAME_WIRE])
         len += walk->at[len] + 1u;
     len++;
     memcpy(wire, walk->at, len);
-    lower_all(wire, len);
+    name_lower(wire, len);
     walk->at += len;
     return len;
 }
@@ -143,7 +143,7 @@ bool name_next_text(struct name_walk *walk, char text[NAME_TEXT], size_t *len)
         int used = dnsflow_name_text(&walk->at, walk->end, also, text, NAME_TEXT);
         *len = used > 0 ? (size_t)used : 0;
     }
-    lower_all((uint8_t *)text, *len);
+    name_lower((uint8_t *)text, *len);
     return true;
 }
 

@@ -19,6 +19,18 @@ static inline size_t name_size(const uint8_t *wire)
     return len + 1;
 }
 
+/* The same of one that may be none: 0 when no whole name stands at the start of wire[0..len). */
+static inline size_t name_size_within(const uint8_t *wire, size_t len)
+{
+    size_t at = 0;
+    while (at < len && wire[at] != 0)
+        at += wire[at] < 64 ? wire[at] + 1u : len;
+    return at < len ? at + 1 : 0;
+}
+
+/* Capital letters become small ones; length bytes are below 64 and so never letters. */
+void name_lower(uint8_t *bytes, size_t len);
+
 /* A walk over the names of a record. */
 struct name_walk {
     const uint8_t *at;

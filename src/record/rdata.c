@@ -428,11 +428,35 @@ static int compare_type(const void *type, const void *layout)
     return *(const uint16_t *)type - ((const struct layout *)layout)->type;
 }
 
+static const struct layout *find_layout(uint16_t type)
+{
+    return bsearch(&type, layouts, sizeof(layouts) / sizeof(layouts[0]), sizeof(layouts[0]), compare_type);
+}
+
+void rdata_lower_names(uint16_t type, uint8_t *rdata, size_t len)
+{
+    const struct layout *layout = find_layout(type);
+    const char *at = layout ? layout->letters : "";
+    size_t used = 0, size;
+    for (; *at && used < len; at++, used += size) {
+        uint8_t first = rdata[used];
+        size = strchr("124", *at)   ? (size_t)(*at - '0')
+               : *at == 'n'         ? name_size_within(rdata + used, len - used)
+               : *at == 'T'         ? 2
+               : *at == 't'         ? 4
+               : strchr("sgh", *at) ? first + 1u
+                                    : len;
+        if (*at == 'n')
+            name_lower(rdata + used, size);
+        if (size == 0)
+            return;
+    }
+}
+
 /* False: it is not valid, and the text is none. */
 static bool write_known(uint16_t type, struct reader in, struct text *text)
 {
-    const struct layout *layout =
-        bsearch(&type, layouts, sizeof(layouts) / sizeof(layouts[0]), sizeof(layouts[0]), compare_type);
+    const struct layout *layout = find_layout(type);
     const char *at = layout ? layout->letters : "";
     for (; *at && !in.failed; at++) {
         /* These have none, or one before each of what they have. */

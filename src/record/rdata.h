@@ -16,4 +16,7 @@
  * many dots as fit, and with 0 nothing is written. Returns the length of the text. */
 size_t rdata_text(uint16_t type, const uint8_t *rdata, size_t len, char *text, size_t size);
 
+/* Brings the names in the rdata, which are uncompressed, to lower case, so that what DNS takes for the same is. */
+void rdata_lower_names(uint16_t type, uint8_t *rdata, size_t len);
+
 #endif

@@ -35,6 +35,7 @@ static const struct {
     {DROP_DNS_RCODE, false, "are responses with an error"},
     {DROP_DNS_QTYPE, false, "are responses to questions of types other than A, AAAA and ANY"},
     {DROP_DNS_NO_ADDRESS, false, "are responses without an address"},
+    {DROP_DNS_TRUNCATED, false, "are responses that were truncated: the answers come over TCP, try --tcp"},
     {DROP_DNS_MALFORMED, false, "are from a DNS port, but no DNS messages that make sense"},
     {DROP_SAMPLED, false, "were left out by sampling (-s)"},
     {DROP_OVERSIZE, false, "are responses whose names fill a datagram"},
@@ -68,8 +69,12 @@ static void write_number(uint64_t n, char *out, size_t size)
 /* "1 packet is ..." or "2 packets are ..." */
 static void write_sentence(uint64_t n, const char *rest, char *text, size_t size)
 {
-    static const char *const verbs[][2] = {
-        {"are ", "is "}, {"have ", "has "}, {"belong ", "belongs "}, {"were ", "was "}};
+    static const char *const verbs[][2] = {{"are queries", "is a query"},
+                                           {"are responses", "is a response"},
+                                           {"are ", "is "},
+                                           {"have ", "has "},
+                                           {"belong ", "belongs "},
+                                           {"were ", "was "}};
     char number[48];
     const char *verb = "";
     size_t i;
@@ -83,6 +88,21 @@ static void write_sentence(uint64_t n, const char *rest, char *text, size_t size
     snprintf(text, size, "%s packet%s %s%s", number, n == 1 ? "" : "s", verb, rest);
 }
 
+/* Where there was a response, queries explain nothing. */
+static bool is_only_query(const uint64_t counts[DROP_REASON_COUNT], enum drop_reason reason)
+{
+    static const enum drop_reason responses[] = {DROP_DNS_NOT_RD,    DROP_DNS_NOT_RA, DROP_DNS_NXDOMAIN,
+                                                 DROP_DNS_RCODE,     DROP_DNS_QTYPE,  DROP_DNS_NO_ADDRESS,
+                                                 DROP_DNS_TRUNCATED, DROP_OVERSIZE,   DROP_SAMPLED};
+    size_t i;
+    if (reason != DROP_QUERY_PORT && reason != DROP_DNS_QUERY)
+        return false;
+    for (i = 0; i < sizeof(responses) / sizeof(responses[0]); i++)
+        if (counts[responses[i]] > 0)
+            return true;
+    return false;
+}
+
 /* Index of the sentence with the highest count, -1 when all are 0. */
 static int most_frequent(const uint64_t counts[DROP_REASON_COUNT], bool is_common)
 {
@@ -90,6 +110,7 @@ static int most_frequent(const uint64_t counts[DROP_REASON_COUNT], bool is_commo
     int best = -1;
     for (i = 0; i < sizeof(sentences) / sizeof(sentences[0]); i++)
         if (sentences[i].is_common == is_common && counts[sentences[i].reason] > 0 &&
+            !is_only_query(counts, sentences[i].reason) &&
             (best < 0 || counts[sentences[i].reason] > counts[sentences[best].reason]))
             best = (int)i;
     return best;
@@ -126,7 +147,10 @@ bool why_describe(const struct why *why, char *text, size_t size)
         best = most_frequent(why->counts, true);
     most = best < 0 || sentences[best].is_common ? 0 : why->counts[sentences[best].reason];
     if (unsupported > most) {
-        snprintf(rest, sizeof(rest), "are %s (link type %u), which is not decoded", net_link_name(why->link_type),
+        const char *name = net_link_name(why->link_type);
+        bool has_name = strcmp(name, "link type") != 0;
+        snprintf(rest, sizeof(rest),
+                 has_name ? "are %s (link type %u), which is not decoded" : "are of %s %u, which is not decoded", name,
                  why->link_type);
         write_sentence(unsupported, rest, text, size);
     } else if (why->llc > most) {

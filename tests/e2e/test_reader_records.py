@@ -95,6 +95,9 @@ def test_plain_records_are_as_they_were(tmp_path):
     (["--qtype", "TYPE28"], "empty"),
     (["--transport", "udp"], "www gone broken empty example txt"),
     (["--transport", "!udp"], ""),
+    (["--transport", "DoT,doh,doq"], ""),
+    (["--rcode", "!NOERROR,NXDOMAIN"], "broken"),
+    (["--rcode", "!NOERROR,!NXDOMAIN"], "broken"),
     (["--transport", "tcp,1", "--rcode", "2"], "broken"),
     (["--qtype", "A", "--rcode", "!3"], "www broken")], ids=lambda x: " ".join(x) if isinstance(x, list) else "")
 def test_filters(options, want, tmp_path):
@@ -117,6 +120,33 @@ def test_passive_dns_of_every_type(tmp_path):
     assert {(r["rrname"], r["rrtype"], r["rdata"], r["count"]) for r in got} == {
         ("www.example.com", "A", "192.0.2.1", 1), ("example.com", "MX", "10 mail.example.com", 2),
         ("example.com", "MX", "20 bak.example.com", 2), ("txt.example.com", "TXT", '"a,b|c \\"d\\"" "=cmd"', 1)}
+
+
+def test_names_in_rdata_have_one_case(tmp_path):
+    """A pointer into the question brings the case that the client chose at random."""
+    frames = [frame("Ex%sMPLE.com" % c, [record(MX, b"\0\x0a\4MaiL\xc0\x0c")], MX) for c in "aAaA"]
+    got = [json.loads(line) for line in rows(made(tmp_path, frames), "--format", "cof")]
+    assert [(r["rrname"], r["rdata"], r["count"]) for r in got] == [("example.com", "10 mail.example.com", 4)]
+
+
+def said(path, *options):
+    return [line for line in reader("-r", path, *options).err.splitlines() if "send none" in line]
+
+
+def test_what_no_sensor_sends(tmp_path):
+    """Columns and filters that come to nothing say so once, with the option of the sensor that is missing."""
+    write_pcap(tmp_path / "in.pcap", ETHERNET, [(0, MIXED[0])])
+    assert sensor("-r", tmp_path / "in.pcap", "-w", tmp_path / "plain").status == 0
+    assert sensor("-r", tmp_path / "in.pcap", "-x", "-w", tmp_path / "extended").status == 0
+    for path, options, want in (
+            ("plain", ["--rcode", "NXDOMAIN"], "--rcode: the sensors send none of these; start them with --records"),
+            ("plain", ["--qtype", "A"], "--qtype: the sensors send none of these; start them with -x (--extended)"),
+            ("extended", ["--qtype", "A"], None), ("extended", ["--transport", "udp"], "--transport: "),
+            ("extended", ["--fields", "client,rcode,answers"], "rcode, answers: "), ("extended", [], None)):
+        lines = said(tmp_path / path, *options)
+        assert len(lines) == (want is not None) and all("]: " + want in line for line in lines), (path, options, lines)
+    assert not said(made(tmp_path, MIXED), "--fields", "rcode,answers", "--rcode", "REFUSED")
+    assert rows(tmp_path / "extended", *FIELDS, "qtype,rcode,transport") == ["A\t\t"], "nothing is made up"
 
 
 def tables(path):

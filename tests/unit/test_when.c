@@ -138,9 +138,32 @@ static void styles(void **state)
     }
 }
 
+/* The end of a time is of today, past or to come. */
+static void ends(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t us;
+    } rows[] = {
+        {"10:00", INT64_C(1699956000) * SECOND_US},
+        {"22:13:20", NOW * SECOND_US},
+        {"22:13:21", (NOW + 1) * SECOND_US},
+        {"23:59:59", INT64_C(1700006399) * SECOND_US},
+        {"00:00", INT64_C(1699920000) * SECOND_US},
+        {"yesterday", INT64_C(1699833600) * SECOND_US},
+        {"10m", (NOW - 600) * SECOND_US},
+    };
+    (void)state;
+    for (size_t i = 0; i < LEN(rows); i++) {
+        int64_t us = -1;
+        if (moment_parse_end(rows[i].text, (NOW)*SECOND_US, &us, NULL) != 0 || us != rows[i].us)
+            fail_msg("%s: %lld", rows[i].text, (long long)us);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(times), cmocka_unit_test(wrong_times),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(times), cmocka_unit_test(ends), cmocka_unit_test(wrong_times),
                                        cmocka_unit_test(styles)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
