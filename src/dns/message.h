@@ -66,7 +66,7 @@ enum {
     DNS_ANSWERS_BYTES = 1472, /* more than a datagram has room for, each counted with DNS_ANSWER_HEAD */
     DNS_ANSWER_HEAD = 9,
     DNS_ANSWERS_MAX = DNS_ANSWERS_BYTES / DNS_ANSWER_HEAD,
-    DNS_ANSWERS_WORK = 2 * DNS_ANSWERS_BYTES, /* bytes of owner names that are compared, more than honest ones have */
+    DNS_ANSWERS_WORK = 1536, /* bytes of owner names that are compared, more than honest ones have */
     DNS_OWNER_NONE = 255
 };
 
