@@ -3,7 +3,7 @@
  * Answers as records keep them: whose they are, and their rdata without compression. */
 #include "dns/wire.h"
 
-/* Of work: for a name or rdata that leads nowhere, and for a name beside its bytes. */
+/* Of work: for a name or rdata that leads nowhere, and for a name beside its bytes and those it may be. */
 enum { BAD_COSTS = 64, NAME_COSTS = 24 };
 
 /* ---- whose ---- */
@@ -99,7 +99,8 @@ static bool find_owner(struct dns_answers *answers, const uint8_t *msg, size_t l
         return spend(answers, BAD_COSTS);
     if (answers->names_known == 0)
         learn_names(answers, names, names_count);
-    return spend(answers, NAME_COSTS + writer_len(&out)) && find_name(answers, name, writer_len(&out), owner);
+    return spend(answers, NAME_COSTS + answers->names_known + writer_len(&out)) &&
+           find_name(answers, name, writer_len(&out), owner);
 }
 
 void dns_answers_own(struct dns_answers *answers, const uint8_t *msg, size_t len, const struct writer *names,
