@@ -138,7 +138,7 @@ def test_one_packet(net, tmp_path):
     time.sleep(5)  # until a look has begun
     net.wire()(queries(1))
     wait_until(lambda: "nothing to send for 10 s: " in running.err, 20)
-    assert "; of 1 packet looked at, 1 packet is queries" in running.err
+    assert "; of 1 packet looked at, 1 packet is a query" in running.err
     finish(running)
 
 
