@@ -9,6 +9,7 @@ import os
 import re
 import resource
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -59,6 +60,13 @@ def release_build(why):
     return pytest.mark.skipif("release" not in str(BUILD), reason=why)
 
 
+def need(*programs):
+    """Skips the test where one of these is not installed."""
+    for program in programs:
+        if not shutil.which(program):
+            pytest.skip("there is no program " + program)
+
+
 def _why_no_terminal():
     try:
         for fd in os.openpty():
@@ -92,6 +100,14 @@ def run(argv, stdin=subprocess.DEVNULL, data=None, timeout=TIMEOUT, **more):
 
 def sensor(*options, **more):
     return run((SENSOR,) + options, **more)
+
+
+def ok(*options, **more):
+    """The summary of a sensor that ends well."""
+    result = sensor(*options, **more)
+    assert result.status == 0, result.err
+    assert "error" not in result.err, result.err
+    return Summary(result.err)
 
 
 def reader(*options, **more):

@@ -12,7 +12,7 @@ from conftest import SENSOR, response, wait_until
 def is_alive(pid):
     try:
         return Path("/proc/%d/stat" % pid).read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+    except OSError:
         return False
 
 

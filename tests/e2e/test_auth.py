@@ -3,25 +3,15 @@
 
 import hashlib
 import ipaddress
-import os
 import re
 import struct
 
 import pytest
-from conftest import (CAPTURES, NULL, Summary, checksum, decode, made_capture, read_pcap, read_written, reader, rows_of,
-                      sensor, write_pcap, written_payload, written_rows)
+from conftest import (CAPTURES, NULL, checksum, decode, made_capture, read_pcap, read_written, reader, sensor,
+                      write_pcap, written_payload, written_rows)
+from keys import KEY, key, needs_libcrypto
 
-KEY = bytes(range(32))
-if "without libcrypto" in sensor("--version").out.decode():
-    pytest.skip("built without libcrypto", allow_module_level=True)
-
-
-@pytest.fixture
-def key(tmp_path):
-    path = tmp_path / "key"
-    path.write_bytes(KEY)
-    path.chmod(0o600)
-    return path
+pytestmark = needs_libcrypto
 
 
 def signed_file(tmp_path, key, *options, count=300):

@@ -15,19 +15,12 @@ import time
 import pytest
 
 from conftest import (AAAA, BASE_US, CAPTURES, ETHERNET, RAW, READER, SENSOR, Background, Collector, Result, Summary,
-                      address_record, check_sequence, ethernet, expected_rows, made_capture, pcap_header, pcap_record,
-                      read_pcap, read_written, reader, record, response, response_frame, rows_of, run, sensor,
-                      udp_packet, wait_until, wire_name, write_pcap, written_rows)
+                      address_record, check_sequence, ethernet, expected_rows, made_capture, ok, pcap_header,
+                      pcap_record, read_pcap, read_written, reader, record, response, response_frame, rows_of, run,
+                      sensor, udp_packet, wait_until, wire_name, write_pcap, written_rows)
 
 NAME = "real_dnsperf.pcap"
 FILE = str(CAPTURES / NAME)
-
-
-def ok(*options, **more):
-    result = sensor(*options, **more)
-    assert result.status == 0, result.err
-    assert "error" not in result.err, result.err
-    return Summary(result.err)
 
 
 # Usage

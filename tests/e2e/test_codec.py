@@ -13,8 +13,8 @@ from conftest import (A, AAAA, ANY, BASE_US, CNAME, ETHERNET, NULL, Summary, add
                       ethernet, label_text, read_pcap, read_written, reader, record, sensor, set_row, udp_packet,
                       wire_name, write_pcap, written_payload)
 from random_datagrams import add_answers, damage, edges, old_datagrams, random_address, random_labels
+from reading import ALSO
 
-ALSO = b",|"  # what the reader escapes besides, and conftest when told to
 RESPONSES = 300
 DAMAGED = 2000
 CONTINUES = 1

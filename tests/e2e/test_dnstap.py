@@ -4,7 +4,6 @@
 import contextlib
 import os
 import resource
-import shutil
 import signal
 import socket
 import stat
@@ -13,7 +12,7 @@ import time
 
 import pytest
 
-from conftest import (UNBOUND, Background, Summary, address, decode, read_written, response, rows_of, run, sensor,
+from conftest import (UNBOUND, Background, Summary, address, decode, need, read_written, response, rows_of, run, sensor,
                       unused_port, wait_until, written_rows)
 from dnstap import (ACCEPT, CLIENT_QUERY, DOH, DOQ, DOT, FINISH, READY, RESOLVER_RESPONSE, START, STOP, TCP, UDP, Tap,
                     control, field, frames, handshake, message, row, whole)
@@ -530,11 +529,6 @@ def test_wrong_options(options):
 
 
 # Real name servers
-
-def need(*programs):
-    for program in programs:
-        if not shutil.which(program):
-            pytest.skip("there is no program " + program)
 
 
 RESOLVER = UNBOUND + """    interface: 127.0.0.1@%(port)d

@@ -12,9 +12,9 @@ import struct
 import tempfile
 
 import pytest
-from conftest import (CAPTURES, ETHERNET, RAW, SENSOR, Background, check_sequence, ethernet, list_captures, read_pcap,
-                      read_written, release_build, response, response_frame, rows_of, run, udp_packet, unused_port,
-                      wait_until, written_rows)
+from conftest import (CAPTURES, ETHERNET, RAW, SENSOR, Background, check_sequence, ethernet, list_captures, need,
+                      read_pcap, read_written, release_build, response, response_frame, rows_of, run, udp_packet,
+                      unused_port, wait_until, written_rows)
 from netns import (Task, clients_by_worker, collect, finish, frames_of, needs_namespaces, net, now, packets, wait_quiet,
                    wait_records, wait_taken, whole_rows)
 
@@ -523,8 +523,7 @@ def test_filter_expression(net, tmp_path):
 
 
 def test_unprivileged(net):
-    if not shutil.which("setpriv"):
-        pytest.skip("there is no program setpriv")
+    need("setpriv")
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         copy = shutil.copy(SENSOR, folder)

@@ -3,24 +3,17 @@
 
 import contextlib
 import select
-import shutil
 import signal
 import socket
 import time
 
 import pytest
-from conftest import (CAPTURES, ETHERNET, SENSOR, UNBOUND, Background, Collector, list_captures, read_pcap, run, wait_until,
-                      write_pcap, written_rows)
+from conftest import (CAPTURES, ETHERNET, SENSOR, UNBOUND, Background, Collector, list_captures, need, read_pcap, run,
+                      wait_until, write_pcap, written_rows)
 from netns import (Task, collect, finish, frames_of, needs_namespaces, net, now, wait_quiet, wait_records, wait_taken,
                    whole_rows)
 
 pytestmark = needs_namespaces
-
-
-def need(*programs):
-    for program in programs:
-        if not shutil.which(program):
-            pytest.skip("there is no program " + program)
 
 
 # A filter expression of the user's own

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import TOP, Background, needs_root, run, wait_until
+from conftest import TOP, Background, need, needs_root, run, wait_until
 from processes import is_alive
 
 
@@ -18,12 +18,6 @@ pytestmark = pytest.mark.skipif(not os.environ.get("DNSFLOW_TEST_PACKAGES"), rea
 
 NEXT = "2.0.99"  # the version that is upgraded to
 OPTIONS = "-i lo --ring-size 1 -u 127.0.0.1:53053"
-
-
-def need(*programs):
-    for program in programs:
-        if not shutil.which(program):
-            pytest.skip("there is no program " + program)
 
 
 def build(kind, *version):

@@ -6,7 +6,6 @@ import ctypes
 import errno
 import os
 import pwd
-import re
 import select
 import shutil
 import signal
@@ -16,32 +15,14 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import SENSOR, Background, Collector, run, sensor, wait_until
+from conftest import SENSOR, Background, need, run, sensor, wait_until
 from netns import collect, finish, frames_of, needs_namespaces, net, wait_records
+from processes import children_of, helpers_of, is_alive
 from rights import NET_RAW, capabilities, default_user, expect_confined, plain_build, status
 
 
 def threads(pid):
     return [int(p.name) for p in Path("/proc/%d/task" % pid).iterdir()]
-
-
-def children_of(pid):
-    return [int(p) for p in Path("/proc/%d/task/%d/children" % (pid, pid)).read_text().split()]
-
-
-def helpers_of(pid):
-    """The process that watches and the one that answers; proc(5): the list can lack one while a process runs."""
-    wait_until(lambda: len(children_of(pid)) == 1)
-    keeper = children_of(pid)[0]
-    wait_until(lambda: len(children_of(keeper)) == 1)
-    return [keeper] + children_of(keeper)
-
-
-def is_alive(pid):
-    try:
-        return Path("/proc/%d/stat" % pid).read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 @needs_namespaces
@@ -137,8 +118,7 @@ def test_all_helpers_gone(net):
 @pytest.mark.parametrize("capabilities", ["net_raw", "net_raw,setpcap", "net_raw,setuid,setgid"])
 def test_few_capabilities(net, capabilities):
     """Root in a container that gives no more than these."""
-    if not shutil.which("setpriv"):
-        pytest.skip("there is no program setpriv")
+    need("setpriv")
     bounds = "-all," + ",".join("+" + c for c in capabilities.split(","))
     command = ["setpriv", "--bounding-set", bounds, "--inh-caps=-all"] + net.argv("-i", "in0", "-u", "127.0.0.1:9")[4:]
     before = ["ip", "netns", "exec", net.name]
@@ -158,8 +138,7 @@ def test_few_capabilities(net, capabilities):
 
 @needs_namespaces
 def test_user_that_it_is_already(net):
-    if not shutil.which("setpriv"):
-        pytest.skip("there is no program setpriv")
+    need("setpriv")
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         copy = shutil.copy(SENSOR, folder)
@@ -283,9 +262,7 @@ def test_unknown_user():
 @needs_namespaces
 @plain_build
 def test_ordinary_user_with_the_file_capability(net):
-    for program in "setcap", "setpriv":
-        if not shutil.which(program):
-            pytest.skip("there is no program " + program)
+    need("setcap", "setpriv")
     collector = net.collector()
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)

@@ -12,12 +12,12 @@ import struct
 
 import pytest
 
-from conftest import BASE_US, BUILD, NULL, TOP, decode, label_text, reader, wire_name, write_pcap
+from conftest import BASE_US, BUILD, NULL, TOP, address, decode, label_text, reader, wire_name, write_pcap
+from keys import KEY, key
 from python_reader import EXT, I64, PTR, SIZE, U16, U32, U8, CStats, dnsflow, json_rows, reader_rows
 from random_datagrams import damage, edges, old_datagrams, random_address, random_answers, random_labels
 
 MUTATIONS = 6000
-KEY = bytes(range(32))
 
 
 # The C library
@@ -93,9 +93,9 @@ class CEncoder:
 
     def add(self, record):
         """Returns the number of sets, or the error."""
-        parts = {"client": packed(record["client_ip"]), "resolver": packed(record["resolver_ip"]),
-                 "names": record["wire"], "ip4s": b"".join(map(packed, record["ips"])),
-                 "ip6s": b"".join(map(packed, record["ip6s"])), "answers": put_answers(record["ext"]["answers"])}
+        parts = {"client": address(record["client_ip"]), "resolver": address(record["resolver_ip"]),
+                 "names": record["wire"], "ip4s": b"".join(map(address, record["ips"])),
+                 "ip6s": b"".join(map(address, record["ip6s"])), "answers": put_answers(record["ext"]["answers"])}
         keep = {k: ctypes.create_string_buffer(v, max(len(v), 1)) for k, v in parts.items()}
         c = CRecord(ip_vers=6 if ":" in record["client_ip"] else 4, names_len=len(record["wire"]),
                     names_count=len(record["names"]), ip4s_count=len(record["ips"]), ip6s_count=len(record["ip6s"]),
@@ -107,10 +107,6 @@ class CEncoder:
         LIB.dnsflow_encoder_flush(self.encoder)
         LIB.dnsflow_encoder_destroy(self.encoder)
         return self.out
-
-
-def packed(text):
-    return ipaddress.ip_address(text).packed
 
 
 def texts(at, count, size):
@@ -338,10 +334,7 @@ def test_python_encodes_c_reads(is_extended, tmp_path):
     assert rows == json_rows(dnsflow.pkt_iter(pcap_file=path))
 
 
-def test_signed_both_ways(tmp_path):
-    key = tmp_path / "key"
-    key.write_bytes(KEY)
-    key.chmod(0o600)
+def test_signed_both_ways(tmp_path, key):
     records = [bare(random_record(random.Random(14)))]
     signed = dnsflow.encode(records, 1, EXT, KEY)
     forged = bytes(signed[:-1]) + bytes([signed[-1] ^ 1])

@@ -15,6 +15,7 @@ import pytest
 from conftest import (BASE_US, ETHERNET, NULL, RAW, SLL, SLL2, TOP, Background, made_capture, needs_root, pcap_header,
                       reader, run, sensor, udp_packet, unused_port, wait_until, write_pcap)
 from python_reader import EXT, STATS, dnsflow, fragments, frames_of, made, needs_libpcap, packet
+from reading import HEADER
 
 sys.path.insert(0, str(TOP))
 import dnsflow_read as original  # noqa: E402
@@ -247,7 +248,6 @@ def test_prints_what_dnsflow_read_prints(seed, tmp_path):
     assert printed(original.main, ["-r", str(path)]) == (0, reader("-r", path).out.decode())
 
 
-HEADER = "dnsflow server|resolver ip|client ip|time|names|ipv4|ipv6\n"
 ROWS = "".join("10.0.0.5|10.0.0.53|10.0.%d.9|22:13:20|h1.example|192.0.2.1|\n" % i for i in range(2))
 LINE = "STATS|pkts_captured:9|pkts_received:8|pkts_dropped:7|pkts_ifdropped:6|sample_rate:5\n"
 ENTRY = ("10.0.0.5:4000\n  n_data_pkts=1 n_records=2 n_stats_pkts=1\n"

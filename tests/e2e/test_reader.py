@@ -13,76 +13,13 @@ import pytest
 
 from conftest import (AAAA, BASE_US, ETHERNET, NULL, RAW, READER, SENSOR, SLL, SLL2, TIMEOUT, Background, Collector,
                       Summary, address, check_sequence, ethernet, needs_root, pcap_header, pcap_record, reader,
-                      response, response_frame, rows_of, run, sensor, udp_packet, wait_until, wire_name, write_pcap)
+                      response, response_frame, rows_of, run, sensor, wait_until, write_pcap)
+from datagrams import ONE, bare, datagram, packet, set2, set3, set4, stats
+from reading import HEADER, read, read_bare, write
 
-HEADER = "dnsflow server|resolver ip|client ip|time|names|ipv4|ipv6\n"
 CLOCK, WHOLE_TIME = "22:13:20", "2023-11-14T22:13:20.000000Z"  # of BASE_US
-
-
-def padded(data):
-    return data + bytes(-len(data) % 4)
-
-
-def ips(texts):
-    return b"".join(address(t) for t in texts)
-
-
-def wire_names(names):
-    return padded(b"".join(wire_name(n) for n in names))
-
-
-def set4(client, resolver, names, ipv4=(), ipv6=()):
-    packed = wire_names(names)
-    family = 6 if ":" in client else 4
-    return struct.pack("!BBBBHH", family, len(names), len(ipv4), len(ipv6), len(packed), 0) + \
-        address(client).ljust(16, b"\0") + address(resolver).ljust(16, b"\0") + packed + ips(ipv4) + ips(ipv6)
-
-
-def set3(client, names, ipv4=(), ipv6=(), wide=False):
-    packed = wire_names(names)
-    family = 6 if ":" in client else 4
-    head = struct.pack("!BBBBHH", family, len(names), len(ipv4), len(ipv6), len(packed), 0)
-    return head + address(client).ljust(16 if wide else 4, b"\0") + packed + ips(ipv4) + ips(ipv6)
-
-
-def set2(client, names, ipv4, text=False):
-    packed = padded(b"".join(n + b"\0" for n in names)) if text else wire_names(names)
-    return address(client) + struct.pack("!BBH", len(names), len(ipv4), len(packed)) + packed + ips(ipv4)
-
-
-def datagram(sequence, *sets, version=4, flags=0, count=None):
-    return struct.pack("!BBHI", version, len(sets) if count is None else count, flags, sequence) + b"".join(sets)
-
-
-def stats(sequence, *values, version=4):
-    return datagram(sequence, struct.pack("!%dI" % len(values), *values), version=version, flags=1)
-
-
-ONE = set4("10.0.0.9", "10.0.0.53", ["www.example.com", "cdn.example.net"], ["192.0.2.1", "192.0.2.2"], ["2001:db8::1"])
 ONE_COLUMNS = "10.0.0.53|10.0.0.9|%s|www.example.com,cdn.example.net|192.0.2.1,192.0.2.2|2001:db8::1"
 ROW4 = "10.1.1.1|" + ONE_COLUMNS % CLOCK + "\n"
-
-
-def packet(payload, source="10.1.1.1", port=4000, target=None, target_port=5300):
-    return udp_packet(source, port, target or ("2001:db8::5300" if ":" in source else "10.1.1.2"), target_port, payload)
-
-
-def bare(payload):
-    return bytes(4) + payload
-
-
-def write(tmp_path, link, frames, step_us=0):
-    return write_pcap(tmp_path / "in.pcap", link, [(BASE_US + i * step_us, f) for i, f in enumerate(frames)])
-
-
-def read(tmp_path, link, frames, *options, step_us=0):
-    result = reader("-r", write(tmp_path, link, frames, step_us), *options)
-    assert result.status == 0, result.err
-    return result._replace(out=result.out.decode("ascii"))
-
-
-def read_bare(tmp_path, datagrams, *options, step_us=0):
-    return read(tmp_path, NULL, [bare(d) for d in datagrams], *options, step_us=step_us)
 
 
 # The format that scripts know

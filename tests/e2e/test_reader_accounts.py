@@ -12,8 +12,9 @@ import pytest
 
 from conftest import BASE_US, NULL, RAW, READER, TIMEOUT, Background, pcap_header, pcap_record, reader, wait_until, \
     write_pcap
-from test_reader import ONE, bare, datagram, packet, read, read_bare, set4, stats
-from test_auth import KEY
+from datagrams import ONE, bare, datagram, packet, set4, stats
+from keys import key, needs_libcrypto
+from reading import read, read_bare
 
 F_SETPIPE_SZ = 1031
 
@@ -97,10 +98,8 @@ def test_a_crowd_does_not_hide_a_sensor(tmp_path):
     assert result.err.count("malformed datagram from ") == 64 and result.err.count("\n") == 65
 
 
-def test_forged_datagrams_make_few_sources(tmp_path):
-    key = tmp_path / "key"
-    key.write_bytes(KEY)
-    key.chmod(0o600)
+@needs_libcrypto
+def test_forged_datagrams_make_few_sources(tmp_path, key):
     frames = [packet(datagram(1, ONE), source="10.%d.%d.%d" % (n >> 16, n >> 8 & 255, n & 255)) for n in range(2000)]
     result = read(tmp_path, RAW, frames, "--auth-key", str(key), "--no-header")
     assert result.out.count("  n_unsigned=1\n") == 1024 and "10.0.0.53|" not in result.out

@@ -16,22 +16,13 @@ import time
 import pytest
 
 from conftest import BASE_US, RAW, READER, TIMEOUT, label_text, needs_terminal, reader, write_pcap
-from test_reader import ONE, datagram, ips, packet, padded, read, set2, set3, set4, stats
-
-ALSO = b",|"  # what the reader escapes besides
+from datagrams import ONE, datagram, extended, ips, packet, padded, set2, set3, set4, stats
+from reading import ALSO, read
 
 
 def shown(name, also=ALSO):
     """Of a list of labels."""
     return ".".join(label_text(label, also) for label in name) or "."
-
-
-def extended(sequence, *sets, ext=((0, 300, 1, 40000, 0),), base=BASE_US, sensor_id=7, worker=2, rate=10):
-    """A datagram with the trailer; ext has an entry for each set, or one for all."""
-    ext = list(ext) * (len(sets) if len(ext) == 1 else 1)
-    trailer = struct.pack("!BBHIIIQ", 1, worker, 24 + 16 * len(sets), sensor_id, 1600000000, rate, base)
-    trailer += b"".join(struct.pack("!iIHHHH", *e, 0) for e in ext)
-    return datagram(sequence, *sets, trailer, flags=2, count=len(sets))
 
 
 def picked(tmp_path, datagrams, *options, step_us=0):

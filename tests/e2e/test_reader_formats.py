@@ -9,7 +9,8 @@ import struct
 import pytest
 
 from conftest import RAW, address, reader, write_pcap
-from test_reader import datagram, packet, read, set2, set4, stats
+from datagrams import datagram, packet, set2, set4, stats
+from reading import read
 
 HOSTILE = [b'a,b|c.example', b'quo"te.example', b'back\\slash.example', b'tab\tnl\nnul\0.example', "caf\u00e9.example".encode()]
 

@@ -18,10 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from conftest import (BASE_US, ETHERNET, RAW, READER, TRAILER_COUNTERS, Background, made_capture, needs_root, reader,
-                      response_frame, run, sensor, unused_port, wait_until, write_pcap)
-from test_reader import HEADER, ONE, datagram, packet, read, set4, stats
-from test_reader_filters import extended
+from conftest import (BASE_US, ETHERNET, RAW, READER, TRAILER_COUNTERS, Background, made_capture, need, needs_root,
+                      reader, response_frame, run, sensor, unused_port, wait_until, write_pcap)
+from datagrams import ONE, datagram, extended, packet, set4, stats
+from keys import key, needs_libcrypto
+from reading import HEADER, read
 
 FIELDS = ("--format", "tsv", "--no-header", "--fields")
 LARGEST = 65507
@@ -199,8 +200,7 @@ def test_readers_share_a_port(tmp_path):
 
 @needs_root
 def test_without_privileges(tmp_path):
-    if not shutil.which("setpriv"):
-        pytest.skip("there is no program setpriv")
+    need("setpriv")
     port = unused_port()
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
@@ -441,12 +441,8 @@ def test_a_sensor_sends_to_it(options, tmp_path):
     assert ("sensor: " in text) == bool(options), text
 
 
-def test_signed_datagrams(tmp_path):
-    if "without libcrypto" in sensor("--version").out.decode():
-        pytest.skip("built without libcrypto")
-    key = tmp_path / "key"
-    key.write_bytes(bytes(range(32)))
-    key.chmod(0o600)
+@needs_libcrypto
+def test_signed_datagrams(tmp_path, key):
     files = [write_pcap(tmp_path / name, ETHERNET, [(int(when * 1e6), response_frame(name + ".example"))])
              for name, when in (("now", time.time()), ("old", BASE_US / 1e6))]
     with listening(tmp_path, *FIELDS, "qname", "--auth-key", key) as (running, port):

@@ -19,8 +19,8 @@ import pytest
 
 from conftest import (BASE_US, RAW, READER, TIMEOUT, WHY_NO_TERMINAL, Background, pcap_header, pcap_record, reader,
                       unused_port, wait_until, write_pcap)
-from test_reader import ONE, datagram, packet, read, set2, set4, stats
-from test_reader_filters import extended
+from datagrams import ONE, datagram, extended, packet, set2, set4, stats
+from reading import read
 
 VERSION = reader("--version").out.decode()
 HAS_TOP = shutil.which("tmux") and "without ncurses" not in VERSION

@@ -9,8 +9,8 @@ from conftest import (A, AAAA, ANY, BASE_US, CAPTURES, CNAME, ETHERNET, TRAILER_
                       list_captures, read_pcap, record, response, sensor, udp_packet, unused_port, wire_name,
                       write_pcap, written_payload)
 from dnstap import Tap, frames, handshake, message, whole
+from metrics_page import ask, series_of
 from records_twin import ANSWERS_CUT, DNSTAP, MDNS, TCP, Written
-from test_metrics import ask, series_of
 
 NS, SOA, MX, TXT, HTTPS = 2, 6, 15, 16, 65
 NXDOMAIN, REFUSED = 3, 5

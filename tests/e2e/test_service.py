@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import CAPTURES, SENSOR, TOP, Background, needs_root, pcap_header, run, sensor, wait_until
+from conftest import CAPTURES, SENSOR, TOP, Background, need, needs_root, pcap_header, run, sensor, wait_until
 from processes import is_alive, sensor_of_full_output
 from service import Manager
 
@@ -289,8 +289,7 @@ def test_script_leaves_other_processes_alone(tmp_path):
 
 @needs_root
 def test_status_of_an_unreadable_pid_file():
-    if not shutil.which("setpriv"):
-        pytest.skip("there is no program setpriv")
+    need("setpriv")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.chmod(folder, 0o755)
@@ -457,8 +456,7 @@ def test_help_names_every_target():
 
 
 def test_unit():
-    if not shutil.which("systemd-analyze"):
-        pytest.skip("there is no program systemd-analyze")
+    need("systemd-analyze")
     result = run(["systemd-analyze", "verify", "--recursive-errors=no", TOP / "packaging" / "dnsflow.service"])
     complaints = [l for l in result.err.splitlines() if "dnsflow.service" in l and
                   "is not executable" not in l and "Command 'man " not in l]

@@ -10,19 +10,12 @@ import time
 import pytest
 
 from conftest import (BASE_US, CAPTURES, CNAME, ETHERNET, SENSOR, Collector, Summary, address_record, check_sequence,
-                      ethernet, expected_rows, made_capture, needs_root, read_pcap, read_written, record, response,
+                      ethernet, expected_rows, made_capture, needs_root, ok, read_pcap, read_written, record, response,
                       response_frame, rows_of, run, sensor, udp_packet, unused_port, wire_name, write_pcap,
                       written_rows)
 
 CAPTURE = "real_dnsperf.pcap"
 FILE = CAPTURES / CAPTURE
-
-
-def ok(*options, **more):
-    result = sensor(*options, **more)
-    assert result.status == 0, result.err
-    assert "error" not in result.err, result.err
-    return Summary(result.err)
 
 
 def one_stream(collector, count):
