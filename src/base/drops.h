@@ -92,7 +92,7 @@ enum drop_ledger { LEDGER_NONE, LEDGER_FRAME, LEDGER_ABSORBED, LEDGER_MESSAGE, L
     X(ERROR_RECORDS, "error_records", NOTE, "records of other error RCODEs (--records error)") \
     X(OTHER_RECORDS, "other_records", NOTE, "records of questions of other types (--records other)") \
     X(ANSWERS_MALFORMED, "answers_malformed", NOTE, "answers left out of records, as their rdata is broken") \
-    X(ANSWERS_CUT, "answers_cut", NOTE, "records without some of their answers, for want of room")
+    X(ANSWERS_CUT, "answers_cut", NOTE, "records without some of their answers, for want of room or of time")
 /* clang-format on */
 
 enum drop_reason {

@@ -88,14 +88,15 @@ static bool find_name(struct dns_answers *answers, const uint8_t *name, size_t l
     return true;
 }
 
-/* Whose the name at msg[at] is. False: that takes more work than there is left. */
-static bool find_owner(struct dns_answers *answers, const uint8_t *msg, size_t len, size_t at,
+/* Whose the name at msg[*at] is; *at is moved behind it, if it is one. False: that takes more work than there is left.
+ */
+static bool find_owner(struct dns_answers *answers, const uint8_t *msg, size_t len, size_t *at,
                        const struct writer *names, unsigned names_count, uint8_t *owner)
 {
     uint8_t name[DNS_NAME_MAX + DNS_NAME_SLACK];
     struct writer out = writer_over(name, sizeof(name));
     *owner = DNS_OWNER_NONE;
-    if (dns_name_copy(msg, len, &at, &answers->pointers_left, &out) != NAME_OK)
+    if (dns_name_copy(msg, len, at, &answers->pointers_left, &out) != NAME_OK)
         return spend(answers, BAD_COSTS);
     if (answers->names_known == 0)
         learn_names(answers, names, names_count);
@@ -103,27 +104,30 @@ static bool find_owner(struct dns_answers *answers, const uint8_t *msg, size_t l
            find_name(answers, name, writer_len(&out), owner);
 }
 
+/* An owner in the bytes of the one before costs nothing: most are a pointer to the question, some are written out. */
 void dns_answers_own(struct dns_answers *answers, const uint8_t *msg, size_t len, const struct writer *names,
                      unsigned names_count)
 {
-    const uint16_t question = DNS_POINTER << 8 | DNS_HEADER;
-    uint16_t last_pointer = question;
+    static const uint8_t question[2] = {DNS_POINTER, DNS_HEADER};
+    const uint8_t *last_name = question;
+    size_t last_len = sizeof(question);
     uint8_t last = 0;
     unsigned i;
     for (i = 0; i < answers->count; i++) {
         struct dns_answer *a = &answers->list[i];
-        uint16_t pointer = load_be16(msg + a->owner_at);
-        if (pointer == last_pointer) {
+        size_t at = a->owner_at;
+        if (len - at >= last_len && memcmp(msg + at, last_name, last_len) == 0) {
             a->owner = last;
             continue;
         }
-        if (!find_owner(answers, msg, len, a->owner_at, names, names_count, &a->owner)) {
+        if (!find_owner(answers, msg, len, &at, names, names_count, &a->owner)) {
             answers->cut = true;
             answers->count = i;
             return;
         }
-        if (pointer >= DNS_POINTER << 8) {
-            last_pointer = pointer;
+        if (at > a->owner_at) {
+            last_name = msg + a->owner_at;
+            last_len = at - a->owner_at;
             last = a->owner;
         }
     }

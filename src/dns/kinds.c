@@ -63,14 +63,18 @@ static enum name_status read_answers(const uint8_t *msg, size_t len, size_t *at,
     return NAME_OK;
 }
 
-/* The upper bits of the RCODE, where there is an OPT behind the answers (RFC 6891 section 6.1.3). */
+/* The upper bits of the RCODE, of the OPT in the additional section, whose owner is the root (RFC 6891 section 6.1). */
 static uint16_t upper_rcode(const uint8_t *msg, size_t len, size_t at)
 {
-    unsigned left = load_be16(msg + 8) + load_be16(msg + 10);
+    unsigned authority = load_be16(msg + 8), all = authority + load_be16(msg + 10), i;
     struct dns_rr rr;
-    for (left = left < TAIL_MAX ? left : TAIL_MAX; left > 0 && dns_rr_read(msg, len, &at, &rr) == NAME_OK; left--)
-        if (rr.type == DNS_TYPE_OPT)
+    for (i = 0; i < all && i < TAIL_MAX; i++) {
+        size_t owner_at = at;
+        if (dns_rr_read(msg, len, &at, &rr) != NAME_OK)
+            return 0;
+        if (i >= authority && rr.type == DNS_TYPE_OPT && msg[owner_at] == 0)
             return (uint16_t)(rr.ttl >> 24 << 4);
+    }
     return 0;
 }
 

@@ -186,6 +186,8 @@ static int allow_terminal(scmp_filter_ctx filter)
     const scmp_datum_t itself = (scmp_datum_t)getpid();
     return allow_requests(filter, terminal_requests, sizeof(terminal_requests) / sizeof(terminal_requests[0])) |
            seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1, SCMP_A0(SCMP_CMP_EQ, itself, 0)) |
+           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(getpgrp), 0) |
+           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(getpgid), 0) |
            seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(dup2), 0) |
            seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(dup3), 0);
 }

@@ -3,6 +3,7 @@
 
 import json
 import random
+import struct
 
 import pytest
 
@@ -120,6 +121,25 @@ def test_passive_dns_of_every_type(tmp_path):
     assert {(r["rrname"], r["rrtype"], r["rdata"], r["count"]) for r in got} == {
         ("www.example.com", "A", "192.0.2.1", 1), ("example.com", "MX", "10 mail.example.com", 2),
         ("example.com", "MX", "20 bak.example.com", 2), ("txt.example.com", "TXT", '"a,b|c \\"d\\"" "=cmd"', 1)}
+
+
+def test_owners_that_are_written_out(tmp_path):
+    """As some servers do, without compression; they cost no more than a pointer."""
+    name = ".".join("0123456789abcdef" * 2) + ".ip6.arpa"
+    answers = [record(PTR, wire_name("host%d.example" % i), owner=wire_name(name)) for i in range(25)]
+    got = rows(made(tmp_path, [frame(name, answers, PTR)]), *FIELDS, "answers")
+    assert got == [",".join("PTR host%d.example" % i for i in range(25))]
+
+
+@pytest.mark.parametrize("section, owner, rcode", [(2, b"\0", "BADVERS"), (1, b"\0", "NOERROR"), (2, b"\1x\0", "NOERROR")])
+def test_opt_in_its_place(section, owner, rcode, tmp_path):
+    """The upper bits of the RCODE are those of an OPT of the root in the additional section (RFC 6891)."""
+    counts = [1, 0, 0, 0]
+    counts[section + 1] = 1
+    message = struct.pack("!HH4H", 1, 0x8180, *counts) + wire_name("a.example") + struct.pack("!HH", A, 1) \
+        + owner + struct.pack("!HHIH", 41, 1232, 1 << 24, 0)
+    packet = ethernet(udp_packet("10.0.0.53", 53, "10.0.0.9", 40000, message))
+    assert rows(made(tmp_path, [packet]), *FIELDS, "rcode") == [rcode]
 
 
 def test_names_in_rdata_have_one_case(tmp_path):

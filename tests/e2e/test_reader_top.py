@@ -598,3 +598,15 @@ def test_escape_shows_all_rows(tmp_path):
         top.wait(lambda s: "end of input" in s[0])
         top.press("/ n 0 1 Enter", lambda s: s[2].endswith('1 with "n01"') and first("n01.example.com")(s))
         top.press("Escape", lambda s: "with" not in s[2] and first("n00.example.com")(s))
+
+
+@needs_tmux
+def test_suspended_again_and_again(tmp_path):
+    """The system calls that this takes change from the first time to the second."""
+    with Terminal(tmp_path, ["-r", counted(tmp_path), "--top"]) as top:
+        top.wait(first("n00.example.com"))
+        for key, head in ("2", "DOMAIN"), ("3", "CLIENT"), ("4", "RESOLVER"), ("1", "NAME"):
+            os.kill(top.pid, signal.SIGTSTP)
+            os.kill(top.pid, signal.SIGCONT)
+            top.press(key, lambda s, head=head: s[3].split()[-1:] == [head])
+        assert "Summary:\n10.1.1.1:4000\n" in top.quit()
