@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * From the bytes of a DNS message (RFC 1035 section 4) to what a record is made of, in one pass and without memory of
- * its own. Only the header, the question and the answer section are read: what is wrong behind them costs nothing. */
+ * its own. Only the header, the question and the answer section are read, and behind them, by dns_parse_any(), an OPT: what
+ * is wrong there costs nothing. */
 #ifndef DNSFLOW_DNS_MESSAGE_H
 #define DNSFLOW_DNS_MESSAGE_H
 
@@ -21,7 +22,7 @@ enum {
     DNS_ADDRESSES_MAX = DNS_MESSAGE_MAX / 15, /* A and AAAA answers, the smallest of which has 15 bytes */
 };
 
-/* Options of dns_parse_response() and, from the second on, of dns_parse_any(). */
+/* Options: dns_parse_response() knows the first, dns_parse_any() all. */
 enum {
     DNS_WITH_SVCB = 1, /* questions of type SVCB and HTTPS too (RFC 9460) */
     DNS_WITH_NODATA = 2,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Inside of dns/: the parts of a message that both parsers walk over.
+ * Inside of dns/: the parts of a message that all parsers walk over.
  *
  *   header    id 2 | flags 2 | question, answer, authority, additional count 2 each
  *   question  name | type 2 | class 2

@@ -285,7 +285,7 @@ static const struct option_row rows[] = {
     {0, "qtype", "LIST", take_qtype, "only questions of these types, such as TXT,MX; with ! in front: not of these",
      OPTION_REPEATS},
     {0, "transport", "LIST", take_transport,
-     "only what came by these: udp, tcp, tls, https, quic, dnscrypt-udp, dnscrypt-tcp; with ! in front: not by these",
+     "only what came by these: udp, tcp, tls, https, quic, dnscrypt-udp, dnscrypt-tcp, unknown; with ! in front: not by these",
      OPTION_REPEATS},
     {0, "family", "4|6", take_family, "only records of IPv4, or of IPv6, clients", OPTION_REPEATS},
     {0, "since", "TIME", take_since,

@@ -2,7 +2,7 @@
  *
  * Passive DNS Common Output Format (draft-dulaunoy-dnsop-passive-dns-cof): a line of JSON for each different
  * (rrname, rrtype, rdata), with the times it was seen first and last and how often. Of a record, each name leads to
- * the next by a CNAME, and the last to the addresses. Names are in lower case. What is gathered is printed when there
+ * the next by a CNAME, and the last to the addresses; other answers stand with their owner. Names are in lower case. What is gathered is printed when there
  * is no more room for it; the same may then be printed again, and its counts add up. */
 #include "reader/session.h"
 
@@ -27,6 +27,8 @@ enum {
     TYPE_CNAME = 5,
     TYPE_AAAA = 28,
 };
+
+_Static_assert((int)RDATA_MAX >= (int)DNSFLOW_LIMIT_IP4, "whatever a datagram has room for is gathered");
 
 /* key: rrtype 2 | rrname | rdata, names in wire format */
 struct entry {

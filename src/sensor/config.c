@@ -96,8 +96,10 @@ static int add_sink(struct config *c, const struct sink_kind *kind, const char *
     unsigned i, before = 0;
     for (i = 0; i < c->sinks_count; i++)
         before += c->sinks[i].kind == kind;
-    if (before == kind->most || c->sinks_count == SINKS_MAX)
+    if (before == kind->most)
         return error_set(err, "expected at most %u %s", before, kind->many);
+    if (c->sinks_count == SINKS_MAX)
+        return error_set(err, "expected at most %d outputs", SINKS_MAX);
     *plan = (struct sink_plan){.kind = kind, .option = option, .value = value};
     if (kind->parse(plan, err) != 0)
         return -1;
@@ -292,7 +294,7 @@ static int take_no_defrag(void *config, const char *value, struct error *err)
     return 0;
 }
 
-/* Words of --records; what is not in the last one is no kind of its own. */
+/* Words of --records. */
 static const struct records_word {
     const char *word;
     unsigned kinds;

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "sensor/extract.h"
 
+#include "flow/wire.h"
+
 enum { MESSAGE_SETS_MAX = 64 };
 
 _Static_assert(MESSAGE_SETS_MAX >= DNSFLOW_RECORD_SETS_MAX, "a message of one record needs no limit of its own");
 
 _Static_assert((int)DNS_NAMES_BYTES >= (int)DNSFLOW_LIMIT_IP4, "names that a datagram has room for are read");
 _Static_assert((int)DNS_ANSWERS_BYTES >= (int)DNSFLOW_LIMIT_IP4, "answers that a datagram has room for are gathered");
+_Static_assert((int)DNS_ANSWER_HEAD == (int)WIRE_ANSWER, "what is gathered is counted as it is written");
+_Static_assert((int)DNS_NAMES_MAX == (int)WIRE_NAMES_MAX, "a record has as many names as the parser gives");
 _Static_assert((int)DNS_OWNER_NONE == (int)DNSFLOW_OWNER_OTHER, "an owner is the same number in both");
 
 static void note(struct counters *counters, enum drop_reason reason, uint64_t n)

@@ -58,7 +58,7 @@ static inline void collector_works(struct collector *c)
         collector_recovered(c);
 }
 
-/* Whether the errno says that there is no way to the collector, rather than that it is not allowed. */
+/* Whether the errno says that nothing gets to the collector at present: no way to it, or none that is allowed. */
 bool collector_is_unreachable(int cause);
 
 /* Why datagrams are lost while collector_attend() says no. */

@@ -19,7 +19,7 @@ SECONDS = 20
 
 FLAG_STATS, FLAG_EXTENDED, FLAG_SIGNED, FLAG_ANSWERS = 1, 2, 4, 8
 KEY = bytes(range(32))
-DFDECODE = "/work/shared/tools/dfdecode.py"  # a reader of plain version 4
+DFDECODE = os.path.join(TOP, "..", "shared", "tools", "dfdecode.py")  # a reader of plain version 4
 LOOPBACK = bytes([127, 0, 0, 1])
 
 

@@ -38,7 +38,7 @@ static bool is_address_question(uint16_t qtype)
     return qtype == TYPE_A || qtype == TYPE_AAAA || qtype == TYPE_ANY;
 }
 
-/* What becomes of it without --records, by DESIGN's first rules. */
+/* What becomes of it without --records, by the first rules of docs/WIRE.md. */
 static enum drop_reason plain_reason(const struct made *d)
 {
     return !d->is_response                  ? DROP_DNS_QUERY
