@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * From the bytes of a DNS message (RFC 1035 section 4) to what a record is made of, in one pass and without memory of
- * its own. Only the header, the question and the answer section are read, and behind them, by dns_parse_any(), an OPT: what
- * is wrong there costs nothing. */
+ * its own. Only the header, the question and the answer section are read, and behind them, by dns_parse_any(), an OPT:
+ * what is wrong there costs nothing. */
 #ifndef DNSFLOW_DNS_MESSAGE_H
 #define DNSFLOW_DNS_MESSAGE_H
 

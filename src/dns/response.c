@@ -11,44 +11,6 @@ bool dns_looks_like_response(const uint8_t *msg, size_t len)
     return (flags & DNS_FLAG_QR) && (flags & DNS_OPCODE_MASK) <= DNS_OPCODE_MAX && load_be16(msg + 4) <= 1;
 }
 
-/* A name that finds no place. */
-static enum name_status pass_over(struct dns_response *out, const uint8_t *msg, size_t end, size_t *at)
-{
-    out->names_truncated |= out->names_count == DNS_NAMES_MAX;
-    return dns_name_skip(msg, end, at);
-}
-
-static inline enum name_status add_name(struct dns_response *out, const uint8_t *msg, size_t end, size_t *at,
-                                        struct writer *names)
-{
-    if (__builtin_expect(out->names_count == DNS_NAMES_MAX || writer_len(names) > DNS_NAMES_BYTES, 0))
-        return pass_over(out, msg, end, at);
-    out->names_count++;
-    return dns_name_copy(msg, end, at, &out->pointers_left, names);
-}
-
-enum name_status dns_response_name(struct dns_response *out, const uint8_t *msg, size_t end, size_t *at,
-                                   struct writer *names)
-{
-    return add_name(out, msg, end, at, names);
-}
-
-/* The target must end where the rdata does. */
-static inline enum name_status read_cname(const uint8_t *msg, const struct dns_rr *rr, struct writer *names,
-                                          struct dns_response *out)
-{
-    size_t at = rr->rdata_at, end = rr->rdata_at + rr->rdata_len;
-    enum name_status status = add_name(out, msg, end, &at, names);
-    dns_response_ttl(out, rr->ttl);
-    return status == NAME_OK && at == end ? NAME_OK : NAME_BROKEN;
-}
-
-enum name_status dns_read_cname(const uint8_t *msg, const struct dns_rr *rr, struct writer *names,
-                                struct dns_response *out)
-{
-    return read_cname(msg, rr, names, out);
-}
-
 static enum name_status read_answers(const uint8_t *msg, size_t len, size_t at, struct writer *names,
                                      struct dns_response *out)
 {
@@ -62,7 +24,7 @@ static enum name_status read_answers(const uint8_t *msg, size_t len, size_t at, 
             if (!dns_response_address(out, msg, &rr))
                 out->bad_lengths++;
         } else if (rr.type == DNS_TYPE_CNAME) {
-            if (read_cname(msg, &rr, names, out) != NAME_OK)
+            if (dns_read_cname(msg, &rr, names, out) != NAME_OK)
                 return NAME_BROKEN;
         } else if (dns_is_svcb(out->qtype) && dns_is_svcb(rr.type)) {
             if (dns_svcb_read(msg, &rr, names, out) != NAME_OK)

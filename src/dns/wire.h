@@ -132,14 +132,28 @@ static inline bool dns_is_svcb(uint16_t type)
     return type == DNS_TYPE_SVCB || type == DNS_TYPE_HTTPS;
 }
 
-/* Appends the name at msg[*at], which must end before msg[end], and counts it; only counts that there are more when
- * there are DNS_NAMES_MAX. */
-enum name_status dns_response_name(struct dns_response *out, const uint8_t *msg, size_t end, size_t *at,
-                                   struct writer *names);
+/* Appends the name at msg[*at], which must end before msg[end], and counts it. One that finds no place is passed over;
+ * that there are more than DNS_NAMES_MAX is noted. */
+static inline enum name_status dns_response_name(struct dns_response *out, const uint8_t *msg, size_t end, size_t *at,
+                                                 struct writer *names)
+{
+    if (__builtin_expect(out->names_count == DNS_NAMES_MAX || writer_len(names) > DNS_NAMES_BYTES, 0)) {
+        out->names_truncated |= out->names_count == DNS_NAMES_MAX;
+        return dns_name_skip(msg, end, at);
+    }
+    out->names_count++;
+    return dns_name_copy(msg, end, at, &out->pointers_left, names);
+}
 
 /* Takes the target of a CNAME answer, which must end where the rdata does. */
-enum name_status dns_read_cname(const uint8_t *msg, const struct dns_rr *rr, struct writer *names,
-                                struct dns_response *out);
+static inline enum name_status dns_read_cname(const uint8_t *msg, const struct dns_rr *rr, struct writer *names,
+                                              struct dns_response *out)
+{
+    size_t at = rr->rdata_at, end = rr->rdata_at + rr->rdata_len;
+    enum name_status status = dns_response_name(out, msg, end, &at, names);
+    dns_response_ttl(out, rr->ttl);
+    return status == NAME_OK && at == end ? NAME_OK : NAME_BROKEN;
+}
 
 /* Adds an answer to those that are gathered; its owner's name is at msg[owner_at]. */
 void dns_answer_add(struct dns_answers *answers, const uint8_t *msg, size_t owner_at, const struct dns_rr *rr);
