@@ -53,12 +53,10 @@ static int choose_user(const char *name, uid_t *uid, gid_t *gid, struct error *e
 int user_drop(const char *name, enum user_keeps keeps, struct error *err)
 {
     static const int kept[] = {[USER_KEEPS_RAW] = CAP_NET_RAW, [USER_KEEPS_FILES] = CAP_DAC_READ_SEARCH};
-    uid_t uid;
-    gid_t gid;
-    if (choose_user(name, &uid, &gid, err) != 0)
+    uid_t uid = geteuid();
+    gid_t gid = getegid();
+    if (keeps != USER_KEEPS_FILES && choose_user(name, &uid, &gid, err) != 0)
         return -1;
-    if (keeps == USER_KEEPS_FILES)
-        uid = geteuid();
     bool can_bound = has(CAPNG_EFFECTIVE, CAP_SETPCAP);
     bool keeps_one = keeps != USER_KEEPS_NOTHING && has(CAPNG_PERMITTED, (unsigned)kept[keeps]);
     capng_select_t which = can_bound ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS;

@@ -4,7 +4,8 @@ Each time they end with status 0 or 1 and one line that says so, never by a sign
 is what they write otherwise, or the beginning of it.
 
 Left out are what libpcap and libarchive do not survive themselves: -f and -F, as libpcap's scanner of expressions ends
-the program or reads through NULL, and compressed files. tests/unit/test_filter_memory.c has filters."""
+the program or reads through NULL, compressed files, and the list of system calls, of which libseccomp makes one that
+lets hardly any through. tests/unit/test_filter_memory.c has filters."""
 
 import os
 import re
@@ -18,9 +19,11 @@ pytestmark = release_build("a sanitizer has allocations of its own")
 
 LIBRARY = r"""
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t);
 static atomic_long count;
@@ -53,14 +56,21 @@ void *realloc(void *memory, size_t size)
     return fails() ? NULL : __libc_realloc(memory, size);
 }
 
-__attribute__((destructor)) static void tell(void)
+static int told_to = -1;
+
+/* At the start, as the reader gives up opening files. */
+__attribute__((constructor)) static void open_count(void)
 {
     const char *path = getenv("COUNT_TO");
-    FILE *out = path ? fopen(path, "w") : NULL;
-    if (out)
-        fprintf(out, "%ld\n", (long)count);
-    if (out)
-        fclose(out);
+    told_to = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600) : -1;
+}
+
+__attribute__((destructor)) static void tell(void)
+{
+    char text[32];
+    int len = snprintf(text, sizeof(text), "%ld\n", (long)count);
+    if (told_to >= 0 && write(told_to, text, (size_t)len) != len)
+        _exit(99);
 }
 """
 
@@ -138,4 +148,4 @@ def test_reader(library, tmp_path, options):
         assert whole.out.startswith(result.out) and whole.out
         rows, all_rows = (r.out.split(b"\nSummary:")[0] for r in (result, whole))  # accounts of a sensor can be missing
         assert result.status == 1 or rows == all_rows, result.err
-    every_failure(library, tmp_path, [READER, "-r", source, *options], check)
+    every_failure(library, tmp_path, [READER, "-r", source, "--seccomp", "off", *options], check)
