@@ -156,14 +156,14 @@ class _Account:
     def __init__(self, timestamp: float) -> None:
         self.first_time = self.last_time = timestamp
         self.data_pkts = self.records = self.stats_pkts = 0
-        self.sequence = self.window = self.total = self.lost = self.out_of_order = 0
+        self.sequence = self.missing = self.total = self.lost = self.out_of_order = 0
         self.start_time = self.former_start_time = 0
         self.last_stats: Optional[Dict[str, int]] = None
         self.grown = dict.fromkeys(self.KEYS, 0)
         self.has_restarted = self.may_have_restarted = False
 
     def _begin_sequence(self, sequence: int) -> bool:
-        self.sequence, self.window = sequence, 1
+        self.sequence, self.missing = sequence, 0
         self.total += 1
         return True
 
@@ -176,14 +176,14 @@ class _Account:
         if step > 0:
             self.total += step
             self.lost += step - 1
-            self.window = (self.window << step | 1) % (1 << self.WINDOW) if step < self.WINDOW else 1
+            new = min(step, self.WINDOW)
+            self.missing = (self.missing << new | (1 << new) - 2) % (1 << self.WINDOW)
             self.sequence = sequence
             return True
         self.out_of_order += 1
         if -step < self.WINDOW:
-            if not self.window >> -step & 1 and self.lost > 0:
-                self.lost -= 1  # late, not lost; a duplicate has its bit set
-            self.window |= 1 << -step
+            self.lost -= self.missing >> -step & 1  # late, not lost
+            self.missing &= ~(1 << -step)
         return False
 
     def _count_run(self, sequence: int, start_time: int) -> bool:

@@ -180,6 +180,7 @@ static void begin_sequence(struct source *s, uint32_t sequence)
 {
     s->sequence = sequence;
     s->window = 1;
+    s->missing = 0;
     s->total++;
 }
 
@@ -202,6 +203,7 @@ static bool count_sequence(struct source *s, uint32_t sequence, bool is_same_run
         s->total += (uint32_t)step;
         count_missing(s, (uint32_t)step - 1, no_room);
         s->window = step < WINDOW ? s->window << step | 1 : 1;
+        s->missing = step < WINDOW ? s->missing << step | ((UINT64_C(1) << step) - 2) : ~UINT64_C(1);
         s->sequence = sequence;
     } else {
         s->out_of_order++;
@@ -209,11 +211,12 @@ static bool count_sequence(struct source *s, uint32_t sequence, bool is_same_run
             return false;
         uint64_t bit = UINT64_C(1) << -step;
         s->duplicates += (s->window & bit) != 0;
-        if (!(s->window & bit) && s->lost > 0)
-            s->lost--; /* late, not lost; a duplicate has its bit set */
-        else if (!(s->window & bit) && s->no_room > 0)
+        if ((s->missing & bit) && s->lost > 0)
+            s->lost--; /* late, not lost */
+        else if (s->missing & bit)
             s->no_room--;
         s->window |= bit;
+        s->missing &= ~bit;
         return false;
     }
     return true;

@@ -46,6 +46,7 @@ struct source {
     uint32_t start_time, former_start_time; /* of the trailer, 0 = not known; of the run before */
     uint32_t sequence;                      /* highest so far */
     uint64_t window;                        /* bit i: sequence - i has been seen */
+    uint64_t missing; /* bit i: it is counted as missing; neither is what comes late from before the first */
     uint64_t total, lost, out_of_order;
     uint64_t duplicates; /* of those out of order: numbers that had come already */
     uint64_t no_room;    /* missing for want of room in the socket here, so not lost on the way */
