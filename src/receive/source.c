@@ -98,15 +98,19 @@ static uint32_t find_slot(const struct sources *all, const uint8_t key[KEY])
     return slot;
 }
 
-/* Those that have been silent for long are forgotten; at most once a minute, as all are looked at. */
+/* Those that have been silent for long are forgotten; at most once a minute, as all are looked at. A clock that went
+ * back holds up neither. */
 static void make_room(struct sources *all, int64_t now_us)
 {
+    const int64_t pause_us = 60 * SECOND_US;
     uint32_t i, left = 0;
-    if (!all->is_live || now_us < all->next_clearing_us)
+    if (!all->is_live || (now_us < all->next_clearing_us && now_us >= all->next_clearing_us - pause_us))
         return;
-    all->next_clearing_us = now_us + 60 * SECOND_US;
+    all->next_clearing_us = now_us + pause_us;
     for (i = 0; i < all->count; i++) {
         struct known_source *p = all->list[i];
+        if (p->seen_us > now_us)
+            p->seen_us = now_us;
         if (p->seen_us + (int64_t)SOURCES_IDLE_S * SECOND_US >= now_us) {
             all->list[left++] = p;
             continue;
@@ -121,6 +125,11 @@ static void make_room(struct sources *all, int64_t now_us)
     memset(all->slots, 0, sizeof(all->slots));
     for (i = 0; i < left; i++)
         all->slots[find_slot(all, all->list[i]->key)] = i + 1;
+}
+
+static bool has_room(const struct sources *all, bool is_accepted)
+{
+    return all->count < SOURCES_MAX && (is_accepted || all->unproven < SOURCES_UNPROVEN_MAX);
 }
 
 static struct known_source *add_known(struct sources *all, const uint8_t key[KEY])
@@ -151,9 +160,9 @@ struct source *sources_find(struct sources *sources, const struct received *from
     uint32_t slot = find_slot(sources, key);
     struct known_source *p = sources->slots[slot] ? sources->list[sources->slots[slot] - 1] : NULL;
     bool is_accepted = proof != SOURCE_UNPROVEN;
-    if (!p && sources->count == SOURCES_MAX)
+    if (!p && !has_room(sources, is_accepted))
         make_room(sources, from->time_us);
-    if (!p && sources->count < SOURCES_MAX && (is_accepted || sources->unproven < SOURCES_UNPROVEN_MAX))
+    if (!p && has_room(sources, is_accepted))
         p = add_known(sources, key);
     if (!p)
         return NULL;

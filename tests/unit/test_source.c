@@ -217,6 +217,44 @@ static void files_forget_nobody(void **state)
     sources_destroy(all);
 }
 
+static void fill_unproven(struct sources *all, uint32_t first, int64_t time_us)
+{
+    for (uint32_t n = 0; n < SOURCES_UNPROVEN_MAX; n++)
+        assert_non_null(find(all, first + n, time_us, SOURCE_UNPROVEN));
+    assert_null(find(all, first + SOURCES_UNPROVEN_MAX, time_us, SOURCE_UNPROVEN));
+}
+
+/* A burst of forged addresses does not keep the accounts of what is refused for good. */
+static void idle_refused_ones_give_way(void **state)
+{
+    const int64_t begin = (int64_t)START * SECOND_US, idle = (int64_t)SOURCES_IDLE_S * SECOND_US;
+    struct sources *all = sources_create(SOURCE_IS_ADDRESS, true);
+    (void)state;
+    fill_unproven(all, 0, begin);
+    assert_non_null(find(all, 5, begin + idle, SOURCE_UNPROVEN));
+    assert_null(find(all, SOURCES_UNPROVEN_MAX, begin + idle, SOURCE_UNPROVEN));
+    assert_non_null(find(all, SOURCES_UNPROVEN_MAX, begin + idle + 60 * SECOND_US, SOURCE_UNPROVEN));
+    assert_gone(all, SOURCES_UNPROVEN_MAX - 1, 0, 0);
+    assert_int_equal(sources_count(all), 2);
+    assert_int_equal(number_at(all, 0), 5);
+    sources_destroy(all);
+}
+
+/* They are idle for as long by a clock that went back a day, and are looked at each minute by it. */
+static void clock_back(void **state)
+{
+    const int64_t begin = (int64_t)START * SECOND_US, idle = (int64_t)SOURCES_IDLE_S * SECOND_US;
+    const int64_t back = begin - (int64_t)86400 * SECOND_US;
+    struct sources *all = sources_create(SOURCE_IS_ADDRESS, true);
+    (void)state;
+    fill_unproven(all, 0, begin);
+    assert_null(find(all, SOURCES_UNPROVEN_MAX, back, SOURCE_UNPROVEN));
+    assert_null(find(all, SOURCES_UNPROVEN_MAX, back + idle, SOURCE_UNPROVEN));
+    assert_non_null(find(all, SOURCES_UNPROVEN_MAX, back + idle + 60 * SECOND_US, SOURCE_UNPROVEN));
+    assert_gone(all, SOURCES_UNPROVEN_MAX, 0, 0);
+    sources_destroy(all);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +264,8 @@ int main(void)
         cmocka_unit_test(unproven),
         cmocka_unit_test(idle_ones_give_way),
         cmocka_unit_test(files_forget_nobody),
+        cmocka_unit_test(idle_refused_ones_give_way),
+        cmocka_unit_test(clock_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
