@@ -2,8 +2,9 @@
  *
  * Passive DNS Common Output Format (draft-dulaunoy-dnsop-passive-dns-cof): a line of JSON for each different
  * (rrname, rrtype, rdata), with the times it was seen first and last and how often. Of a record, each name leads to
- * the next by a CNAME, and the last to the addresses; other answers stand with their owner. Names are in lower case. What is gathered is printed when there
- * is no more room for it; the same may then be printed again, and its counts add up. */
+ * the next by a CNAME, and the last to the addresses; other answers stand with their owner. Names are in lower case.
+ * What is gathered is printed when there is no more room for it; the same may then be printed again, and its counts
+ * add up. */
 #include "reader/session.h"
 
 #include <inttypes.h>
