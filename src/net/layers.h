@@ -10,61 +10,77 @@
 #include "net/encapsulation.h"
 #include "net/packet.h"
 
+/* Name and function of each layer, by the file that has it. */
+#define NET_LAYERS(X)                                                 \
+    /* link.c */                                                      \
+    X(ETHERNET, net_ethernet)                                         \
+    X(ETHERTYPE, net_ethertype) /* walk->ethertype says what comes */ \
+    X(LLC, net_llc)                                                   \
+    X(NULL, net_null)                                                 \
+    X(SLL, net_sll)                                                   \
+    X(SLL2, net_sll2)                                                 \
+    X(NFLOG, net_nflog)                                               \
+    X(PKTAP, net_pktap)                                               \
+    /* link_serial.c */                                               \
+    X(PPP, net_ppp)                                                   \
+    X(PPP_DIRECTION, net_ppp_direction)                               \
+    X(PPPOE, net_pppoe)                                               \
+    X(CISCO_HDLC, net_cisco_hdlc)                                     \
+    X(SLIP, net_slip)                                                 \
+    X(TOKEN_RING, net_token_ring)                                     \
+    X(FDDI, net_fddi)                                                 \
+    X(ARCNET, net_arcnet)                                             \
+    X(ATM, net_atm)                                                   \
+    /* link_wifi.c */                                                 \
+    X(WIFI, net_wifi)                                                 \
+    X(RADIOTAP, net_radiotap)                                         \
+    X(PPI, net_ppi)                                                   \
+    /* link_capture.c */                                              \
+    X(USER2, net_user2)                                               \
+    X(ENC, net_enc)                                                   \
+    X(PFLOG, net_pflog)                                               \
+    X(ERF, net_erf)                                                   \
+    /* dnstap.c */                                                    \
+    X(DNSTAP, net_dnstap)                                             \
+    /* ip.c */                                                        \
+    X(IP, net_ip) /* 4 or 6, by the version nibble */                 \
+    X(IPV4, net_ipv4)                                                 \
+    X(IPV6, net_ipv6)                                                 \
+    X(UPPER, net_upper) /* walk->protocol says what comes */          \
+    X(UDP, net_udp)                                                   \
+    X(TCP, net_tcp)                                                   \
+    /* tunnel.c */                                                    \
+    X(MPLS, net_mpls)                                                 \
+    X(GRE, net_gre)                                                   \
+    X(ETHERIP, net_etherip)                                           \
+    X(VXLAN, net_vxlan)                                               \
+    /* tunnel_tags.c */                                               \
+    X(PBB, net_pbb)                                                   \
+    X(VNTAG, net_vntag)                                               \
+    X(HSR, net_hsr)                                                   \
+    X(MACSEC, net_macsec)                                             \
+    X(NSH, net_nsh)                                                   \
+    X(FABRICPATH, net_fabricpath)                                     \
+    X(CMD, net_cmd)                                                   \
+    X(ETAG, net_etag)                                                 \
+    X(TTAG, net_ttag)                                                 \
+    /* tunnel_udp.c */                                                \
+    X(GENEVE, net_geneve)                                             \
+    X(GTP, net_gtp)                                                   \
+    X(TZSP, net_tzsp)                                                 \
+    X(TEREDO, net_teredo)                                             \
+    X(JMIRROR, net_jmirror)                                           \
+    X(PCAP_RECORD, net_pcap_record)                                   \
+    /* tunnel_l2tp.c */                                               \
+    X(L2TP, net_l2tp)                                                 \
+    X(L2TP_IP, net_l2tp_ip)
+
 enum layer {
     LAYER_NONE, /* not decoded */
-    LAYER_ETHERNET,
-    LAYER_ETHERTYPE, /* walk->ethertype says what comes */
-    LAYER_LLC,
-    LAYER_NULL,
-    LAYER_SLL,
-    LAYER_SLL2,
-    LAYER_PPP,
-    LAYER_PPP_DIRECTION,
-    LAYER_PPPOE,
-    LAYER_CISCO_HDLC,
-    LAYER_SLIP,
-    LAYER_TOKEN_RING,
-    LAYER_FDDI,
-    LAYER_ARCNET,
-    LAYER_ATM,
-    LAYER_NFLOG,
-    LAYER_PKTAP,
-    LAYER_USER2,
-    LAYER_ENC,
-    LAYER_PFLOG,
-    LAYER_ERF,
-    LAYER_WIFI,
-    LAYER_RADIOTAP,
-    LAYER_PPI,
-    LAYER_DNSTAP,
-    LAYER_IP, /* 4 or 6, by the version nibble */
-    LAYER_IPV4,
-    LAYER_IPV6,
-    LAYER_UPPER, /* walk->protocol says what comes */
-    LAYER_UDP,
-    LAYER_TCP,
-    LAYER_MPLS,
-    LAYER_PBB,
-    LAYER_VNTAG,
-    LAYER_HSR,
-    LAYER_MACSEC,
-    LAYER_NSH,
-    LAYER_FABRICPATH,
-    LAYER_CMD,
-    LAYER_ETAG,
-    LAYER_TTAG,
-    LAYER_GRE,
-    LAYER_ETHERIP,
-    LAYER_L2TP_IP,
-    LAYER_VXLAN,
-    LAYER_GENEVE,
-    LAYER_GTP,
-    LAYER_L2TP,
-    LAYER_TZSP,
-    LAYER_TEREDO,
-    LAYER_JMIRROR,
-    LAYER_PCAP_RECORD,
-    LAYER_END, /* *walk->out is filled */
+#define X(name, function) LAYER_##name,
+    NET_LAYERS(X)
+#undef X
+        LAYER_END, /* *walk->out is filled */
     LAYER_COUNT
 };
 
@@ -100,27 +116,9 @@ enum drop_reason net_no_tunnel(struct walk *walk);
 /* The layer that frames of a link type begin with, LAYER_NONE when there is none. */
 enum layer net_link_layer(uint16_t link_type);
 
-/* link.c */
-layer_decode net_ethernet, net_ethertype, net_llc, net_null, net_sll, net_sll2, net_nflog, net_pktap;
-/* link_serial.c */
-layer_decode net_ppp, net_ppp_direction, net_pppoe, net_cisco_hdlc, net_slip, net_token_ring, net_fddi, net_arcnet,
-    net_atm;
-/* link_wifi.c */
-layer_decode net_wifi, net_radiotap, net_ppi;
-/* link_capture.c */
-layer_decode net_user2, net_enc, net_pflog, net_erf;
-/* dnstap.c */
-layer_decode net_dnstap;
-/* ip.c */
-layer_decode net_ip, net_ipv4, net_ipv6, net_upper, net_udp, net_tcp;
-/* tunnel.c */
-layer_decode net_mpls, net_gre, net_etherip, net_vxlan;
-/* tunnel_tags.c */
-layer_decode net_pbb, net_vntag, net_hsr, net_macsec, net_nsh, net_fabricpath, net_cmd, net_etag, net_ttag;
-/* tunnel_udp.c */
-layer_decode net_geneve, net_gtp, net_tzsp, net_teredo, net_jmirror, net_pcap_record;
-/* tunnel_l2tp.c */
-layer_decode net_l2tp, net_l2tp_ip;
+#define X(name, function) layer_decode function;
+NET_LAYERS(X)
+#undef X
 
 /* Goes on with an Ethernet frame behind `skip` bytes, or with what the ethertype there says that follows. */
 enum drop_reason net_ethernet_behind(struct walk *walk, size_t skip);
