@@ -382,6 +382,48 @@ static void bare_datagrams(void **state)
     release_caught(&caught);
 }
 
+/* Part of an IPv4 frame as a fragment: `len` bytes of what the packet carries, from `offset`. */
+static void take_fragment(struct intake *intake, const uint8_t *frame, size_t offset, size_t len, bool is_last)
+{
+    enum { HEADERS = 14 + 20 };
+    uint8_t bytes[2048];
+    memcpy(bytes, frame, HEADERS);
+    memcpy(bytes + HEADERS, frame + HEADERS + offset, len);
+    store_be16(bytes + 14 + 2, (uint16_t)(20 + len));
+    store_be16(bytes + 14 + 6, (uint16_t)((is_last ? 0 : 0x2000) | offset / 8));
+    take_frame(intake, bytes, HEADERS + len, LINKTYPE_ETHERNET);
+}
+
+/* Taken with the last that is missing, in any order; only what is to the port. */
+static void fragments(void **state)
+{
+    enum { FIRST = 24 };
+    static struct caught caught;
+    (void)state;
+    make_datagrams(&caught, NULL, NULL);
+    for (int way = 0; way < 4; way++) {
+        bool is_last_first = way & 1, is_other_port = way & 2;
+        struct told told;
+        struct intake intake = open_with(options_of(&told));
+        uint8_t frame[2048];
+        struct flow flow = flow_of(4);
+        flow.resolver_port = 4000;
+        flow.client_port = is_other_port ? DNSFLOW_PORT + 1 : DNSFLOW_PORT;
+        size_t rest = build_frame(frame, sizeof(frame), &flow, caught.bytes[0], caught.len[0]) - 14 - 20 - FIRST;
+        for (int part = 0; part < 2; part++) {
+            assert_told(&told, 0, 0, 0);
+            if ((part == 0) != is_last_first)
+                take_fragment(&intake, frame, 0, FIRST, false);
+            else
+                take_fragment(&intake, frame, FIRST, rest, true);
+        }
+        assert_told(&told, !is_other_port, is_other_port ? 0 : 3, 0);
+        assert_int_equal(told.port, is_other_port ? 0 : 4000);
+        intake_close(&intake);
+    }
+    release_caught(&caught);
+}
+
 /* Cut, or not UDP. */
 static void other_frames(void **state)
 {
@@ -412,6 +454,7 @@ int main(void)
         cmocka_unit_test(stale),          cmocka_unit_test(crowd),
         cmocka_unit_test(ports),          cmocka_unit_test(responses),
         cmocka_unit_test(bare_datagrams), cmocka_unit_test(other_frames),
+        cmocka_unit_test(fragments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
