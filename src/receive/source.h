@@ -65,7 +65,7 @@ struct sources *sources_create(enum source_identity identity, bool is_live);
 void sources_destroy(struct sources *sources);
 
 /* The source of a decoded datagram, or of one that could not be; new if need be. Good until the next call. NULL once
- * there are SOURCES_MAX, or SOURCES_UNPROVEN_MAX of those that only sent what was refused. */
+ * there are SOURCES_MAX, or SOURCES_UNPROVEN_MAX of those that only sent what was refused, and none is idle. */
 struct source *sources_find(struct sources *sources, const struct received *from, enum source_proof proof);
 
 /* Takes an accepted datagram, received at time_us, into the accounts. Of the datagrams that are missing before it, as
