@@ -62,7 +62,8 @@ static void put_hex(struct text *text, const uint8_t *bytes, size_t len)
 static void put_base64(struct text *text, const uint8_t *bytes, size_t len)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (; len > 0; bytes += 3, len -= len < 3 ? len : 3) {
+    for (size_t taken; len > 0; bytes += taken, len -= taken) {
+        taken = len < 3 ? len : 3;
         uint32_t bits = (uint32_t)bytes[0] << 16 | (len > 1 ? (uint32_t)bytes[1] << 8 : 0) | (len > 2 ? bytes[2] : 0);
         char four[4] = {digits[bits >> 18], digits[bits >> 12 & 63], len > 1 ? digits[bits >> 6 & 63] : '=',
                         len > 2 ? digits[bits & 63] : '='};
