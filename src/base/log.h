@@ -9,8 +9,8 @@
 
 #include "base/error.h"
 
-/* Control characters in a line, as a file name may hold, are shown as '?'. Waits 20 ms at the most for standard error to
- * take the line; how many were left out stands in the next one. */
+/* Control characters in a line, as a file name may hold, are shown as '?'. Waits 20 ms at the most for standard error
+ * to take the line; how many were left out stands in the next one. */
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* "PROGRAM: text", for what is said before a program runs or after it failed. */

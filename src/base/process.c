@@ -43,7 +43,8 @@ void process_leave_terminal(void)
     close(nowhere);
 }
 
-/* By their names where the kernel has no close_range (before 5.9) or somebody forbids it, else each that there can be. */
+/* By their names where the kernel has no close_range (before 5.9) or somebody forbids it, else each that there can be.
+ */
 void process_close_from(int first)
 {
     enum { AT_MOST = 65536 };

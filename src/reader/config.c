@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "reader/config.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
-#include <netdb.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,56 +66,12 @@ static int take_format(void *config, const char *value, struct error *err)
     return 0;
 }
 
-/* Names are not resolved: one can have several addresses, of which a socket has one. IPv6 may have a scope. */
-static bool is_address(const char *host)
-{
-    struct addrinfo hints = {.ai_family = AF_INET6, .ai_flags = AI_NUMERICHOST}, *found;
-    struct in_addr ip4;
-    if (!strchr(host, ':'))
-        return inet_pton(AF_INET, host, &ip4) == 1;
-    if (getaddrinfo(host, NULL, &hints, &found) != 0)
-        return false;
-    freeaddrinfo(found);
-    return true;
-}
-
-/* Whether the text ends with port 0, and not with a group of an IPv6 address. */
-static bool is_any_port(const char *text)
-{
-    size_t len = strlen(text);
-    return len > 2 && strcmp(text + len - 2, ":0") == 0 && (text[0] == '[' || strchr(text, ':') == text + len - 2);
-}
-
-/* ADDR:PORT, [IPv6]:PORT, ADDR, :PORT or PORT; nothing is all addresses, port 5300. Port 0 is no target, so that
- * another one stands for it while the text is taken apart. */
-static int parse_listen(const char *text, struct reader_config *c, struct error *err)
-{
-    char whole[sizeof(c->listen_target.text)];
-    const char *port = *text == ':' ? text + 1 : text;
-    bool is_any = strspn(port, "0123456789") == strlen(port) && strcmp(text, ":") != 0;
-    int len = is_any ? snprintf(whole, sizeof(whole), "[::]%s%s", *port ? ":" : "", port)
-                     : snprintf(whole, sizeof(whole), "%s", text);
-    bool is_free = len < (int)sizeof(whole) && is_any_port(whole);
-    if (is_free)
-        whole[len - 1] = '1';
-    if (len >= (int)sizeof(whole) || address_parse(whole, DNSFLOW_PORT, &c->listen_target, NULL) != 0 ||
-        !is_address(c->listen_target.host))
-        return error_set(err, "expected ADDR:PORT, [IPv6]:PORT, ADDR, :PORT or PORT, in numbers");
-    if (is_free) {
-        c->listen_target.port[0] = '0';
-        c->listen_target.text[strlen(c->listen_target.text) - 1] = '0';
-    }
-    c->listener.host = is_any ? NULL : c->listen_target.host;
-    c->listener.port = c->listen_target.port;
-    c->listener.text = c->listen_target.text;
-    return 0;
-}
-
 static int take_listen(void *config, const char *value, struct error *err)
 {
     struct reader_config *c = config;
     c->is_listening = true;
-    return parse_listen(value ? value : "", c, err);
+    c->listener.advice = "-i captures beside who listens, --reuse-port shares the port";
+    return listener_parse(value ? value : "", &c->target, &c->listener, err);
 }
 
 static int take_client(void *config, const char *value, struct error *err)
@@ -240,7 +194,10 @@ static int take_auth_key(void *config, const char *value, struct error *err)
     struct reader_config *c = config;
     if (!secret_is_supported())
         return error_set(err, "this program was built without libcrypto");
-    return parse_path(value, &c->auth_path, err) == 0 ? secret_read_key(value, c->auth_key, err) : -1;
+    const char *path;
+    c->keys.list[0].is_for_all = true;
+    c->keys.count = 1;
+    return parse_path(value, &path, err) == 0 ? secret_read_key(value, c->keys.list[0].bytes, err) : -1;
 }
 
 static int take_user(void *config, const char *value, struct error *err)
@@ -285,7 +242,8 @@ static const struct option_row rows[] = {
     {0, "qtype", "LIST", take_qtype, "only questions of these types, such as TXT,MX; with ! in front: not of these",
      OPTION_REPEATS},
     {0, "transport", "LIST", take_transport,
-     "only what came by these: udp, tcp, tls, https, quic, dnscrypt-udp, dnscrypt-tcp, unknown; with ! in front: not by these",
+     "only what came by these: udp, tcp, tls, https, quic, dnscrypt-udp, dnscrypt-tcp, unknown; with ! in front: not "
+     "by these",
      OPTION_REPEATS},
     {0, "family", "4|6", take_family, "only records of IPv4, or of IPv6, clients", OPTION_REPEATS},
     {0, "since", "TIME", take_since,

@@ -9,9 +9,9 @@
 
 #include "base/address.h"
 #include "base/error.h"
-#include "base/secret.h"
 #include "guard/sandbox.h"
-#include "receive/listener.h"
+#include "receive/target.h"
+#include "receive/verify.h"
 #include "record/match.h"
 #include "reader/printer.h"
 
@@ -24,9 +24,9 @@ struct reader_config {
     const char *interface; /* -i */
     bool is_listening;     /* -l */
     struct listener_options listener;
-    struct address_name listen_target; /* what listener points into */
-    const char *filter;                /* -f or -F, NULL = none */
-    bool is_whole_filter;              /* -F: datagrams to any port */
+    struct address_name target; /* what listener points into */
+    const char *filter;         /* -f or -F, NULL = none */
+    bool is_whole_filter;       /* -F: datagrams to any port */
     struct match match;
     int64_t now_us; /* what times ago are from */
     uint64_t count; /* 0 = all */
@@ -36,10 +36,9 @@ struct reader_config {
     bool no_header;
     const char *user; /* to become as root, NULL = dnsflow or nobody */
     enum sandbox_mode seccomp;
-    const char *auth_path; /* --auth-key, NULL = datagrams are taken unverified */
-    uint8_t auth_key[SECRET_KEY];
-    bool stats_only;     /* -s */
-    bool show_summaries; /* -S */
+    struct verify_keys keys; /* --auth-key; none = datagrams are taken unverified */
+    bool stats_only;         /* -s */
+    bool show_summaries;     /* -S */
     bool show_top, show_tables;
     uint64_t interval; /* seconds, 0 = not given */
     double speed;      /* of a file against its own time, 0 = as fast as it can be read */

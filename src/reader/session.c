@@ -134,7 +134,7 @@ int session_open(struct session *session, const struct reader_config *config, co
     const struct intake_options options = {
         .is_live = config->files_count == 0,
         .any_port = config->is_whole_filter,
-        .auth_key = config->auth_path ? config->auth_key : NULL,
+        .keys = config->keys,
         .calls = {session, take_datagram, config->stats_only ? NULL : take_record, take_malformed}};
     memset(session, 0, offsetof(struct session, out));
     output_init(&session->out, STDOUT_FILENO, stop);
@@ -239,8 +239,8 @@ void session_print_notes(struct session *session, uint64_t dropped, struct outpu
         output_format(out, "records wanted: %" PRIu64 " of %" PRIu64 "\n", session->matched, session->records);
     if (in->malformed > 0)
         output_format(out, "malformed datagrams: %" PRIu64 "\n", in->malformed);
-    if (in->refused > 0)
-        output_format(out, "datagrams not signed as they must be: %" PRIu64 "\n", in->refused);
+    if (intake_refused(in) > 0)
+        output_format(out, "datagrams not signed as they must be: %" PRIu64 "\n", intake_refused(in));
     if (in->other_sources > 0)
         output_format(out, "datagrams of more than %d sources: %" PRIu64 "\n", SOURCES_MAX, in->other_sources);
     if (gone->sources > 0)
@@ -264,7 +264,7 @@ void session_print_summary(struct session *session, uint64_t dropped)
 static void say_nothing_came(const struct session *session)
 {
     const struct intake *in = &session->intake;
-    if (in->datagrams + in->malformed + in->refused > 0 || session->frames + session->filtered == 0)
+    if (in->datagrams + in->malformed + intake_refused(in) > 0 || session->frames + session->filtered == 0)
         return;
     const char *file = session->config->files_count == 1 ? session->config->files[0] : NULL;
     if (file && in->responses > 0)

@@ -15,9 +15,9 @@ int intake_open(struct intake *intake, const struct intake_options *options, str
     intake->sources = sources_create(options->whose, options->is_live);
     intake->reassembly =
         reassembly_create(FRAGMENTED_MAX, FRAGMENTED_MAX * 2, options->is_live ? hash_seed() : 0, NULL, NULL);
-    if (options->auth_key)
-        intake->verifier = verifier_create(options->auth_key);
-    if (!intake->sources || !intake->reassembly || (options->auth_key && !intake->verifier))
+    if (options->keys.count > 0)
+        intake->verifier = verifier_create(&options->keys);
+    if (!intake->sources || !intake->reassembly || (options->keys.count > 0 && !intake->verifier))
         return error_set(err, "out of memory");
     return 0;
 }
@@ -27,6 +27,15 @@ void intake_close(struct intake *intake)
     sources_destroy(intake->sources);
     reassembly_destroy(intake->reassembly);
     verifier_destroy(intake->verifier);
+}
+
+uint64_t intake_refused(const struct intake *intake)
+{
+    uint64_t sum = 0;
+    size_t i;
+    for (i = 0; i < VERIFY_RESULTS; i++)
+        sum += intake->refused[i];
+    return sum;
 }
 
 static enum verify_result verify(struct intake *in, const struct received *from)
@@ -46,12 +55,15 @@ static void refuse_malformed(struct intake *in, const struct received *from, int
     in->options.calls.malformed(in->options.calls.context, source, result);
 }
 
-static void account(struct intake *in, struct source *source, const struct received *from)
+/* Whether it is the first of its number. */
+static bool account(struct intake *in, struct source *source, const struct received *from)
 {
+    if (source && in->options.old_have_come && source_is_old(source, &from->datagram))
+        return false;
     if (source)
-        (void)source_count(source, &from->datagram, from->time_us, &in->no_room);
-    else
-        in->other_sources++;
+        return source_count(source, &from->datagram, from->time_us, &in->no_room);
+    in->other_sources++;
+    return true;
 }
 
 static void take_received(struct intake *in, struct received *from)
@@ -69,12 +81,15 @@ static void take_received(struct intake *in, struct received *from)
                                          : in->verifier        ? SOURCE_VERIFIED
                                                                : SOURCE_ACCEPTED);
     if (verified != VERIFY_OK) {
-        in->refused++;
+        in->refused[verified]++;
         if (source)
             source->refused[verified]++;
         return;
     }
-    account(in, source, from);
+    if (!account(in, source, from) && in->options.only_once) {
+        in->doubled++;
+        return;
+    }
     in->datagrams++;
     calls->datagram(calls->context, from, source);
     if (calls->record && !(from->datagram.flags & DNSFLOW_FLAG_STATS))

@@ -25,7 +25,9 @@ struct intake_calls {
 struct intake_options {
     bool is_live;               /* else from files, whose time is past */
     bool any_port;              /* frames to other ports than DNSFLOW_PORT too */
-    const uint8_t *auth_key;    /* SECRET_KEY bytes, NULL = datagrams are taken unverified */
+    bool only_once;             /* a datagram whose number has come already is counted and no more */
+    bool old_have_come;         /* ... and so is an old one of a stream that is known from before it */
+    struct verify_keys keys;    /* none: datagrams are taken unverified */
     enum source_identity whose; /* accounts */
     struct intake_calls calls;
 };
@@ -36,7 +38,7 @@ struct intake {
     struct verifier *verifier;
     struct reassembly *reassembly; /* old sensors send datagrams that do not fit a packet */
     uint64_t datagrams;            /* accepted */
-    uint64_t malformed, refused;
+    uint64_t malformed, refused[VERIFY_RESULTS], doubled;
     uint64_t other_sources; /* accepted, but in nobody's account */
     uint64_t responses;     /* DNS responses among the frames */
     uint64_t no_room;       /* datagrams without room in the socket whose gap in a sequence is still to come */
@@ -50,6 +52,9 @@ void intake_packet(struct intake *intake, const struct packet *packet);
 
 /* Takes a datagram from a socket, and into the account how many had no room before it. */
 void intake_datagram(struct intake *intake, const struct listener_datagram *datagram);
+
+/* How many were refused. */
+uint64_t intake_refused(const struct intake *intake);
 
 /* Frees, also after a failed intake_open(). */
 void intake_close(struct intake *intake);

@@ -19,7 +19,7 @@ enum { PLACE = 65536, BUFFER = 16 << 20, WAIT_US = 100000, CONTROL = 64 };
 
 struct listener {
     int fd;
-    bool has_ended;
+    bool has_ended, never_waits;
     uint32_t dropped_low; /* the kernel counts modulo 2^32 */
     uint64_t dropped;
     uint32_t told; /* up to the datagram received last */
@@ -34,7 +34,7 @@ struct listener {
 /* As large as the kernel lets it: root may pass net.core.rmem_max. */
 static void set_options(int fd, const struct listener_options *options)
 {
-    const int on = 1, off = 0, size = BUFFER;
+    const int on = 1, off = 0, size = options->buffer ? options->buffer : BUFFER;
     const struct timeval wait = {.tv_usec = WAIT_US};
     if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) != 0)
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
@@ -91,8 +91,9 @@ static int open_socket(const struct listener_options *options, struct error *err
         return fd;
     if (result != 0)
         return error_set(err, "listen %s: %s", options->text, gai_strerror(result));
-    return error_set(err, "listen %s: %s%s", options->text, strerror(errno),
-                     errno == EADDRINUSE ? "; -i captures beside who listens, --reuse-port shares the port" : "");
+    bool has_advice = errno == EADDRINUSE && options->advice;
+    return error_set(err, "listen %s: %s%s%s", options->text, strerror(errno), has_advice ? "; " : "",
+                     has_advice ? options->advice : "");
 }
 
 int listener_open(const struct listener_options *options, struct listener **out, struct error *err)
@@ -101,6 +102,7 @@ int listener_open(const struct listener_options *options, struct listener **out,
     size_t i;
     if (!l)
         return error_set(err, "out of memory");
+    l->never_waits = options->never_waits;
     l->fd = open_socket(options, err);
     if (l->fd < 0) {
         free(l);
@@ -142,8 +144,9 @@ static void take_control(struct listener *l, struct msghdr *message, struct list
     }
     if (d->time_us == 0)
         d->time_us = clock_unix_us();
-    d->dropped = dropped - l->told;
-    l->told = dropped;
+    bool is_ahead = (int32_t)(dropped - l->told) > 0; /* else it waited since before listener_resume() */
+    d->dropped = is_ahead ? dropped - l->told : 0;
+    l->told = is_ahead ? dropped : l->told;
 }
 
 static void fill_datagram(struct listener *l, int i)
@@ -178,7 +181,7 @@ int listener_receive(struct listener *listener, const struct listener_datagram *
                                                         .msg_control = listener->control[i],
                                                         .msg_controllen = CONTROL};
     count = recvmmsg(listener->fd, listener->messages, LISTENER_BATCH,
-                     listener->has_ended ? MSG_DONTWAIT : MSG_WAITFORONE, NULL);
+                     listener->has_ended || listener->never_waits ? MSG_DONTWAIT : MSG_WAITFORONE, NULL);
     if (count < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNREFUSED)
         return error_errno(err, "listen: receive");
     for (i = 0; i < count; i++)
@@ -196,6 +199,26 @@ uint64_t listener_dropped(struct listener *listener)
         listener->dropped_low = memory[SK_MEMINFO_DROPS];
     }
     return listener->dropped;
+}
+
+void listener_resume(struct listener *listener)
+{
+    (void)listener_dropped(listener);
+    listener->told = listener->dropped_low;
+    listener->dropped = 0;
+}
+
+int listener_fd(const struct listener *listener)
+{
+    return listener->fd;
+}
+
+int listener_buffer(const struct listener *listener)
+{
+    int size = 0;
+    socklen_t len = sizeof(size);
+    (void)getsockopt(listener->fd, SOL_SOCKET, SO_RCVBUF, &size, &len);
+    return size / 2; /* the kernel doubles it for its own needs (socket(7)) */
 }
 
 /* What the filter refuses would count as dropped. */

@@ -16,10 +16,13 @@ enum {
 };
 
 struct listener_options {
-    const char *host; /* an address; NULL = all, IPv6 and IPv4 */
-    const char *port; /* "0" = one that is free */
-    const char *text; /* both, for messages */
-    bool reuse_port;  /* others may listen there too: the kernel gives each source to one of them */
+    const char *host;   /* an address; NULL = all, IPv6 and IPv4 */
+    const char *port;   /* "0" = one that is free */
+    const char *text;   /* both, for messages */
+    const char *advice; /* what to do when somebody has the port, NULL = none */
+    bool reuse_port;    /* others may listen there too: the kernel gives each source to one of them */
+    bool never_waits;   /* listener_receive() returns at once; listener_fd() is for poll(2) */
+    int buffer;         /* bytes of room in the socket that are asked for, 0 = 16 MiB */
 };
 
 /* Received and borrowed until the next batch. IPv4 is IPv4 on a socket for both too. */
@@ -40,6 +43,15 @@ MUST_CHECK int listener_open(const struct listener_options *options, struct list
 
 /* Where it listens, as the socket has it: "[::]:5300", "0.0.0.0:5300" where there is no IPv6. */
 void listener_name(const struct listener *listener, char name[LISTENER_NAME]);
+
+/* Becomes readable when datagrams wait. */
+int listener_fd(const struct listener *listener);
+
+/* Bytes of room that the kernel gave. */
+int listener_buffer(const struct listener *listener);
+
+/* Goes on where another process, which had the same socket, has ended: what had no room up to now is not counted. */
+void listener_resume(struct listener *listener);
 
 /* Waits 100 ms at the most. Returns how many are in *datagrams, 0 = none or a signal, or -1. */
 MUST_CHECK int listener_receive(struct listener *listener, const struct listener_datagram **datagrams,

@@ -2,6 +2,7 @@
 #include "receive/source.h"
 
 #include <arpa/inet.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,7 +21,13 @@ enum {
 };
 
 /* What makes a source, in bytes: address 16, port 2, IP version 1, worker 1, sensor 4, start 4. */
-enum { KEY = 28, KEY_PORT = 16, KEY_VERSION = 18, KEY_WORKER = 19, KEY_SENSOR = 20, KEY_START = 24 };
+enum { KEY = SOURCE_KEY, KEY_PORT = 16, KEY_VERSION = 18, KEY_WORKER = 19, KEY_SENSOR = 20, KEY_START = 24 };
+
+/* Of the trailer's counters, behind the five of the ledgers. */
+enum { SEND_LOST_AT = 5 + DROP_SEND_LOST - 1 };
+
+/* Version of what sources_save() writes. */
+enum { STATE_VERSION = 1 };
 
 _Static_assert((int)DROP_COUNTERS <= (int)WIRE_COUNTERS_MAX, "a datagram carries every counter, and all are kept");
 
@@ -174,6 +181,12 @@ struct source *sources_find(struct sources *sources, const struct received *from
     if (is_accepted && !s->is_proven)
         sources->unproven--;
     s->is_proven |= is_accepted;
+    if (is_accepted && from->datagram.has_trailer) {
+        s->has_trailer = true;
+        s->worker = from->datagram.trailer.worker;
+        s->sensor_id = from->datagram.trailer.sensor_id;
+        s->is_verified = proof == SOURCE_VERIFIED;
+    }
     return s;
 }
 
@@ -195,6 +208,10 @@ static void begin_sequence(struct source *s, uint32_t sequence)
 
 static void count_missing(struct source *s, uint32_t missing, uint64_t *no_room)
 {
+    if (s->is_resumed) {
+        s->down += missing;
+        return;
+    }
     uint64_t here = missing < *no_room ? missing : *no_room;
     s->no_room += here;
     s->lost += missing - here;
@@ -220,15 +237,21 @@ static bool count_sequence(struct source *s, uint32_t sequence, bool is_same_run
             return false;
         uint64_t bit = UINT64_C(1) << -step;
         s->duplicates += (s->window & bit) != 0;
-        if ((s->missing & bit) && s->lost > 0)
-            s->lost--; /* late, not lost */
-        else if (s->missing & bit)
-            s->no_room--;
+        uint64_t *sum = s->lost > 0 ? &s->lost : s->no_room > 0 ? &s->no_room : &s->down;
+        *sum -= (s->missing & bit) != 0; /* late, not lost */
         s->window |= bit;
         s->missing &= ~bit;
         return false;
     }
     return true;
+}
+
+/* A new run's counter begins with 0, and what the first statistics tell was before they were watched. */
+static void count_send_lost(struct source *s, uint64_t now)
+{
+    if (s->stats_datagrams > 1 && now >= s->send_lost)
+        s->send_lost_grown += now - s->send_lost;
+    s->send_lost = now;
 }
 
 /* A source has room for counters once it has sent some; without memory they are not shown. */
@@ -241,6 +264,8 @@ static void keep_counters(struct source *s, const struct dnsflow_datagram *datag
         s->counters = calloc(WIRE_COUNTERS_MAX, sizeof(*s->counters));
     if (!s->counters)
         return;
+    if (datagram->counters_count > SEND_LOST_AT)
+        count_send_lost(s, load_be64(datagram->counters + 8 * (size_t)SEND_LOST_AT));
     s->counters_count = datagram->counters_count < WIRE_COUNTERS_MAX ? datagram->counters_count : WIRE_COUNTERS_MAX;
     for (i = 0; i < s->counters_count; i++)
         s->counters[i] = load_be64(datagram->counters + 8 * i);
@@ -296,6 +321,7 @@ bool source_count(struct source *source, const struct dnsflow_datagram *datagram
     source->last_time_us = time_us;
     uint64_t duplicates = source->duplicates;
     bool is_newest = count_run(source, datagram, no_room), is_new = source->duplicates == duplicates;
+    source->is_resumed &= !is_newest;
     if (!(datagram->flags & DNSFLOW_FLAG_STATS)) {
         source->data_datagrams++;
         source->records += datagram->sets_count;
@@ -307,6 +333,13 @@ bool source_count(struct source *source, const struct dnsflow_datagram *datagram
         keep_counters(source, datagram);
     }
     return is_new;
+}
+
+bool source_is_old(const struct source *source, const struct dnsflow_datagram *datagram)
+{
+    uint32_t back = source->sequence - datagram->sequence;
+    return datagram->has_trailer && source->total > 0 && datagram->trailer.start_time == source->start_time &&
+           back >= WINDOW && back <= INT32_MAX && back < source->total;
 }
 
 void source_name(const struct source *source, char name[SOURCE_NAME])
@@ -339,4 +372,113 @@ void sources_mark(struct sources *sources, double seconds)
         s->rate = (double)(s->records - s->before) / seconds;
         s->before = s->records;
     }
+}
+
+/* ---- from one process to the next ---- */
+
+const uint8_t *source_key(const struct source *source)
+{
+    return ((const struct known_source *)((const uint8_t *)source - offsetof(struct known_source, source)))->key;
+}
+
+void sources_resume(struct sources *sources)
+{
+    uint32_t i;
+    for (i = 0; i < sources->count; i++)
+        sources->list[i]->source.is_resumed = true;
+}
+
+void sources_save(const struct sources *sources, uint32_t index, uint8_t state[SOURCE_STATE])
+{
+    const struct known_source *p = sources->list[index];
+    const struct source *s = &p->source;
+    const struct dnsflow_stats *stats = &s->last_stats;
+    const uint32_t words[] = {s->start_time,        s->former_start_time, s->sequence,           stats->pkts_captured,
+                              stats->pkts_received, stats->pkts_dropped,  stats->pkts_ifdropped, stats->sample_rate};
+    const uint64_t numbers[] = {(uint64_t)s->first_time_us,
+                                (uint64_t)s->last_time_us,
+                                (uint64_t)p->seen_us,
+                                s->window,
+                                s->missing,
+                                s->total,
+                                s->lost,
+                                s->out_of_order,
+                                s->duplicates,
+                                s->no_room,
+                                s->down,
+                                s->data_datagrams,
+                                s->records,
+                                s->stats_datagrams,
+                                s->send_lost};
+    struct writer out = writer_over(state, SOURCE_STATE);
+    size_t i;
+    write_u8(&out, STATE_VERSION);
+    write_u8(&out, s->ip_vers);
+    write_be16(&out, s->port);
+    write_bytes(&out, s->address, sizeof(s->address));
+    write_bytes(&out, p->key, KEY);
+    write_u8(&out, s->has_stats);
+    for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        write_be32(&out, words[i]);
+    for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        write_be64(&out, numbers[i]);
+    write_zeros(&out, writer_room(&out));
+}
+
+/* The numbers, in the order in which they were written. */
+static void read_numbers(struct reader *in, struct known_source *p)
+{
+    struct source *s = &p->source;
+    struct dnsflow_stats *stats = &s->last_stats;
+    s->has_stats = read_u8(in);
+    s->start_time = read_be32(in);
+    s->former_start_time = read_be32(in);
+    s->sequence = read_be32(in);
+    stats->pkts_captured = read_be32(in);
+    stats->pkts_received = read_be32(in);
+    stats->pkts_dropped = read_be32(in);
+    stats->pkts_ifdropped = read_be32(in);
+    stats->sample_rate = read_be32(in);
+    s->first_time_us = (int64_t)read_be64(in);
+    s->last_time_us = (int64_t)read_be64(in);
+    p->seen_us = (int64_t)read_be64(in);
+    s->window = read_be64(in);
+    s->missing = read_be64(in);
+    s->total = read_be64(in);
+    s->lost = read_be64(in);
+    s->out_of_order = read_be64(in);
+    s->duplicates = read_be64(in);
+    s->no_room = read_be64(in);
+    s->down = read_be64(in);
+    s->data_datagrams = read_be64(in);
+    s->records = read_be64(in);
+    s->stats_datagrams = read_be64(in);
+    s->send_lost = read_be64(in);
+}
+
+struct source *sources_restore(struct sources *sources, const uint8_t state[SOURCE_STATE], int64_t now_us)
+{
+    struct reader in = reader_over(state, SOURCE_STATE);
+    uint8_t version = read_u8(&in), ip_vers = read_u8(&in);
+    uint16_t port = read_be16(&in);
+    const uint8_t *address = read_bytes(&in, 16), *key = read_bytes(&in, KEY);
+    if (version != STATE_VERSION || (ip_vers != 4 && ip_vers != 6) || !has_room(sources, true) ||
+        sources->slots[find_slot(sources, key)] != 0)
+        return NULL;
+    struct known_source *p = add_known(sources, key);
+    if (!p)
+        return NULL;
+    read_numbers(&in, p);
+    p->source.has_trailer = p->source.start_time != 0;
+    p->source.worker = key[KEY_WORKER];
+    p->source.sensor_id = load_be32(key + KEY_SENSOR);
+    p->source.is_verified = key[KEY_VERSION] == 0;
+    p->source.ip_vers = ip_vers;
+    p->source.port = port;
+    memcpy(p->source.address, address, sizeof(p->source.address));
+    p->source.is_proven = true;
+    sources->unproven--;
+    if (p->seen_us > now_us)
+        p->seen_us = now_us;
+    return &p->source;
 }

@@ -35,13 +35,17 @@ struct source {
     uint8_t ip_vers; /* 0: the place is free */
     uint8_t address[16];
     uint16_t port;
-    bool is_proven; /* something was accepted */
+    bool is_proven;                /* something was accepted */
+    bool has_trailer, is_verified; /* the stream is known by sensor, worker and start; signed, by these alone */
+    uint8_t worker;
+    uint32_t sensor_id;
     int64_t first_time_us, last_time_us;
     uint64_t data_datagrams, records, stats_datagrams, malformed;
     uint64_t refused[VERIFY_RESULTS];
     struct dnsflow_stats last_stats;
-    bool has_stats;                  /* last_stats is set */
-    uint64_t grown[SOURCE_COUNTERS]; /* by how much the sensor's counters grew between the statistics that came */
+    bool has_stats;                      /* last_stats is set */
+    uint64_t grown[SOURCE_COUNTERS];     /* by how much the sensor's counters grew between the statistics that came */
+    uint64_t send_lost, send_lost_grown; /* the trailer's counter of datagrams not sent, as it came last; likewise */
     bool has_restarted, may_have_restarted; /* after the last statistics: counters began with 0 */
     uint32_t start_time, former_start_time; /* of the trailer, 0 = not known; of the run before */
     uint32_t sequence;                      /* highest so far */
@@ -50,10 +54,13 @@ struct source {
     uint64_t total, lost, out_of_order;
     uint64_t duplicates; /* of those out of order: numbers that had come already */
     uint64_t no_room;    /* missing for want of room in the socket here, so not lost on the way */
+    uint64_t down;       /* missing as nobody received */
+    bool is_resumed;     /* nothing has come since sources_resume() */
     uint64_t *counters;  /* of the trailer of the last statistics, NULL = none */
     size_t counters_count;
     uint64_t before; /* records when sources_mark() was called last */
     double rate;     /* records in a second between the last two marks */
+    uint64_t number; /* the caller's, 0 in a new one */
 };
 
 struct sources;
@@ -73,6 +80,10 @@ struct source *sources_find(struct sources *sources, const struct received *from
  * the last 64. */
 bool source_count(struct source *source, const struct dnsflow_datagram *datagram, int64_t time_us, uint64_t *no_room);
 
+/* Whether the datagram is of a run that is known by its start, and its number too old to tell whether it has come, but
+ * not from before the first one. */
+bool source_is_old(const struct source *source, const struct dnsflow_datagram *datagram);
+
 /* In the order in which they appeared. */
 uint32_t sources_count(const struct sources *sources);
 const struct source *sources_at(const struct sources *sources, uint32_t index);
@@ -85,6 +96,21 @@ void sources_mark(struct sources *sources, double seconds);
 
 /* "10.1.1.1:4000", "[2001:db8::7]:4000" */
 void source_name(const struct source *source, char name[SOURCE_NAME]);
+
+/* Whoever received has begun anew: what is missing up to each source's next datagram was missed meanwhile. */
+void sources_resume(struct sources *sources);
+
+/* Of a state, where the bytes are that tell sources apart. */
+enum { SOURCE_STATE = 256, SOURCE_KEY_AT = 20, SOURCE_KEY = 28 };
+
+/* What tells the source apart from others: SOURCE_KEY bytes, good as long as the source. */
+const uint8_t *source_key(const struct source *source);
+
+/* A source as it stands, the trailer's counters left out, for another process to go on with. */
+void sources_save(const struct sources *sources, uint32_t index, uint8_t state[SOURCE_STATE]);
+
+/* Takes it over, as seen at now_us at the latest. NULL: it is not a state, is there already, or there is no room. */
+struct source *sources_restore(struct sources *sources, const uint8_t state[SOURCE_STATE], int64_t now_us);
 
 /* Those that gave their place away: how many, with how many datagrams. */
 struct source_gone {

@@ -19,18 +19,24 @@ _Static_assert((int)SECRET_TAG == (int)DNSFLOW_TAG_SIZE, "what is made is what t
 
 struct verifier {
     uint64_t seed;
-    struct secret_tagger *tagger;
+    struct verify_keys keys;
+    struct secret_tagger *taggers[VERIFY_KEYS_MAX];
     struct verified_stream streams[VERIFY_STREAMS_MAX];
 };
 
-struct verifier *verifier_create(const uint8_t key[SECRET_KEY])
+struct verifier *verifier_create(const struct verify_keys *keys)
 {
     struct verifier *v = calloc(1, sizeof(*v));
-    if (!v || !(v->tagger = secret_tagger_create(key))) {
-        free(v);
+    size_t i;
+    if (!v)
         return NULL;
-    }
     v->seed = hash_seed();
+    v->keys = *keys;
+    for (i = 0; i < keys->count; i++)
+        if (!(v->taggers[i] = secret_tagger_create(keys->list[i].bytes))) {
+            verifier_destroy(v);
+            return NULL;
+        }
     return v;
 }
 
@@ -38,7 +44,9 @@ void verifier_destroy(struct verifier *verifier)
 {
     if (!verifier)
         return;
-    secret_tagger_destroy(verifier->tagger);
+    size_t i;
+    for (i = 0; i < verifier->keys.count; i++)
+        secret_tagger_destroy(verifier->taggers[i]);
     free(verifier);
 }
 
@@ -90,14 +98,28 @@ static enum verify_result take_number(struct verified_stream *s, const struct dn
     return VERIFY_OK;
 }
 
+/* Whether the tag is that of one of the sensor's keys. */
+static bool is_signed_right(struct verifier *v, const uint8_t *bytes, size_t len, const struct dnsflow_datagram *d)
+{
+    uint8_t tag[SECRET_TAG];
+    size_t i;
+    for (i = 0; i < v->keys.count; i++) {
+        const struct verify_key *key = &v->keys.list[i];
+        if (!key->is_for_all && key->sensor_id != d->trailer.sensor_id)
+            continue;
+        secret_tag(v->taggers[i], bytes, len - SECRET_TAG, tag);
+        if (secret_tags_are_equal(tag, d->tag))
+            return true;
+    }
+    return false;
+}
+
 enum verify_result verifier_check(struct verifier *verifier, const uint8_t *bytes, size_t len,
                                   const struct dnsflow_datagram *datagram, int64_t now_us)
 {
-    uint8_t tag[SECRET_TAG];
     if (!datagram->tag || !datagram->has_trailer)
         return VERIFY_UNSIGNED;
-    secret_tag(verifier->tagger, bytes, len - SECRET_TAG, tag);
-    if (!secret_tags_are_equal(tag, datagram->tag))
+    if (!is_signed_right(verifier, bytes, len, datagram))
         return VERIFY_FORGED;
     uint64_t away = (uint64_t)now_us - (uint64_t)datagram->trailer.base_time_us + (uint64_t)VERIFY_LATE_S * SECOND_US;
     if (now_us != 0 && away > 2 * (uint64_t)VERIFY_LATE_S * SECOND_US)
@@ -109,6 +131,20 @@ enum verify_result verifier_check(struct verifier *verifier, const uint8_t *byte
     if (result == VERIFY_OK && datagram->trailer.base_time_us > s->newest_us)
         s->newest_us = datagram->trailer.base_time_us;
     return result;
+}
+
+void verifier_resume(struct verifier *verifier, const struct dnsflow_trailer *stream, uint32_t sequence,
+                     uint64_t window)
+{
+    struct verified_stream *s = find_verified(verifier, stream, 0);
+    if (s && !s->is_used)
+        *s = (struct verified_stream){.is_used = true,
+                                      .worker = stream->worker,
+                                      .sensor_id = stream->sensor_id,
+                                      .start_time = stream->start_time,
+                                      .highest = sequence,
+                                      .window = window,
+                                      .newest_us = stream->base_time_us};
 }
 
 const char *verify_text(enum verify_result result)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "record/match.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,42 +13,10 @@
 
 static const char expected_name[] = "expected NAME, *.NAME for all below it, or *TEXT* for names with TEXT in them";
 
-static void to_words(uint8_t ip_vers, const uint8_t *address, uint64_t words[2])
-{
-    words[0] = ip_vers == 6 ? load_be64(address) : (uint64_t)load_be32(address) << 32;
-    words[1] = ip_vers == 6 ? load_be64(address + 8) : 0;
-}
-
-/* `bits` ones from the top, 0 to 64. */
-static uint64_t top_bits(uint64_t bits)
-{
-    return bits == 0 ? 0 : UINT64_MAX << (64 - bits);
-}
-
 int match_add_prefix(struct match *match, enum match_whose whose, const char *text, struct error *err)
 {
-    struct match_prefixes *prefixes = &match->lists[whose];
-    static const char expected[] =
-        "expected an IPv4 or IPv6 address, or a prefix such as 192.0.2.0/24 or 2001:db8::/32";
-    char address[INET6_ADDRSTRLEN];
-    uint8_t bytes[16];
-    struct match_prefix p = {.ip_vers = strchr(text, ':') ? 6 : 4};
-    uint64_t most = p.ip_vers == 6 ? 128 : 32, bits = most;
-    const char *slash = strchr(text, '/');
-    size_t len = slash ? (size_t)(slash - text) : strlen(text);
-    if (prefixes->count == MATCH_MAX)
-        return error_set(err, "expected at most %d of them", MATCH_MAX);
-    if (len >= sizeof(address))
-        return error_set(err, "%s", expected);
-    memcpy(address, text, len);
-    address[len] = '\0';
-    if (inet_pton(p.ip_vers == 6 ? AF_INET6 : AF_INET, address, bytes) != 1 ||
-        (slash && parse_number(slash + 1, 0, most, &bits, NULL) != 0))
-        return error_set(err, "%s", expected);
-    to_words(p.ip_vers, bytes, p.address);
-    p.mask[0] = top_bits(bits < 64 ? bits : 64);
-    p.mask[1] = top_bits(bits < 64 ? 0 : bits - 64);
-    prefixes->list[prefixes->count++] = p;
+    if (prefixes_add(&match->lists[whose], text, err) != 0)
+        return -1;
     match->has_conditions = true;
     return 0;
 }
@@ -180,23 +147,6 @@ void match_set_until(struct match *match, int64_t time_us)
     match->has_until = match->has_conditions = true;
 }
 
-/* Whether one of `count` addresses lies in one of the prefixes. */
-static bool in_prefixes(const struct match_prefixes *prefixes, uint8_t ip_vers, const uint8_t *addresses, size_t count)
-{
-    size_t i, size = ip_vers == 6 ? 16 : 4;
-    for (; count > 0; count--, addresses += size) {
-        uint64_t words[2];
-        to_words(ip_vers, addresses, words);
-        for (i = 0; i < prefixes->count; i++) {
-            const struct match_prefix *p = &prefixes->list[i];
-            if (p->ip_vers == ip_vers &&
-                (((p->address[0] ^ words[0]) & p->mask[0]) | ((p->address[1] ^ words[1]) & p->mask[1])) == 0)
-                return true;
-        }
-    }
-    return false;
-}
-
 /* Whether the key lies below the one of the pattern: it ends with it, at the border of a label. */
 static bool is_below(const uint8_t *wire, size_t len, const struct match_name *pattern)
 {
@@ -241,8 +191,8 @@ static bool has_name(const struct match *match, const struct dnsflow_record *rec
 
 static bool has_answer(const struct match *match, const struct dnsflow_record *record)
 {
-    return in_prefixes(&match->lists[MATCH_ANSWER], 4, record->ip4s, record->ip4s_count) ||
-           in_prefixes(&match->lists[MATCH_ANSWER], 6, record->ip6s, record->ip6s_count);
+    return prefixes_have(&match->lists[MATCH_ANSWER], 4, record->ip4s, record->ip4s_count) ||
+           prefixes_have(&match->lists[MATCH_ANSWER], 6, record->ip6s, record->ip6s_count);
 }
 
 static bool has_number(const uint16_t *list, size_t count, uint16_t number)
@@ -277,10 +227,10 @@ bool match_record(const struct match *match, const struct dnsflow_record *record
     if (!has_numbers(match, record))
         return false;
     if (match->lists[MATCH_CLIENT].count > 0 &&
-        !in_prefixes(&match->lists[MATCH_CLIENT], record->ip_vers, record->client, 1))
+        !prefixes_have(&match->lists[MATCH_CLIENT], record->ip_vers, record->client, 1))
         return false;
     if (match->lists[MATCH_RESOLVER].count > 0 &&
-        !(record->resolver && in_prefixes(&match->lists[MATCH_RESOLVER], record->ip_vers, record->resolver, 1)))
+        !(record->resolver && prefixes_have(&match->lists[MATCH_RESOLVER], record->ip_vers, record->resolver, 1)))
         return false;
     if (match->lists[MATCH_ANSWER].count > 0 && !has_answer(match, record))
         return false;

@@ -7,20 +7,11 @@
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "base/prefix.h"
 #include "dnsflow.h"
 #include "record/name.h"
 
 enum { MATCH_MAX = 64 }; /* conditions of a kind */
-
-struct match_prefix {
-    uint8_t ip_vers;
-    uint64_t address[2], mask[2]; /* in host order; IPv4 is the upper half of the first */
-};
-
-struct match_prefixes {
-    size_t count;
-    struct match_prefix list[MATCH_MAX];
-};
 
 /* Whose addresses are looked at. */
 enum match_whose { MATCH_CLIENT, MATCH_RESOLVER, MATCH_ANSWER, MATCH_WHOSE };
@@ -48,7 +39,7 @@ struct match_numbers {
 /* To be filled by the functions below, from all zero. */
 struct match {
     bool has_conditions; /* there is a condition at all */
-    struct match_prefixes lists[MATCH_WHOSE];
+    struct prefixes lists[MATCH_WHOSE];
     struct match_numbers numbers[MATCH_NUMBERS];
     size_t keys_count, texts_count;
     struct match_name keys[MATCH_MAX];

@@ -16,7 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/process.h"
-#include "sensor/daemon.h"
+#include "sensor/daemon_log.h"
 #include "sensor/privileges.h"
 
 enum { LINES_MAX = 200, PERIOD_US = 10 * SECOND_US };

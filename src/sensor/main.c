@@ -7,10 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/daemon.h"
 #include "base/log.h"
 #include "base/process.h"
-#include "sensor/daemon.h"
-#include "sensor/pid_file.h"
+#include "base/pid_file.h"
+#include "sensor/daemon_log.h"
 #include "sensor/sensor.h"
 
 /* Far above what is used (6 MiB for a file, 2.5 MiB more for each worker), as decompressors may need much. */

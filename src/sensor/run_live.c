@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/daemon.h"
 #include "base/log.h"
 #include "http/server.h"
-#include "sensor/daemon.h"
 #include "sensor/live_thread.h"
 #include "sensor/metrics.h"
 #include "sensor/silence.h"

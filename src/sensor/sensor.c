@@ -6,10 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/daemon.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "base/unix_socket.h"
-#include "sensor/daemon.h"
+#include "sensor/daemon_log.h"
 #include "sensor/metrics.h"
 #include "sensor/privileges.h"
 #include "sensor/requests.h"

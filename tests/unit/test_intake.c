@@ -4,6 +4,7 @@
 #include "receive/intake.h"
 
 #include "base/clock.h"
+#include "keys.h"
 #include "net/numbers.h"
 #include "records.h"
 
@@ -189,7 +190,7 @@ static void refused(void **state)
     (void)state;
     if (!secret_is_supported())
         skip();
-    options.auth_key = key;
+    options.keys = keys_of(key);
     struct secret_tagger *tagger = secret_tagger_create(key);
     struct intake intake = open_with(options);
     make_datagrams(&caught, sign_with, tagger);
@@ -205,7 +206,7 @@ static void refused(void **state)
     assert_told(&told, 1, 3, 0);
     receive(&intake, caught.bytes[0], caught.len[0], 0);
     assert_told(&told, 1, 3, 0);
-    assert_int_equal(intake.refused, 3);
+    assert_int_equal(intake_refused(&intake), 3);
     assert_int_equal(intake.datagrams, 1);
     assert_int_equal(sources_count(intake.sources), 2);
     assert_int_equal(sources_proven(intake.sources), 1);
@@ -230,7 +231,7 @@ static void stale(void **state)
     (void)state;
     if (!secret_is_supported())
         skip();
-    options.auth_key = key;
+    options.keys = keys_of(key);
     struct secret_tagger *tagger = secret_tagger_create(key);
     make_datagrams(&caught, sign_with, tagger);
     for (int is_live = 0; is_live < 2; is_live++) {

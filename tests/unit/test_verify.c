@@ -4,6 +4,7 @@
 #include "receive/verify.h"
 
 #include "base/clock.h"
+#include "keys.h"
 #include "testing.h"
 
 static const uint8_t key[SECRET_KEY] = {1, 2, 3};
@@ -56,7 +57,8 @@ static void restarts(void **state)
 {
     enum { START = 1700000000, HOUR = 3600 };
     struct made made = {.tagger = secret_tagger_create(key)};
-    struct verifier *verifier = verifier_create(key);
+    const struct verify_keys keys = keys_of(key);
+    struct verifier *verifier = verifier_create(&keys);
     (void)state;
     if (!secret_is_supported())
         skip();
@@ -76,7 +78,8 @@ static void crowd(void **state)
 {
     enum { START = 1700000000 };
     struct made made = {.tagger = secret_tagger_create(key)};
-    struct verifier *verifier = verifier_create(key);
+    const struct verify_keys keys = keys_of(key);
+    struct verifier *verifier = verifier_create(&keys);
     (void)state;
     if (!secret_is_supported())
         skip();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "sensor/pid_file.h"
+#include "base/pid_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * The pid file: written once, locked as long as the process lives, and removed only when it could not start. */
-#ifndef DNSFLOW_SENSOR_PID_FILE_H
-#define DNSFLOW_SENSOR_PID_FILE_H
+#ifndef DNSFLOW_BASE_PID_FILE_H
+#define DNSFLOW_BASE_PID_FILE_H
 
 #include "base/error.h"
 

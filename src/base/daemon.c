@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "sensor/daemon.h"
+#include "base/daemon.h"
 
 #include <fcntl.h>
 #include <stddef.h>
