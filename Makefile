@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
-#   make                        release build: ./dnsflow and ./dnsflow_read; make V=1 shows the commands
+#   make                        release build: ./dnsflow, ./dnsflow_read and, with libzstd and SQLite, ./dnsflow_collect;
+#                               make V=1 shows the commands
 #   make check                  all tests; make check-asan, check-tsan under sanitizers
 #   make check-msan             uninitialized memory, without libpcap
 #   make check-cross            other machines; make check-abi the library's interface
@@ -20,7 +21,10 @@ PREFIX   ?= /usr/local
 O        := build/$(BUILD)
 PYTHON   ?= /usr/bin/python3
 PACKAGES := libpcap libarchive libevent_core libcap-ng libseccomp
-FOLDERS  := *
+# The collector and what only it needs, where its libraries are found.
+COLLECT  := $(shell pkg-config --exists libzstd sqlite3 2>/dev/null && echo yes)
+ROOMS    := base guard http net dns flow capture sink receive record $(if $(COLLECT),journal store query) sensor reader \
+            $(if $(COLLECT),collect)
 # Found or not; --version tells.
 OPTIONAL := $(shell for p in libcrypto ncurses libpsl libidn2; do pkg-config --exists $$p 2>/dev/null && echo $$p; done)
 ifeq ($(origin CC),default)
@@ -36,7 +40,8 @@ HAVE_libidn2   := -DHAVE_LIBIDN2
 ifneq ($(filter msan cross-%,$(BUILD)),)
 PACKAGES :=
 OPTIONAL :=
-FOLDERS  := base net dns flow receive record
+COLLECT  :=
+ROOMS    := base net dns flow receive record
 endif
 
 # What the programs are made of. Release builds are hardened; scripts/lint/hardening looks at the result.
@@ -71,9 +76,11 @@ HARDEN   := -fPIE
 endif
 
 CPPFLAGS_ALL := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Isrc -Iinclude -I. -MMD -MP $(foreach p,$(OPTIONAL),$(HAVE_$p)) \
+                $(if $(COLLECT),-DHAVE_COLLECT) \
                 $(if $(PACKAGES),$(shell pkg-config --cflags $(PACKAGES) $(OPTIONAL) 2>/dev/null))
 CFLAGS_ALL   := -std=c11 $(WARNINGS) $(HARDEN) -pthread $(CFLAGS)
 LIBS         := $(if $(PACKAGES),$(shell pkg-config --libs $(PACKAGES) $(filter libcrypto,$(OPTIONAL)) 2>/dev/null),-lcmocka -lm)
+KEEP_LIBS    := $(if $(COLLECT),$(shell pkg-config --libs libzstd sqlite3))
 VIEW_LIBS    := $(if $(PACKAGES),$(shell pkg-config --libs $(filter ncurses libpsl libidn2,$(OPTIONAL)) 2>/dev/null) -lm)
 
 # What is missing is said in one line, to those who would use it.
@@ -86,19 +93,25 @@ ifneq ($(and $(PACKAGES),$(filter tests check,$(MAKECMDGOALS))),)
 $(if $(shell pkg-config --exists cmocka 2>/dev/null || echo no),$(error not found: cmocka; scripts/install-deps test installs it))
 endif
 
-SOURCES  := $(wildcard $(FOLDERS:%=src/%/*.c))
+SOURCES  := $(wildcard $(ROOMS:%=src/%/*.c))
 OBJECTS  := $(SOURCES:%.c=$(O)/obj/%.o)
-MAINS    := $(O)/obj/src/sensor/main.o $(O)/obj/src/reader/main.o
+MAINS    := $(O)/obj/src/sensor/main.o $(O)/obj/src/reader/main.o $(O)/obj/src/collect/main.o
 LIBRARY  := $(O)/libdnsflow.a
 SO_NAME  := libdnsflow.so.1
 VERSION  := $(shell sed -n 's/.*DNSFLOW_PROGRAM_VERSION "\(.*\)"/\1/p' src/base/version.h)
 of       = $(filter $(1:%=$(O)/obj/src/%/%),$(OBJECTS))
 SENSOR   := $(call of,base guard http net dns flow capture sink sensor)
-READER   := $(call of,base guard net flow capture receive record reader)
+READER   := $(call of,base guard net flow capture receive record journal reader)
+COLLECTOR := $(call of,base guard net flow capture receive record journal store query collect)
 TESTS    := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c tests/prop/test_*.c))
 FUZZERS  := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
+# Without the collector its tests are left out.
+ifneq ($(COLLECT),yes)
+TESTS    := $(filter-out $(O)/tests/unit/test_journal% $(O)/tests/unit/test_collect% $(O)/tests/unit/test_store%,$(TESTS))
+FUZZERS  := $(filter-out $(O)/tests/fuzz/fuzz_journal,$(FUZZERS))
+endif
 # Of these, what includes no other folder and no other library.
-OTHERS   := src/(guard|http|capture|sink|sensor|reader)/|[ /](pcap|archive|ldns)[/.]
+OTHERS   := src/(guard|http|capture|sink|sensor|reader|journal|store|query|collect)/|[ /](pcap|archive|ldns)[/.]
 CORE     := $(if $(PACKAGES),,$(shell for test in tests/unit/test_*.c tests/prop/test_*.c tests/fuzz/fuzz_*.c; do \
               $(CC) -M -MG -Isrc -Iinclude -I. $$test 2>/dev/null | grep -qE '$(OTHERS)' || echo $$test; done))
 CORE     := $(CORE:%.c=$(O)/%)
@@ -108,15 +121,21 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1)  $(2)")
 
 .PHONY: bench-live soak all programs tests check check-asan check-tsan bench fuzz fuzz-smoke lint fmt clean install uninstall \
-        core check-core check-msan check-cross check-abi check-long deb rpm install-service help
+        no-collector core check-core check-msan check-cross check-abi check-long deb rpm install-service help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
 # The release build also stands at the top, where its users look for it.
-all: programs $(if $(filter release,$(BUILD)),dnsflow dnsflow_read)
-programs: $(O)/dnsflow $(O)/dnsflow_read
+PROGRAMS := dnsflow dnsflow_read $(if $(COLLECT),dnsflow_collect)
+all: programs $(if $(filter release,$(BUILD)),$(PROGRAMS))
+programs: $(PROGRAMS:%=$(O)/%)
+ifneq ($(or $(COLLECT),$(if $(PACKAGES),,none)),yes)
+programs: no-collector
+no-collector:
+	@echo "dnsflow_collect is left out; it takes libzstd and sqlite3: scripts/install-deps build installs them"
+endif
 
-dnsflow dnsflow_read: %: $(O)/%
+$(PROGRAMS): %: $(O)/%
 	$(Q)cp $< $@
 
 $(O)/obj/%.o: %.c
@@ -141,13 +160,15 @@ $(O)/$(SO_NAME): $(patsubst %.c,$(O)/pic/%.o,$(wildcard src/flow/*.c)) src/flow/
 
 $(O)/dnsflow: $(SENSOR)
 $(O)/dnsflow_read: $(READER)
-$(O)/dnsflow_read: LIBS += $(VIEW_LIBS)
-$(O)/dnsflow $(O)/dnsflow_read:
+$(O)/dnsflow_read: LIBS += $(VIEW_LIBS) $(if $(COLLECT),$(shell pkg-config --libs libzstd))
+$(O)/dnsflow_collect: $(COLLECTOR)
+$(O)/dnsflow_collect: LIBS += $(KEEP_LIBS) $(VIEW_LIBS)
+$(PROGRAMS:%=$(O)/%):
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LINK) $^ -o $@ $(LIBS)
 
 # A test or a benchmark is one file, linked with everything but the mains.
-$(O)/tests/% $(O)/bench/%: LIBS += $(shell pkg-config --libs cmocka 2>/dev/null) $(VIEW_LIBS)
+$(O)/tests/% $(O)/bench/%: LIBS += $(shell pkg-config --libs cmocka 2>/dev/null) $(VIEW_LIBS) $(KEEP_LIBS)
 # The oracle, in tests of their own. Without ldns they are left out.
 ifeq ($(shell pkg-config --exists ldns 2>/dev/null && echo yes),yes)
 $(O)/tests/prop/test_ld%: LIBS += $(shell pkg-config --libs ldns)
@@ -278,7 +299,7 @@ help:
 	@sed -n '3,/^$$/s/^# \{0,3\}//p' Makefile
 
 clean:
-	rm -rf build dnsflow dnsflow_read
+	rm -rf build dnsflow dnsflow_read dnsflow_collect
 
 -include $(OBJECTS:.o=.d) $(patsubst %.c,$(O)/pic/%.d,$(wildcard src/flow/*.c)) \
     $(patsubst %,$(O)/obj/%.d,$(basename $(wildcard tests/*/*.c bench/*.c)))

@@ -8,6 +8,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#ifdef HAVE_COLLECT
+#include "journal/capture_file.h"
+#endif
 
 enum { FILTER_SIZE = 4096, WAIT_MS = 100 };
 
@@ -30,6 +33,16 @@ static int open_live(const struct reader_config *config, struct capture **out, s
     return capture_open_live(&live, out, err);
 }
 
+/* A capture file, or one of a collector's journal, of which what is damaged is passed over. */
+static int open_file(const char *path, const atomic_bool *stop, struct capture **out, struct error *err)
+{
+#ifdef HAVE_COLLECT
+    if (strcmp(path, "-") != 0 && journal_is_file(path))
+        return journal_open_capture(path, out, err);
+#endif
+    return capture_open_file(path, stop, out, err);
+}
+
 int reader_input_open(struct reader_input *input, const struct reader_config *config, const atomic_bool *stop,
                       struct error *err)
 {
@@ -41,7 +54,7 @@ int reader_input_open(struct reader_input *input, const struct reader_config *co
         if (strcmp(config->files[i], "-") != 0 && access(config->files[i], R_OK) != 0)
             return error_errno(err, "%s", config->files[i]);
     if (config->files_count > 0)
-        return capture_open_file(config->files[0], stop, &input->capture, err);
+        return open_file(config->files[0], stop, &input->capture, err);
     if (config->interface)
         return open_live(config, &input->capture, err);
     if (listener_open(&config->listener, &input->listener, err) != 0)
@@ -122,7 +135,7 @@ static bool open_next(struct reader_input *input, int result, struct error *err)
         input->capture = NULL;
         input->has_packets = false;
         input->file++;
-        if (capture_open_file(input->config->files[input->file], input->stop, &input->capture, err) == 0)
+        if (open_file(input->config->files[input->file], input->stop, &input->capture, err) == 0)
             return true;
         result = CAPTURE_FAILED;
     }
