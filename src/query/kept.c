@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "query/kept.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { REFRESH_MS = 15000 };
+
+int kept_open(const char *directory, struct kept *out, struct error *err)
+{
+    char path[512];
+    memset(out, 0, sizeof(*out));
+    if (snprintf(out->directory, sizeof(out->directory), "%s", directory) >= (int)sizeof(out->directory))
+        return error_set(err, "%s: the path is too long", directory);
+    snprintf(path, sizeof(path), "%s/dnsflow.db", directory);
+    if (access(path, F_OK) != 0)
+        return error_errno(err, "%s", path);
+    if (sql_open(path, SQL_READ, &out->db, err) == 0 &&
+        database_partitions(out->db, &out->partitions, &out->partitions_count, err) == 0)
+        return 0;
+    kept_close(out);
+    return -1;
+}
+
+void kept_close(struct kept *kept)
+{
+    sqlite3_close(kept->db);
+    free(kept->partitions);
+    kept->db = NULL;
+    kept->partitions = NULL;
+}
+
+bool kept_refresh(const char *directory)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    char answer[4] = "";
+    if (snprintf(at.sun_path, sizeof(at.sun_path), "%s/control", directory) >= (int)sizeof(at.sun_path))
+        return false;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+    bool is_done = fd >= 0 && connect(fd, (const struct sockaddr *)&at, sizeof(at)) == 0 &&
+                   poll(&wait, 1, REFRESH_MS) == 1 && recv(fd, answer, sizeof(answer) - 1, 0) > 0 && answer[0] == 'o';
+    if (fd >= 0)
+        close(fd);
+    return is_done;
+}
+
+int kept_partition(struct kept *kept, size_t index, sqlite3 **out, struct error *err)
+{
+    char path[512];
+    snprintf(path, sizeof(path), "%s/lookups/%s", kept->directory, kept->partitions[index].file);
+    if (access(path, F_OK) != 0) { /* let go, or merged, since the list was read */
+        kept->missing++;
+        return 0;
+    }
+    return sql_open(path, SQL_SEALED, out, err) == 0 ? 1 : -1;
+}
+
+/* Numbers are in the order of what they stand for. */
+static int64_t find(sqlite3 *db, const char *last, const char *one, const void *bytes, size_t len, struct error *err)
+{
+    sqlite3_stmt *s;
+    int64_t low = 1, high, found = 0;
+    int result = 0;
+    if (sql_number(db, last, 0, &high, err) != 0 || sql_prepare(db, one, &s, err) != 0)
+        return -1;
+    while (low <= high && found == 0) {
+        int64_t middle = low + (high - low) / 2;
+        sqlite3_bind_int64(s, 1, middle);
+        if ((result = sql_step(s, err)) != 1)
+            break;
+        size_t have = (size_t)sqlite3_column_bytes(s, 0), least = have < len ? have : len;
+        int order = least > 0 ? memcmp(sqlite3_column_blob(s, 0), bytes, least) : 0;
+        order = order != 0 ? order : have < len ? -1 : have > len;
+        found = order == 0 ? middle : 0;
+        low = order < 0 ? middle + 1 : low;
+        high = order > 0 ? middle - 1 : high;
+        (void)sqlite3_reset(s);
+    }
+    sqlite3_finalize(s);
+    return result < 0 ? -1 : found;
+}
+
+int64_t kept_find_name(sqlite3 *partition, const char *rname, struct error *err)
+{
+    return find(partition, "SELECT max(id) FROM names", "SELECT rname FROM names WHERE id = ?", rname, strlen(rname),
+                err);
+}
+
+int64_t kept_find_address(sqlite3 *partition, const uint8_t *address, size_t len, struct error *err)
+{
+    return find(partition, "SELECT max(id) FROM addresses", "SELECT address FROM addresses WHERE id = ?", address, len,
+                err);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Accounts of streams out of a journal, minute by minute: what came of each, and what is missing of it where. They need
+ * nothing but the journal, so that they come out the same however it is read. */
+#ifndef DNSFLOW_STORE_ACCOUNT_H
+#define DNSFLOW_STORE_ACCOUNT_H
+
+#include "journal/block.h"
+#include "store/intern.h"
+
+/* What a minute has of a stream. In datagrams, if nothing else is said. */
+/* clang-format off */
+#define ACCOUNT_COLUMNS(X) \
+    X(DATAGRAMS, "datagrams") \
+    X(RECORDS, "records")     /* records */ \
+    X(STATISTICS, "statistics") \
+    X(NETWORK, "network")     /* missing: lost on the way */ \
+    X(HERE, "here")           /* missing: no room in the socket or in memory, or not written; shared out, estimated */ \
+    X(DOWN, "down")           /* missing: nobody received */ \
+    X(RING, "ring")           /* packets that the sensor's ring had no room for */ \
+    X(INTERFACE, "interface") /* packets that its interface dropped */ \
+    X(SEND, "send")           /* datagrams that the sensor could not send */
+/* clang-format on */
+
+enum account_column {
+#define ACCOUNT_COLUMN(name, word) ACCOUNT_##name,
+    ACCOUNT_COLUMNS(ACCOUNT_COLUMN)
+#undef ACCOUNT_COLUMN
+        ACCOUNT_COUNT
+};
+
+struct account_minute {
+    uint64_t stream;                /* source->number */
+    int64_t minute;                 /* Unix minutes, received */
+    int64_t columns[ACCOUNT_COUNT]; /* what is late takes back what was missing: below 0 */
+};
+
+struct account {
+    struct sources *sources;
+    uint64_t no_room;              /* missing here, whose gaps are still to come */
+    uint64_t totals[TOTALS_COUNT]; /* of the last block */
+    struct intern *keys;           /* stream and minute */
+    struct account_minute *minutes;
+    uint32_t minutes_size;
+    uint64_t expired; /* datagrams of the journal that could not be read any more, since the last account_clear() */
+    bool is_short_of_memory;
+};
+
+/* Returns 0, or -1: out of memory. */
+int account_open(struct account *account);
+
+/* Frees, also after a failed account_open(). */
+void account_close(struct account *account);
+
+/* A block, before its datagrams. The first that there is gives no losses: what was before it is not known. */
+void account_block(struct account *account, const struct journal_block *block);
+
+/* A datagram of the block. Returns its stream, with a number that is the same in all runs; NULL: there are too many. */
+const struct source *account_datagram(struct account *account, const struct journal_block *block,
+                                      const struct received *from);
+
+/* Minutes since the last account_clear(). */
+uint32_t account_minutes(const struct account *account);
+
+void account_clear(struct account *account);
+
+#endif

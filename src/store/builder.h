@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Inside of store/: writing a partition's file. Everything comes in order, each once: names, addresses and kinds, which
+ * get the numbers 1, 2, ... of their kind; then rows by client, name and kind. */
+#ifndef DNSFLOW_STORE_BUILDER_H
+#define DNSFLOW_STORE_BUILDER_H
+
+#include "store/partition.h"
+#include "store/sql.h"
+
+struct builder {
+    sqlite3 *db;
+    char path[512], final_path[512], folder[448];
+    sqlite3_stmt *name, *address, *kind, *row;
+    int64_t base; /* what times in the file count from */
+    struct partition *info;
+};
+
+/* A row; `first` and `last` in Unix seconds. */
+struct builder_row {
+    uint32_t client, name, kind;
+    uint64_t count, scaled;
+    int64_t first, last;
+};
+
+/* Begins the file of *info, which must outlive the builder; its lookups lie not before `base`. Returns 0, or -1 with
+ * the cause. */
+MUST_CHECK int builder_open(struct builder *builder, const char *folder, struct partition *info, int64_t base,
+                            struct error *err);
+
+MUST_CHECK int builder_name(struct builder *builder, const char *rname, size_t len, struct error *err);
+MUST_CHECK int builder_address(struct builder *builder, const uint8_t *address, size_t len, struct error *err);
+MUST_CHECK int builder_kind(struct builder *builder, uint32_t resolver, uint16_t type, uint16_t rcode,
+                            struct error *err);
+MUST_CHECK int builder_row(struct builder *builder, const struct builder_row *row, struct error *err);
+
+/* Brings the file to the disk under its name, with rows, lookups, times and size in the info. Returns 0, or -1. */
+MUST_CHECK int builder_finish(struct builder *builder, struct error *err);
+
+/* Frees; what was not finished is removed. */
+void builder_close(struct builder *builder);
+
+#endif

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "store/database.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "record/rdata.h"
+#include "store/rname.h"
+#include "store/schema.h"
+
+enum { TYPE_A = 1, TYPE_AAAA = 28, RDATA_TEXT = 4 * 65536 + 16 };
+
+static const char store_name[] = "sqlite";
+
+int database_open(const char *directory, sqlite3 **out, struct error *err)
+{
+    char path[512];
+    if (snprintf(path, sizeof(path), "%s/dnsflow.db", directory) >= (int)sizeof(path))
+        return error_set(err, "%s: the path is too long", directory);
+    if (sql_open(path, SQL_WRITE, out, err) != 0)
+        return -1;
+    if (sql_run(*out,
+                "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA "
+                "journal_size_limit=67108864;",
+                err) == 0 &&
+        schema_bring(*out, err) == 0)
+        return 0;
+    sqlite3_close(*out);
+    *out = NULL;
+    return -1;
+}
+
+void database_close(sqlite3 *db)
+{
+    if (!db)
+        return;
+    sqlite3_busy_timeout(db, 0);
+    (void)sqlite3_exec(db, "PRAGMA journal_mode=DELETE", NULL, NULL, NULL); /* not while somebody reads */
+    sqlite3_close(db);
+}
+
+/* ---- what was there ---- */
+
+static int restore_totals(sqlite3 *db, struct account *account, struct database_position *position, struct error *err)
+{
+    sqlite3_stmt *s;
+    int i;
+    if (sql_prepare(db, "SELECT file, offset, block, totals FROM position WHERE store = ?", &s, err) != 0)
+        return -1;
+    sqlite3_bind_text(s, 1, store_name, -1, SQLITE_STATIC);
+    int result = sql_step(s, err);
+    if (result == 1) {
+        position->at.file = (uint64_t)sqlite3_column_int64(s, 0);
+        position->at.offset = (uint64_t)sqlite3_column_int64(s, 1);
+        position->block = (uint64_t)sqlite3_column_int64(s, 2);
+        const uint8_t *totals = sqlite3_column_blob(s, 3);
+        for (i = 0; i < TOTALS_COUNT && 8 * (i + 1) <= sqlite3_column_bytes(s, 3); i++)
+            account->totals[i] = load_be64(totals + (size_t)i * 8);
+    }
+    sqlite3_finalize(s);
+    return result < 0 ? -1 : 0;
+}
+
+static int restore_streams(sqlite3 *db, struct account *account, struct error *err)
+{
+    sqlite3_stmt *s;
+    int result;
+    if (sql_prepare(db, "SELECT id, state FROM streams WHERE last >= (SELECT max(last) FROM streams) - ? ORDER BY last",
+                    &s, err) != 0)
+        return -1;
+    sqlite3_bind_int(s, 1, SOURCES_IDLE_S);
+    while ((result = sql_step(s, err)) == 1) {
+        const uint8_t *state = sqlite3_column_blob(s, 1);
+        struct source *source =
+            sqlite3_column_bytes(s, 1) == SOURCE_STATE ? sources_restore(account->sources, state, INT64_MAX) : NULL;
+        if (source)
+            source->number = (uint64_t)sqlite3_column_int64(s, 0);
+    }
+    sqlite3_finalize(s);
+    return result;
+}
+
+int database_restore(sqlite3 *db, struct account *account, struct database_position *position, struct error *err)
+{
+    memset(position, 0, sizeof(*position));
+    return restore_totals(db, account, position, err) == 0 ? restore_streams(db, account, err) : -1;
+}
+
+/* ---- passive DNS ---- */
+
+/* An answer in the order of the table. */
+struct answer_order {
+    const char *rname;
+    uint32_t number;
+};
+
+static int by_rname(const void *a, const void *b)
+{
+    const struct answer_order *x = a, *y = b;
+    int order = strcmp(x->rname, y->rname);
+    return order != 0 ? order : x->number < y->number ? -1 : x->number > y->number;
+}
+
+/* The reversed name of each name in the tally, one behind the other; NULL: out of memory. */
+static char *make_rnames(const struct tally *tally, const char **rnames)
+{
+    uint32_t i, count = intern_size(tally->names);
+    size_t len;
+    char *texts = malloc(4 * intern_bytes(tally->names) + count + 1), *at = texts;
+    for (i = 0; texts && i < count; i++) {
+        const uint8_t *wire = intern_key(tally->names, i, &len);
+        rnames[i] = at;
+        at += rname_of(wire, len, at) + 1;
+    }
+    return texts;
+}
+
+static int put_answer(sqlite3_stmt *s, const struct tally *tally, const struct answer_order *at, char *text,
+                      struct error *err)
+{
+    const struct intern_count *c = intern_counted(tally->answers, at->number);
+    const uint8_t *rdata;
+    uint32_t name;
+    uint16_t type;
+    size_t len;
+    tally_answer_at(tally, at->number, &name, &type, &rdata, &len);
+    sqlite3_bind_text(s, 1, at->rname, -1, SQLITE_STATIC);
+    sqlite3_bind_int(s, 2, type);
+    if ((type == TYPE_A && len == 4) || (type == TYPE_AAAA && len == 16)) {
+        sqlite3_bind_blob(s, 3, rdata, (int)len, SQLITE_STATIC);
+    } else {
+        size_t text_len = rdata_text(type, rdata, len, text, RDATA_TEXT);
+        sqlite3_bind_text(s, 3, text, (int)text_len, SQLITE_STATIC);
+    }
+    sqlite3_bind_int64(s, 4, c->first);
+    sqlite3_bind_int64(s, 5, c->last);
+    sqlite3_bind_int64(s, 6, (int64_t)c->count);
+    sqlite3_bind_int64(s, 7, (int64_t)c->scaled);
+    return sql_do(s, err);
+}
+
+/* In the order of names, so that neighbours in the table come one after the other. */
+static int put_answers(sqlite3 *db, const struct tally *tally, struct error *err)
+{
+    uint32_t i, count = intern_size(tally->answers), names = intern_size(tally->names);
+    const char **rnames = calloc(names + 1u, sizeof(*rnames));
+    struct answer_order *order = calloc(count + 1u, sizeof(*order));
+    char *texts = rnames ? make_rnames(tally, rnames) : NULL, *text = malloc(RDATA_TEXT);
+    sqlite3_stmt *s = NULL;
+    int result = order && texts && text ? 0 : error_set(err, "dnsflow.db: out of memory");
+    for (i = 0; result == 0 && i < count; i++) {
+        const uint8_t *rdata;
+        uint32_t name;
+        uint16_t type;
+        size_t len;
+        tally_answer_at(tally, i, &name, &type, &rdata, &len);
+        order[i] = (struct answer_order){rnames[name], i};
+    }
+    if (result == 0) {
+        qsort(order, count, sizeof(*order), by_rname);
+        result = sql_prepare(db,
+                             "INSERT INTO answers VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                             " first = min(first, excluded.first), last = max(last, excluded.last),"
+                             " count = count + excluded.count, scaled = scaled + excluded.scaled",
+                             &s, err);
+    }
+    for (i = 0; result == 0 && i < count; i++)
+        result = put_answer(s, tally, &order[i], text, err);
+    sqlite3_finalize(s);
+    free(text);
+    free(texts);
+    free(order);
+    free(rnames);
+    return result;
+}
+
+/* ---- accounts ---- */
+
+static int put_stream(sqlite3_stmt *s, const struct sources *sources, uint32_t index, struct error *err)
+{
+    const struct source *source = sources_at(sources, index);
+    uint8_t state[SOURCE_STATE];
+    sources_save(sources, index, state);
+    sqlite3_bind_int64(s, 1, (int64_t)source->number);
+    sqlite3_bind_blob(s, 2, state + SOURCE_KEY_AT, SOURCE_KEY, SQLITE_STATIC);
+    if (source->has_trailer) {
+        sqlite3_bind_int64(s, 3, source->sensor_id);
+        sqlite3_bind_int(s, 4, source->worker);
+        sqlite3_bind_int64(s, 5, source->start_time);
+    }
+    sqlite3_bind_blob(s, 6, source->address, source->ip_vers == 6 ? 16 : 4, SQLITE_STATIC);
+    sqlite3_bind_int(s, 7, source->port);
+    sqlite3_bind_int(s, 8, source->is_verified);
+    sqlite3_bind_int64(s, 9, source->first_time_us / SECOND_US);
+    sqlite3_bind_int64(s, 10, source->last_time_us / SECOND_US);
+    sqlite3_bind_blob(s, 11, state, SOURCE_STATE, SQLITE_STATIC);
+    int result = sql_do(s, err);
+    (void)sqlite3_clear_bindings(s);
+    return result;
+}
+
+/* Those of which something came since the last time: in the least minute or later. */
+static int put_streams(sqlite3 *db, const struct account *account, struct error *err)
+{
+    sqlite3_stmt *s;
+    uint32_t i, minutes = account_minutes(account);
+    int64_t least_us = INT64_MAX;
+    if (sql_prepare(db,
+                    "INSERT INTO streams VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                    " ON CONFLICT(id) DO UPDATE SET address = excluded.address, port = excluded.port,"
+                    " last = excluded.last, state = excluded.state",
+                    &s, err) != 0)
+        return -1;
+    for (i = 0; i < minutes; i++)
+        if (account->minutes[i].minute * 60 * SECOND_US < least_us)
+            least_us = account->minutes[i].minute * 60 * SECOND_US;
+    int result = 0;
+    for (i = 0; result == 0 && i < sources_count(account->sources); i++) {
+        const struct source *source = sources_at(account->sources, i);
+        if (source->number > 0 && source->last_time_us >= least_us)
+            result = put_stream(s, account->sources, i, err);
+    }
+    sqlite3_finalize(s);
+    return result;
+}
+
+static int put_minutes(sqlite3 *db, const struct account *account, struct error *err)
+{
+    sqlite3_stmt *s;
+    uint32_t i, count = account_minutes(account);
+    int result = 0, k;
+    if (sql_prepare(db,
+                    "INSERT INTO minutes VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                    " datagrams = datagrams + excluded.datagrams, records = records + excluded.records,"
+                    " statistics = statistics + excluded.statistics, network = network + excluded.network,"
+                    " here = here + excluded.here, down = down + excluded.down, ring = ring + excluded.ring,"
+                    " interface = interface + excluded.interface, send = send + excluded.send",
+                    &s, err) != 0)
+        return -1;
+    for (i = 0; result == 0 && i < count; i++) {
+        const struct account_minute *row = &account->minutes[i];
+        sqlite3_bind_int64(s, 1, row->minute);
+        sqlite3_bind_int64(s, 2, (int64_t)row->stream);
+        for (k = 0; k < ACCOUNT_COUNT; k++)
+            sqlite3_bind_int64(s, 3 + k, row->columns[k]);
+        result = sql_do(s, err);
+    }
+    sqlite3_finalize(s);
+    return result;
+}
+
+/* ---- position ---- */
+
+/* The totals' growth since the position that is there now, in the minute of the last datagram; then the position. */
+static int put_totals(sqlite3 *db, const struct account *account, const struct account *before, int64_t minute,
+                      struct error *err)
+{
+    sqlite3_stmt *s;
+    int i, result = 0;
+    if (sql_prepare(db, "INSERT INTO totals VALUES(?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
+                    &s, err) != 0)
+        return -1;
+    for (i = 0; result == 0 && i <= TOTALS_COUNT; i++) {
+        int64_t grown = (int64_t)(i < TOTALS_COUNT ? account->totals[i] - before->totals[i] : account->expired);
+        if (grown <= 0)
+            continue;
+        sqlite3_bind_int64(s, 1, minute);
+        sqlite3_bind_text(s, 2, i < TOTALS_COUNT ? journal_totals[i].word : "expired", -1, SQLITE_STATIC);
+        sqlite3_bind_int64(s, 3, grown);
+        result = sql_do(s, err);
+    }
+    sqlite3_finalize(s);
+    return result;
+}
+
+static int put_position(sqlite3 *db, const struct account *account, const struct database_position *position,
+                        struct error *err)
+{
+    uint8_t totals[8 * TOTALS_COUNT];
+    sqlite3_stmt *s;
+    int i;
+    for (i = 0; i < TOTALS_COUNT; i++)
+        store_be64(totals + (size_t)i * 8, account->totals[i]);
+    if (sql_prepare(db, "INSERT OR REPLACE INTO position VALUES(?, ?, ?, ?, ?)", &s, err) != 0)
+        return -1;
+    sqlite3_bind_text(s, 1, store_name, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(s, 2, (int64_t)position->at.file);
+    sqlite3_bind_int64(s, 3, (int64_t)position->at.offset);
+    sqlite3_bind_int64(s, 4, (int64_t)position->block);
+    sqlite3_bind_blob(s, 5, totals, sizeof(totals), SQLITE_STATIC);
+    int result = sql_do(s, err);
+    sqlite3_finalize(s);
+    return result;
+}
+
+static int64_t last_minute(const struct account *account)
+{
+    uint32_t i, count = account_minutes(account);
+    int64_t last = clock_unix_us() / SECOND_US / 60;
+    for (i = 0; i < count; i++)
+        last = i == 0 || account->minutes[i].minute > last ? account->minutes[i].minute : last;
+    return last;
+}
+
+static int put_all(sqlite3 *db, const struct tally *tally, const struct account *account,
+                   const struct partition *partition, const struct database_position *position, struct error *err)
+{
+    struct account before = {.totals = {0}};
+    struct database_position old = {.block = 0};
+    if (restore_totals(db, &before, &old, err) != 0 || put_answers(db, tally, err) != 0 ||
+        put_streams(db, account, err) != 0 || put_minutes(db, account, err) != 0 ||
+        put_totals(db, account, &before, last_minute(account), err) != 0 ||
+        put_position(db, account, position, err) != 0)
+        return -1;
+    return partition ? database_add_partition(db, partition, err) : 0;
+}
+
+int database_commit(sqlite3 *db, const struct tally *tally, const struct account *account,
+                    const struct partition *partition, const struct database_position *position, struct error *err)
+{
+    if (sql_run(db, "BEGIN IMMEDIATE", err) != 0)
+        return -1;
+    if (put_all(db, tally, account, partition, position, err) == 0 && sql_run(db, "COMMIT", err) == 0)
+        return 0;
+    sql_roll_back(db);
+    return -1;
+}

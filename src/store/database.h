@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * dnsflow.db: passive DNS, streams and their accounts, the catalogue of partitions, and how far the journal has been
+ * taken in. All of these change in one transaction, so that nothing of the journal is in them twice or not at all. */
+#ifndef DNSFLOW_STORE_DATABASE_H
+#define DNSFLOW_STORE_DATABASE_H
+
+#include "store/account.h"
+#include "store/partition.h"
+#include "store/sql.h"
+#include "store/tally.h"
+
+enum { DATABASE_VERSION = 1 };
+
+/* Opens DIRECTORY/dnsflow.db to write, and makes or changes its tables to this version: one of a later version is
+ * refused. Returns 0, or -1 with the cause. */
+MUST_CHECK int database_open(const char *directory, sqlite3 **out, struct error *err);
+
+/* Leaves WAL mode where nobody else has the database open, and closes it. */
+void database_close(sqlite3 *db);
+
+/* How far a store has come: behind which block, and where that is. */
+struct database_position {
+    struct journal_position at;
+    uint64_t block;
+};
+
+/* Where the store has come, all zero at first, with the account's streams and totals. */
+MUST_CHECK int database_restore(sqlite3 *db, struct account *account, struct database_position *position,
+                                struct error *err);
+
+/* Brings in what was gathered up to the position, and the partition with its lookups (NULL: there are none), in one
+ * transaction. Returns 0, or -1 with the cause, and then nothing has changed. */
+MUST_CHECK int database_commit(sqlite3 *db, const struct tally *tally, const struct account *account,
+                               const struct partition *partition, const struct database_position *position,
+                               struct error *err);
+
+/* ---- the catalogue ---- */
+
+/* The partitions in use, in order of their blocks, to be freed by the caller. Returns 0, or -1 with the cause. */
+MUST_CHECK int database_partitions(sqlite3 *db, struct partition **out, size_t *count, struct error *err);
+
+/* Enters a partition in place of others, whose blocks are within its own, and which can be removed later: count 0:
+ * none. Inside a transaction if there is one. */
+MUST_CHECK int database_add_partition(sqlite3 *db, const struct partition *partition, struct error *err);
+MUST_CHECK int database_replace(sqlite3 *db, const struct partition *partition, int64_t now_s, struct error *err);
+
+/* Takes a partition out. */
+MUST_CHECK int database_remove(sqlite3 *db, const char *file, struct error *err);
+
+#endif

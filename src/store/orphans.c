@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "store/orphans.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+struct found {
+    struct partition *list;
+    size_t count, size;
+};
+
+static int add_found(struct found *found, const struct partition *p, struct error *err)
+{
+    if (found->count == found->size) {
+        size_t size = found->size ? 2 * found->size : 64;
+        struct partition *grown = realloc(found->list, size * sizeof(*grown));
+        if (!grown)
+            return error_set(err, "lookups: out of memory");
+        found->list = grown;
+        found->size = size;
+    }
+    found->list[found->count++] = *p;
+    return 0;
+}
+
+/* Whether the catalogue has the file, in use or replaced. */
+static int is_known(sqlite3_stmt *s, const char *file, struct error *err)
+{
+    sqlite3_bind_text(s, 1, file, -1, SQLITE_STATIC);
+    int result = sql_step(s, err);
+    (void)sqlite3_reset(s);
+    return result;
+}
+
+/* Partitions in the folder that are not in the catalogue. */
+static int find_unknown(sqlite3 *db, const char *folder, struct found *found, struct error *err)
+{
+    struct dirent *entry;
+    struct partition p;
+    sqlite3_stmt *s;
+    int result = 0;
+    if (sql_prepare(db, "SELECT 1 FROM partitions WHERE file = ?", &s, err) != 0)
+        return -1;
+    DIR *dir = opendir(folder);
+    if (!dir) {
+        sqlite3_finalize(s);
+        return error_errno(err, "%s", folder);
+    }
+    while (result >= 0 && (entry = readdir(dir))) {
+        struct error why;
+        if (!partition_is_name(entry->d_name) || (result = is_known(s, entry->d_name, err)) != 0)
+            continue;
+        int is_ours = partition_describe(folder, entry->d_name, &p, &why);
+        if (is_ours < 0)
+            log_line("warning: lookups/%s is left alone: %s", entry->d_name, why.text);
+        if (is_ours == 1)
+            result = add_found(found, &p, err);
+    }
+    closedir(dir);
+    sqlite3_finalize(s);
+    return result < 0 ? -1 : 0;
+}
+
+static int by_breadth(const void *a, const void *b)
+{
+    const struct partition *x = a, *y = b;
+    if (x->first_block != y->first_block)
+        return x->first_block < y->first_block ? -1 : 1;
+    return x->last_block > y->last_block ? -1 : x->last_block < y->last_block;
+}
+
+/* Whether one in use has blocks of this one. 1, 0, or -1. */
+static int overlaps(sqlite3 *db, const struct partition *p, struct error *err)
+{
+    sqlite3_stmt *s;
+    if (sql_prepare(db, "SELECT 1 FROM partitions WHERE replaced IS NULL AND first_block <= ? AND last_block >= ?", &s,
+                    err) != 0)
+        return -1;
+    sqlite3_bind_int64(s, 1, (int64_t)p->last_block);
+    sqlite3_bind_int64(s, 2, (int64_t)p->first_block);
+    int result = sql_step(s, err);
+    sqlite3_finalize(s);
+    return result;
+}
+
+static int settle(sqlite3 *db, const char *folder, const struct partition *p, bool is_new,
+                  struct database_position *position, size_t *entered, struct error *err)
+{
+    char path[512];
+    int result = !is_new && p->last_block > position->block ? 1 : overlaps(db, p, err);
+    if (result < 0)
+        return -1;
+    if (result > 0) {
+        snprintf(path, sizeof(path), "%s/%s", folder, p->file);
+        (void)remove(path);
+        return 0;
+    }
+    ++*entered;
+    if (is_new && p->last_block > position->block)
+        *position = (struct database_position){p->end, p->last_block};
+    return database_add_partition(db, p, err);
+}
+
+int orphans_settle(sqlite3 *db, const char *folder, struct database_position *position, struct error *err)
+{
+    struct found found = {NULL, 0, 0};
+    bool is_new = position->block == 0;
+    size_t i, entered = 0;
+    int result = find_unknown(db, folder, &found, err);
+    if (found.count > 0)
+        qsort(found.list, found.count, sizeof(*found.list), by_breadth);
+    for (i = 0; result == 0 && i < found.count; i++)
+        result = settle(db, folder, &found.list[i], is_new, position, &entered, err);
+    free(found.list);
+    if (result == 0 && entered > 0)
+        log_line("warning: %zu partitions were not in the catalogue, and are entered%s", entered,
+                 is_new ? "; dnsflow.db is new: the answers and accounts of their time are lost" : "");
+    return result;
+}

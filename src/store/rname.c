@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "store/rname.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { LABELS_MAX = 128, DIGITS = 4 /* of \DDD */ };
+
+static size_t put_byte(char *text, uint8_t c)
+{
+    if (c > 0x20 && c < 0x7f && c != '.' && c != '\\') {
+        text[0] = (char)c;
+        return 1;
+    }
+    text[0] = '\\';
+    text[1] = (char)('0' + c / 100);
+    text[2] = (char)('0' + c / 10 % 10);
+    text[3] = (char)('0' + c % 10);
+    return DIGITS;
+}
+
+size_t rname_of(const uint8_t *wire, size_t len, char rname[RNAME_TEXT])
+{
+    uint8_t starts[LABELS_MAX];
+    size_t count = 0, used = 0, at = 0, i;
+    for (; at < len && wire[at] != 0 && count < LABELS_MAX; at += wire[at] + 1u)
+        starts[count++] = (uint8_t)at;
+    while (count > 0) {
+        const uint8_t *label = wire + starts[--count];
+        for (i = 1; i <= label[0]; i++)
+            used += put_byte(rname + used, label[i]);
+        if (count > 0)
+            rname[used++] = '.';
+    }
+    rname[used] = '\0';
+    return used;
+}
+
+size_t rname_to_wire(const char *rname, uint8_t wire[NAME_WIRE])
+{
+    size_t at = NAME_WIRE - 1, len;
+    wire[at] = 0;
+    while (*rname) { /* each label goes in front of those before it */
+        uint8_t label[64];
+        for (len = 0; *rname && *rname != '.'; len++) {
+            size_t taken = len < 63 ? name_parse_byte(rname, &label[1 + len]) : 0;
+            if (taken == 0)
+                return 0;
+            rname += taken;
+        }
+        if (len == 0 || at < len + 1)
+            return 0;
+        label[0] = (uint8_t)len;
+        at -= len + 1;
+        memcpy(wire + at, label, len + 1);
+        rname += *rname == '.';
+        if (!*rname && rname[-1] == '.')
+            return 0;
+    }
+    memmove(wire, wire + at, NAME_WIRE - at);
+    return NAME_WIRE - at;
+}
+
+size_t rname_to_text(const char *rname, char text[NAME_TEXT])
+{
+    uint8_t wire[NAME_WIRE];
+    size_t len = rname_to_wire(rname, wire);
+    if (len > 0)
+        return name_text(wire, len, text);
+    int used = snprintf(text, NAME_TEXT, "%s", rname);
+    return used < NAME_TEXT ? (size_t)used : NAME_TEXT - 1;
+}

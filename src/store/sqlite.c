@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "store/sqlite.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/database.h"
+#include "store/orphans.h"
+
+enum { HOUR_S = 3600 };
+
+struct sqlite_store {
+    char directory[400], lookups[448];
+    sqlite3 *db;
+    struct journal_reader *reader;
+    struct tally tally;
+    struct account account;
+    struct database_position sealed, read; /* where the database is, and what was gathered */
+    int64_t since_us, until_us;            /* received, of what is gathered; since > until: nothing is */
+    int64_t begun_us;                      /* monotonic: when the first block of it was taken */
+    struct journal_block block;            /* read, but of the next hour: to be taken after a seal */
+    const uint8_t *plain;                  /* its records; NULL: there is none */
+    struct sqlite_store_counts counts;
+};
+
+static bool is_empty(const struct sqlite_store *s)
+{
+    return s->since_us > s->until_us;
+}
+
+static void forget(struct sqlite_store *s)
+{
+    tally_clear(&s->tally);
+    account_clear(&s->account);
+    s->since_us = INT64_MAX;
+    s->until_us = INT64_MIN;
+}
+
+/* ---- opening ---- */
+
+static int open_parts(struct sqlite_store *s, int journal, struct error *err)
+{
+    if (mkdir(s->lookups, 0750) != 0 && errno != EEXIST)
+        return error_errno(err, "%s", s->lookups);
+    if (tally_open(&s->tally) != 0 || account_open(&s->account) != 0)
+        return error_set(err, "store: out of memory");
+    if (database_open(s->directory, &s->db, err) != 0 || database_restore(s->db, &s->account, &s->sealed, err) != 0 ||
+        orphans_settle(s->db, s->lookups, &s->sealed, err) != 0)
+        return -1;
+    s->read = s->sealed;
+    s->reader = journal_follow(journal, s->sealed.at);
+    return s->reader ? 0 : error_set(err, "store: out of memory");
+}
+
+int sqlite_store_open(const char *directory, int journal, struct sqlite_store **out, struct error *err)
+{
+    struct sqlite_store *s = calloc(1, sizeof(*s));
+    if (!s)
+        return error_set(err, "store: out of memory");
+    if (snprintf(s->directory, sizeof(s->directory), "%s", directory) >= (int)sizeof(s->directory)) {
+        free(s);
+        return error_set(err, "%s: the path is too long", directory);
+    }
+    snprintf(s->lookups, sizeof(s->lookups), "%s/lookups", directory);
+    if (open_parts(s, journal, err) != 0) {
+        sqlite_store_close(s);
+        return -1;
+    }
+    forget(s);
+    *out = s;
+    return 0;
+}
+
+void sqlite_store_close(struct sqlite_store *store)
+{
+    if (!store)
+        return;
+    journal_reader_close(store->reader);
+    database_close(store->db);
+    tally_close(&store->tally);
+    account_close(&store->account);
+    free(store);
+}
+
+const struct sqlite_store_counts *sqlite_store_counts(const struct sqlite_store *store)
+{
+    return &store->counts;
+}
+
+const struct journal_damage *sqlite_store_damage(const struct sqlite_store *store)
+{
+    return journal_damage(store->reader);
+}
+
+int64_t sqlite_store_age_us(const struct sqlite_store *store)
+{
+    return is_empty(store) ? 0 : clock_monotonic_us() - store->begun_us;
+}
+
+/* ---- sealing ---- */
+
+int sqlite_store_seal(struct sqlite_store *store, struct error *err)
+{
+    struct partition partition = {.first_block = store->sealed.block + 1,
+                                  .last_block = store->read.block,
+                                  .end = store->read.at,
+                                  .since = store->since_us / SECOND_US,
+                                  .until = store->until_us / SECOND_US};
+    char path[512];
+    bool has_lookups = intern_size(store->tally.lookups) > 0;
+    if (is_empty(store))
+        return 0;
+    if (has_lookups && partition_seal(store->lookups, &store->tally, &partition, err) != 0)
+        return -1;
+    if (database_commit(store->db, &store->tally, &store->account, has_lookups ? &partition : NULL, &store->read,
+                        err) != 0) {
+        snprintf(path, sizeof(path), "%s/%s", store->lookups, partition.file);
+        if (has_lookups)
+            (void)remove(path);
+        return -1;
+    }
+    store->sealed = store->read;
+    store->counts.rows += intern_size(store->tally.lookups) + intern_size(store->tally.answers);
+    store->counts.seals++;
+    forget(store);
+    return 0;
+}
+
+/* ---- taking in ---- */
+
+static void take_datagram(struct sqlite_store *s, const struct journal_block *block, struct received *from)
+{
+    struct dnsflow_record record;
+    if (dnsflow_decode(from->bytes, from->len, &from->datagram) != DNSFLOW_OK)
+        return; /* the receiver has checked it: of another version */
+    const struct source *source = account_datagram(&s->account, block, from);
+    uint64_t rate = from->datagram.has_trailer    ? from->datagram.trailer.sample_rate
+                    : source && source->has_stats ? source->last_stats.sample_rate
+                                                  : 0;
+    s->counts.datagrams++;
+    if (from->datagram.flags & DNSFLOW_FLAG_STATS)
+        return;
+    while (dnsflow_next_record(&from->datagram, &record))
+        tally_record(&s->tally, from, &record, rate > 1 ? rate : 1);
+}
+
+static void take_block(struct sqlite_store *s)
+{
+    const struct journal_block *block = &s->block;
+    const uint8_t *at = s->plain, *end = s->plain + block->plain_len;
+    struct received from;
+    uint64_t before = s->tally.records;
+    if (is_empty(s))
+        s->begun_us = clock_monotonic_us();
+    account_block(&s->account, block);
+    while (journal_record_read(&at, end, &from) == 1)
+        take_datagram(s, block, &from);
+    int64_t first_us = block->datagrams > 0 ? block->first_us : clock_unix_us();
+    int64_t last_us = block->datagrams > 0 ? block->last_us : first_us;
+    s->since_us = first_us < s->since_us ? first_us : s->since_us;
+    s->until_us = last_us > s->until_us ? last_us : s->until_us;
+    s->counts.records += s->tally.records - before;
+    s->read.block = block->number;
+    s->read.at = journal_position(s->reader);
+    s->plain = NULL;
+}
+
+/* Partitions are of one hour, so that hours can be made of them. */
+static bool is_of_another_hour(const struct sqlite_store *s)
+{
+    return !is_empty(s) && s->block.datagrams > 0 &&
+           s->block.first_us / SECOND_US / HOUR_S != s->since_us / SECOND_US / HOUR_S;
+}
+
+int sqlite_store_step(struct sqlite_store *store, struct error *err)
+{
+    if (!store->plain) {
+        int result = journal_read(store->reader, &store->block, &store->plain, err);
+        if (result != JOURNAL_READ) {
+            store->plain = NULL;
+            return result;
+        }
+    }
+    if (store->block.number <= store->read.block) { /* a copy: it has been taken */
+        store->plain = NULL;
+        return 1;
+    }
+    if ((is_of_another_hour(store) || tally_is_full(&store->tally)) && sqlite_store_seal(store, err) != 0)
+        return -1;
+    take_block(store);
+    return 1;
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Of a record, each name leads to the next by a CNAME, and the last to the addresses; other answers stand with their
+ * owner. dnsflow_read --format cof counts the same way. */
+#include "store/tally.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "record/name.h"
+#include "record/rdata.h"
+
+enum {
+    TYPE_A = 1,
+    TYPE_CNAME = 5,
+    TYPE_AAAA = 28,
+    RDATA_MAX = 65535,
+    ANSWER_HEAD = 6,
+    FULL_ENTRIES = 500000,
+    FULL_BYTES = 96 << 20,
+};
+
+int tally_open(struct tally *tally)
+{
+    memset(tally, 0, sizeof(*tally));
+    tally->names = intern_create();
+    tally->addresses = intern_create();
+    tally->lookups = intern_create();
+    tally->answers = intern_create();
+    return tally->names && tally->addresses && tally->lookups && tally->answers ? 0 : -1;
+}
+
+void tally_close(struct tally *tally)
+{
+    intern_destroy(tally->names);
+    intern_destroy(tally->addresses);
+    intern_destroy(tally->lookups);
+    intern_destroy(tally->answers);
+    memset(tally, 0, sizeof(*tally));
+}
+
+void tally_clear(struct tally *tally)
+{
+    intern_clear(tally->names);
+    intern_clear(tally->addresses);
+    intern_clear(tally->lookups);
+    intern_clear(tally->answers);
+    tally->records = 0;
+    tally->is_short_of_memory = false;
+}
+
+bool tally_is_full(const struct tally *tally)
+{
+    return tally->is_short_of_memory || intern_size(tally->lookups) >= FULL_ENTRIES ||
+           intern_size(tally->answers) >= FULL_ENTRIES ||
+           intern_bytes(tally->names) + intern_bytes(tally->answers) + intern_bytes(tally->lookups) >= FULL_BYTES;
+}
+
+struct tally_lookup tally_lookup_at(const struct tally *tally, uint32_t number)
+{
+    struct tally_lookup lookup;
+    size_t len;
+    memcpy(&lookup, intern_key(tally->lookups, number, &len), sizeof(lookup));
+    return lookup;
+}
+
+void tally_answer_at(const struct tally *tally, uint32_t number, uint32_t *name, uint16_t *type, const uint8_t **rdata,
+                     size_t *len)
+{
+    const uint8_t *key = intern_key(tally->answers, number, len);
+    memcpy(name, key, 4);
+    memcpy(type, key + 4, 2);
+    *rdata = key + ANSWER_HEAD;
+    *len -= ANSWER_HEAD;
+}
+
+/* A record on its way in. */
+struct taken {
+    struct tally *tally;
+    int64_t time_s;
+    uint64_t rate;
+};
+
+static void count(const struct taken *t, struct intern *intern, uint32_t number)
+{
+    if (number == INTERN_NONE)
+        t->tally->is_short_of_memory = true;
+    else
+        intern_count(intern, number, t->time_s, t->rate);
+}
+
+static void add_answer_key(const struct taken *t, uint8_t *key, uint32_t name, uint16_t type, const uint8_t *rdata,
+                           size_t len)
+{
+    memcpy(key, &name, 4);
+    memcpy(key + 4, &type, 2);
+    if (len > 0)
+        memcpy(key + ANSWER_HEAD, rdata, len);
+    if (type != TYPE_A && type != TYPE_AAAA && type != TYPE_CNAME)
+        rdata_lower_names(type, key + ANSWER_HEAD, len);
+    count(t, t->tally->answers, intern_add(t->tally->answers, key, ANSWER_HEAD + len));
+}
+
+/* Apart, as most have no need of so much room. */
+static void add_long_answer(const struct taken *t, uint32_t name, uint16_t type, const uint8_t *rdata, size_t len)
+{
+    uint8_t key[ANSWER_HEAD + RDATA_MAX];
+    if (len <= RDATA_MAX)
+        add_answer_key(t, key, name, type, rdata, len);
+}
+
+static void add_answer(const struct taken *t, uint32_t name, uint16_t type, const uint8_t *rdata, size_t len)
+{
+    uint8_t key[ANSWER_HEAD + NAME_WIRE];
+    if (name == INTERN_NONE)
+        t->tally->is_short_of_memory = true;
+    else if (len > NAME_WIRE)
+        add_long_answer(t, name, type, rdata, len);
+    else
+        add_answer_key(t, key, name, type, rdata, len);
+}
+
+static void add_addresses(const struct taken *t, uint32_t name, const struct dnsflow_record *record)
+{
+    size_t i;
+    for (i = 0; i < record->ip4s_count; i++)
+        add_answer(t, name, TYPE_A, record->ip4s + 4 * i, 4);
+    for (i = 0; i < record->ip6s_count; i++)
+        add_answer(t, name, TYPE_AAAA, record->ip6s + 16 * i, 16);
+}
+
+static void add_lookup(const struct taken *t, uint32_t name, const struct dnsflow_record *record)
+{
+    struct tally *tally = t->tally;
+    size_t len = record->ip_vers == 6 ? 16 : 4;
+    const struct tally_lookup lookup = {.client = intern_add(tally->addresses, record->client, len),
+                                        .name = name,
+                                        .resolver =
+                                            intern_add(tally->addresses, record->resolver, record->resolver ? len : 0),
+                                        .type = record->qtype,
+                                        .rcode = record->rcode};
+    _Static_assert(sizeof(lookup) == 16, "no padding, as it is a key");
+    if (lookup.client == INTERN_NONE || lookup.resolver == INTERN_NONE || name == INTERN_NONE)
+        tally->is_short_of_memory = true;
+    else
+        count(t, tally->lookups, intern_add(tally->lookups, (const uint8_t *)&lookup, sizeof(lookup)));
+}
+
+/* Name number `owner` of the record; INTERN_NONE: it is none of them. */
+static uint32_t find_owner(struct tally *tally, const struct dnsflow_record *record, unsigned owner)
+{
+    struct name_walk walk = name_walk_over(record);
+    uint8_t wire[NAME_WIRE];
+    size_t len = 0;
+    unsigned i;
+    if (owner >= record->names_count)
+        return INTERN_NONE;
+    for (i = 0; i <= owner && (len = name_next(&walk, wire)) > 0; i++)
+        ;
+    return len == 0 || walk.has_skipped ? INTERN_NONE : intern_add(tally->names, wire, len);
+}
+
+static void add_others(const struct taken *t, const struct dnsflow_record *record)
+{
+    const uint8_t *at = record->answers, *end = at + record->answers_len;
+    struct dnsflow_answer answer;
+    while (dnsflow_next_answer(&at, end, &answer)) {
+        uint32_t name = find_owner(t->tally, record, answer.owner);
+        if (name != INTERN_NONE)
+            add_answer(t, name, answer.type, answer.rdata, answer.rdata_len);
+    }
+}
+
+void tally_record(struct tally *tally, const struct received *from, const struct dnsflow_record *record, uint64_t rate)
+{
+    const struct taken t = {tally, received_record_time(from, record) / SECOND_US, rate};
+    struct name_walk walk = name_walk_over(record);
+    bool is_part = record->set_flags & DNSFLOW_SET_CONTINUES;
+    uint8_t wire[NAME_WIRE];
+    size_t len;
+    if (record->answers_len > 0)
+        add_others(&t, record);
+    if ((len = name_next(&walk, wire)) == 0)
+        return;
+    uint32_t name = intern_add(tally->names, wire, len), next;
+    if (!is_part)
+        add_lookup(&t, name, record);
+    tally->records += !is_part;
+    while ((len = name_next(&walk, wire)) > 0 && !walk.has_skipped) {
+        next = intern_add(tally->names, wire, len);
+        if (!is_part)
+            add_answer(&t, name, TYPE_CNAME, wire, len);
+        name = next;
+    }
+    if (!walk.has_skipped) /* else what led to the addresses is not known */
+        add_addresses(&t, name, record);
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "store/tidy.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    HOUR_S = 3600,
+    DAY_S = 86400,
+    PART_OF = 16,  /* sealed partitions make one of an hour that is not over */
+    KEPT_S = 600,  /* what was merged stays so long, for who reads it */
+    SLICE = 10000, /* answers that go at a time */
+    UNUSED_BYTES = 64 << 20,
+    MINUTES_KEPT = 31 * 1440 /* of accounts */
+};
+
+/* ---- removing ---- */
+
+/* The file first: a file without an entry would count as lost to the catalogue. */
+static int remove_partition(sqlite3 *db, const char *directory, const char *file, struct error *err)
+{
+    char path[512];
+    snprintf(path, sizeof(path), "%s/lookups/%s", directory, file);
+    if (remove(path) != 0 && errno != ENOENT)
+        return error_errno(err, "%s", path);
+    return database_remove(db, file, err);
+}
+
+/* The first partition that the query gives. Returns 1, 0 = none, or -1. */
+static int find_file(sqlite3 *db, const char *query, int64_t limit, char file[PARTITION_NAME], struct error *err)
+{
+    sqlite3_stmt *s;
+    if (sql_prepare(db, query, &s, err) != 0)
+        return -1;
+    sqlite3_bind_int64(s, 1, limit);
+    int result = sql_step(s, err);
+    if (result == 1)
+        snprintf(file, PARTITION_NAME, "%s", (const char *)sqlite3_column_text(s, 0));
+    sqlite3_finalize(s);
+    return result;
+}
+
+/* Bytes of the database that are in use; others are given back in slices. */
+static int database_bytes(sqlite3 *db, uint64_t *used, uint64_t *unused, struct error *err)
+{
+    int64_t pages, free_pages, size;
+    if (sql_number(db, "PRAGMA page_count", 0, &pages, err) != 0 ||
+        sql_number(db, "PRAGMA freelist_count", 0, &free_pages, err) != 0 ||
+        sql_number(db, "PRAGMA page_size", 0, &size, err) != 0)
+        return -1;
+    *used = (uint64_t)((pages - free_pages) * size);
+    *unused = (uint64_t)(free_pages * size);
+    return 0;
+}
+
+/* The statement, whose one number is given. 1: it has taken rows away, 0: there were none, or -1. */
+static int drop_rows(sqlite3 *db, const char *statement, int64_t number, struct error *err)
+{
+    sqlite3_stmt *s;
+    if (sql_prepare(db, statement, &s, err) != 0)
+        return -1;
+    sqlite3_bind_int64(s, 1, number);
+    int result = sql_do(s, err);
+    sqlite3_finalize(s);
+    return result < 0 ? -1 : sqlite3_changes(db) > 0;
+}
+
+static int drop_for_size(sqlite3 *db, const char *directory, const struct tidy_limits *limits, struct error *err)
+{
+    char file[PARTITION_NAME];
+    int64_t bytes;
+    uint64_t used, unused;
+    if (sql_number(db, "SELECT sum(bytes) FROM partitions", 0, &bytes, err) != 0 ||
+        database_bytes(db, &used, &unused, err) != 0)
+        return -1;
+    if (unused > UNUSED_BYTES)
+        return sql_run(db, "PRAGMA incremental_vacuum(1000)", err) == 0 ? 1 : -1;
+    if ((uint64_t)bytes + used <= limits->bytes)
+        return 0;
+    if (used > limits->bytes / 2)
+        return drop_rows(db,
+                         "DELETE FROM answers WHERE (rname, type, rdata) IN"
+                         " (SELECT rname, type, rdata FROM answers ORDER BY last LIMIT ?)",
+                         SLICE, err);
+    int result = find_file(db,
+                           "SELECT file FROM partitions WHERE last_block < (SELECT max(last_block) FROM partitions) + ?"
+                           " ORDER BY replaced IS NULL, until LIMIT 1",
+                           0, file, err);
+    if (result != 1)
+        return result;
+    return remove_partition(db, directory, file, err) == 0 ? 1 : -1;
+}
+
+static int drop_for_age(sqlite3 *db, const char *directory, int64_t before_s, struct error *err)
+{
+    char file[PARTITION_NAME];
+    int result =
+        find_file(db, "SELECT file FROM partitions WHERE until < ? ORDER BY until LIMIT 1", before_s, file, err);
+    if (result == 1)
+        result = remove_partition(db, directory, file, err) == 0 ? 1 : -1;
+    if (result == 0)
+        result = drop_rows(db,
+                           "DELETE FROM answers WHERE (rname, type, rdata) IN"
+                           " (SELECT rname, type, rdata FROM answers WHERE last < ? LIMIT 10000)",
+                           before_s, err);
+    return result != 0 ? result : drop_rows(db, "DELETE FROM streams WHERE last < ?", before_s, err);
+}
+
+static int drop_replaced(sqlite3 *db, const char *directory, int64_t now_s, struct error *err)
+{
+    char file[PARTITION_NAME];
+    int result = find_file(db, "SELECT file FROM partitions WHERE replaced < ? LIMIT 1", now_s - KEPT_S, file, err);
+    if (result != 1)
+        return result;
+    return remove_partition(db, directory, file, err) == 0 ? 1 : -1;
+}
+
+/* ---- merging ---- */
+
+/* A run of neighbours that are to become one: [first, first + count). */
+struct group {
+    size_t first, count;
+    unsigned level;
+};
+
+/* Neighbours of one time, of a level below `level`, from `at` on. */
+static size_t run_length(const struct partition *list, size_t count, size_t at, int64_t span, unsigned level)
+{
+    size_t n = 0;
+    while (at + n < count && n < PARTITION_MERGE_MAX && list[at + n].level < level &&
+           list[at + n].since / span == list[at].since / span)
+        n++;
+    return n;
+}
+
+/* Hours and days that are over, and many small ones of an hour that is not. The time that is not over is that of the
+ * last partition: the clock of who receives may be wrong. */
+static bool find_group(const struct partition *list, size_t count, struct group *out)
+{
+    static const struct {
+        int64_t span;
+        unsigned level;
+    } spans[] = {{HOUR_S, PARTITION_HOUR}, {DAY_S, PARTITION_DAY}};
+    size_t at, k;
+    for (k = 0; k < sizeof(spans) / sizeof(spans[0]); k++) {
+        int64_t now = count > 0 ? list[count - 1].since / spans[k].span : 0;
+        for (at = 0; at < count; at++) {
+            size_t n = run_length(list, count, at, spans[k].span, spans[k].level);
+            bool is_over = list[at].since / spans[k].span < now;
+            if (n >= 2 && is_over) {
+                *out = (struct group){at, n, spans[k].level};
+                return true;
+            }
+        }
+    }
+    for (at = 0; at < count; at++)
+        if (run_length(list, count, at, HOUR_S, PARTITION_PART) >= PART_OF) {
+            *out = (struct group){at, PART_OF, PARTITION_PART};
+            return true;
+        }
+    return false;
+}
+
+static int merge_group(sqlite3 *db, const char *directory, const struct partition *list, const struct group *group,
+                       int64_t now_s, struct error *err)
+{
+    char folder[448], path[512];
+    struct partition merged = {.level = group->level};
+    snprintf(folder, sizeof(folder), "%s/lookups", directory);
+    if (partition_merge(folder, list + group->first, group->count, &merged, err) != 0)
+        return -1;
+    if (database_replace(db, &merged, now_s, err) == 0)
+        return 1;
+    snprintf(path, sizeof(path), "%s/%s", folder, merged.file);
+    (void)remove(path);
+    return -1;
+}
+
+static int merge_some(sqlite3 *db, const char *directory, int64_t now_s, struct tidy_counts *counts, struct error *err)
+{
+    struct partition *list;
+    struct group group;
+    size_t count;
+    int result = 0;
+    if (database_partitions(db, &list, &count, err) != 0)
+        return -1;
+    if (find_group(list, count, &group))
+        result = merge_group(db, directory, list, &group, now_s, err);
+    if (result == 1) {
+        counts->merges++;
+        counts->merged += group.count;
+    }
+    free(list);
+    return result;
+}
+
+int tidy_step(sqlite3 *db, const char *directory, const struct tidy_limits *limits, int64_t now_s,
+              struct tidy_counts *counts, struct error *err)
+{
+    int result = drop_replaced(db, directory, now_s, err);
+    if (result == 0) {
+        result = drop_for_size(db, directory, limits, err);
+        counts->expired += result == 1;
+    }
+    if (result == 0 && limits->age_s > 0) {
+        result = drop_for_age(db, directory, now_s - limits->age_s, err);
+        counts->expired += result == 1;
+    }
+    if (result == 0)
+        result = drop_rows(db,
+                           "DELETE FROM minutes WHERE (minute, stream) IN"
+                           " (SELECT minute, stream FROM minutes WHERE minute < ? LIMIT 10000)",
+                           now_s / 60 - MINUTES_KEPT, err);
+    return result == 0 ? merge_some(db, directory, now_s, counts, err) : result;
+}

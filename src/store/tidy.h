@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Keeping what is kept in order: partitions become hours and days, and what is too much or too old goes. */
+#ifndef DNSFLOW_STORE_TIDY_H
+#define DNSFLOW_STORE_TIDY_H
+
+#include "store/database.h"
+
+struct tidy_limits {
+    uint64_t bytes; /* of database and partitions; then the oldest partitions go, but never the last */
+    int64_t age_s;  /* what was seen last before that goes; 0 = it stays */
+};
+
+struct tidy_counts {
+    uint64_t merges, merged; /* partitions that came of it, and that went into them */
+    uint64_t expired;        /* partitions that went for want of room or for their age */
+};
+
+/* Does one thing of what is to be done. 1: it was done, 0: there is nothing to do, -1: it failed, with the cause. */
+int tidy_step(sqlite3 *db, const char *directory, const struct tidy_limits *limits, int64_t now_s,
+              struct tidy_counts *counts, struct error *err);
+
+#endif
