@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "collect/config.h"
+
+#include <inttypes.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/options.h"
+#include "collect/directory.h"
+#include "dnsflow.h"
+
+enum { BUFFER = 64 << 20, DAY_S = 86400 };
+
+static int take_listen(void *config, const char *value, struct error *err)
+{
+    struct collect_config *c = config;
+    if (c->listeners_count == COLLECT_LISTENERS_MAX)
+        return error_set(err, "expected at most %d of them", COLLECT_LISTENERS_MAX);
+    size_t i = c->listeners_count;
+    c->listeners[i] = (struct listener_options){.never_waits = true, .buffer = BUFFER};
+    if (listener_parse(value, &c->targets[i], &c->listeners[i], err) != 0)
+        return -1;
+    c->listeners_count++;
+    return 0;
+}
+
+static int take_directory(void *config, const char *value, struct error *err)
+{
+    return parse_path(value, &((struct collect_config *)config)->directory, err);
+}
+
+static int take_allow(void *config, const char *value, struct error *err)
+{
+    return prefixes_add(&((struct collect_config *)config)->allow, value, err);
+}
+
+/* FILE, or FILE=SENSOR where what follows the last '=' is a number. */
+static int take_auth_key(void *config, const char *value, struct error *err)
+{
+    struct verify_keys *keys = &((struct collect_config *)config)->keys;
+    struct verify_key *key = &keys->list[keys->count];
+    const char *equals = strrchr(value, '=');
+    uint64_t sensor = 0;
+    char path[4096];
+    if (!secret_is_supported())
+        return error_set(err, "this program was built without libcrypto");
+    if (keys->count == VERIFY_KEYS_MAX)
+        return error_set(err, "expected at most %d of them", VERIFY_KEYS_MAX);
+    key->is_for_all = !equals || parse_number(equals + 1, 0, UINT32_MAX, &sensor, NULL) != 0;
+    size_t len = key->is_for_all ? strlen(value) : (size_t)(equals - value);
+    if (len == 0 || len >= sizeof(path))
+        return error_set(err, "expected FILE, or FILE=SENSOR with the sensor's number");
+    memcpy(path, value, len);
+    path[len] = '\0';
+    key->sensor_id = (uint32_t)sensor;
+    if (secret_read_key(path, key->bytes, err) != 0)
+        return -1;
+    keys->count++;
+    return 0;
+}
+
+static int take_size(void *config, const char *value, struct error *err)
+{
+    static const char units[] = "KMGT";
+    char number[24];
+    size_t len = strspn(value, "0123456789");
+    const char *unit = value[len] ? strchr(units, value[len]) : NULL;
+    uint64_t size = 0;
+    unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+    bool is_number = len > 0 && len < sizeof(number) && (value[len] == '\0' || (unit && value[len + 1] == '\0'));
+    memcpy(number, value, is_number ? len : 0);
+    number[is_number ? len : 0] = '\0';
+    if (!is_number || parse_number(number, 1, UINT64_MAX >> shift, &size, NULL) != 0 ||
+        size << shift < DIRECTORY_SIZE_MIN)
+        return error_set(err, "expected a number of bytes, with K, M, G or T behind it, from 256M");
+    ((struct collect_config *)config)->max_size = size << shift;
+    return 0;
+}
+
+static int take_age(void *config, const char *value, struct error *err)
+{
+    uint64_t days;
+    if (parse_number(value, 1, 36500, &days, err) != 0)
+        return -1;
+    ((struct collect_config *)config)->max_age_s = days * DAY_S;
+    return 0;
+}
+
+static int take_sync(void *config, const char *value, struct error *err)
+{
+    static const char *const names[] = {"1s", "always", "never"};
+    static const int64_t times[] = {SECOND_US, 0, -1};
+    unsigned which;
+    if (parse_choice(value, names, 3, &which, err) != 0)
+        return -1;
+    ((struct collect_config *)config)->sync_us = times[which];
+    return 0;
+}
+
+static int take_user(void *config, const char *value, struct error *err)
+{
+    ((struct collect_config *)config)->user = value;
+    return *value ? 0 : error_set(err, "expected a user's name");
+}
+
+static int take_pid_path(void *config, const char *value, struct error *err)
+{
+    return parse_path(value, &((struct collect_config *)config)->pid_path, err);
+}
+
+static const struct option_row rows[] = {
+    {0, "", NULL, NULL, "What comes in", 0},
+    {'l', "listen", "[ADDR:]PORT", take_listen,
+     "receive datagrams on this UDP port, [::]:5300 if it is left out; repeatable", OPTION_REPEATS},
+    {0, "allow", "CIDR", take_allow, "take datagrams from these addresses alone; repeatable", OPTION_REPEATS},
+    {0, "auth-key", "FILE[=SENSOR]", take_auth_key,
+     "take datagrams alone that are signed with the key in this file, each once; with a number it is that sensor's "
+     "key; "
+     "repeatable",
+     OPTION_REPEATS},
+    {0, "", NULL, NULL, "What is kept", 0},
+    {0, "directory", "DIR", take_directory, "where everything is kept, ./dnsflow-data if it is left out", 0},
+    {0, "max-size", "SIZE", take_size,
+     "how much of the disk it may take, such as 500M or 2T; 20G, or half of what is free at the first start if that is "
+     "less",
+     0},
+    {0, "max-age", "DAYS", take_age, "nothing older is kept", 0},
+    {0, "sync", "WHEN", take_sync, "when the journal is brought to the disk, each second by default;", 0},
+    {0, "", NULL, NULL, "As a service", 0},
+    {0, "user", "NAME", take_user, "started by root: become this user, by default the directory's owner", 0},
+    {'P', "pidfile", "FILE", take_pid_path, "write the process id to this file and lock it", 0},
+    {'h', "help", NULL, NULL, "print this help", offsetof(struct collect_config, show_help)},
+    {0, NULL, NULL, NULL,
+     "dnsflow_collect run                                    what sensors send to port 5300 here\n"
+     "dnsflow_collect run --directory /srv/dns --max-size 2T --allow 192.0.2.0/24",
+     0},
+};
+
+_Static_assert(sizeof(rows) / sizeof(rows[0]) <= OPTION_ROWS_MAX, "options_parse() has room for every row");
+
+void collect_config_help(FILE *out)
+{
+    options_help(rows, "dnsflow_collect run", "Receives the DNS records that dnsflow sensors send, and keeps them.",
+                 out);
+}
+
+int collect_config_parse(struct collect_config *config, int argc, char **argv, struct error *err)
+{
+    memset(config, 0, sizeof(*config));
+    config->sync_us = SECOND_US;
+    if (options_parse(rows, argc, argv, config, err) != 0)
+        return -1;
+    if (config->show_help)
+        return 0;
+    if (config->listeners_count == 0 && take_listen(config, "", err) != 0)
+        return -1;
+    if (!config->directory)
+        config->directory = DIRECTORY_DEFAULT;
+    if (config->user && !getpwnam(config->user))
+        return error_set(err, "option --user %s: there is no such user", config->user);
+    return 0;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * What `dnsflow_collect run` is told. */
+#ifndef DNSFLOW_COLLECT_CONFIG_H
+#define DNSFLOW_COLLECT_CONFIG_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "base/prefix.h"
+#include "receive/target.h"
+#include "receive/verify.h"
+
+enum { COLLECT_LISTENERS_MAX = 16 };
+
+struct collect_config {
+    const char *directory;
+    size_t listeners_count;
+    struct address_name targets[COLLECT_LISTENERS_MAX]; /* what `listeners` points into */
+    struct listener_options listeners[COLLECT_LISTENERS_MAX];
+    struct prefixes allow; /* none: everybody may send */
+    struct verify_keys keys;
+    uint64_t max_size;    /* bytes, 0 = not told */
+    uint64_t max_age_s;   /* 0 = no limit */
+    int64_t sync_us;      /* of the journal */
+    const char *user;     /* NULL = not told */
+    const char *pid_path; /* NULL = none */
+    bool show_help;
+};
+
+/* Reads the options of `run`. Returns 0, or -1 with one line for the user. */
+MUST_CHECK int collect_config_parse(struct collect_config *config, int argc, char **argv, struct error *err);
+
+void collect_config_help(FILE *out);
+
+#endif

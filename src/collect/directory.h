@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The directory that holds everything a collector keeps:
+ *
+ *     lock        who has it, as "PID"; locked as long as one of its processes lives
+ *     settings    what was fixed at the first start
+ *     journal/    what was received (journal/chain.h)
+ *     dnsflow.db  what is known of it (store/database.h), and lookups/ (store/partition.h)
+ *     control     a socket: who connects asks that all that has been received is brought in there */
+#ifndef DNSFLOW_COLLECT_DIRECTORY_H
+#define DNSFLOW_COLLECT_DIRECTORY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+#define DIRECTORY_DEFAULT  "./dnsflow-data"
+#define DIRECTORY_SIZE_MIN (UINT64_C(256) << 20)
+
+struct directory {
+    const char *path; /* for messages; borrowed */
+    int fd, lock_fd, journal_fd;
+    char user[64]; /* whom root is to become, as it belongs to them; empty: the caller is not root */
+};
+
+/* Opens it to write, making what is missing; as root for `user`, else for whom it belongs to. Locks it: "PATH: in use
+ * by process N". Returns 0, or -1 with one line. */
+MUST_CHECK int directory_open(const char *path, const char *user, struct directory *out, struct error *err);
+
+/* Opens it to read, beside who writes. */
+MUST_CHECK int directory_look(const char *path, struct directory *out, struct error *err);
+
+/* The process that has it open to write, as text in *process ("?" = not known); false: nobody has. */
+bool directory_is_in_use(const struct directory *directory, char process[24]);
+
+/* How many bytes it may take: `told`, which is kept if it is not 0; else what was kept; else 20 GiB or half of what is
+ * free, whichever is less, which is kept too. */
+MUST_CHECK int directory_max_size(const struct directory *directory, uint64_t told, uint64_t *out, struct error *err);
+
+/* Becomes who directory_open() has found, for good. */
+MUST_CHECK int directory_become_owner(const struct directory *directory, struct error *err);
+
+/* Closes, also what was never opened, if all zero at first. */
+void directory_close(struct directory *directory);
+
+#endif

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * `export` and `check`: a walk over the journal, beside who writes it. The first writes its datagrams as one pcap file
+ * without damage, the second says what it has found. */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/options.h"
+#include "collect/command.h"
+#include "collect/directory.h"
+#include "journal/reader.h"
+#include "record/moment.h"
+
+struct walk_config {
+    const char *directory, *write_path;
+    int64_t now_us, since_us, until_us;
+    bool show_help;
+};
+
+static int take_directory(void *config, const char *value, struct error *err)
+{
+    return parse_path(value, &((struct walk_config *)config)->directory, err);
+}
+
+static int take_write(void *config, const char *value, struct error *err)
+{
+    return parse_path(value, &((struct walk_config *)config)->write_path, err);
+}
+
+static int take_since(void *config, const char *value, struct error *err)
+{
+    struct walk_config *c = config;
+    return moment_parse(value, c->now_us, &c->since_us, err);
+}
+
+static int take_until(void *config, const char *value, struct error *err)
+{
+    struct walk_config *c = config;
+    return moment_parse_end(value, c->now_us, &c->until_us, err);
+}
+
+static const struct option_row export_rows[] = {
+    {0, "directory", "DIR", take_directory, "where everything is kept, ./dnsflow-data if it is left out", 0},
+    {'w', "write", "FILE", take_write, "the file, - = standard output (the default)", 0},
+    {0, "since", "TIME", take_since, "what was received from then on, such as today, 10:00 or 2h", 0},
+    {0, "until", "TIME", take_until, "what was received before then", 0},
+    {'h', "help", NULL, NULL, "print this help", offsetof(struct walk_config, show_help)},
+    {0, NULL, NULL, NULL,
+     "dnsflow_collect export --since 1h | dnsflow_read -r -\n"
+     "dnsflow_collect export -w /tmp/all.pcap",
+     0},
+};
+
+static const struct option_row check_rows[] = {
+    {0, "directory", "DIR", take_directory, "where everything is kept, ./dnsflow-data if it is left out", 0},
+    {'h', "help", NULL, NULL, "print this help", offsetof(struct walk_config, show_help)},
+    {0, NULL, NULL, NULL, "dnsflow_collect check --directory /srv/dns", 0},
+};
+
+/* What a walk has met. */
+struct walk {
+    const struct walk_config *config;
+    FILE *out; /* NULL: nothing is written */
+    uint64_t blocks, datagrams, records;
+    int64_t first_us, last_us;
+};
+
+/* The datagrams of a block that are wanted. Returns 0, or -1: they could not be written. */
+static int take_block(struct walk *w, const struct journal_block *block, const uint8_t *plain)
+{
+    const uint8_t *at = plain, *start = plain, *end = plain + block->plain_len;
+    struct received from;
+    w->blocks++;
+    while (journal_record_read(&at, end, &from) == 1) {
+        size_t len = (size_t)(at - start);
+        bool is_wanted = from.time_us >= w->config->since_us && from.time_us < w->config->until_us;
+        w->datagrams += is_wanted;
+        w->first_us = from.time_us < w->first_us ? from.time_us : w->first_us;
+        w->last_us = from.time_us > w->last_us ? from.time_us : w->last_us;
+        if (is_wanted && w->out && fwrite(start, 1, len, w->out) != len)
+            return -1;
+        start = at;
+    }
+    w->records += block->records;
+    return 0;
+}
+
+/* Returns 0; -1 with the cause, empty where a pipe has been closed. */
+static int walk_journal(struct walk *w, struct journal_reader *reader, struct error *err)
+{
+    struct journal_block block;
+    const uint8_t *plain;
+    uint8_t header[JOURNAL_FILE_HEADER];
+    int result;
+    journal_file_header(header);
+    bool is_good = !w->out || fwrite(header, 1, sizeof(header), w->out) == sizeof(header);
+    while (is_good && (result = journal_read(reader, &block, &plain, err)) != JOURNAL_NOTHING) {
+        if (result == JOURNAL_FAILED)
+            return -1;
+        if (block.last_us >= w->config->since_us && block.first_us < w->config->until_us)
+            is_good = take_block(w, &block, plain) == 0;
+    }
+    if (is_good && (!w->out || fflush(w->out) == 0))
+        return 0;
+    if (errno != EPIPE)
+        return error_errno(err, "%s", w->config->write_path ? w->config->write_path : "standard output");
+    err->text[0] = '\0';
+    return -1;
+}
+
+/* One line for each kind of damage. Returns whether there was any. */
+static bool tell_damage(const struct journal_damage *damage)
+{
+    if (damage->blocks > 0)
+        log_line("journal: %" PRIu64 " damaged blocks", damage->blocks);
+    if (damage->bytes > 0)
+        log_line("journal: %" PRIu64 " bytes that belong to no block", damage->bytes);
+    if (damage->files > 0)
+        log_line("journal: %" PRIu64 " files that are empty or no journal", damage->files);
+    if (damage->gone > 0)
+        log_line("journal: %" PRIu64 " files are missing in the chain", damage->gone);
+    return damage->blocks + damage->bytes + damage->files + damage->gone > 0;
+}
+
+/* Returns the exit status: damage is 1. */
+static int walk_directory(struct walk *w, struct error *err)
+{
+    struct directory directory;
+    const struct journal_position start = {0, 0};
+    const char *path = w->config->directory ? w->config->directory : DIRECTORY_DEFAULT;
+    if (directory_look(path, &directory, err) != 0)
+        return EXIT_FAILURE;
+    struct journal_reader *reader = journal_follow(directory.journal_fd, start);
+    int status = EXIT_FAILURE;
+    if (!reader) {
+        error_set(err, "out of memory");
+    } else {
+        int result = walk_journal(w, reader, err);
+        bool is_damaged = tell_damage(journal_damage(reader));
+        bool is_closed = result != 0 && err->text[0] == '\0'; /* who read it has enough */
+        status = (result == 0 || is_closed) && !is_damaged ? EXIT_SUCCESS : EXIT_FAILURE;
+    }
+    journal_reader_close(reader);
+    directory_close(&directory);
+    return status;
+}
+
+static struct walk_config usual(void)
+{
+    return (struct walk_config){.now_us = clock_unix_us(), .since_us = INT64_MIN, .until_us = INT64_MAX};
+}
+
+int command_export(int argc, char **argv, struct error *err)
+{
+    struct walk_config config = usual();
+    struct walk w = {.config = &config, .out = stdout, .first_us = INT64_MAX, .last_us = INT64_MIN};
+    if (options_parse(export_rows, argc, argv, &config, err) != 0)
+        return 2;
+    if (config.show_help) {
+        options_help(export_rows, "dnsflow_collect export", "Writes what was received as a capture file.", stdout);
+        return EXIT_SUCCESS;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    bool is_file = config.write_path && strcmp(config.write_path, "-") != 0;
+    if (is_file && !(w.out = fopen(config.write_path, "wbe"))) {
+        error_errno(err, "%s", config.write_path);
+        return EXIT_FAILURE;
+    }
+    int status = walk_directory(&w, err);
+    if (is_file && fclose(w.out) != 0) {
+        error_errno(err, "%s", config.write_path);
+        status = EXIT_FAILURE;
+    }
+    return status;
+}
+
+int command_check(int argc, char **argv, struct error *err)
+{
+    struct walk_config config = usual();
+    struct walk w = {.config = &config, .first_us = INT64_MAX, .last_us = INT64_MIN};
+    if (options_parse(check_rows, argc, argv, &config, err) != 0)
+        return 2;
+    if (config.show_help) {
+        options_help(check_rows, "dnsflow_collect check", "Says whether what is kept is whole.", stdout);
+        return EXIT_SUCCESS;
+    }
+    int status = walk_directory(&w, err);
+    if (err->text[0] == '\0')
+        printf("journal: %" PRIu64 " blocks, %" PRIu64 " datagrams, %" PRIu64 " records%s\n", w.blocks, w.datagrams,
+               w.records, status == EXIT_SUCCESS ? ", all whole" : "");
+    return status;
+}

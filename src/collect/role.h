@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * A role of the collector: a process that does one thing, started and replaced by the supervisor. The two share a
+ * socket pair; a role goes by what comes there, not by signals, so that a signal to the whole group ends the roles one
+ * after the other and nothing is lost. When the supervisor is gone, that counts as an order to stop. */
+#ifndef DNSFLOW_COLLECT_ROLE_H
+#define DNSFLOW_COLLECT_ROLE_H
+
+#include <stdbool.h>
+
+#include "collect/config.h"
+#include "collect/directory.h"
+#include "receive/listener.h"
+
+/* What a role works with. */
+struct role_context {
+    const struct collect_config *config;
+    const struct directory *directory;
+    uint64_t max_size;
+    struct listener *const *listeners; /* config->listeners_count of them */
+    int seal_fd;                       /* where connections ask for a seal */
+    int control_fd;                    /* readable when there is an order */
+};
+
+struct role {
+    const char *name; /* of the process too, 15 characters at most */
+    /* Runs until it is told to stop. Returns the exit status. */
+    int (*run)(const struct role_context *context);
+};
+
+extern const struct role role_receive, role_store, role_tidy;
+
+/* Orders, as bits. */
+enum { ROLE_STOP = 1, ROLE_REPORT = 2 };
+
+/* What has been ordered since the last call; without waiting. */
+unsigned role_orders(const struct role_context *context);
+
+/* Tells the supervisor that the role does its work. */
+void role_tell_ready(const struct role_context *context);
+
+#endif

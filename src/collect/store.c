@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The role that follows the journal into the embedded store. What it has gathered is sealed every minute, when there is
+ * much of it, and when somebody who has a question asks for that at DIR/control. */
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "collect/role.h"
+#include "store/sqlite.h"
+
+enum {
+    WAIT_MS = 250,            /* between two looks whether the journal has grown */
+    BLOCKS = 64,              /* between two looks at orders */
+    SEAL_US = 60 * SECOND_US, /* what is gathered is sealed after that */
+    ASKED_US = 5 * SECOND_US, /* between two seals that were asked for */
+    RETRY_US = SECOND_US,     /* after a failure */
+    LINE_US = 10 * SECOND_US, /* between two lines about it */
+    REPORT_US = 60 * SECOND_US,
+    ASKING_MAX = 16,  /* who wait for an answer */
+    BLOCK_US = 300000 /* a block that was open when they asked is in the journal then */
+};
+
+struct keeper {
+    const struct role_context *context;
+    struct sqlite_store *store;
+    int asking[ASKING_MAX]; /* sockets of who wait for a seal */
+    size_t asking_count;
+    int64_t asked_us, sealed_us, retry_us, next_line_us, next_report_us;
+    bool is_failing, has_all; /* has_all: the journal's end was reached */
+    uint64_t told_damage;
+};
+
+/* ---- who ask ---- */
+
+static void answer_all(struct keeper *k, const char *text)
+{
+    size_t i;
+    for (i = 0; i < k->asking_count; i++) {
+        (void)send(k->asking[i], text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+        close(k->asking[i]);
+    }
+    k->asking_count = 0;
+}
+
+/* Whoever connects asks for a seal. When there are too many the last is told to do without. */
+static void take_asking(struct keeper *k)
+{
+    int fd;
+    while ((fd = accept4(k->context->seal_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
+        if (k->asking_count == ASKING_MAX) {
+            close(fd);
+            continue;
+        }
+        if (k->asking_count == 0)
+            k->asked_us = clock_monotonic_us();
+        k->asking[k->asking_count++] = fd;
+    }
+}
+
+/* ---- failing and healing ---- */
+
+static void fail(struct keeper *k, const struct error *why)
+{
+    int64_t now_us = clock_monotonic_us();
+    if (!k->is_failing || now_us >= k->next_line_us) {
+        log_line("error: store: %s; tried again each second, the journal keeps what comes meanwhile", why->text);
+        k->next_line_us = now_us + LINE_US;
+    }
+    k->is_failing = true;
+    k->retry_us = now_us + RETRY_US;
+    answer_all(k, "no\n");
+}
+
+static void succeed(struct keeper *k)
+{
+    if (k->is_failing)
+        log_line("store: can be written to again");
+    k->is_failing = false;
+}
+
+static void tell_damage(struct keeper *k)
+{
+    const struct journal_damage *d = sqlite_store_damage(k->store);
+    uint64_t all = d->blocks + d->bytes + d->files + d->gone;
+    if (all == k->told_damage)
+        return;
+    k->told_damage = all;
+    log_line("warning: store: of the journal, %" PRIu64 " blocks and %" PRIu64 " bytes were damaged, %" PRIu64
+             " files missing",
+             d->blocks, d->bytes, d->gone + d->files);
+}
+
+static void report(const struct keeper *k)
+{
+    const struct sqlite_store_counts *c = sqlite_store_counts(k->store);
+    log_line("store: %" PRIu64 " datagrams with %" PRIu64 " records taken in, %" PRIu64 " rows written in %" PRIu64
+             " seals",
+             c->datagrams, c->records, c->rows, c->seals);
+}
+
+/* ---- working ---- */
+
+/* Up to BLOCKS blocks. Returns whether there may be more. */
+static bool take_blocks(struct keeper *k)
+{
+    struct error why;
+    int result = 1, i;
+    if (k->is_failing && clock_monotonic_us() < k->retry_us)
+        return false;
+    for (i = 0; i < BLOCKS && result == 1; i++)
+        result = sqlite_store_step(k->store, &why);
+    if (result < 0)
+        fail(k, &why);
+    else if (i > 1)
+        succeed(k);
+    k->has_all = result == 0;
+    return result == 1;
+}
+
+/* Who asks is answered when all of the journal up to then is sealed. */
+static bool is_due(const struct keeper *k, int64_t now_us, bool is_last)
+{
+    if (k->is_failing && now_us < k->retry_us)
+        return false;
+    if (is_last || sqlite_store_age_us(k->store) >= SEAL_US)
+        return true;
+    return k->asking_count > 0 && k->has_all && now_us - k->asked_us >= BLOCK_US &&
+           (k->sealed_us == 0 || now_us - k->sealed_us >= ASKED_US);
+}
+
+/* Returns 0, or -1: it failed. */
+static int seal_when_due(struct keeper *k, bool is_last)
+{
+    struct error why;
+    int64_t now_us = clock_monotonic_us();
+    if (!is_due(k, now_us, is_last))
+        return 0;
+    if (sqlite_store_seal(k->store, &why) != 0) {
+        fail(k, &why);
+        return -1;
+    }
+    succeed(k);
+    tell_damage(k);
+    k->sealed_us = now_us;
+    answer_all(k, "ok\n");
+    return 0;
+}
+
+static void keep_until_stopped(struct keeper *k)
+{
+    struct pollfd waits[] = {{.fd = k->context->control_fd, .events = POLLIN},
+                             {.fd = k->context->seal_fd, .events = POLLIN}};
+    unsigned orders = 0;
+    bool has_more = true;
+    while (!(orders & ROLE_STOP)) {
+        (void)poll(waits, 2, has_more ? 0 : WAIT_MS);
+        if (waits[1].revents)
+            take_asking(k);
+        has_more = take_blocks(k);
+        (void)seal_when_due(k, false);
+        orders = waits[0].revents ? role_orders(k->context) : 0;
+        int64_t now_us = clock_monotonic_us();
+        if ((orders & ROLE_REPORT) || now_us >= k->next_report_us) {
+            report(k);
+            k->next_report_us = now_us + REPORT_US;
+        }
+    }
+}
+
+/* The receiver has ended: all that there is goes into the store. Where that fails the next start goes on. */
+static int finish(struct keeper *k)
+{
+    k->retry_us = 0;
+    while (take_blocks(k))
+        ;
+    k->retry_us = 0;
+    int result = k->has_all ? seal_when_due(k, true) : -1;
+    report(k);
+    return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int run(const struct role_context *context)
+{
+    struct keeper k = {.context = context, .next_report_us = clock_monotonic_us() + REPORT_US};
+    struct error why;
+    if (sqlite_store_open(context->config->directory, context->directory->journal_fd, &k.store, &why) != 0) {
+        log_line("error: store: %s", why.text);
+        return EXIT_FAILURE;
+    }
+    role_tell_ready(context);
+    keep_until_stopped(&k);
+    int status = finish(&k);
+    answer_all(&k, "no\n");
+    sqlite_store_close(k.store);
+    return status;
+}
+
+const struct role role_store = {"store", run};

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "collect/supervisor.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/daemon.h"
+#include "base/log.h"
+
+/* In the order in which they work on the data. */
+static const struct role *const roles[] = {&role_receive, &role_store, &role_tidy};
+
+enum {
+    ROLES = sizeof(roles) / sizeof(roles[0]),
+    PAUSE_US = 100000, /* before a role that ended soon is started again; doubled each time */
+    PAUSE_MAX_US = 5 * SECOND_US,
+    SOON_US = 10 * SECOND_US,
+    WAIT_MS = 1000,
+    STOP_US = 60 * SECOND_US /* for a role to end; then it is killed */
+};
+
+struct running {
+    pid_t pid; /* 0 = not running */
+    int fd;    /* -1 = none */
+    bool is_ready;
+    bool was_ready; /* once, or in a process before this one */
+    int64_t started_us, next_start_us, pause_us;
+};
+
+struct supervisor {
+    const struct role_context *context;
+    const struct supervisor_signals *signals;
+    const sigset_t *unblocked;
+    int notify_fd;
+    bool is_told_ready, has_failed;
+    struct running each[ROLES];
+};
+
+/* ---- starting ---- */
+
+/* In the new process. What ends the program as a whole is the supervisor's to see. */
+_Noreturn static void become_role(struct supervisor *s, size_t index, int control_fd)
+{
+    struct role_context context = *s->context;
+    size_t i;
+    context.control_fd = control_fd;
+    for (i = 0; i < ROLES; i++)
+        if (s->each[i].fd >= 0)
+            close(s->each[i].fd);
+    if (s->notify_fd >= 0)
+        close(s->notify_fd);
+    (void)prctl(PR_SET_NAME, roles[index]->name);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGUSR1, SIG_IGN);
+    sigprocmask(SIG_SETMASK, s->unblocked, NULL);
+    exit(roles[index]->run(&context));
+}
+
+static void start_role(struct supervisor *s, size_t index)
+{
+    struct running *r = &s->each[index];
+    int pair[2];
+    r->started_us = clock_monotonic_us();
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+        log_line("error: role %s cannot be started: %s", roles[index]->name, strerror(errno));
+        r->next_start_us = r->started_us + PAUSE_MAX_US;
+        return;
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(pair[0]);
+        become_role(s, index, pair[1]);
+    }
+    close(pair[1]);
+    if (pid < 0) {
+        log_line("error: role %s cannot be started: %s", roles[index]->name, strerror(errno));
+        r->next_start_us = r->started_us + PAUSE_MAX_US;
+        close(pair[0]);
+        return;
+    }
+    r->pid = pid;
+    r->fd = pair[0];
+    r->is_ready = false;
+}
+
+/* ---- watching ---- */
+
+static void describe_end(const char *name, pid_t pid, int status, int64_t pause_us)
+{
+    char why[64];
+    if (WIFSIGNALED(status))
+        snprintf(why, sizeof(why), "was ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else
+        snprintf(why, sizeof(why), "ended with status %d", WEXITSTATUS(status));
+    log_line("error: role %s (process %d) %s; it is started again %s", name, (int)pid, why,
+             pause_us > 0 ? "after a pause" : "at once");
+}
+
+/* One that has lasted is replaced at once, others after a pause that grows. */
+static void plan_start(struct running *r, int64_t now_us)
+{
+    bool has_lasted = r->is_ready && now_us - r->started_us >= SOON_US;
+    if (has_lasted || (r->is_ready && r->pause_us == 0)) {
+        r->next_start_us = now_us;
+        r->pause_us = has_lasted ? 0 : PAUSE_US;
+        return;
+    }
+    r->pause_us = r->pause_us == 0 ? PAUSE_US : r->pause_us;
+    r->next_start_us = now_us + r->pause_us;
+    r->pause_us = 2 * r->pause_us < PAUSE_MAX_US ? 2 * r->pause_us : PAUSE_MAX_US;
+}
+
+static struct running *find_running(struct supervisor *s, pid_t pid, size_t *index)
+{
+    for (*index = 0; *index < ROLES; ++*index)
+        if (s->each[*index].pid == pid)
+            return &s->each[*index];
+    return NULL;
+}
+
+/* Takes notice of roles that have ended; *status gets the last one's. */
+static void reap(struct supervisor *s, bool is_stopping, int *status)
+{
+    size_t index;
+    pid_t pid;
+    while ((pid = waitpid(-1, status, WNOHANG)) > 0) {
+        struct running *r = find_running(s, pid, &index);
+        if (!r)
+            continue;
+        close(r->fd);
+        r->fd = -1;
+        r->pid = 0;
+        if (is_stopping)
+            continue;
+        if (!r->was_ready) { /* the role has said why */
+            s->has_failed = true;
+            return;
+        }
+        int64_t now_us = clock_monotonic_us();
+        plan_start(r, now_us);
+        describe_end(roles[index]->name, pid, *status, r->next_start_us - now_us);
+        r->is_ready = false;
+    }
+}
+
+static void tell_when_ready(struct supervisor *s)
+{
+    size_t i, ready = 0;
+    for (i = 0; i < ROLES; i++)
+        ready += s->each[i].is_ready;
+    if (ready < ROLES || s->is_told_ready)
+        return;
+    s->is_told_ready = true;
+    log_line("ready");
+    notify_send(s->notify_fd, "READY=1");
+}
+
+static void take_words(struct supervisor *s)
+{
+    char words[16];
+    size_t i;
+    for (i = 0; i < ROLES; i++)
+        if (s->each[i].fd >= 0 && recv(s->each[i].fd, words, sizeof(words), MSG_DONTWAIT) > 0)
+            s->each[i].is_ready = s->each[i].was_ready = true;
+    tell_when_ready(s);
+}
+
+static void wait_for_news(struct supervisor *s)
+{
+    struct pollfd waits[ROLES];
+    const struct timespec most = {.tv_sec = WAIT_MS / 1000};
+    size_t i;
+    for (i = 0; i < ROLES; i++)
+        waits[i] = (struct pollfd){.fd = s->each[i].is_ready ? -1 : s->each[i].fd, .events = POLLIN};
+    (void)ppoll(waits, ROLES, &most, s->unblocked);
+}
+
+static void order(const struct running *r, char what)
+{
+    if (r->fd >= 0)
+        (void)send(r->fd, &what, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* ---- ending ---- */
+
+/* Each role gets its time; one that does not use it is killed. Returns whether it ended well. */
+static bool stop_role(struct supervisor *s, size_t index)
+{
+    struct running *r = &s->each[index];
+    int64_t until_us = clock_monotonic_us() + STOP_US;
+    int status = EXIT_SUCCESS;
+    pid_t pid = r->pid;
+    bool is_killed = false;
+    if (pid == 0)
+        return true;
+    order(r, ROLE_STOP);
+    while (r->pid == pid) {
+        wait_for_news(s);
+        reap(s, true, &status);
+        if (r->pid == pid && !is_killed && clock_monotonic_us() > until_us) {
+            log_line("error: role %s does not end; it is killed", roles[index]->name);
+            is_killed = kill(pid, SIGKILL) == 0;
+        }
+    }
+    return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
+}
+
+int supervisor_run(const struct role_context *context, const struct supervisor_signals *signals,
+                   const sigset_t *unblocked)
+{
+    struct supervisor s = {.context = context, .signals = signals, .unblocked = unblocked, .notify_fd = notify_open()};
+    bool is_good = true;
+    int status = 0;
+    size_t i;
+    for (i = 0; i < ROLES; i++)
+        s.each[i].fd = -1;
+    while (!atomic_load(signals->stop) && !s.has_failed) {
+        for (i = 0; i < ROLES; i++)
+            if (s.each[i].pid == 0 && clock_monotonic_us() >= s.each[i].next_start_us)
+                start_role(&s, i);
+        wait_for_news(&s);
+        take_words(&s);
+        reap(&s, false, &status);
+        for (i = 0; atomic_load(signals->report) && i < ROLES; i++)
+            order(&s.each[i], ROLE_REPORT);
+        atomic_store(signals->report, false);
+    }
+    notify_send(s.notify_fd, "STOPPING=1");
+    for (i = 0; i < ROLES; i++)
+        is_good &= stop_role(&s, i);
+    if (s.notify_fd >= 0)
+        close(s.notify_fd);
+    return is_good && !s.has_failed ? EXIT_SUCCESS : EXIT_FAILURE;
+}

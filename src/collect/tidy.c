@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The role that keeps the store in order beside the one that writes it: merges, and lets go what is too much or too
+ * old. */
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "collect/role.h"
+#include "store/tidy.h"
+
+enum { WAIT_MS = 1000, LINE_US = 60 * SECOND_US };
+
+static void tell(const struct tidy_counts *counts, const struct tidy_counts *before)
+{
+    if (counts->expired > before->expired)
+        log_line("store: %" PRIu64 " partitions went for want of room or for their age",
+                 counts->expired - before->expired);
+}
+
+/* Does what there is to do. Returns 0, or -1 with the cause. */
+static int tidy_up(sqlite3 *db, const struct role_context *context, struct tidy_counts *counts, struct error *err)
+{
+    const struct tidy_limits limits = {.bytes = context->max_size - context->max_size / 4,
+                                       .age_s = (int64_t)context->config->max_age_s};
+    const struct tidy_counts before = *counts;
+    struct pollfd control = {.fd = context->control_fd, .events = POLLIN};
+    int result = 1;
+    while (result == 1 && poll(&control, 1, 0) == 0)
+        result = tidy_step(db, context->config->directory, &limits, clock_unix_us() / SECOND_US, counts, err);
+    tell(counts, &before);
+    return result < 0 ? -1 : 0;
+}
+
+static int run(const struct role_context *context)
+{
+    struct pollfd control = {.fd = context->control_fd, .events = POLLIN};
+    struct tidy_counts counts = {0, 0, 0};
+    struct error why;
+    sqlite3 *db;
+    int64_t next_line_us = 0;
+    unsigned orders = 0;
+    if (database_open(context->config->directory, &db, &why) != 0) {
+        log_line("error: tidy: %s", why.text);
+        return EXIT_FAILURE;
+    }
+    role_tell_ready(context);
+    while (!(orders & ROLE_STOP)) {
+        (void)poll(&control, 1, WAIT_MS);
+        orders = control.revents ? role_orders(context) : 0;
+        if (orders & ROLE_REPORT)
+            log_line("store: %" PRIu64 " partitions merged into %" PRIu64 ", %" PRIu64 " let go", counts.merged,
+                     counts.merges, counts.expired);
+        if (tidy_up(db, context, &counts, &why) != 0 && clock_monotonic_us() >= next_line_us) {
+            log_line("error: tidy: %s; tried again each second", why.text);
+            next_line_us = clock_monotonic_us() + LINE_US;
+        }
+    }
+    database_close(db);
+    return EXIT_SUCCESS;
+}
+
+const struct role role_tidy = {"tidy", run};

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the collector's store makes of datagrams, against dnsflow_read on the same: to the record."""
+
+import collections
+import ipaddress
+import json
+import random
+import sqlite3
+
+import pytest
+from collecting import (AS_ROOT, answers, check_sound, cof, collect, database, imported, journalled, lookups,
+                        needs_collector, reversed_name, sums)
+from conftest import CAPTURES, READER, list_captures, made_capture, ok, read_pcap, run, sensor, write_pcap
+
+pytestmark = needs_collector
+
+
+ESCAPED = set("\\$@;()\",|")
+RCODES = {"NOERROR": 0, "FORMERR": 1, "SERVFAIL": 2, "NXDOMAIN": 3, "NOTIMP": 4, "REFUSED": 5}
+
+
+def reader_rows(path):
+    """The reader's records; sets that continue one are none."""
+    done = run([READER, "-r", path, "--format", "json"])
+    assert done.status == 0, done.err
+    rows = [row for row in map(json.loads, done.out.splitlines()) if row["type"] == "record"]
+    return [row for row in rows if not row["ext"]["set_flags"] & 1]
+
+
+def question_of(row):
+    rcode = row["ext"].get("rcode", "NOERROR")
+    return (ipaddress.ip_address(row["client"]).packed, reversed_name(row["names"][0]),
+            ipaddress.ip_address(row["resolver"]).packed, row["ext"]["qtype"],
+            RCODES[rcode] if rcode in RCODES else int(rcode.replace("RCODE", "")))
+
+
+def assert_equal_to_reader(directory, path):
+    """Names with escapes are compared in what they were answered with, and in their number."""
+    rows = reader_rows(path)
+    have = {key: one[0] for key, one in lookups(directory).items()}
+    assert sum(have.values()) == len(rows)
+    plain = collections.Counter(question_of(row) for row in rows if not ESCAPED & set(row["names"][0]))
+    assert {key: n for key, n in have.items() if not ESCAPED & set(key[1])} == plain
+    assert answers(directory) == cof(path)
+
+
+@pytest.mark.parametrize("name", [c[0] for c in list_captures()])
+def test_captures(tmp_path, name):
+    """Each capture of the project, with every kind of record."""
+    done = sensor("-r", CAPTURES / name, "-w", tmp_path / "out.pcap", "--records", "all")
+    if done.status != 0 or not reader_rows(tmp_path / "out.pcap"):
+        pytest.skip("nothing comes of it")
+    imported(tmp_path / "data", tmp_path / "out.pcap")
+    check_sound(tmp_path / "data")
+    assert_equal_to_reader(tmp_path / "data", tmp_path / "out.pcap")
+
+
+def pieces_of(path, tmp_path, count, seed):
+    """The file in so many pieces, cut at random."""
+    link, records = read_pcap(path)
+    cuts = sorted(random.Random(seed).sample(range(1, len(records)), count - 1))
+    made = []
+    for i, (start, end) in enumerate(zip([0] + cuts, cuts + [len(records)])):
+        made.append(write_pcap(tmp_path / ("piece.%d" % i), link, records[start:end]))
+    return made
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_cut_gives_the_same(tmp_path, seed):
+    """Into imports, each with blocks and partitions of its own."""
+    source = made_capture(tmp_path / "in.pcap", 3000, clients=50)
+    ok("-r", source, "-x", "-w", tmp_path / "out.pcap")
+    imported(tmp_path / "whole", tmp_path / "out.pcap")
+    for piece in pieces_of(tmp_path / "out.pcap", tmp_path, 7, seed):
+        imported(tmp_path / "cut", piece)
+    assert lookups(tmp_path / "cut") == lookups(tmp_path / "whole")
+    assert answers(tmp_path / "cut") == answers(tmp_path / "whole")
+    assert sums(tmp_path / "cut") == sums(tmp_path / "whole")
+    assert journalled(tmp_path / "cut") == journalled(tmp_path / "whole")
+    assert sums(tmp_path / "cut")["down"] == 0, "nothing was missed between two imports"
+
+
+def test_twice_is_once(tmp_path):
+    """A file that is imported again brings nothing, nor does an older part of it."""
+    ok("-r", made_capture(tmp_path / "in.pcap", 3000), "-x", "-w", tmp_path / "out.pcap")
+    imported(tmp_path / "data", tmp_path / "out.pcap")
+    before = lookups(tmp_path / "data"), answers(tmp_path / "data")
+    said = imported(tmp_path / "data", tmp_path / "out.pcap", pieces_of(tmp_path / "out.pcap", tmp_path, 3, 1)[0])
+    assert " 0 datagrams with 0 records imported" in said
+    assert (lookups(tmp_path / "data"), answers(tmp_path / "data")) == before
+
+
+def test_sampled(tmp_path):
+    """What stands for more is counted as it came, and scaled beside that."""
+    ok("-r", made_capture(tmp_path / "in.pcap", 2000), "-x", "-s", "4", "-w", tmp_path / "out.pcap")
+    imported(tmp_path / "data", tmp_path / "out.pcap")
+    db = database(tmp_path / "data")
+    count, scaled = db.execute("SELECT sum(count), sum(scaled) FROM answers").fetchone()
+    assert count > 0 and scaled == 4 * count
+    db.close()
+
+
+def test_journal_is_imported(tmp_path):
+    """The files of a journal are captures: another collector's can be taken over."""
+    ok("-r", made_capture(tmp_path / "in.pcap", 1000), "-x", "-w", tmp_path / "out.pcap")
+    imported(tmp_path / "one", tmp_path / "out.pcap")
+    imported(tmp_path / "two", *sorted((tmp_path / "one" / "journal").iterdir()))
+    assert lookups(tmp_path / "two") == lookups(tmp_path / "one")
+    assert answers(tmp_path / "two") == answers(tmp_path / "one")
+
+
+def test_pipeline(tmp_path):
+    """A store out of yesterday: the sensor's output straight into the import."""
+    source = made_capture(tmp_path / "in.pcap", 500)
+    piped = sensor("-r", source, "-x", "-w", "-")
+    done = collect("import", tmp_path / "data", *AS_ROOT, "-",
+                   data=piped.out)
+    assert done.status == 0 and "500 records imported" in done.err, done.err
+
+
+def test_lost_catalogue(tmp_path):
+    """Without dnsflow.db the partitions are entered anew, nothing is taken twice, and what is lost is said."""
+    ok("-r", made_capture(tmp_path / "in.pcap", 2000), "-x", "-w", tmp_path / "out.pcap")
+    for piece in pieces_of(tmp_path / "out.pcap", tmp_path, 4, 9):
+        imported(tmp_path / "data", piece)
+    before = lookups(tmp_path / "data")
+    (tmp_path / "data" / "dnsflow.db").unlink()
+    foreign = tmp_path / "data" / "lookups" / "0-0000000001-0000000009.db"
+    sqlite3.connect(str(foreign)).execute("CREATE TABLE mine(a)")
+    (tmp_path / "data" / "lookups" / "notes.txt").write_text("mine")
+    said = imported(tmp_path / "data", pieces_of(tmp_path / "out.pcap", tmp_path, 4, 9)[0])
+    assert "4 partitions were not in the catalogue" in said and "are lost" in said
+    assert lookups(tmp_path / "data") == before
+    assert foreign.exists() and (tmp_path / "data" / "lookups" / "notes.txt").exists()
+
+
+def test_later_version_is_refused(tmp_path):
+    ok("-r", made_capture(tmp_path / "in.pcap", 10), "-x", "-w", tmp_path / "out.pcap")
+    imported(tmp_path / "data", tmp_path / "out.pcap")
+    db = sqlite3.connect(str(tmp_path / "data" / "dnsflow.db"))
+    db.execute("PRAGMA user_version = 99")
+    db.close()
+    done = collect("import", tmp_path / "data", *AS_ROOT,
+                   tmp_path / "out.pcap")
+    assert done.status == 1 and done.err.count("\n") == 1 and "version 99" in done.err
+
+
+def test_text_views(tmp_path):
+    """Who opens the files with sqlite3 alone reads names and addresses."""
+    ok("-r", made_capture(tmp_path / "in.pcap", 20, clients=2), "-x", "-w", tmp_path / "out.pcap")
+    imported(tmp_path / "data", tmp_path / "out.pcap")
+    db = database(tmp_path / "data")
+    want = {(name, rdata) for (name, kind, rdata) in answers(tmp_path / "data") if kind == "A"}
+    assert {tuple(r) for r in db.execute("SELECT name, rdata FROM answers_text WHERE type = 1")} == want
+    name, = db.execute("SELECT file FROM partitions").fetchone()
+    db.close()
+    part = sqlite3.connect("file:%s/lookups/%s?mode=ro" % (tmp_path / "data", name), uri=True)
+    rows = part.execute("SELECT client, resolver, count, first FROM lookups").fetchall()
+    clients = {ipaddress.ip_address(key[0]) for key in lookups(tmp_path / "data")}
+    assert {ipaddress.ip_address(r[0]) for r in rows} == clients and all(r[3].startswith("20") for r in rows)
+    part.close()
