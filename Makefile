@@ -250,10 +250,11 @@ fmt:
 
 LIBDIR    ?= $(PREFIX)/lib
 PACKAGE   := $(wildcard python/dnsflow/*.py) python/dnsflow/py.typed
-INSTALLED := $(addprefix $(PREFIX)/,sbin/dnsflow bin/dnsflow_read bin/dnsflow_read.py include/dnsflow.h \
+INSTALLED := $(addprefix $(PREFIX)/,sbin/dnsflow bin/dnsflow_read bin/dnsflow_read.py bin/dnsflow_collect \
+               include/dnsflow.h share/man/man1/dnsflow_collect.1 \
                share/man/man8/dnsflow.8 share/man/man1/dnsflow_read.1 share/man/man5/dnsflow.5 share/man/man3/libdnsflow.3 \
                $(PACKAGE:%=share/dnsflow/%) \
-               $(foreach p,dnsflow dnsflow_read,share/bash-completion/completions/$(p) share/zsh/vendor-completions/_$(p) \
+               $(foreach p,dnsflow dnsflow_read dnsflow_collect,share/bash-completion/completions/$(p) share/zsh/vendor-completions/_$(p) \
                  share/fish/vendor_completions.d/$(p).fish)) \
              $(addprefix $(LIBDIR)/,libdnsflow.a $(SO_NAME) libdnsflow.so pkgconfig/libdnsflow.pc)
 # systemd looks below /usr and /usr/local only.
@@ -264,7 +265,7 @@ SCRIPTED  := DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' UNITDIR='$(UNITDIR)'
 install: all $(LIBRARY) $(O)/$(SO_NAME)
 	install -d $(sort $(dir $(addprefix $(DESTDIR),$(INSTALLED))))
 	install -m 755 dnsflow $(DESTDIR)$(PREFIX)/sbin/dnsflow
-	install -m 755 dnsflow_read dnsflow_read.py $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(filter-out dnsflow,$(PROGRAMS)) dnsflow_read.py $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(LIBRARY) $(DESTDIR)$(LIBDIR)/libdnsflow.a
 	install -m 644 $(O)/$(SO_NAME) $(DESTDIR)$(LIBDIR)/$(SO_NAME)
 	ln -sf $(SO_NAME) $(DESTDIR)$(LIBDIR)/libdnsflow.so
@@ -274,7 +275,7 @@ install: all $(LIBRARY) $(O)/$(SO_NAME)
 	install -m 644 $(PACKAGE) $(DESTDIR)$(PREFIX)/share/dnsflow/python/dnsflow
 	for page in docs/man/*.[1-8]; do \
 	    install -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/ || exit 1; done
-	for p in dnsflow dnsflow_read; do scripts/make-completions ./$$p $(O)/completions || exit 1; \
+	for p in $(PROGRAMS); do scripts/make-completions ./$$p $(O)/completions || exit 1; \
 	    install -m 644 $(O)/completions/$$p.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p; \
 	    install -m 644 $(O)/completions/$$p.zsh $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_$$p; \
 	    install -m 644 $(O)/completions/$$p.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/$$p.fish; done

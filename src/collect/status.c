@@ -278,7 +278,8 @@ static int print_disk(const struct directory *d, struct kept *kept, struct error
     if (kept->partitions_count == 0)
         return 0;
     answer_time(u.oldest_s, false, since);
-    printf("           lookups since %s UTC in %zu files\n", since, kept->partitions_count);
+    printf("           lookups since %s UTC in %zu file%s\n", since, kept->partitions_count,
+           kept->partitions_count == 1 ? "" : "s");
     print_days(&u, max_size, (uint64_t)disk.f_bavail * disk.f_frsize);
     return 0;
 }
