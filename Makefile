@@ -6,7 +6,7 @@
 #   make check-msan             uninitialized memory, without libpcap
 #   make check-cross            other machines; make check-abi the library's interface
 #   make check-long             scripts/check in a system with nothing but git, by debootstrap; takes long
-#   make bench                  measured figures; make bench-live, soak
+#   make bench                  measured figures; make bench-live, bench-collect, soak
 #   make fuzz T=message S=60    make fuzz-smoke
 #   make lint fmt clean
 #   make install uninstall      DESTDIR= PREFIX=/usr/local LIBDIR=PREFIX/lib
@@ -105,22 +105,23 @@ READER   := $(call of,base guard net flow capture receive record journal reader)
 COLLECTOR := $(call of,base guard net flow capture receive record journal store query collect)
 TESTS    := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c tests/prop/test_*.c))
 FUZZERS  := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
+BENCHES  := $(patsubst %.c,$(O)/%,$(wildcard bench/*.c))
 # Without the collector its tests are left out.
 ifneq ($(COLLECT),yes)
 TESTS    := $(filter-out $(O)/tests/unit/test_journal% $(O)/tests/unit/test_collect% $(O)/tests/unit/test_store%,$(TESTS))
 FUZZERS  := $(filter-out $(O)/tests/fuzz/fuzz_journal,$(FUZZERS))
+BENCHES  := $(filter-out $(O)/bench/upserts $(O)/bench/gencollect,$(BENCHES))
 endif
 # Of these, what includes no other folder and no other library.
 OTHERS   := src/(guard|http|capture|sink|sensor|reader|journal|store|query|collect)/|[ /](pcap|archive|ldns)[/.]
 CORE     := $(if $(PACKAGES),,$(shell for test in tests/unit/test_*.c tests/prop/test_*.c tests/fuzz/fuzz_*.c; do \
               $(CC) -M -MG -Isrc -Iinclude -I. $$test 2>/dev/null | grep -qE '$(OTHERS)' || echo $$test; done))
 CORE     := $(CORE:%.c=$(O)/%)
-BENCHES  := $(patsubst %.c,$(O)/%,$(wildcard bench/*.c))
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1)  $(2)")
 
-.PHONY: bench-live soak all programs tests check check-asan check-tsan bench fuzz fuzz-smoke lint fmt clean install uninstall \
+.PHONY: bench-live bench-collect soak all programs tests check check-asan check-tsan bench fuzz fuzz-smoke lint fmt clean install uninstall \
         no-collector core check-core check-msan check-cross check-abi check-long deb rpm install-service help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -238,6 +239,9 @@ bench-live: all $(BENCHES)
 
 soak: all
 	$(Q)$(PYTHON) bench/soak $(O) $(if $(S),--seconds $(S))
+
+bench-collect: all $(BENCHES)
+	$(Q)$(PYTHON) bench/collect $(O) $(if $(QUICK),--quick)
 
 bench: all $(BENCHES)
 	$(Q)bench/run $(O)

@@ -17,10 +17,13 @@
 #include "receive/intake.h"
 
 enum {
-    BLOCKS = 384,      /* 48 MiB */
-    BLOCK_US = 250000, /* a block is handed over so long after its first datagram, at the latest */
-    WAIT_MS = 50,      /* at most, to look whether a block is due */
-    BATCHES = 16,      /* from one socket before the next one's turn */
+    BLOCKS = 384,           /* 48 MiB */
+    BLOCK_US = 250000,      /* a block is handed over so long after its first datagram, at the latest */
+    WAIT_MS = 50,           /* at most, to look whether a block is due */
+    BATCHES = 16,           /* from one socket before the next one's turn */
+    GATHER_MS = 2,          /* until the next look where few came: a wake for each would cost more than they do */
+    GATHER_LARGE_MS = 10,   /* where the socket has room for what comes meanwhile */
+    LARGE_BUFFER = 4 << 20, /* bytes of such a socket */
     REPORT_US = 60 * SECOND_US,
     FILE_BYTES = 64 << 20,
     FILES_LEAST = 2 /* that the journal has room for */
@@ -34,6 +37,7 @@ struct receiver {
     pthread_t thread;
     struct filled_block *open; /* being filled, NULL = none */
     int64_t opened_us;
+    int gather_ms;
     bool has_begun;                /* a block of this process has been begun */
     bool is_starved;               /* there was no block; told */
     uint64_t received;             /* datagrams out of sockets */
@@ -228,9 +232,11 @@ static void receive_until_stopped(struct receiver *r)
     waits[count] = (struct pollfd){.fd = context->control_fd, .events = POLLIN};
     while (!(orders & ROLE_STOP)) {
         (void)poll(waits, count + 1, WAIT_MS);
+        int taken = 0;
         for (i = 0; i < count; i++)
-            if (waits[i].revents)
-                (void)take_batches(r, context->listeners[i]);
+            taken += waits[i].revents ? take_batches(r, context->listeners[i]) : 0;
+        if (taken > 0 && taken < LISTENER_BATCH)
+            (void)poll(&waits[count], 1, r->gather_ms);
         int64_t now_us = clock_monotonic_us();
         close_when_due(r, now_us);
         orders = waits[count].revents ? role_orders(context) : 0;
@@ -303,8 +309,12 @@ static int receiver_open(struct receiver *r, const struct role_context *context,
     r->writer.pool = r->pool;
     if (open_journal(r, err) != 0)
         return -1;
-    for (i = 0; i < context->config->listeners_count; i++)
+    r->gather_ms = GATHER_LARGE_MS;
+    for (i = 0; i < context->config->listeners_count; i++) {
         listener_resume(context->listeners[i]);
+        if (listener_buffer(context->listeners[i]) < LARGE_BUFFER)
+            r->gather_ms = GATHER_MS;
+    }
     int cause = process_start_thread(&r->thread, journal_thread_run, &r->writer);
     return cause == 0 ? 0 : error_set(err, "cannot start a thread: %s", strerror(cause));
 }

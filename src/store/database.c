@@ -23,7 +23,8 @@ int database_open(const char *directory, sqlite3 **out, struct error *err)
     if (sql_open(path, SQL_WRITE, out, err) != 0)
         return -1;
     if (sql_run(*out,
-                "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA "
+                "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA cache_size=-65536; PRAGMA journal_mode=WAL; PRAGMA "
+                "synchronous=FULL; PRAGMA "
                 "journal_size_limit=67108864;",
                 err) == 0 &&
         schema_bring(*out, err) == 0)

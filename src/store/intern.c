@@ -9,16 +9,22 @@
 enum { FIRST_SLOTS = 1024, FIRST_BYTES = 16384 };
 
 struct entry {
-    uint64_t hash;
     struct intern_count count;
     size_t at;
     uint32_t len;
+    uint32_t hash;
+};
+
+/* The hash beside the number, so that entries of other keys are seldom looked at. */
+struct slot {
+    uint32_t number; /* + 1; 0 = free */
+    uint32_t hash;
 };
 
 struct intern {
     uint64_t seed;
     struct entry *entries; /* slots / 2 of them */
-    uint32_t *slots;       /* open addressing: number + 1, 0 = free */
+    struct slot *slots;    /* open addressing */
     uint32_t count, slots_count;
     uint8_t *bytes;
     size_t used, size;
@@ -59,14 +65,14 @@ static int grow_slots(struct intern *in)
     if (!entries)
         return -1;
     in->entries = entries;
-    uint32_t *slots = calloc(count, sizeof(*slots));
+    struct slot *slots = calloc(count, sizeof(*slots));
     if (!slots)
         return -1;
     for (i = 0; i < in->count; i++) {
-        uint32_t slot = (uint32_t)entries[i].hash & (count - 1);
-        while (slots[slot])
+        uint32_t slot = entries[i].hash & (count - 1);
+        while (slots[slot].number)
             slot = (slot + 1) & (count - 1);
-        slots[slot] = i + 1;
+        slots[slot] = (struct slot){i + 1, entries[i].hash};
     }
     free(in->slots);
     in->slots = slots;
@@ -91,18 +97,19 @@ static int grow_bytes(struct intern *in, size_t len)
 
 uint32_t intern_add(struct intern *intern, const uint8_t *key, size_t len)
 {
-    uint64_t hash = hash_bytes(intern->seed, key, len);
-    uint32_t mask = intern->slots_count - 1, slot = (uint32_t)hash & mask;
-    for (; intern->slots[slot]; slot = (slot + 1) & mask) {
-        const struct entry *e = &intern->entries[intern->slots[slot] - 1];
-        if (e->hash == hash && e->len == len && memcmp(intern->bytes + e->at, key, len) == 0)
-            return intern->slots[slot] - 1;
+    uint32_t hash = (uint32_t)hash_bytes(intern->seed, key, len), mask = intern->slots_count - 1, slot = hash & mask;
+    for (; intern->slots[slot].number; slot = (slot + 1) & mask) {
+        if (intern->slots[slot].hash != hash)
+            continue;
+        const struct entry *e = &intern->entries[intern->slots[slot].number - 1];
+        if (e->len == len && memcmp(intern->bytes + e->at, key, len) == 0)
+            return intern->slots[slot].number - 1;
     }
     if (intern->count == intern->slots_count / 2) {
         if (grow_slots(intern) != 0)
             return INTERN_NONE;
         mask = intern->slots_count - 1;
-        for (slot = (uint32_t)hash & mask; intern->slots[slot];)
+        for (slot = hash & mask; intern->slots[slot].number;)
             slot = (slot + 1) & mask;
     }
     if (grow_bytes(intern, len) != 0)
@@ -111,7 +118,7 @@ uint32_t intern_add(struct intern *intern, const uint8_t *key, size_t len)
     if (len > 0)
         memcpy(intern->bytes + intern->used, key, len);
     intern->used += len;
-    intern->slots[slot] = intern->count + 1;
+    intern->slots[slot] = (struct slot){intern->count + 1, hash};
     return intern->count++;
 }
 

@@ -16,8 +16,8 @@ enum {
     TYPE_AAAA = 28,
     RDATA_MAX = 65535,
     ANSWER_HEAD = 6,
-    FULL_ENTRIES = 500000,
-    FULL_BYTES = 96 << 20,
+    FULL_ENTRIES = 1200000,
+    FULL_BYTES = 240 << 20,
 };
 
 int tally_open(struct tally *tally)
