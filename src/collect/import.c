@@ -174,7 +174,7 @@ static int take_packet(struct import *im, struct packet *packet, struct error *e
 static int import_capture(struct import *im, const char *name, struct capture *capture, struct error *err)
 {
     struct packet packets[CAPTURE_BATCH];
-    int count, i;
+    int count = 0, i;
     im->began_us = clock_monotonic_us();
     while (!atomic_load(&stop) && (count = capture_borrow(capture, packets, CAPTURE_BATCH, err)) >= 0) {
         for (i = 0; i < count; i++)

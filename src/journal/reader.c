@@ -25,6 +25,7 @@ struct journal_reader {
     uint8_t *bytes;
     ZSTD_DCtx *unpacker;
     struct journal_damage damage;
+    uint64_t bytes_before; /* damage.bytes, at the last block */
     uint8_t plain[JOURNAL_PLAIN_MAX];
 };
 
@@ -191,6 +192,7 @@ static int take_block(struct journal_reader *r, size_t head, const struct journa
     }
     r->block = r->offset;
     r->last_file = r->file;
+    r->bytes_before = r->damage.bytes;
     *plain = r->heads_only ? NULL : r->plain;
     if (r->heads_only && held(r) < head + block->packed_len) {
         r->offset += head + block->packed_len;
@@ -224,9 +226,7 @@ static int step(struct journal_reader *r, struct journal_block *block, const uin
             return STEP_FAILED;
         head = journal_head_read(r->bytes + r->start, held(r), block);
     }
-    if (head <= 0 && held(r) == 0)
-        return STEP_MORE;
-    if (head == 0)
+    if (head == 0 || held(r) == 0)
         return STEP_MORE;
     if (head < 0) {
         search(r);
@@ -272,25 +272,34 @@ static int open_file(struct journal_reader *r, struct error *err)
     return 1;
 }
 
-/* At the end of what the file has: whether the chain goes on. What is left then belongs to no block. 1, 0 or -1. */
+/* At the end of a single file what stands behind the last block is its tail. */
+static int end_single(struct journal_reader *r)
+{
+    r->damage.tail = r->damage.bytes - r->bytes_before;
+    r->damage.bytes = r->bytes_before;
+    r->damage.files += !r->has_ended && r->offset == 0;
+    r->has_ended = true;
+    return 0;
+}
+
+/* At the end of what the file has: 1 = there is more, or the chain goes on, 0 = there is nothing yet, or -1. What does
+ * not make a block although nothing will follow it is searched for others: its length may be what is damaged. */
 static int end_file(struct journal_reader *r, struct error *err)
 {
     struct journal_file next;
-    size_t rest = held(r);
-    if (r->folder < 0) {
-        r->damage.tail = rest;
-        r->damage.files += !r->has_ended && r->offset == 0;
-        r->has_ended = true;
-        return 0;
-    }
-    int result = journal_find(r->folder, r->file + 1, &next, err);
+    int result = r->folder < 0 ? 1 : journal_find(r->folder, r->file + 1, &next, err);
     if (result != 1)
         return result;
-    if (has_bytes(r, r->offset + rest + 1)) { /* written before the next one was begun */
+    if (has_bytes(r, r->offset + held(r) + 1)) { /* written before the next one was begun */
         forget(r);
         return 1;
     }
-    r->damage.bytes += rest;
+    if (held(r) > 0) {
+        search(r);
+        return 1;
+    }
+    if (r->folder < 0)
+        return end_single(r);
     r->damage.files += r->offset == 0;
     leave_file(r);
     return 1;

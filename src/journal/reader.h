@@ -21,7 +21,7 @@ enum {
 struct journal_damage {
     uint64_t blocks; /* with a whole head, but damaged behind it */
     uint64_t bytes;  /* that belong to no block, heads damaged included */
-    uint64_t tail;   /* of a single file: behind the last block, too few for another */
+    uint64_t tail;   /* of a single file: behind the last block, and not whole */
     uint64_t files;  /* that were no journal, or could not be opened */
     uint64_t gone;   /* files that were missing in the chain, before the one that was read next */
 };

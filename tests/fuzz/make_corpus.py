@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Writes the seeds in tests/fuzz/corpus from the captures in tests/captures and the vectors of docs/WIRE.md.
 
-usage: tests/fuzz/make_corpus.py BUILD_DIR      needs dnsflow there, for datagrams
+usage: tests/fuzz/make_corpus.py BUILD_DIR      needs the programs there, for datagrams and a journal
 """
 import glob, hashlib, os, re, struct, subprocess, sys, tempfile
 
@@ -95,8 +95,28 @@ def put_vectors():
             put("datagram", bytes.fromhex("".join(line.split(";")[0] for line in text.splitlines())))
 
 
+def put_journal(build):
+    """What an import makes of three captures: a file with a table of streams, and one of two blocks."""
+    with tempfile.TemporaryDirectory() as work:
+        user = ["--user", "root"] if os.geteuid() == 0 else []
+        for name in ("real_veth4", "made_le_us", "made_names"):
+            out = os.path.join(work, "out.pcap")
+            subprocess.run([os.path.join(build, "dnsflow"), "-x", "-r", os.path.join(CAPTURES, name + ".pcap"), "-w", out],
+                           check=True, timeout=20, stderr=subprocess.DEVNULL)
+            subprocess.run([os.path.join(build, "dnsflow_collect"), "import", "--directory", work + "/data", *user, out],
+                           check=True, timeout=20, stderr=subprocess.DEVNULL)
+        whole = b""
+        for path in sorted(glob.glob(work + "/data/journal/*")):
+            with open(path, "rb") as f:
+                data = f.read()
+            put("journal", data)
+            whole += data
+        put("journal", whole)
+
+
 def main():
     build = sys.argv[1]
+    put_journal(build)
     put_http()
     put_input()
     put_dnstap()
