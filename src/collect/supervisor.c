@@ -92,6 +92,12 @@ static void start_role(struct supervisor *s, size_t index)
     r->is_ready = false;
 }
 
+/* The first time, one after the other: what the one makes the next one finds. */
+static bool may_begin(const struct supervisor *s, size_t index)
+{
+    return index == 0 || s->each[index - 1].was_ready;
+}
+
 /* ---- watching ---- */
 
 static void describe_end(const char *name, pid_t pid, int status, int64_t pause_us)
@@ -225,7 +231,7 @@ int supervisor_run(const struct role_context *context, const struct supervisor_s
         s.each[i].fd = -1;
     while (!atomic_load(signals->stop) && !s.has_failed) {
         for (i = 0; i < ROLES; i++)
-            if (s.each[i].pid == 0 && clock_monotonic_us() >= s.each[i].next_start_us)
+            if (s.each[i].pid == 0 && clock_monotonic_us() >= s.each[i].next_start_us && may_begin(&s, i))
                 start_role(&s, i);
         wait_for_news(&s);
         take_words(&s);

@@ -64,9 +64,10 @@ size_t rname_to_wire(const char *rname, uint8_t wire[NAME_WIRE])
 size_t rname_to_text(const char *rname, char text[NAME_TEXT])
 {
     uint8_t wire[NAME_WIRE];
+    const uint8_t *at = wire;
     size_t len = rname_to_wire(rname, wire);
-    if (len > 0)
-        return name_text(wire, len, text);
-    int used = snprintf(text, NAME_TEXT, "%s", rname);
+    int used = len > 0 ? dnsflow_name_text(&at, wire + len, NULL, text, NAME_TEXT) : -1;
+    if (used < 0)
+        used = snprintf(text, NAME_TEXT, "%s", rname);
     return used < NAME_TEXT ? (size_t)used : NAME_TEXT - 1;
 }

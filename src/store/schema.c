@@ -53,7 +53,8 @@ static const char version_1[] =
 /* From version i to i + 1. */
 static const char *const steps[DATABASE_VERSION] = {version_1};
 
-int schema_bring(sqlite3 *db, struct error *err)
+/* One step, inside of a transaction. 1: it is at this program's version, 0: not yet, or -1. */
+static int step(sqlite3 *db, struct error *err)
 {
     char pragma[64];
     int64_t version;
@@ -64,14 +65,23 @@ int schema_bring(sqlite3 *db, struct error *err)
                          "dnsflow.db: is of version %d, this program knows versions up to %d; take the program that "
                          "wrote it, or a later one",
                          (int)version, DATABASE_VERSION);
-    for (; version < DATABASE_VERSION; version++) {
-        snprintf(pragma, sizeof(pragma), "PRAGMA user_version = %d; COMMIT", (int)version + 1);
+    if (version == DATABASE_VERSION)
+        return 1;
+    snprintf(pragma, sizeof(pragma), "PRAGMA user_version = %d", (int)version + 1);
+    return sql_run(db, steps[version], err) == 0 && sql_run(db, pragma, err) == 0 ? 0 : -1;
+}
+
+int schema_bring(sqlite3 *db, struct error *err)
+{
+    int result = 0;
+    while (result == 0) {
         if (sql_run(db, "BEGIN IMMEDIATE", err) != 0)
             return -1;
-        if (sql_run(db, steps[version], err) != 0 || sql_run(db, pragma, err) != 0) {
+        result = step(db, err);
+        if (result >= 0 && sql_run(db, "COMMIT", err) != 0)
+            result = -1;
+        if (result < 0)
             sql_roll_back(db);
-            return -1;
-        }
     }
-    return 0;
+    return result < 0 ? -1 : 0;
 }
