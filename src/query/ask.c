@@ -254,8 +254,10 @@ static void put_loss_row(sqlite3_stmt *s, const char *name, struct answer_output
     bool has_sensor = sqlite3_column_type(s, 2) != SQLITE_NULL;
     size_t i;
     (void)name;
-    snprintf(source, sizeof(source), text && strchr(text, ':') ? "[%s]:%d" : "%s:%d", text ? text : "?",
-             sqlite3_column_int(s, 1));
+    if (text)
+        snprintf(source, sizeof(source), strchr(text, ':') ? "[%s]:%d" : "%s:%d", text, sqlite3_column_int(s, 1));
+    else
+        snprintf(source, sizeof(source), "others"); /* more streams than have an account */
     snprintf(sensor, sizeof(sensor), "%" PRId64 "/%d", (int64_t)sqlite3_column_int64(s, 2), sqlite3_column_int(s, 3));
     struct answer_cell cells[sizeof(loss_columns) / sizeof(loss_columns[0])] = {{source, 0},
                                                                                 {has_sensor ? sensor : NULL, 0}};
@@ -271,7 +273,7 @@ static int ask_loss(struct kept *kept, const struct ask *ask, struct answer_outp
     if (sql_prepare(kept->db,
                     "SELECT address, port, sensor, worker, sum(datagrams), sum(records), sum(network), sum(here),"
                     " sum(down), sum(send), sum(ring), sum(interface), min(minute) * 60, max(minute) * 60 + 59"
-                    " FROM minutes JOIN streams ON id = stream WHERE minute * 60 + 59 >= ? AND minute * 60 < ?"
+                    " FROM minutes LEFT JOIN streams ON id = stream WHERE minute * 60 + 59 >= ? AND minute * 60 < ?"
                     " GROUP BY stream ORDER BY sensor, worker, address, port",
                     &s, err) != 0)
         return -1;

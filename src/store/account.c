@@ -107,13 +107,29 @@ static uint64_t make_number(const struct source *source)
     return number >> 1 | 1;
 }
 
+/* Beyond the streams that there is room for: all others have one account, which cannot tell what is missing. */
+static void count_other(struct account *account, const struct received *from)
+{
+    bool is_statistics = from->datagram.flags & DNSFLOW_FLAG_STATS;
+    struct account_minute *row = find_minute(account, 0, from->time_us / SECOND_US / 60);
+    if (!row) {
+        account->is_short_of_memory = true;
+        return;
+    }
+    row->columns[ACCOUNT_DATAGRAMS]++;
+    row->columns[ACCOUNT_RECORDS] += is_statistics ? 0 : from->datagram.sets_count;
+    row->columns[ACCOUNT_STATISTICS] += is_statistics;
+}
+
 const struct source *account_datagram(struct account *account, const struct journal_block *block,
                                       const struct received *from)
 {
     bool is_verified = (block->flags & JOURNAL_SIGNED) && from->datagram.tag;
     struct source *source = sources_find(account->sources, from, is_verified ? SOURCE_VERIFIED : SOURCE_ACCEPTED);
-    if (!source)
+    if (!source) {
+        count_other(account, from);
         return NULL;
+    }
     if (source->number == 0)
         source->number = make_number(source);
     struct source before = *source;

@@ -30,7 +30,7 @@ enum account_column {
 };
 
 struct account_minute {
-    uint64_t stream;                /* source->number */
+    uint64_t stream;                /* source->number; 0: of streams that there was no room for */
     int64_t minute;                 /* Unix minutes, received */
     int64_t columns[ACCOUNT_COUNT]; /* what is late takes back what was missing: below 0 */
 };
@@ -55,7 +55,8 @@ void account_close(struct account *account);
 /* A block, before its datagrams. The first that there is gives no losses: what was before it is not known. */
 void account_block(struct account *account, const struct journal_block *block);
 
-/* A datagram of the block. Returns its stream, with a number that is the same in all runs; NULL: there are too many. */
+/* A datagram of the block. Returns its stream, with a number that is the same in all runs; NULL: there are too many,
+ * and it is in the account that these have in common. */
 const struct source *account_datagram(struct account *account, const struct journal_block *block,
                                       const struct received *from);
 

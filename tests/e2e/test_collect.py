@@ -16,7 +16,7 @@ import time
 import pytest
 from collecting import (AS_ROOT, COLLECT, Running, answers, check_sound, collect, database, journalled, lookups,
                         needs_collector, send, sums)
-from conftest import (SENSOR, Background, made_capture, needs_root, ok, read_pcap, reader, run, sensor, wait_until,
+from conftest import (BUILD, SENSOR, Background, made_capture, needs_root, ok, read_pcap, reader, run, sensor, wait_until,
                       written_payload)
 from datagrams import datagram, extended, set2, set3, set4, stats
 from keys import KEY, key, needs_libcrypto
@@ -348,6 +348,42 @@ def test_other_user_reads_it(tmp_path):
     with Running(tmp_path, directory=folder) as again:
         again.stop()
     assert count(0) == there and not (folder / "dnsflow.db-wal").exists()
+
+
+def test_flood_of_streams(tmp_path):
+    """More streams than there is room for: those that were there go on, all records are kept, memory is bounded."""
+    one = set4("10.0.0.1", "10.9.9.9", ["real.example"], ["192.0.2.1"])
+    other = bytearray(extended(1, one, worker=1, rate=0))
+    at = len(other) - 24 - 16 + 4
+    with Running(tmp_path) as collector, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.connect(("127.0.0.1", collector.port))
+        s.send(extended(1, one, rate=0))
+        for i in range(70000):
+            struct.pack_into("!I", other, at, 1000 + i)
+            s.send(other)
+            if i % 200 == 0:
+                time.sleep(0.004)  # the kernel may give the socket little room
+        for n in (2, 3, 5):
+            s.send(extended(n, one, rate=0))
+        collect("query", collector.directory, "loss", timeout=60)
+        peaks = {name: int(re.search(r"VmHWM:\s+(\d+)", open("/proc/%d/status" % pid).read()).group(1)) / 1024
+                 for name, pid in collector.roles().items()}
+        collector.stop(seconds=60)
+    received, kept, refused, dropped, _, _ = collector.ledger()
+    assert refused == 0 and kept + dropped == received == 70004
+    assert sums(collector.directory)["datagrams"] == kept == sums(collector.directory)["records"]
+    assert sum(row[0] for row in lookups(collector.directory).values()) == kept
+    db = database(collector.directory)
+    assert db.execute("SELECT count(*) FROM streams").fetchone()[0] <= 65536
+    real, = db.execute("SELECT id FROM streams WHERE worker = 2").fetchone()
+    if dropped == 0:
+        assert db.execute("SELECT sum(datagrams), sum(network) FROM minutes WHERE stream = ?",
+                          (real,)).fetchone() == (4, 1)
+    db.close()
+    if "release" in str(BUILD):
+        assert peaks["receive"] < 64 and peaks["store"] < 160, peaks
+    done = collect("query", collector.directory, "loss", "--format", "csv", "--limit", "0")
+    assert done.status == 0 and b"\nothers,," in done.out
 
 
 @contextlib.contextmanager
