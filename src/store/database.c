@@ -53,6 +53,7 @@ static int restore_totals(sqlite3 *db, struct account *account, struct database_
         return -1;
     sqlite3_bind_text(s, 1, store_name, -1, SQLITE_STATIC);
     int result = sql_step(s, err);
+    position->is_known = result == 1;
     if (result == 1) {
         position->at.file = (uint64_t)sqlite3_column_int64(s, 0);
         position->at.offset = (uint64_t)sqlite3_column_int64(s, 1);
@@ -277,8 +278,8 @@ static int put_totals(sqlite3 *db, const struct account *account, const struct a
     return result;
 }
 
-static int put_position(sqlite3 *db, const struct account *account, const struct database_position *position,
-                        struct error *err)
+int database_set_position(sqlite3 *db, const struct account *account, const struct database_position *position,
+                          struct error *err)
 {
     uint8_t totals[8 * TOTALS_COUNT];
     sqlite3_stmt *s;
@@ -314,7 +315,7 @@ static int put_all(sqlite3 *db, const struct tally *tally, const struct account 
     if (restore_totals(db, &before, &old, err) != 0 || put_answers(db, tally, err) != 0 ||
         put_streams(db, account, err) != 0 || put_minutes(db, account, err) != 0 ||
         put_totals(db, account, &before, last_minute(account), err) != 0 ||
-        put_position(db, account, position, err) != 0)
+        database_set_position(db, account, position, err) != 0)
         return -1;
     return partition ? database_add_partition(db, partition, err) : 0;
 }

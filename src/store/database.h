@@ -21,6 +21,7 @@ void database_close(sqlite3 *db);
 
 /* How far a store has come: behind which block, and where that is. */
 struct database_position {
+    bool is_known; /* the database has it: else it is new */
     struct journal_position at;
     uint64_t block;
 };
@@ -34,6 +35,10 @@ MUST_CHECK int database_restore(sqlite3 *db, struct account *account, struct dat
 MUST_CHECK int database_commit(sqlite3 *db, const struct tally *tally, const struct account *account,
                                const struct partition *partition, const struct database_position *position,
                                struct error *err);
+
+/* Enters the position. Inside a transaction if there is one. */
+MUST_CHECK int database_set_position(sqlite3 *db, const struct account *account,
+                                     const struct database_position *position, struct error *err);
 
 /* ---- the catalogue ---- */
 

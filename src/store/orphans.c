@@ -101,20 +101,39 @@ static int settle(sqlite3 *db, const char *folder, const struct partition *p, bo
     }
     ++*entered;
     if (is_new && p->last_block > position->block)
-        *position = (struct database_position){p->end, p->last_block};
+        *position = (struct database_position){.at = p->end, .block = p->last_block};
     return database_add_partition(db, p, err);
 }
 
-int orphans_settle(sqlite3 *db, const char *folder, struct database_position *position, struct error *err)
+/* All of them, and the position of a new database. */
+static int settle_all(sqlite3 *db, const char *folder, const struct account *account, const struct found *found,
+                      struct database_position *position, size_t *entered, struct error *err)
+{
+    bool is_new = !position->is_known;
+    size_t i;
+    for (i = 0; i < found->count; i++)
+        if (settle(db, folder, &found->list[i], is_new, position, entered, err) != 0)
+            return -1;
+    position->is_known = true;
+    return is_new ? database_set_position(db, account, position, err) : 0;
+}
+
+int orphans_settle(sqlite3 *db, const char *folder, const struct account *account, struct database_position *position,
+                   struct error *err)
 {
     struct found found = {NULL, 0, 0};
-    bool is_new = position->block == 0;
-    size_t i, entered = 0;
+    bool is_new = !position->is_known;
+    size_t entered = 0;
     int result = find_unknown(db, folder, &found, err);
     if (found.count > 0)
         qsort(found.list, found.count, sizeof(*found.list), by_breadth);
-    for (i = 0; result == 0 && i < found.count; i++)
-        result = settle(db, folder, &found.list[i], is_new, position, &entered, err);
+    if (result == 0 && (result = sql_run(db, "BEGIN IMMEDIATE", err)) == 0) {
+        result = settle_all(db, folder, account, &found, position, &entered, err);
+        if (result != 0 || sql_run(db, "COMMIT", err) != 0) {
+            sql_roll_back(db);
+            result = -1;
+        }
+    }
     free(found.list);
     if (result == 0 && entered > 0)
         log_line("warning: %zu partitions were not in the catalogue, and are entered%s", entered,

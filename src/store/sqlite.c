@@ -50,7 +50,7 @@ static int open_parts(struct sqlite_store *s, int journal, struct error *err)
     if (tally_open(&s->tally) != 0 || account_open(&s->account) != 0)
         return error_set(err, "store: out of memory");
     if (database_open(s->directory, &s->db, err) != 0 || database_restore(s->db, &s->account, &s->sealed, err) != 0 ||
-        orphans_settle(s->db, s->lookups, &s->sealed, err) != 0)
+        orphans_settle(s->db, s->lookups, &s->account, &s->sealed, err) != 0)
         return -1;
     s->read = s->sealed;
     s->reader = journal_follow(journal, s->sealed.at);
