@@ -62,7 +62,7 @@ def test_every_version(tmp_path):
                 stats(6, 1, 2, 3, 4, 0), extended(1, set4("10.0.0.1", "10.0.0.53", asked, ["192.0.2.1"]))]
     with Running(tmp_path) as collector:
         send(collector.target, payloads)
-        wait_until(lambda: collect("query", collector.directory, "loss").out.count(b"\n") == 3)
+        wait_until(lambda: collect("query", collector.directory, "loss").out.count(b"\n") == 3, 30)
         collector.stop()
     found = answers(collector.directory)
     assert found["www.example.com", "CNAME", "cdn.example.net"][0] == 6
@@ -416,7 +416,7 @@ def test_full_disk(tmp_path):
     disk.mkdir()
     with small_disk(disk):
         with Running(tmp_path, directory=disk / "data") as collector, Sender(collector.target, 3000):
-            wait_until(lambda: collect("query", disk / "data", "loss", "--format", "csv").out.count(b"\n") == 2)
+            wait_until(lambda: collect("query", disk / "data", "loss", "--format", "csv").out.count(b"\n") == 2, 30)
             with filled(disk):
                 collector.process.wait_err("error: journal: No space left on device", 20)
             collector.process.wait_err("journal: can be written to again", 20)
