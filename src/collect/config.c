@@ -20,7 +20,7 @@ static int take_listen(void *config, const char *value, struct error *err)
         return error_set(err, "expected at most %d of them", COLLECT_LISTENERS_MAX);
     size_t i = c->listeners_count;
     c->listeners[i] = (struct listener_options){.never_waits = true, .buffer = BUFFER};
-    if (listener_parse(value, &c->targets[i], &c->listeners[i], err) != 0)
+    if (listener_parse(value ? value : "", &c->targets[i], &c->listeners[i], err) != 0)
         return -1;
     c->listeners_count++;
     return 0;
@@ -112,8 +112,9 @@ static int take_pid_path(void *config, const char *value, struct error *err)
 
 static const struct option_row rows[] = {
     {0, "", NULL, NULL, "What comes in", 0},
-    {'l', "listen", "[ADDR:]PORT", take_listen,
-     "receive datagrams on this UDP port, [::]:5300 if it is left out; repeatable", OPTION_REPEATS},
+    {'l', "listen", "[ADDR:PORT]", take_listen,
+     "receive datagrams on this address and UDP port, [::]:5300 if it is left out; PORT alone does; repeatable",
+     OPTION_REPEATS},
     {0, "allow", "CIDR", take_allow, "take datagrams from these addresses alone; repeatable", OPTION_REPEATS},
     {0, "auth-key", "FILE[=SENSOR]", take_auth_key,
      "take datagrams alone that are signed with the key in this file, each once; with a number it is that sensor's "

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "collect/directory.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -18,7 +19,8 @@
 
 enum { FOLDER_MODE = 0750, FILE_MODE = 0640 };
 
-static const char service_user[] = "dnsflow-collect";
+/* Whose a new directory becomes, as root: the first there is. */
+static const char *const service_users[] = {"dnsflow-collect", "dnsflow"};
 
 static const uint64_t usual_size = UINT64_C(20) << 30;
 
@@ -50,9 +52,14 @@ static int find_user(struct directory *d, const char *user, struct error *err)
 {
     struct stat info;
     bool exists = stat(d->path, &info) == 0;
-    const struct passwd *owner = exists && !user ? getpwuid(info.st_uid) : getpwnam(user ? user : service_user);
+    const struct passwd *owner = user ? getpwnam(user) : exists ? getpwuid(info.st_uid) : NULL;
+    size_t i;
     if (geteuid() != 0)
-        return 0;
+        return !user || (owner && owner->pw_uid == geteuid())
+                   ? 0
+                   : error_set(err, "option --user %s: only root can become another user", user);
+    for (i = 0; !owner && !user && !exists && i < sizeof(service_users) / sizeof(service_users[0]); i++)
+        owner = getpwnam(service_users[i]);
     if (!owner && exists && !user)
         return error_set(err, "%s: belongs to uid %u, which is no user; name one with --user", d->path, info.st_uid);
     if (!owner || (owner->pw_uid == 0 && !user))
@@ -112,12 +119,35 @@ static int lock(struct directory *d, struct error *err)
     return 0;
 }
 
+/* A new one is empty, but for what a collector makes, or a file system. */
+static int check_foreign(const struct directory *d, struct error *err)
+{
+    static const char *const own[] = {"journal", "lookups", "settings", "control", "dnsflow.db", "lost+found"};
+    struct dirent *entry;
+    char foreign[256] = "";
+    size_t i;
+    int fd = faccessat(d->fd, "lock", F_OK, 0) == 0 ? -1 : openat(d->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    while (dir && !foreign[0] && (entry = readdir(dir))) {
+        for (i = 0; i < sizeof(own) / sizeof(own[0]) && strcmp(entry->d_name, own[i]) != 0; i++)
+            ;
+        if (entry->d_name[0] != '.' && i == sizeof(own) / sizeof(own[0]))
+            snprintf(foreign, sizeof(foreign), "%s", entry->d_name);
+    }
+    if (dir)
+        closedir(dir);
+    return foreign[0]
+               ? error_set(err, "%s: holds other things (%.60s); expected a new directory, or one of a collector",
+                           d->path, foreign)
+               : 0;
+}
+
 static int open_all(struct directory *d, const char *user, struct error *err)
 {
     if (find_user(d, user, err) != 0 || give_folder(d, AT_FDCWD, d->path, err) != 0)
         return -1;
     d->fd = open_folder(AT_FDCWD, d->path, d->path, err);
-    if (d->fd < 0 || lock(d, err) != 0 || give_folder(d, d->fd, "journal", err) != 0)
+    if (d->fd < 0 || check_foreign(d, err) != 0 || lock(d, err) != 0 || give_folder(d, d->fd, "journal", err) != 0)
         return -1;
     d->journal_fd = open_folder(d->fd, "journal", d->path, err);
     return d->journal_fd < 0 ? -1 : 0;

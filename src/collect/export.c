@@ -4,10 +4,10 @@
  * without damage, the second says what it has found. */
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -15,6 +15,7 @@
 #include "collect/command.h"
 #include "collect/directory.h"
 #include "journal/reader.h"
+#include "query/kept.h"
 #include "record/moment.h"
 
 struct walk_config {
@@ -110,6 +111,7 @@ static int walk_journal(struct walk *w, struct journal_reader *reader, struct er
         return 0;
     if (errno != EPIPE)
         return error_errno(err, "%s", w->config->write_path ? w->config->write_path : "standard output");
+    clearerr(w->out); /* who reads it has enough */
     err->text[0] = '\0';
     return -1;
 }
@@ -166,18 +168,53 @@ int command_export(int argc, char **argv, struct error *err)
         options_help(export_rows, "dnsflow_collect export", "Writes what was received as a capture file.", stdout);
         return EXIT_SUCCESS;
     }
-    signal(SIGPIPE, SIG_IGN);
+    if (config.since_us >= config.until_us) {
+        error_set(err, "options --since and --until: expected the first to be before the second");
+        return 2;
+    }
     bool is_file = config.write_path && strcmp(config.write_path, "-") != 0;
     if (is_file && !(w.out = fopen(config.write_path, "wbe"))) {
         error_errno(err, "%s", config.write_path);
         return EXIT_FAILURE;
     }
+    if (!is_file && isatty(STDOUT_FILENO)) {
+        error_set(err, "a capture is not for a terminal: expected -w FILE, or a pipe");
+        return 2;
+    }
     int status = walk_directory(&w, err);
+    if (err->text[0] == '\0')
+        log_line("%" PRIu64 " datagrams exported", w.datagrams);
     if (is_file && fclose(w.out) != 0) {
         error_errno(err, "%s", config.write_path);
         status = EXIT_FAILURE;
     }
     return status;
+}
+
+/* The database and every partition that it has. Returns 0, or -1, and has said why. */
+static int check_store(const char *directory)
+{
+    struct kept kept;
+    struct error why;
+    uint64_t lookups;
+    char path[512];
+    snprintf(path, sizeof(path), "%s/dnsflow.db", directory);
+    if (access(path, F_OK) != 0) {
+        printf("store: none yet\n");
+        return 0;
+    }
+    if (kept_open(directory, &kept, &why) != 0) {
+        log_line("error: %s; moved away, it is made anew from what is in lookups, but for answers and accounts",
+                 why.text);
+        return -1;
+    }
+    int result = kept_check(&kept, &lookups, &why);
+    if (result != 0)
+        log_line("error: %s", why.text);
+    printf("store: %zu files of lookups, %" PRIu64 " lookups%s\n", kept.partitions_count, lookups,
+           result == 0 ? ", all whole" : "");
+    kept_close(&kept);
+    return result;
 }
 
 int command_check(int argc, char **argv, struct error *err)
@@ -191,6 +228,8 @@ int command_check(int argc, char **argv, struct error *err)
         return EXIT_SUCCESS;
     }
     int status = walk_directory(&w, err);
+    if (err->text[0] == '\0' && check_store(config.directory ? config.directory : DIRECTORY_DEFAULT) != 0)
+        status = EXIT_FAILURE;
     if (err->text[0] == '\0')
         printf("journal: %" PRIu64 " blocks, %" PRIu64 " datagrams, %" PRIu64 " records%s\n", w.blocks, w.datagrams,
                w.records, status == EXIT_SUCCESS ? ", all whole" : "");

@@ -264,6 +264,13 @@ static int run_import(const struct import_config *config, struct error *err)
         log_line("%" PRIu64 " datagrams with %" PRIu64 " records imported; %" PRIu64 " came already, %" PRIu64
                  " were malformed",
                  im->datagrams, im->records, im->intake.doubled, im->intake.malformed);
+    if (result == 0 && im->datagrams + im->intake.doubled == 0 && !atomic_load(&stop)) {
+        log_line("error: no DNSFlow datagrams came%s",
+                 im->intake.responses > 0
+                     ? ", but DNS: a capture of that goes through dnsflow -r FILE -x -w - | dnsflow_collect import -"
+                     : "");
+        im->has_failed = true;
+    }
     if (result == 0 && im->has_failed)
         result = 1;
     sqlite_store_close(im->store);

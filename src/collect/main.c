@@ -2,6 +2,8 @@
  *
  * dnsflow_collect, the collector. Exit status: 0 done or stopped by a signal, 1 the environment failed, 2 wrong
  * usage. */
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +40,7 @@ static void print_help(FILE *out)
 static int print_end(void)
 {
     struct error why;
-    if (fflush(stdout) == 0 && !ferror(stdout))
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || errno == EPIPE) /* who reads it has enough */
         return EXIT_SUCCESS;
     error_errno(&why, "standard output");
     log_failure("dnsflow_collect", &why);
@@ -54,30 +56,42 @@ static int run_option(const char *option)
         printf("dnsflow_collect %s\n", DNSFLOW_PROGRAM_VERSION);
     else
         return -1;
-    return print_end();
+    return 0;
+}
+
+/* Without a verb that there is. Returns the exit status. */
+static int refuse(const char *word, struct error *err)
+{
+    char verbs[200] = "";
+    size_t i, used = 0;
+    for (i = 0; i < COMMANDS; i++)
+        used += (size_t)snprintf(verbs + used, sizeof(verbs) - used, "%s%s", i ? ", " : "", commands[i].verb);
+    if (word)
+        error_set(err, "%s: expected one of %s; --help says more", word, verbs);
+    else
+        error_set(err, "no verb: expected one of %s; --help says more", verbs);
+    return 2;
+}
+
+/* Returns the exit status. */
+static int run(int argc, char **argv, struct error *err)
+{
+    size_t i;
+    for (i = 0; argc > 1 && i < COMMANDS; i++)
+        if (strcmp(argv[1], commands[i].verb) == 0)
+            return commands[i].run(argc - 1, argv + 1, err);
+    if (argc == 2 && run_option(argv[1]) == 0)
+        return EXIT_SUCCESS;
+    return refuse(argc > 1 ? argv[1] : NULL, err);
 }
 
 int main(int argc, char **argv)
 {
     struct error why = {""};
-    size_t i;
-    int status = 2;
     process_open_standard_files();
-    for (i = 0; argc > 1 && i < COMMANDS; i++)
-        if (strcmp(argv[1], commands[i].verb) == 0) {
-            status = commands[i].run(argc - 1, argv + 1, &why);
-            break;
-        }
-    if (argc == 2 && i == COMMANDS && (status = run_option(argv[1])) >= 0)
-        return status;
-    if (argc < 2 || i == COMMANDS) {
-        error_set(&why,
-                  argc < 2 ? "no verb: expected run, check or export; --help lists them"
-                           : "%s: expected run, check or export; --help lists them",
-                  argc < 2 ? "" : argv[1]);
-        status = 2;
-    }
+    signal(SIGPIPE, SIG_IGN);
+    int status = run(argc, argv, &why);
     if (why.text[0] && status != EXIT_SUCCESS)
         log_failure("dnsflow_collect", &why);
-    return status;
+    return status == EXIT_SUCCESS ? print_end() : status;
 }

@@ -3,7 +3,6 @@
  * `query`: asks what is kept, from the command line. */
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -93,6 +92,8 @@ static int take_word(void *config, const char *value, struct error *err)
         return error_set(err, "expected nothing behind %s", c->question->name);
     if (c->about_count == ABOUT_MAX)
         return error_set(err, "expected at most %d of them; @FILE has room for any number", ABOUT_MAX);
+    if (value[0] == '@' && value[1] == '\0')
+        return error_set(err, "expected a file behind @, or - for standard input");
     if (value[0] != '@' && question_check(c->question, value, err) != 0)
         return -1;
     c->about[c->about_count++] = value;
@@ -128,7 +129,7 @@ struct asking {
     const struct query_config *config;
     struct kept kept;
     struct answer_output *output;
-    bool is_cut, is_partial;
+    bool is_cut, is_partial, has_bad_lines;
 };
 
 static int ask_about(struct asking *a, const char *what, struct error *err)
@@ -147,26 +148,48 @@ static int ask_about(struct asking *a, const char *what, struct error *err)
     return 0;
 }
 
-/* A name or address on each line; blank lines and those that begin with # are passed over. */
+/* The line without blanks around it, and without the mark that some editors begin a file with. */
+static char *trim(char *line)
+{
+    static const char mark[] = "\xef\xbb\xbf";
+    if (strncmp(line, mark, sizeof(mark) - 1) == 0)
+        line += sizeof(mark) - 1;
+    line += strspn(line, " \t");
+    size_t len = strcspn(line, "\r\n");
+    while (len > 0 && (line[len - 1] == ' ' || line[len - 1] == '\t'))
+        len--;
+    line[len] = '\0';
+    return line;
+}
+
+/* A name or address on each line; blank lines and those that begin with # are passed over. A line that is neither is
+ * told, and the others are asked all the same. */
+static int ask_lines(struct asking *a, FILE *in, const char *path, struct error *err)
+{
+    char line[LINE];
+    size_t number = 0;
+    while (fgets(line, sizeof(line), in)) {
+        struct error why;
+        const char *what = trim(line);
+        number++;
+        if (what[0] == '\0' || what[0] == '#')
+            continue;
+        if (question_check(a->config->question, what, &why) != 0) {
+            fprintf(stderr, "dnsflow_collect: %s: line %zu: %.100s: %s\n", path, number, what, why.text);
+            a->has_bad_lines = true;
+        } else if (ask_about(a, what, err) != 0) {
+            return -1;
+        }
+    }
+    return ferror(in) ? error_errno(err, "%s", path) : 0;
+}
+
 static int ask_file(struct asking *a, const char *path, struct error *err)
 {
     FILE *in = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-    char line[LINE];
-    size_t number = 0;
-    int result = 0;
     if (!in)
         return error_errno(err, "%s", path);
-    while (result == 0 && fgets(line, sizeof(line), in)) {
-        struct error why;
-        number++;
-        line[strcspn(line, "\r\n")] = '\0';
-        if (line[0] == '\0' || line[0] == '#')
-            continue;
-        if (question_check(a->config->question, line, &why) != 0)
-            result = error_set(err, "%s: line %zu: %.100s: %s", path, number, line, why.text);
-        else
-            result = ask_about(a, line, err);
-    }
+    int result = ask_lines(a, in, in == stdin ? "standard input" : path, err);
     if (in != stdin)
         fclose(in);
     return result;
@@ -194,6 +217,26 @@ static bool wants_color(unsigned color)
     return isatty(STDOUT_FILENO) && !(no && *no) && type && strcmp(type, "dumb") != 0;
 }
 
+/* Nothing was found: of what that is. */
+static void tell_empty(const struct asking *a)
+{
+    const struct query_config *c = a->config;
+    char since[ANSWER_TIME], until[ANSWER_TIME];
+    int64_t first, last;
+    fprintf(stderr, "nothing was found%s%s", c->about_count == 1 ? " of " : "", c->about_count == 1 ? c->about[0] : "");
+    if (c->since_us != INT64_MIN || c->until_us != INT64_MAX)
+        fputs(" in that time", stderr);
+    if (sql_number(a->kept.db, "SELECT min(record_first) FROM partitions", INT64_MIN, &first, NULL) != 0 ||
+        sql_number(a->kept.db, "SELECT max(record_last) FROM partitions", INT64_MIN, &last, NULL) != 0 ||
+        first == INT64_MIN) {
+        fputs("; nothing is kept yet\n", stderr);
+        return;
+    }
+    answer_time(first, false, since);
+    answer_time(last, false, until);
+    fprintf(stderr, "; what is kept was seen from %s to %s UTC\n", since, until);
+}
+
 /* What the rows do not show, on standard error. */
 static void tell(const struct asking *a, uint64_t rows_count)
 {
@@ -203,9 +246,12 @@ static void tell(const struct asking *a, uint64_t rows_count)
         fprintf(stderr, "the answer is partial: more than %d rows had to be looked at; --since and --until narrow it\n",
                 ASK_ROWS_MAX);
     if (a->kept.missing > 0)
-        fprintf(stderr, "%" PRIu64 " partitions were let go meanwhile; ask again\n", a->kept.missing);
+        fprintf(stderr,
+                "the answer is partial: %" PRIu64
+                " files of lookups are not there, as when they were let go meanwhile; \"check\" says more\n",
+                a->kept.missing);
     if (rows_count == 0 && a->config->format == ANSWER_TABLE)
-        fprintf(stderr, "nothing was found\n");
+        tell_empty(a);
 }
 
 /* A collector that does not run has brought in all. */
@@ -239,7 +285,7 @@ static int run_query(const struct query_config *config, struct error *err)
     if (result == 0)
         tell(&a, count);
     kept_close(&a.kept);
-    return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return result == 0 && !a.has_bad_lines ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int command_query(int argc, char **argv, struct error *err)
@@ -257,13 +303,13 @@ int command_query(int argc, char **argv, struct error *err)
         return 2;
     }
     if (config.question->is_about && config.about_count == 0) {
-        error_set(err, "query %s: expected a name or an address behind it, or @FILE", config.question->name);
+        error_set(err, "query %s: expected %s behind it, or @FILE", config.question->name,
+                  strncmp(config.question->help, "ADDRESS", 7) == 0 ? "an address" : "a name");
         return 2;
     }
     if (config.since_us >= config.until_us) {
         error_set(err, "options --since and --until: expected the first to be before the second");
         return 2;
     }
-    signal(SIGPIPE, SIG_IGN);
     return run_query(&config, err);
 }

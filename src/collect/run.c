@@ -41,7 +41,6 @@ static void catch_signals(sigset_t *unblocked)
         sigaddset(&blocked, numbers[i]);
         sigaction(numbers[i], &action, NULL);
     }
-    signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
     sigprocmask(SIG_BLOCK, &blocked, unblocked);
 }

@@ -15,7 +15,7 @@
 #include "query/kept.h"
 #include "query/output.h"
 
-enum { DAY_S = 86400, ALIVE_S = 60, SENSORS_SHOWN = 200, AGO = 48 };
+enum { DAY_S = 86400, ALIVE_S = 60, SENSORS_SHOWN = 50, AGO = 48 };
 
 struct status_config {
     const char *directory;
@@ -76,23 +76,13 @@ struct sensor_sums {
     int64_t datagrams, records, network, here, down, send, ring;
 };
 
-static int sum_minutes(sqlite3 *db, int64_t stream, int64_t since_minute, struct sensor_sums *out, struct error *err)
+/* Of the statement, which gives them in that order. */
+static void read_sums(sqlite3_stmt *s, int column, struct sensor_sums *out)
 {
-    sqlite3_stmt *s;
-    if (sql_prepare(db,
-                    "SELECT sum(datagrams), sum(records), sum(network), sum(here), sum(down), sum(send), sum(ring)"
-                    " FROM minutes WHERE stream = ? AND minute >= ?",
-                    &s, err) != 0)
-        return -1;
-    sqlite3_bind_int64(s, 1, stream);
-    sqlite3_bind_int64(s, 2, since_minute);
-    int result = sql_step(s, err);
-    if (result == 1)
-        *out = (struct sensor_sums){sqlite3_column_int64(s, 0), sqlite3_column_int64(s, 1), sqlite3_column_int64(s, 2),
-                                    sqlite3_column_int64(s, 3), sqlite3_column_int64(s, 4), sqlite3_column_int64(s, 5),
-                                    sqlite3_column_int64(s, 6)};
-    sqlite3_finalize(s);
-    return result < 0 ? -1 : 0;
+    *out = (struct sensor_sums){sqlite3_column_int64(s, column),     sqlite3_column_int64(s, column + 1),
+                                sqlite3_column_int64(s, column + 2), sqlite3_column_int64(s, column + 3),
+                                sqlite3_column_int64(s, column + 4), sqlite3_column_int64(s, column + 5),
+                                sqlite3_column_int64(s, column + 6)};
 }
 
 /* What is missing, each stage that has something. */
@@ -112,46 +102,55 @@ static void print_losses(const struct sensor_sums *sums)
             printf("             %" PRId64 " %s\n", losses[i].count, losses[i].text);
 }
 
-static int print_sensor(sqlite3 *db, sqlite3_stmt *s, int64_t now_s, struct error *err)
+static void print_sensor(sqlite3_stmt *s, int64_t now_s)
 {
-    struct sensor_sums sums = {0, 0, 0, 0, 0, 0, 0};
+    struct sensor_sums sums;
     char address[INET6_ADDRSTRLEN] = "?", ago[AGO];
-    int64_t last = sqlite3_column_int64(s, 6), silent = now_s - last;
-    if (sqlite3_column_blob(s, 1))
-        (void)inet_ntop(sqlite3_column_bytes(s, 1) == 16 ? AF_INET6 : AF_INET, sqlite3_column_blob(s, 1), address,
+    int64_t silent = now_s - sqlite3_column_int64(s, 4), starts = sqlite3_column_int64(s, 5);
+    if (sqlite3_column_blob(s, 0))
+        (void)inet_ntop(sqlite3_column_bytes(s, 0) == 16 ? AF_INET6 : AF_INET, sqlite3_column_blob(s, 0), address,
                         sizeof(address));
-    if (sum_minutes(db, sqlite3_column_int64(s, 0), now_s / 60 - 1440, &sums, err) != 0)
-        return -1;
+    read_sums(s, 6, &sums);
     span_text(silent, ago);
     printf("  %s", address);
-    if (sqlite3_column_type(s, 3) != SQLITE_NULL)
-        printf(" sensor %" PRId64 " worker %d", (int64_t)sqlite3_column_int64(s, 3), sqlite3_column_int(s, 4));
+    if (sqlite3_column_type(s, 2) != SQLITE_NULL)
+        printf(" sensor %" PRId64 " worker %d", (int64_t)sqlite3_column_int64(s, 2), sqlite3_column_int(s, 3));
     else
-        printf(" port %d", sqlite3_column_int(s, 2));
-    printf(": %s, last heard %s ago; %" PRId64 " records in 24 h\n", silent <= ALIVE_S ? "alive" : "silent", ago,
+        printf(" port %d", sqlite3_column_int(s, 1));
+    printf(": %s, last heard %s ago; %" PRId64 " records in 24 h", silent <= ALIVE_S ? "alive" : "silent", ago,
            sums.records);
+    if (starts > 1)
+        printf(", started %" PRId64 " times", starts);
+    puts("");
     print_losses(&sums);
-    return 0;
 }
 
+/* Streams of one sensor and worker are one line, however often it was started. */
 static int print_sensors(struct kept *kept, int64_t now_s, struct error *err)
 {
     sqlite3_stmt *s;
     int result, shown = 0;
-    int64_t all;
-    if (sql_number(kept->db, "SELECT count(*) FROM streams WHERE last >= unixepoch() - 86400", 0, &all, err) != 0 ||
-        sql_prepare(kept->db,
-                    "SELECT id, address, port, sensor, worker, start, last FROM streams WHERE last >= ?"
-                    " ORDER BY sensor, worker, address, port LIMIT ?",
+    if (sql_prepare(kept->db,
+                    "SELECT address, CASE WHEN sensor IS NULL THEN port END AS source, sensor, worker, max(last),"
+                    " count(DISTINCT id), sum(datagrams), sum(records), sum(network), sum(here), sum(down), sum(send),"
+                    " sum(ring), count(*) OVER () FROM streams JOIN minutes ON stream = id"
+                    " WHERE last >= ?1 AND minute >= ?1 / 60"
+                    " GROUP BY address, source, sensor, worker ORDER BY max(last) DESC, sensor, worker LIMIT ?2",
                     &s, err) != 0)
         return -1;
-    printf("sensors    %" PRId64 " streams in the last 24 h\n", all);
     sqlite3_bind_int64(s, 1, now_s - DAY_S);
     sqlite3_bind_int(s, 2, SENSORS_SHOWN);
-    while ((result = sql_step(s, err)) == 1 && (result = print_sensor(kept->db, s, now_s, err)) == 0)
-        shown++;
+    int64_t all = 0;
+    for (; (result = sql_step(s, err)) == 1; shown++) {
+        all = sqlite3_column_int64(s, 13);
+        if (shown == 0)
+            printf("sensors    %" PRId64 " in the last 24 h\n", all);
+        print_sensor(s, now_s);
+    }
     sqlite3_finalize(s);
-    if (result == 0 && all > shown)
+    if (result == 0 && shown == 0)
+        puts("sensors    none in the last 24 h");
+    if (all > shown)
         printf("  and %" PRId64 " more: dnsflow_collect query loss has all\n", all - shown);
     return result;
 }
@@ -278,7 +277,7 @@ static int print_disk(const struct directory *d, struct kept *kept, struct error
     if (kept->partitions_count == 0)
         return 0;
     answer_time(u.oldest_s, false, since);
-    printf("           lookups since %s UTC in %zu file%s\n", since, kept->partitions_count,
+    printf("           lookups received since %s UTC, in %zu file%s\n", since, kept->partitions_count,
            kept->partitions_count == 1 ? "" : "s");
     print_days(&u, max_size, (uint64_t)disk.f_bavail * disk.f_frsize);
     return 0;
@@ -295,8 +294,8 @@ static int print_status(const char *path, struct error *err)
     print_running(&directory, is_fresh);
     int result = kept_open(path, &kept, err);
     if (result == 0) {
-        result = print_sensors(&kept, now_s, err) != 0 || print_totals(&kept, now_s, err) != 0 ||
-                         print_store(&directory, &kept, err) != 0 || print_disk(&directory, &kept, err) != 0
+        result = print_store(&directory, &kept, err) != 0 || print_disk(&directory, &kept, err) != 0 ||
+                         print_totals(&kept, now_s, err) != 0 || print_sensors(&kept, now_s, err) != 0
                      ? -1
                      : 0;
         kept_close(&kept);

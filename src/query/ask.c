@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,13 +24,17 @@ static const char *address_text(const void *bytes, int len, char text[ADDRESS_TE
     return inet_ntop(len == 16 ? AF_INET6 : AF_INET, bytes, text, ADDRESS_TEXT);
 }
 
-/* Returns the length, 0: it is no address. */
+/* Returns the length, 0: it is no address. IPv4 in the form of IPv6 is IPv4. */
 static size_t parse_address(const char *text, uint8_t address[16])
 {
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
     bool is_ip6 = strchr(text, ':') != NULL;
     if (inet_pton(is_ip6 ? AF_INET6 : AF_INET, text, address) != 1)
         return 0;
-    return is_ip6 ? 16 : 4;
+    if (!is_ip6 || memcmp(address, mapped, sizeof(mapped)) != 0)
+        return is_ip6 ? 16 : 4;
+    memmove(address, address + sizeof(mapped), 4);
+    return 4;
 }
 
 /* The reversed name. Returns 0, or -1: it is none. */
@@ -170,13 +175,13 @@ static void put_lookup_row(sqlite3_stmt *s, const char *name, struct answer_outp
 {
     char type[FIELD_WORD_SIZE], rcode[FIELD_WORD_SIZE], what[NAME_TEXT], resolver[ADDRESS_TEXT];
     const char *shown = what;
-    (void)name;
     if (sqlite3_column_type(s, 0) == SQLITE_BLOB)
         shown = address_text(sqlite3_column_blob(s, 0), sqlite3_column_bytes(s, 0), what);
     else
         (void)rname_to_text((const char *)sqlite3_column_text(s, 0), what);
     uint64_t qtype = (uint64_t)sqlite3_column_int64(s, 2);
     const struct answer_cell cells[] = {
+        {name, 0},
         {shown, 0},
         {qtype ? field_type_word(qtype, type) : NULL, 0},
         {field_rcode_word((uint64_t)sqlite3_column_int64(s, 3), rcode), 0},
@@ -192,7 +197,12 @@ static int ask_lookups(struct kept *kept, const struct ask *ask, bool is_client,
 {
     sqlite3 *found;
     sqlite3_stmt *into = NULL, *out = NULL;
+    char about[NAME_TEXT], rname[RNAME_TEXT];
     int done = -1;
+    if (is_client || parse_rname(ask->what, rname) != 0)
+        snprintf(about, sizeof(about), "%s", ask->what);
+    else
+        (void)rname_to_text(rname, about);
     if (sql_open(":memory:", SQL_WRITE, &found, err) != 0)
         return -1;
     if (sql_run(found, gather_schema, err) == 0 &&
@@ -203,7 +213,7 @@ static int ask_lookups(struct kept *kept, const struct ask *ask, bool is_client,
                     &into, err) == 0 &&
         gather(kept, ask, is_client, query, into, result, err) == 0 &&
         sql_prepare(found, "SELECT * FROM found ORDER BY last DESC, count DESC, what, type, rcode", &out, err) == 0)
-        done = put_rows(out, ask, result, err, put_lookup_row, NULL, output);
+        done = put_rows(out, ask, result, err, put_lookup_row, about, output);
     sqlite3_finalize(into);
     sqlite3_finalize(out);
     sqlite3_close(found);
@@ -211,8 +221,8 @@ static int ask_lookups(struct kept *kept, const struct ask *ask, bool is_client,
 }
 
 static const struct answer_column who_columns[] = {
-    {"client", CELL_TEXT},  {"type", CELL_TEXT},  {"rcode", CELL_TEXT}, {"resolver", CELL_TEXT},
-    {"count", CELL_NUMBER}, {"first", CELL_TIME}, {"last", CELL_TIME}};
+    {"name", CELL_TEXT},     {"client", CELL_TEXT},  {"type", CELL_TEXT},  {"rcode", CELL_TEXT},
+    {"resolver", CELL_TEXT}, {"count", CELL_NUMBER}, {"first", CELL_TIME}, {"last", CELL_TIME}};
 
 static int ask_who(struct kept *kept, const struct ask *ask, struct answer_output *output, struct ask_result *result,
                    struct error *err)
@@ -225,8 +235,8 @@ static int ask_who(struct kept *kept, const struct ask *ask, struct answer_outpu
 }
 
 static const struct answer_column client_columns[] = {
-    {"name", CELL_TEXT},    {"type", CELL_TEXT},  {"rcode", CELL_TEXT}, {"resolver", CELL_TEXT},
-    {"count", CELL_NUMBER}, {"first", CELL_TIME}, {"last", CELL_TIME}};
+    {"client", CELL_TEXT},   {"name", CELL_TEXT},    {"type", CELL_TEXT},  {"rcode", CELL_TEXT},
+    {"resolver", CELL_TEXT}, {"count", CELL_NUMBER}, {"first", CELL_TIME}, {"last", CELL_TIME}};
 
 static int ask_client(struct kept *kept, const struct ask *ask, struct answer_output *output, struct ask_result *result,
                       struct error *err)
@@ -272,7 +282,7 @@ static int ask_loss(struct kept *kept, const struct ask *ask, struct answer_outp
     sqlite3_stmt *s;
     if (sql_prepare(kept->db,
                     "SELECT address, port, sensor, worker, sum(datagrams), sum(records), sum(network), sum(here),"
-                    " sum(down), sum(send), sum(ring), sum(interface), min(minute) * 60, max(minute) * 60 + 59"
+                    " sum(down), sum(send), sum(ring), sum(interface), min(minute) * 60, max(minute) * 60"
                     " FROM minutes LEFT JOIN streams ON id = stream WHERE minute * 60 + 59 >= ? AND minute * 60 < ?"
                     " GROUP BY stream ORDER BY sensor, worker, address, port",
                     &s, err) != 0)
@@ -302,6 +312,10 @@ int question_check(const struct question *question, const char *what, struct err
     uint8_t address[16];
     if (question->columns == client_columns)
         return parse_address(what, address) > 0 ? 0 : error_set(err, "expected an IPv4 or IPv6 address");
+    if (parse_address(what, address) > 0)
+        return error_set(err, "expected a name, not an address");
+    if (what[0] == '\0' || strchr(what, '*'))
+        return error_set(err, "expected a whole name, such as www.example.com");
     if (strcmp(what, ".") == 0)
         return 0;
     return pattern_check(what, false, err);

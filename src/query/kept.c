@@ -61,6 +61,53 @@ int kept_partition(struct kept *kept, size_t index, sqlite3 **out, struct error 
     return sql_open(path, SQL_SEALED, out, err) == 0 ? 1 : -1;
 }
 
+/* Returns 0, or -1: SQLite finds it damaged. */
+static int check_database(sqlite3 *db, const char *name, struct error *err)
+{
+    sqlite3_stmt *s;
+    if (sql_prepare(db, "PRAGMA integrity_check(1)", &s, err) != 0)
+        return -1;
+    int result = sql_step(s, err);
+    const char *text = result == 1 ? (const char *)sqlite3_column_text(s, 0) : "";
+    if (result == 1)
+        result = strcmp(text, "ok") == 0 ? 0 : error_set(err, "%s: damaged: %.200s", name, text);
+    sqlite3_finalize(s);
+    return result;
+}
+
+static int check_partition(struct kept *kept, size_t index, struct error *err)
+{
+    const struct partition *p = &kept->partitions[index];
+    int64_t rows = 0, lookups = 0;
+    sqlite3 *db;
+    int result = kept_partition(kept, index, &db, err);
+    if (result != 1)
+        return result < 0 ? -1 : error_set(err, "lookups/%s: is not there", p->file);
+    result = check_database(db, p->file, err);
+    if (result == 0 && (sql_number(db, "SELECT count(*) FROM rows", 0, &rows, err) != 0 ||
+                        sql_number(db, "SELECT sum(count) FROM rows", 0, &lookups, err) != 0))
+        result = -1;
+    sqlite3_close(db);
+    if (result == 0 && ((uint64_t)rows != p->rows || (uint64_t)lookups != p->lookups))
+        result = error_set(err, "lookups/%s: has not what the catalogue says", p->file);
+    return result;
+}
+
+int kept_check(struct kept *kept, uint64_t *lookups, struct error *err)
+{
+    struct error why;
+    int result = check_database(kept->db, "dnsflow.db", err);
+    size_t i;
+    *lookups = 0;
+    for (i = 0; i < kept->partitions_count; i++) {
+        if (check_partition(kept, i, result == 0 ? err : &why) == 0)
+            *lookups += kept->partitions[i].lookups;
+        else
+            result = -1;
+    }
+    return result;
+}
+
 /* Numbers are in the order of what they stand for. */
 static int64_t find(sqlite3 *db, const char *last, const char *one, const void *bytes, size_t len, struct error *err)
 {

@@ -23,6 +23,10 @@ void kept_close(struct kept *kept);
  * of up to a minute before, or of when the collector ended. */
 bool kept_refresh(const char *directory);
 
+/* Looks whether the database and every partition are whole, and tell the same. *lookups is how many are in those that
+ * are. Returns 0, or -1 with the first that is not. */
+int kept_check(struct kept *kept, uint64_t *lookups, struct error *err);
+
 /* Opens a partition. Returns 1, 0 = it is gone, which is counted, or -1. */
 int kept_partition(struct kept *kept, size_t index, sqlite3 **out, struct error *err);
 

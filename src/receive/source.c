@@ -266,7 +266,8 @@ static void keep_counters(struct source *s, const struct dnsflow_datagram *datag
         return;
     if (datagram->counters_count > SEND_LOST_AT)
         count_send_lost(s, load_be64(datagram->counters + 8 * (size_t)SEND_LOST_AT));
-    s->counters_count = datagram->counters_count < WIRE_COUNTERS_MAX ? datagram->counters_count : WIRE_COUNTERS_MAX;
+    s->counters_count =
+        (uint16_t)(datagram->counters_count < WIRE_COUNTERS_MAX ? datagram->counters_count : WIRE_COUNTERS_MAX);
     for (i = 0; i < s->counters_count; i++)
         s->counters[i] = load_be64(datagram->counters + 8 * i);
 }

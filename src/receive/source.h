@@ -43,7 +43,9 @@ struct source {
     uint64_t data_datagrams, records, stats_datagrams, malformed;
     uint64_t refused[VERIFY_RESULTS];
     struct dnsflow_stats last_stats;
-    bool has_stats;                      /* last_stats is set */
+    bool has_stats;  /* last_stats is set */
+    bool is_resumed; /* nothing has come since sources_resume() */
+    uint16_t counters_count;
     uint64_t grown[SOURCE_COUNTERS];     /* by how much the sensor's counters grew between the statistics that came */
     uint64_t send_lost, send_lost_grown; /* the trailer's counter of datagrams not sent, as it came last; likewise */
     bool has_restarted, may_have_restarted; /* after the last statistics: counters began with 0 */
@@ -55,12 +57,10 @@ struct source {
     uint64_t duplicates; /* of those out of order: numbers that had come already */
     uint64_t no_room;    /* missing for want of room in the socket here, so not lost on the way */
     uint64_t down;       /* missing as nobody received */
-    bool is_resumed;     /* nothing has come since sources_resume() */
     uint64_t *counters;  /* of the trailer of the last statistics, NULL = none */
-    size_t counters_count;
-    uint64_t before; /* records when sources_mark() was called last */
-    double rate;     /* records in a second between the last two marks */
-    uint64_t number; /* the caller's, 0 in a new one */
+    uint64_t before;     /* records when sources_mark() was called last */
+    double rate;         /* records in a second between the last two marks */
+    uint64_t number;     /* the caller's, 0 in a new one */
 };
 
 struct sources;
