@@ -122,7 +122,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1)  $(2)")
 
 .PHONY: bench-live bench-collect soak all programs tests check check-asan check-tsan bench fuzz fuzz-smoke lint fmt clean install uninstall \
-        no-collector core check-core check-msan check-cross check-abi check-long deb rpm install-service help
+        core check-core check-msan check-cross check-abi check-long deb rpm install-service help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -130,11 +130,7 @@ say = $(if $(V),,@echo "  $(1)  $(2)")
 PROGRAMS := dnsflow dnsflow_read $(if $(COLLECT),dnsflow_collect)
 all: programs $(if $(filter release,$(BUILD)),$(PROGRAMS))
 programs: $(PROGRAMS:%=$(O)/%)
-ifneq ($(or $(COLLECT),$(if $(PACKAGES),,none)),yes)
-programs: no-collector
-no-collector:
-	@echo "dnsflow_collect is left out; it takes libzstd and sqlite3: scripts/install-deps build installs them"
-endif
+	$(if $(or $(COLLECT),$(if $(PACKAGES),,none)),,@echo "dnsflow_collect is left out: it takes libzstd and sqlite3; scripts/install-deps build installs them")
 
 $(PROGRAMS): %: $(O)/%
 	$(Q)cp $< $@
