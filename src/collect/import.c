@@ -20,6 +20,7 @@
 #include "journal/restore.h"
 #include "journal/writer.h"
 #include "receive/intake.h"
+#include "store/database.h"
 #include "store/sqlite.h"
 
 enum { FILES_MAX = 4096, TELL_US = 500000, FILE_BYTES = 64 << 20 };
@@ -226,7 +227,12 @@ static int open_journal(struct import *im, struct error *err)
     int folder = im->directory.journal_fd;
     if (directory_max_size(&im->directory, 0, &size, err) != 0)
         return -1;
-    const struct journal_limits limits = {.file_bytes = FILE_BYTES, .bytes = size / 4, .sync_us = SECOND_US};
+    const struct database_position known = database_look(im->directory.path);
+    const struct journal_limits limits = {.file_bytes = FILE_BYTES,
+                                          .bytes = size / 4,
+                                          .sync_us = SECOND_US,
+                                          .least_file = known.at.file,
+                                          .least_block = known.block};
     if (journal_writer_open(folder, &limits, &im->writer, &cut, err) != 0 ||
         journal_restore(folder, &im->intake, INT64_MAX, err) != 0)
         return -1;

@@ -273,6 +273,8 @@ static int open_journal(struct receiver *r, struct error *err)
                                               room / FILES_LEAST < FILE_BYTES ? room / FILES_LEAST : FILE_BYTES,
                                           .bytes = room,
                                           .age_us = (int64_t)context->config->max_age_s * SECOND_US,
+                                          .least_file = context->least_file,
+                                          .least_block = context->least_block,
                                           .sync_us = context->config->sync_us};
     uint64_t cut;
     int i;

@@ -14,8 +14,9 @@
 #include "base/unix_socket.h"
 #include "collect/command.h"
 #include "collect/supervisor.h"
+#include "store/database.h"
 
-enum { MEMORY_MIB = 512 };
+enum { MEMORY_MIB = 1024 }; /* twice what is used at most */
 
 static atomic_bool stop, report;
 
@@ -81,6 +82,9 @@ static int run_opened(const struct collect_config *config, struct directory *dir
     if (directory_max_size(directory, config->max_size, &context.max_size, err) == 0 &&
         open_listeners(config, listeners, &count, err) == 0 && directory_become_owner(directory, err) == 0 &&
         (context.seal_fd = open_control(config->directory, control, sizeof(control), err)) >= 0) {
+        const struct database_position known = database_look(config->directory);
+        context.least_file = known.at.file;
+        context.least_block = known.block;
         log_line("%s: keeps up to %" PRIu64 " MiB", config->directory, context.max_size >> 20);
         status = supervisor_run(&context, &signals, &unblocked);
     }

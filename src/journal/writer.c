@@ -96,8 +96,9 @@ static int find_last(struct journal_writer *w, const struct journal_file *files,
         if (has_block && i == count && cut_tail(w, &files[i - 1], end, cut, err) != 0)
             return -1;
     }
-    w->number = w->has_last ? w->last.number : 0;
-    w->file = count > 0 ? files[count - 1].number : 0;
+    w->number = w->has_last && w->last.number > w->limits.least_block ? w->last.number : w->limits.least_block;
+    w->file =
+        count > 0 && files[count - 1].number > w->limits.least_file ? files[count - 1].number : w->limits.least_file;
     return 0;
 }
 

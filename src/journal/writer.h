@@ -10,10 +10,11 @@
 #include "journal/chain.h"
 
 struct journal_limits {
-    uint64_t file_bytes; /* a file is full then */
-    uint64_t bytes;      /* of all files: then the oldest go, but never the one that is written */
-    int64_t age_us;      /* files whose last datagram is older go; 0 = they stay */
-    int64_t sync_us;     /* between two fdatasync(); below 0 = never */
+    uint64_t file_bytes;              /* a file is full then */
+    uint64_t bytes;                   /* of all files: then the oldest go, but never the one that is written */
+    int64_t age_us;                   /* files whose last datagram is older go; 0 = they stay */
+    uint64_t least_file, least_block; /* numbers that were given out, whatever has become of their files */
+    int64_t sync_us;                  /* between two fdatasync(); below 0 = never */
 };
 
 struct journal_writer;

@@ -8,7 +8,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "record/rdata.h"
-#include "store/rname.h"
+#include "store/rnames.h"
 #include "store/schema.h"
 
 enum { TYPE_A = 1, TYPE_AAAA = 28, RDATA_TEXT = 4 * 65536 + 16 };
@@ -85,6 +85,21 @@ static int restore_streams(sqlite3 *db, struct account *account, struct error *e
     return result;
 }
 
+struct database_position database_look(const char *directory)
+{
+    struct account account = {.totals = {0}};
+    struct database_position position = {.block = 0};
+    char path[512];
+    sqlite3 *db;
+    if (snprintf(path, sizeof(path), "%s/dnsflow.db", directory) >= (int)sizeof(path) ||
+        sql_open(path, SQL_READ, &db, NULL) != 0)
+        return position;
+    if (restore_totals(db, &account, &position, NULL) != 0)
+        position = (struct database_position){.block = 0};
+    sqlite3_close(db);
+    return position;
+}
+
 int database_restore(sqlite3 *db, struct account *account, struct database_position *position, struct error *err)
 {
     memset(position, 0, sizeof(*position));
@@ -104,20 +119,6 @@ static int by_rname(const void *a, const void *b)
     const struct answer_order *x = a, *y = b;
     int order = strcmp(x->rname, y->rname);
     return order != 0 ? order : x->number < y->number ? -1 : x->number > y->number;
-}
-
-/* The reversed name of each name in the tally, one behind the other; NULL: out of memory. */
-static char *make_rnames(const struct tally *tally, const char **rnames)
-{
-    uint32_t i, count = intern_size(tally->names);
-    size_t len;
-    char *texts = malloc(4 * intern_bytes(tally->names) + count + 1), *at = texts;
-    for (i = 0; texts && i < count; i++) {
-        const uint8_t *wire = intern_key(tally->names, i, &len);
-        rnames[i] = at;
-        at += rname_of(wire, len, at) + 1;
-    }
-    return texts;
 }
 
 static int put_answer(sqlite3_stmt *s, const struct tally *tally, const struct answer_order *at, char *text,
@@ -145,24 +146,29 @@ static int put_answer(sqlite3_stmt *s, const struct tally *tally, const struct a
 }
 
 /* In the order of names, so that neighbours in the table come one after the other. */
+static void sort_answers(const struct tally *tally, const struct rnames *rnames, struct answer_order *order)
+{
+    uint32_t i, count = intern_size(tally->answers), name;
+    const uint8_t *rdata;
+    uint16_t type;
+    size_t len;
+    for (i = 0; i < count; i++) {
+        tally_answer_at(tally, i, &name, &type, &rdata, &len);
+        order[i] = (struct answer_order){rnames->list[name], i};
+    }
+    qsort(order, count, sizeof(*order), by_rname);
+}
+
 static int put_answers(sqlite3 *db, const struct tally *tally, struct error *err)
 {
-    uint32_t i, count = intern_size(tally->answers), names = intern_size(tally->names);
-    const char **rnames = calloc(names + 1u, sizeof(*rnames));
-    struct answer_order *order = calloc(count + 1u, sizeof(*order));
-    char *texts = rnames ? make_rnames(tally, rnames) : NULL, *text = malloc(RDATA_TEXT);
+    uint32_t i, count = intern_size(tally->answers);
+    struct answer_order *order = calloc(count + (size_t)1, sizeof(*order));
+    char *text = malloc(RDATA_TEXT);
+    struct rnames rnames;
     sqlite3_stmt *s = NULL;
-    int result = order && texts && text ? 0 : error_set(err, "dnsflow.db: out of memory");
-    for (i = 0; result == 0 && i < count; i++) {
-        const uint8_t *rdata;
-        uint32_t name;
-        uint16_t type;
-        size_t len;
-        tally_answer_at(tally, i, &name, &type, &rdata, &len);
-        order[i] = (struct answer_order){rnames[name], i};
-    }
+    int result = rnames_make(&rnames, tally) == 0 && order && text ? 0 : error_set(err, "dnsflow.db: out of memory");
     if (result == 0) {
-        qsort(order, count, sizeof(*order), by_rname);
+        sort_answers(tally, &rnames, order);
         result = sql_prepare(db,
                              "INSERT INTO answers VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
                              " first = min(first, excluded.first), last = max(last, excluded.last),"
@@ -172,10 +178,9 @@ static int put_answers(sqlite3 *db, const struct tally *tally, struct error *err
     for (i = 0; result == 0 && i < count; i++)
         result = put_answer(s, tally, &order[i], text, err);
     sqlite3_finalize(s);
+    rnames_free(&rnames);
     free(text);
-    free(texts);
     free(order);
-    free(rnames);
     return result;
 }
 

@@ -26,6 +26,10 @@ struct database_position {
     uint64_t block;
 };
 
+/* Where the store in the directory has come, without changing anything; all zero if there is none, or it cannot be
+ * read. */
+struct database_position database_look(const char *directory);
+
 /* Where the store has come, all zero at first, with the account's streams and totals. */
 MUST_CHECK int database_restore(sqlite3 *db, struct account *account, struct database_position *position,
                                 struct error *err);

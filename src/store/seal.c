@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "store/builder.h"
-#include "store/rname.h"
+#include "store/rnames.h"
 
 /* A key to be sorted, and the number that it had. */
 struct sorted {
@@ -16,7 +16,7 @@ struct sorted {
 struct seal {
     const struct tally *tally;
     struct builder builder;
-    char *texts;                         /* reversed names */
+    struct rnames rnames;
     struct sorted *sorted;               /* of whatever is being numbered */
     uint32_t *names, *addresses, *kinds; /* number in the tally -> number in the file */
     uint32_t *kind_of;                   /* lookup -> number in `kinds_seen` */
@@ -59,18 +59,12 @@ static void number(struct seal *s, uint32_t count, uint32_t *numbers)
 static int put_names(struct seal *s, struct error *err)
 {
     uint32_t i, count = 0, all = intern_size(s->tally->names), lookups = intern_size(s->tally->lookups);
-    char *at = s->texts;
-    size_t len;
     memset(s->names, 0, all * sizeof(*s->names));
     for (i = 0; i < lookups; i++)
         s->names[tally_lookup_at(s->tally, i).name] = 1;
     for (i = 0; i < all; i++) {
-        if (s->names[i] == 0)
-            continue;
-        const uint8_t *wire = intern_key(s->tally->names, i, &len);
-        size_t text_len = rname_of(wire, len, at);
-        s->sorted[count++] = (struct sorted){at, (uint32_t)text_len, i};
-        at += text_len + 1;
+        if (s->names[i] != 0)
+            s->sorted[count++] = (struct sorted){s->rnames.list[i], (uint32_t)strlen(s->rnames.list[i]), i};
     }
     number(s, count, s->names);
     for (i = 0; i < count; i++)
@@ -155,9 +149,8 @@ static int make_room(struct seal *s, struct error *err)
 {
     size_t names = intern_size(s->tally->names), addresses = intern_size(s->tally->addresses);
     size_t lookups = intern_size(s->tally->lookups), most = names > addresses ? names : addresses;
-    size_t text = 4 * intern_bytes(s->tally->names) + names;
     most = most > lookups ? most : lookups;
-    s->texts = malloc(text + 1);
+    bool has_names = rnames_make(&s->rnames, s->tally) == 0;
     s->sorted = calloc(most + 1, sizeof(*s->sorted));
     s->names = calloc(names + 1, sizeof(*s->names));
     s->addresses = calloc(addresses + 1, sizeof(*s->addresses));
@@ -165,7 +158,7 @@ static int make_room(struct seal *s, struct error *err)
     s->kind_of = calloc(lookups + 1, sizeof(*s->kind_of));
     s->rows = calloc(lookups + 1, sizeof(*s->rows));
     s->kinds_seen = intern_create();
-    bool has_all = s->texts && s->sorted && s->names && s->addresses && s->kinds && s->kind_of && s->rows;
+    bool has_all = has_names && s->sorted && s->names && s->addresses && s->kinds && s->kind_of && s->rows;
     return has_all && s->kinds_seen ? 0 : error_set(err, "lookups: out of memory");
 }
 
@@ -190,7 +183,7 @@ int partition_seal(const char *folder, const struct tally *tally, struct partiti
         builder_close(&s.builder);
     }
     intern_destroy(s.kinds_seen);
-    free(s.texts);
+    rnames_free(&s.rnames);
     free(s.sorted);
     free(s.names);
     free(s.addresses);

@@ -134,6 +134,19 @@ def test_lost_catalogue(tmp_path):
     assert foreign.exists() and (tmp_path / "data" / "lookups" / "notes.txt").exists()
 
 
+def test_lost_journal(tmp_path):
+    """A journal that somebody has removed begins behind what the store knows, so that nothing of it is passed over."""
+    link, records = read_pcap(made_capture(tmp_path / "in.pcap", 2000))
+    for i, part in enumerate((records[:1500], records[1500:])):
+        write_pcap(tmp_path / "part.pcap", link, part)
+        ok("-r", tmp_path / "part.pcap", "-x", "--sensor-id", str(i), "-w", tmp_path / "out.pcap")
+        imported(tmp_path / "data", tmp_path / "out.pcap")
+        for path in (tmp_path / "data" / "journal").iterdir():
+            path.unlink()
+    assert sum(one[0] for one in lookups(tmp_path / "data").values()) == 2000
+    check_sound(tmp_path / "data")
+
+
 def test_later_version_is_refused(tmp_path):
     ok("-r", made_capture(tmp_path / "in.pcap", 10), "-x", "-w", tmp_path / "out.pcap")
     imported(tmp_path / "data", tmp_path / "out.pcap")
