@@ -314,8 +314,8 @@ int question_check(const struct question *question, const char *what, struct err
         return parse_address(what, address) > 0 ? 0 : error_set(err, "expected an IPv4 or IPv6 address");
     if (parse_address(what, address) > 0)
         return error_set(err, "expected a name, not an address");
-    if (what[0] == '\0' || strchr(what, '*'))
-        return error_set(err, "expected a whole name, such as www.example.com");
+    if (what[0] == '\0' || what[0] == '*')
+        return error_set(err, "expected a whole name, such as www.example.com; \\* is a star");
     if (strcmp(what, ".") == 0)
         return 0;
     return pattern_check(what, false, err);

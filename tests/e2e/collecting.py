@@ -117,7 +117,7 @@ def database(directory):
 def answers(directory):
     """{(name, type, rdata): [count, first, last]}, as the query shows them."""
     db = database(directory)
-    names = [n for n, in db.execute("SELECT DISTINCT name FROM answers_text")]
+    names = ["\\" + n if n.startswith("*") else n for n, in db.execute("SELECT DISTINCT name FROM answers_text")]
     db.close()
     done = run([COLLECT, "query", "--directory", directory, "--format", "ndjson", "--limit", "0", "name", "@-"],
                data="\n".join(names).encode(), timeout=60)
