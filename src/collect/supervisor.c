@@ -27,8 +27,9 @@ enum {
 };
 
 struct running {
-    pid_t pid; /* 0 = not running */
-    int fd;    /* -1 = none */
+    pid_t pid;  /* 0 = not running */
+    int status; /* with which the last one ended */
+    int fd;     /* -1 = none */
     bool is_ready;
     bool was_ready; /* once, or in a process before this one */
     int64_t started_us, next_start_us, pause_us;
@@ -133,18 +134,20 @@ static struct running *find_running(struct supervisor *s, pid_t pid, size_t *ind
     return NULL;
 }
 
-/* Takes notice of roles that have ended; *status gets the last one's. */
-static void reap(struct supervisor *s, bool is_stopping, int *status)
+/* Takes notice of roles that have ended. */
+static void reap(struct supervisor *s, bool is_stopping)
 {
     size_t index;
     pid_t pid;
-    while ((pid = waitpid(-1, status, WNOHANG)) > 0) {
+    int status;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         struct running *r = find_running(s, pid, &index);
         if (!r)
             continue;
         close(r->fd);
         r->fd = -1;
         r->pid = 0;
+        r->status = status;
         if (is_stopping)
             continue;
         if (!r->was_ready) { /* the role has said why */
@@ -153,7 +156,7 @@ static void reap(struct supervisor *s, bool is_stopping, int *status)
         }
         int64_t now_us = clock_monotonic_us();
         plan_start(r, now_us);
-        describe_end(roles[index]->name, pid, *status, r->next_start_us - now_us);
+        describe_end(roles[index]->name, pid, status, r->next_start_us - now_us);
         r->is_ready = false;
     }
 }
@@ -203,7 +206,6 @@ static bool stop_role(struct supervisor *s, size_t index)
 {
     struct running *r = &s->each[index];
     int64_t until_us = clock_monotonic_us() + STOP_US;
-    int status = EXIT_SUCCESS;
     pid_t pid = r->pid;
     bool is_killed = false;
     if (pid == 0)
@@ -211,13 +213,13 @@ static bool stop_role(struct supervisor *s, size_t index)
     order(r, ROLE_STOP);
     while (r->pid == pid) {
         wait_for_news(s);
-        reap(s, true, &status);
+        reap(s, true);
         if (r->pid == pid && !is_killed && clock_monotonic_us() > until_us) {
             log_line("error: role %s does not end; it is killed", roles[index]->name);
             is_killed = kill(pid, SIGKILL) == 0;
         }
     }
-    return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
+    return WIFEXITED(r->status) && WEXITSTATUS(r->status) == EXIT_SUCCESS;
 }
 
 int supervisor_run(const struct role_context *context, const struct supervisor_signals *signals,
@@ -225,7 +227,6 @@ int supervisor_run(const struct role_context *context, const struct supervisor_s
 {
     struct supervisor s = {.context = context, .signals = signals, .unblocked = unblocked, .notify_fd = notify_open()};
     bool is_good = true;
-    int status = 0;
     size_t i;
     for (i = 0; i < ROLES; i++)
         s.each[i].fd = -1;
@@ -235,7 +236,7 @@ int supervisor_run(const struct role_context *context, const struct supervisor_s
                 start_role(&s, i);
         wait_for_news(&s);
         take_words(&s);
-        reap(&s, false, &status);
+        reap(&s, false);
         for (i = 0; atomic_load(signals->report) && i < ROLES; i++)
             order(&s.each[i], ROLE_REPORT);
         atomic_store(signals->report, false);
