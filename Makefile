@@ -22,7 +22,7 @@ O        := build/$(BUILD)
 PYTHON   ?= /usr/bin/python3
 PACKAGES := libpcap libarchive libevent_core libcap-ng libseccomp
 # The collector and what only it needs, where its libraries are found.
-COLLECT  := $(shell pkg-config --exists libzstd sqlite3 2>/dev/null && echo yes)
+COLLECT  := $(shell pkg-config --exists 'libzstd >= 1.4' 'sqlite3 >= 3.38' 2>/dev/null && echo yes)
 ROOMS    := base guard http net dns flow capture sink receive record $(if $(COLLECT),journal store query) sensor reader \
             $(if $(COLLECT),collect)
 # Found or not; --version tells.
@@ -130,7 +130,7 @@ say = $(if $(V),,@echo "  $(1)  $(2)")
 PROGRAMS := dnsflow dnsflow_read $(if $(COLLECT),dnsflow_collect)
 all: programs $(if $(filter release,$(BUILD)),$(PROGRAMS))
 programs: $(PROGRAMS:%=$(O)/%)
-	$(if $(or $(COLLECT),$(if $(PACKAGES),,none)),,@echo "dnsflow_collect is left out: it takes libzstd and sqlite3; scripts/install-deps build installs them")
+	$(if $(or $(COLLECT),$(if $(PACKAGES),,none)),,@echo "dnsflow_collect is left out: it takes libzstd 1.4 and sqlite3 3.38; scripts/install-deps build installs them")
 
 $(PROGRAMS): %: $(O)/%
 	$(Q)cp $< $@

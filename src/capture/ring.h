@@ -12,7 +12,8 @@
 
 enum {
     RING_BLOCK = 128 << 10, /* holds the largest frame; cost hardly changes from 64 KiB to 4 MiB */
-    RING_RETIRE_MS = 25, /* a block that is not full is handed over after this, so that n of them last n times as long */
+    RING_RETIRE_MS =
+        25, /* a block that is not full is handed over after this, so that n of them last n times as long */
 };
 
 struct ring {
@@ -28,7 +29,7 @@ struct ring {
 /* A packet in the ring, good until ring_release(). */
 struct ring_packet {
     const struct tpacket3_hdr *head;
-    const uint8_t *frame; /* as the socket sees it: from the link-layer header, or from the network header */
+    const uint8_t *frame;          /* as the socket sees it: from the link-layer header, or from the network header */
     bool is_outgoing, is_loopback; /* on its way out; of lo */
 };
 

@@ -81,6 +81,8 @@ struct import {
     struct journal_build build;
     uint64_t totals[TOTALS_COUNT]; /* of the chain, with what was written */
     uint64_t datagrams, records;   /* that were written */
+    uint64_t oversize;             /* longer than an IP packet */
+    bool is_kept;                  /* the last one is not */
     bool has_begun;
     int64_t began_us, told_us;
     bool is_terminal, has_failed;
@@ -122,12 +124,12 @@ static void begin_block(struct import *im)
 static int end_block(struct import *im, struct error *err)
 {
     struct journal_block *head = &im->build.head;
-    int result = 0;
+    int result = head->flags & JOURNAL_TABLE ? sqlite_store_seal(im->store, err) : 0; /* files may go now */
     im->totals[TOTAL_DATAGRAMS] += head->datagrams;
     im->totals[TOTAL_RECORDS] += head->records;
     im->totals[TOTAL_STATISTICS] += head->totals[TOTAL_STATISTICS];
     memcpy(head->totals, im->totals, sizeof(head->totals));
-    if (head->datagrams > 0)
+    if (result == 0 && head->datagrams > 0)
         result = journal_write(im->writer, head, im->build.plain, clock_unix_us(), err);
     im->datagrams += head->datagrams;
     im->records += head->records;
@@ -139,13 +141,19 @@ static int end_block(struct import *im, struct error *err)
 
 static void keep_datagram(void *context, const struct received *from, const struct source *source)
 {
+    struct import *im = context;
     (void)source;
-    build_datagram(&((struct import *)context)->build, from);
+    im->is_kept = build_can_hold(from);
+    im->oversize += !im->is_kept;
+    if (im->is_kept)
+        build_datagram(&im->build, from);
 }
 
 static void keep_time(void *context, const struct received *from, const struct dnsflow_record *record)
 {
-    build_record(&((struct import *)context)->build, from, record);
+    struct import *im = context;
+    if (im->is_kept)
+        build_record(&im->build, from, record);
 }
 
 static void count_malformed(void *context, const struct source *source, int result)
@@ -241,10 +249,19 @@ static int open_journal(struct import *im, struct error *err)
     return 0;
 }
 
+/* What is in the journal already. Returns 0, or -1. */
+static int catch_up(struct import *im, struct error *err)
+{
+    int result;
+    while ((result = sqlite_store_step(im->store, err)) == 1)
+        ;
+    return result == 0 ? sqlite_store_seal(im->store, err) : -1;
+}
+
 static int import_open(struct import *im, struct error *err)
 {
     const struct intake_options options = {.only_once = true,
-                                           .old_have_come = true,
+                                           .in_order = true,
                                            .whose = SOURCE_IS_STREAM,
                                            .calls = {im, keep_datagram, keep_time, count_malformed}};
     const char *path = im->config->directory ? im->config->directory : DIRECTORY_DEFAULT;
@@ -253,7 +270,7 @@ static int import_open(struct import *im, struct error *err)
         open_journal(im, err) != 0 || sqlite_store_open(path, im->directory.journal_fd, &im->store, err) != 0)
         return -1;
     begin_block(im);
-    return 0;
+    return catch_up(im, err);
 }
 
 static int run_import(const struct import_config *config, struct error *err)
@@ -269,12 +286,18 @@ static int run_import(const struct import_config *config, struct error *err)
     if (result == 0)
         log_line("%" PRIu64 " datagrams with %" PRIu64 " records imported; %" PRIu64 " came already, %" PRIu64
                  " were malformed",
-                 im->datagrams, im->records, im->intake.doubled, im->intake.malformed);
-    if (result == 0 && im->datagrams + im->intake.doubled == 0 && !atomic_load(&stop)) {
+                 im->datagrams, im->records, im->intake.doubled, im->intake.malformed + im->oversize);
+    if (result == 0 && im->datagrams + im->intake.doubled + im->intake.older == 0 && !atomic_load(&stop)) {
         log_line("error: no DNSFlow datagrams came%s",
                  im->intake.responses > 0
                      ? ", but DNS: a capture of that goes through dnsflow -r FILE -x -w - | dnsflow_collect import -"
                      : "");
+        im->has_failed = true;
+    }
+    if (result == 0 && im->intake.older > 0) {
+        log_line("error: %" PRIu64 " datagrams are older than what is kept of their streams, and were not taken; files"
+                 " are imported in order of their time",
+                 im->intake.older);
         im->has_failed = true;
     }
     if (result == 0 && im->has_failed)

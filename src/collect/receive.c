@@ -44,7 +44,7 @@ struct receiver {
     uint64_t told;                 /* of these and those without room, what blocks that were closed tell of */
     uint64_t not_allowed, memory;  /* of these */
     uint64_t before[TOTALS_COUNT]; /* the chain's totals when this process began */
-    int64_t next_report_us;
+    int64_t next_report_us, next_line_us;
 };
 
 /* ---- blocks ---- */
@@ -155,6 +155,16 @@ static void take_datagram(struct receiver *r, const struct listener_datagram *d)
     }
 }
 
+/* A socket that fails is tried again with each wait, which it must not turn into a spin. */
+static void tell_broken(struct receiver *r, const struct error *why)
+{
+    int64_t now_us = clock_monotonic_us();
+    if (now_us >= r->next_line_us)
+        log_line("error: %s", why->text);
+    r->next_line_us = now_us >= r->next_line_us ? now_us + REPORT_US : r->next_line_us;
+    (void)poll(NULL, 0, WAIT_MS);
+}
+
 /* Up to BATCHES batches of what waits in the socket. Returns how many datagrams that were. */
 static int take_batches(struct receiver *r, struct listener *listener)
 {
@@ -163,6 +173,8 @@ static int take_batches(struct receiver *r, struct listener *listener)
     int all = 0, count, batch, i;
     for (batch = 0; batch < BATCHES; batch++) {
         count = listener_receive(listener, &datagrams, &why);
+        if (count < 0)
+            tell_broken(r, &why);
         for (i = 0; i < count; i++)
             take_datagram(r, &datagrams[i]);
         all += count > 0 ? count : 0;

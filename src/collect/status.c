@@ -171,7 +171,7 @@ static int print_totals(struct kept *kept, int64_t now_s, struct error *err)
         if ((result = sql_step(s, err)) < 0)
             break;
         int64_t count = sqlite3_column_int64(s, 0);
-        if (count > 0)
+        if (count > 0 && i != TOTAL_JOURNAL_RECORDS)
             printf("  %" PRId64 " datagrams in 24 h %s: %s\n", count, i < TOTAL_DOUBLED ? "dropped" : "not taken",
                    text);
         (void)sqlite3_reset(s);

@@ -33,7 +33,7 @@ struct keeper {
     size_t asking_count;
     int64_t asked_us, sealed_us, retry_us, next_line_us, next_report_us;
     bool is_failing, has_all; /* has_all: the journal's end was reached */
-    uint64_t told_damage;
+    uint64_t told_damage, seals;
 };
 
 /* ---- who ask ---- */
@@ -77,11 +77,15 @@ static void fail(struct keeper *k, const struct error *why)
     answer_all(k, "no\n");
 }
 
-static void succeed(struct keeper *k)
+/* Once something has been sealed again. */
+static void succeed(struct keeper *k, uint64_t seals)
 {
+    if (k->is_failing && seals == k->seals)
+        return;
     if (k->is_failing)
         log_line("store: can be written to again");
     k->is_failing = false;
+    k->seals = seals;
 }
 
 static void tell_damage(struct keeper *k)
@@ -117,8 +121,6 @@ static bool take_blocks(struct keeper *k)
         result = sqlite_store_step(k->store, &why);
     if (result < 0)
         fail(k, &why);
-    else if (i > 1)
-        succeed(k);
     k->has_all = result == 0;
     return result == 1;
 }
@@ -128,7 +130,7 @@ static bool is_due(const struct keeper *k, int64_t now_us, bool is_last)
 {
     if (k->is_failing && now_us < k->retry_us)
         return false;
-    if (is_last || sqlite_store_age_us(k->store) >= SEAL_US)
+    if (is_last || sqlite_store_age_us(k->store) >= SEAL_US || (k->is_failing && sqlite_store_age_us(k->store) > 0))
         return true;
     return k->asking_count > 0 && k->has_all && now_us - k->asked_us >= BLOCK_US &&
            (k->sealed_us == 0 || now_us - k->sealed_us >= ASKED_US);
@@ -145,7 +147,7 @@ static int seal_when_due(struct keeper *k, bool is_last)
         fail(k, &why);
         return -1;
     }
-    succeed(k);
+    succeed(k, sqlite_store_counts(k->store)->seals);
     tell_damage(k);
     k->sealed_us = now_us;
     answer_all(k, "ok\n");

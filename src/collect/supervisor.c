@@ -150,7 +150,10 @@ static void reap(struct supervisor *s, bool is_stopping)
         r->status = status;
         if (is_stopping)
             continue;
-        if (!r->was_ready) { /* the role has said why */
+        if (!r->was_ready) { /* the role has said why, if it could */
+            if (WIFSIGNALED(status))
+                log_line("error: role %s was ended by signal %d (%s) before it was ready", roles[index]->name,
+                         WTERMSIG(status), strsignal(WTERMSIG(status)));
             s->has_failed = true;
             return;
         }

@@ -37,7 +37,7 @@ static int tidy_up(sqlite3 *db, const struct role_context *context, struct tidy_
 static int run(const struct role_context *context)
 {
     struct pollfd control = {.fd = context->control_fd, .events = POLLIN};
-    struct tidy_counts counts = {0, 0, 0};
+    struct tidy_counts counts = {0, 0, 0, 0};
     struct error why;
     sqlite3 *db;
     int64_t next_line_us = 0;

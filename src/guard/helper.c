@@ -106,7 +106,8 @@ static void take_descriptor(struct msghdr *message, struct helper_answer *answer
     if (!has_one || answer->fd >= 0)
         return;
     answer->is_done = false;
-    snprintf(answer->cause, sizeof(answer->cause), "what was opened cannot be taken over: %s (ulimit -n)", strerror(EMFILE));
+    snprintf(answer->cause, sizeof(answer->cause), "what was opened cannot be taken over: %s (ulimit -n)",
+             strerror(EMFILE));
 }
 
 int helper_take(struct helper *helper, struct helper_answer *out)

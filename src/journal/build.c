@@ -46,6 +46,12 @@ static void widen(int64_t time_us, int64_t *first_us, int64_t *last_us)
     *last_us = time_us > *last_us ? time_us : *last_us;
 }
 
+bool build_can_hold(const struct received *from)
+{
+    enum { IP4_MAX = 65535 - 20 - 8, IP6_MAX = 65535 - 8 };
+    return from->len <= (from->ip_vers == 6 ? IP6_MAX : IP4_MAX);
+}
+
 void build_datagram(struct journal_build *build, const struct received *from)
 {
     struct journal_block *head = &build->head;

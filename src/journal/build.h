@@ -21,6 +21,9 @@ void build_table(struct journal_build *build, const struct sources *sources);
 /* Whether a datagram of this length, from whomever, has room. In a block that is empty all have. */
 bool build_has_room(const struct journal_build *build, size_t len);
 
+/* Whether an IP packet can carry it: a bare one in a capture may be longer. */
+bool build_can_hold(const struct received *from);
+
 /* Adds an accepted datagram, which has room; then the time of each of its records. */
 void build_datagram(struct journal_build *build, const struct received *from);
 void build_record(struct journal_build *build, const struct received *from, const struct dnsflow_record *record);

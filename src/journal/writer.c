@@ -15,9 +15,12 @@
 
 enum {
     LEVEL = 1,
+    HEADER_ROOM = 128,
     MODE = 0640,
     ASK_AGAIN = 1000 /* blocks, for a table that did not come */
 };
+
+static const int64_t FILE_US = INT64_C(3600) * SECOND_US; /* a file is full then too, so that it can go by its age */
 
 struct journal_writer {
     int folder, fd; /* fd -1: the next block begins a file */
@@ -26,6 +29,7 @@ struct journal_writer {
     uint64_t ask_at;       /* the least one at which a table may be asked for */
     uint64_t file, offset; /* number of the last file; bytes that are good in it */
     bool is_dirty;
+    int64_t begun_us; /* the file */
     int64_t synced_us;
     _Atomic bool wants_table;
     bool has_last;
@@ -83,7 +87,52 @@ static int cut_tail(struct journal_writer *w, const struct journal_file *file, u
     return 0;
 }
 
-/* From the last file backwards to one that has a block; a file without any has no tail to cut. */
+/* The file's header, compressed. Returns its length. */
+static size_t pack_header(struct journal_writer *w, uint8_t packed[HEADER_ROOM])
+{
+    uint8_t header[JOURNAL_FILE_HEADER];
+    journal_file_header(header);
+    size_t len = ZSTD_compress2(w->packer, packed, HEADER_ROOM, header, sizeof(header));
+    return ZSTD_isError(len) ? 0 : len;
+}
+
+static int write_all(int fd, const uint8_t *bytes, size_t len, uint64_t offset)
+{
+    while (len > 0) {
+        ssize_t n = pwrite(fd, bytes, len, (off_t)offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return -1;
+        bytes += n;
+        len -= (size_t)n;
+        offset += (uint64_t)n;
+    }
+    return 0;
+}
+
+/* A file that was begun, and no whole block of it written, becomes one without blocks. One that is larger than that can
+ * be is left alone. */
+static int empty_file(struct journal_writer *w, const struct journal_file *file, uint64_t *cut, struct error *err)
+{
+    uint8_t packed[HEADER_ROOM];
+    size_t len = pack_header(w, packed);
+    if (len == 0 || file->bytes == len || file->bytes > 4 * JOURNAL_PLAIN_MAX)
+        return 0;
+    int fd = openat(w->folder, file->name, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || ftruncate(fd, 0) != 0 || write_all(fd, packed, len, 0) != 0) {
+        error_errno(err, "journal/%s", file->name);
+        if (fd >= 0)
+            close(fd);
+        return -1;
+    }
+    close(fd);
+    *cut = file->bytes > len ? file->bytes - len : 0;
+    w->size.bytes = w->size.bytes + len - file->bytes;
+    return 0;
+}
+
+/* From the last file backwards to one that has a block. */
 static int find_last(struct journal_writer *w, const struct journal_file *files, size_t count, uint64_t *cut,
                      struct error *err)
 {
@@ -93,7 +142,8 @@ static int find_last(struct journal_writer *w, const struct journal_file *files,
     for (i = count; i > 0 && !has_block; i--) {
         if (find_end(w, &files[i - 1], &has_block, &end, err) != 0)
             return -1;
-        if (has_block && i == count && cut_tail(w, &files[i - 1], end, cut, err) != 0)
+        if (i == count &&
+            (has_block ? cut_tail(w, &files[i - 1], end, cut, err) : empty_file(w, &files[i - 1], cut, err)))
             return -1;
     }
     w->number = w->has_last && w->last.number > w->limits.least_block ? w->last.number : w->limits.least_block;
@@ -200,35 +250,21 @@ static void expire(struct journal_writer *w, int64_t now_us)
     free(files);
 }
 
-static int write_all(int fd, const uint8_t *bytes, size_t len, uint64_t offset)
-{
-    while (len > 0) {
-        ssize_t n = pwrite(fd, bytes, len, (off_t)offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return -1;
-        bytes += n;
-        len -= (size_t)n;
-        offset += (uint64_t)n;
-    }
-    return 0;
-}
-
 /* A file with its header; one that cannot be begun leaves nothing. */
 static int begin_file(struct journal_writer *w, int64_t now_us, struct error *err)
 {
-    uint8_t header[JOURNAL_FILE_HEADER], packed[128];
+    uint8_t packed[HEADER_ROOM];
     char name[JOURNAL_NAME];
+    if (journal_sync(w, 0, true, err) != 0)
+        return -1;
     close_file(w);
     expire(w, now_us);
     journal_name(w->file + 1, now_us, name);
-    journal_file_header(header);
-    size_t len = ZSTD_compress2(w->packer, packed, sizeof(packed), header, sizeof(header));
+    size_t len = pack_header(w, packed);
     int fd = openat(w->folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, MODE);
     if (fd < 0)
         return error_errno(err, "journal/%s", name);
-    if (ZSTD_isError(len) || write_all(fd, packed, len, 0) != 0) {
+    if (len == 0 || write_all(fd, packed, len, 0) != 0) {
         error_errno(err, "journal/%s", name);
         (void)unlinkat(w->folder, name, 0);
         close(fd);
@@ -239,6 +275,7 @@ static int begin_file(struct journal_writer *w, int64_t now_us, struct error *er
     w->file++;
     w->offset = len;
     w->ask_at = 0;
+    w->begun_us = now_us;
     w->size.bytes += len;
     w->size.files++;
     return 0;
@@ -302,7 +339,8 @@ int journal_write(struct journal_writer *writer, struct journal_block *block, co
     writer->offset += len;
     writer->size.bytes += len;
     writer->is_dirty = true;
-    if (writer->offset >= writer->limits.file_bytes && writer->number >= writer->ask_at) {
+    bool is_full = writer->offset >= writer->limits.file_bytes || now_us - writer->begun_us >= FILE_US;
+    if (is_full && writer->number >= writer->ask_at) {
         writer->ask_at = writer->number + ASK_AGAIN;
         atomic_store(&writer->wants_table, true);
     }

@@ -29,7 +29,12 @@ enum {
 
 enum { TYPE_MESSAGE = 1, CLIENT_RESPONSE = 6 };
 
-enum { NUMBER_MAX = (1 << 29) - 1, OVER_TCP = 2, OVER_MAX = 15 /* that a record has room for */, NANOSECONDS = 1000000000 };
+enum {
+    NUMBER_MAX = (1 << 29) - 1,
+    OVER_TCP = 2,
+    OVER_MAX = 15 /* that a record has room for */,
+    NANOSECONDS = 1000000000
+};
 
 struct wire_field {
     uint64_t key;

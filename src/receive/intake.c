@@ -55,15 +55,20 @@ static void refuse_malformed(struct intake *in, const struct received *from, int
     in->options.calls.malformed(in->options.calls.context, source, result);
 }
 
-/* Whether it is the first of its number. */
+/* Whether it is the first of its number, as far as that can be told. */
 static bool account(struct intake *in, struct source *source, const struct received *from)
 {
-    if (source && in->options.old_have_come && source_is_old(source, &from->datagram))
+    const struct intake_options *o = &in->options;
+    enum source_age age = source && o->in_order ? source_age(source, &from->datagram) : SOURCE_NEW;
+    in->older += age == SOURCE_OLDER;
+    in->doubled += age == SOURCE_KNOWN;
+    if (age != SOURCE_NEW)
         return false;
-    if (source)
-        return source_count(source, &from->datagram, from->time_us, &in->no_room);
-    in->other_sources++;
-    return true;
+    bool is_first = !source || source_count(source, &from->datagram, from->time_us, &in->no_room);
+    bool is_taken = is_first || !o->only_once || (o->in_order && !from->datagram.has_trailer);
+    in->other_sources += !source;
+    in->doubled += !is_taken;
+    return is_taken;
 }
 
 static void take_received(struct intake *in, struct received *from)
@@ -86,10 +91,8 @@ static void take_received(struct intake *in, struct received *from)
             source->refused[verified]++;
         return;
     }
-    if (!account(in, source, from) && in->options.only_once) {
-        in->doubled++;
+    if (!account(in, source, from))
         return;
-    }
     in->datagrams++;
     calls->datagram(calls->context, from, source);
     if (calls->record && !(from->datagram.flags & DNSFLOW_FLAG_STATS))

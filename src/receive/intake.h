@@ -23,11 +23,11 @@ struct intake_calls {
 };
 
 struct intake_options {
-    bool is_live;               /* else from files, whose time is past */
-    bool any_port;              /* frames to other ports than DNSFLOW_PORT too */
-    bool only_once;             /* a datagram whose number has come already is counted and no more */
-    bool old_have_come;         /* ... and so is an old one of a stream that is known from before it */
-    struct verify_keys keys;    /* none: datagrams are taken unverified */
+    bool is_live;            /* else from files, whose time is past */
+    bool any_port;           /* frames to other ports than DNSFLOW_PORT too */
+    bool only_once;          /* a datagram whose number has come already is counted and no more */
+    bool in_order;           /* ... and so is what was known at sources_resume(); without the trailer nobody can tell */
+    struct verify_keys keys; /* none: datagrams are taken unverified */
     enum source_identity whose; /* accounts */
     struct intake_calls calls;
 };
@@ -39,6 +39,7 @@ struct intake {
     struct reassembly *reassembly; /* old sensors send datagrams that do not fit a packet */
     uint64_t datagrams;            /* accepted */
     uint64_t malformed, refused[VERIFY_RESULTS], doubled;
+    uint64_t older;         /* than what was known of their stream; not taken */
     uint64_t other_sources; /* accepted, but in nobody's account */
     uint64_t responses;     /* DNS responses among the frames */
     uint64_t no_room;       /* datagrams without room in the socket whose gap in a sequence is still to come */

@@ -24,15 +24,14 @@ enum {
 enum { KEY = SOURCE_KEY, KEY_PORT = 16, KEY_VERSION = 18, KEY_WORKER = 19, KEY_SENSOR = 20, KEY_START = 24 };
 
 /* Of the trailer's counters, behind the five of the ledgers. */
-enum { SEND_LOST_AT = 5 + DROP_SEND_LOST - 1 };
-
-/* Version of what sources_save() writes. */
-enum { STATE_VERSION = 1 };
+enum { SEND_LOST_AT = 5 + DROP_SEND_LOST - 1, STATE_VERSION = 1 /* of what sources_save() writes */ };
 
 _Static_assert((int)DROP_COUNTERS <= (int)WIRE_COUNTERS_MAX, "a datagram carries every counter, and all are kept");
 
 struct known_source {
     uint8_t key[KEY];
+    uint32_t known_last, known_total; /* at sources_resume(): the highest number, how many up to it */
+    uint64_t known_window;
     int64_t seen_us; /* when something came last */
     struct source source;
 };
@@ -336,11 +335,26 @@ bool source_count(struct source *source, const struct dnsflow_datagram *datagram
     return is_new;
 }
 
-bool source_is_old(const struct source *source, const struct dnsflow_datagram *datagram)
+static const struct known_source *known_of(const struct source *source)
 {
-    uint32_t back = source->sequence - datagram->sequence;
-    return datagram->has_trailer && source->total > 0 && datagram->trailer.start_time == source->start_time &&
-           back >= WINDOW && back <= INT32_MAX && back < source->total;
+    return (const struct known_source *)((const uint8_t *)source - offsetof(struct known_source, source));
+}
+
+const uint8_t *source_key(const struct source *source)
+{
+    return known_of(source)->key;
+}
+
+enum source_age source_age(const struct source *source, const struct dnsflow_datagram *datagram)
+{
+    const struct known_source *p = known_of(source);
+    uint32_t back = p->known_last - datagram->sequence;
+    if (p->known_total == 0 || !datagram->has_trailer || datagram->trailer.start_time != source->start_time ||
+        back > INT32_MAX)
+        return SOURCE_NEW;
+    if (back < WINDOW)
+        return p->known_window >> back & 1 ? SOURCE_KNOWN : back < p->known_total ? SOURCE_NEW : SOURCE_OLDER;
+    return back < p->known_total ? SOURCE_KNOWN : SOURCE_OLDER;
 }
 
 void source_name(const struct source *source, char name[SOURCE_NAME])
@@ -377,16 +391,16 @@ void sources_mark(struct sources *sources, double seconds)
 
 /* ---- from one process to the next ---- */
 
-const uint8_t *source_key(const struct source *source)
-{
-    return ((const struct known_source *)((const uint8_t *)source - offsetof(struct known_source, source)))->key;
-}
-
 void sources_resume(struct sources *sources)
 {
     uint32_t i;
-    for (i = 0; i < sources->count; i++)
-        sources->list[i]->source.is_resumed = true;
+    for (i = 0; i < sources->count; i++) {
+        struct known_source *p = sources->list[i];
+        p->source.is_resumed = true;
+        p->known_last = p->source.sequence;
+        p->known_window = p->source.window;
+        p->known_total = p->source.total < UINT32_MAX ? (uint32_t)p->source.total : UINT32_MAX;
+    }
 }
 
 void sources_save(const struct sources *sources, uint32_t index, uint8_t state[SOURCE_STATE])

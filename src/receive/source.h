@@ -80,9 +80,14 @@ struct source *sources_find(struct sources *sources, const struct received *from
  * the last 64. */
 bool source_count(struct source *source, const struct dnsflow_datagram *datagram, int64_t time_us, uint64_t *no_room);
 
-/* Whether the datagram is of a run that is known by its start, and its number too old to tell whether it has come, but
- * not from before the first one. */
-bool source_is_old(const struct source *source, const struct dnsflow_datagram *datagram);
+/* A datagram beside what was known of its run at sources_resume(). */
+enum source_age {
+    SOURCE_NEW,   /* not known, or missing until then; also without a trailer, which tells the run */
+    SOURCE_KNOWN, /* has come, or is too old to tell */
+    SOURCE_OLDER  /* from before the first one */
+};
+
+enum source_age source_age(const struct source *source, const struct dnsflow_datagram *datagram);
 
 /* In the order in which they appeared. */
 uint32_t sources_count(const struct sources *sources);

@@ -18,8 +18,8 @@ struct why {
     uint64_t llc;           /* packets with DNS in frames that the kernel's filter does not look into */
 };
 
-/* "1 200 packets are 802.11, which is not decoded": about the reason that tells most. False with nothing written when no
- * reason has a count. */
+/* "1 200 packets are 802.11, which is not decoded": about the reason that tells most. False with nothing written when
+ * no reason has a count. */
 bool why_describe(const struct why *why, char *text, size_t size);
 
 #endif

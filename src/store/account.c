@@ -62,16 +62,17 @@ void account_block(struct account *account, const struct journal_block *block)
 static struct account_minute *find_minute(struct account *a, uint64_t stream, int64_t minute)
 {
     const uint64_t key[] = {stream, (uint64_t)minute};
-    uint32_t before = intern_size(a->keys), number = intern_add(a->keys, (const uint8_t *)key, sizeof(key));
-    if (number == INTERN_NONE)
-        return NULL;
-    if (number == a->minutes_size) {
+    uint32_t before = intern_size(a->keys), number;
+    if (before >= a->minutes_size) {
         struct account_minute *grown = realloc(a->minutes, 2 * (size_t)a->minutes_size * sizeof(*grown));
         if (!grown)
             return NULL;
         a->minutes = grown;
         a->minutes_size *= 2;
     }
+    number = intern_add(a->keys, (const uint8_t *)key, sizeof(key));
+    if (number == INTERN_NONE)
+        return NULL;
     if (number == before)
         a->minutes[number] = (struct account_minute){.stream = stream, .minute = minute};
     return &a->minutes[number];

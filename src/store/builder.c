@@ -69,11 +69,8 @@ int builder_open(struct builder *builder, const char *folder, struct partition *
     b->base = base;
     snprintf(info->file, sizeof(info->file), "%u-%010" PRIu64 "-%010" PRIu64 ".db", info->level, info->first_block,
              info->last_block);
-    int folder_len = snprintf(b->folder, sizeof(b->folder), "%s", folder);
-    if (folder_len >= (int)sizeof(b->folder))
+    if (snprintf(b->path, sizeof(b->path), "%s/new-%u.db", folder, info->level) >= (int)sizeof(b->path) - 32)
         return error_set(err, "%s: the path is too long", folder);
-    snprintf(b->path, sizeof(b->path), "%s/new-%u.db", folder, info->level);
-    snprintf(b->final_path, sizeof(b->final_path), "%s/%s", folder, info->file);
     (void)unlink(b->path); /* of a process that was killed */
     if (sql_open(b->path, SQL_WRITE, &b->db, err) != 0 || sql_run(b->db, schema, err) != 0 ||
         sql_prepare(b->db, "INSERT INTO names(rname) VALUES(?)", &b->name, err) != 0 ||
@@ -186,7 +183,6 @@ static int sync_path(const char *path, int flags, uint64_t *bytes, struct error 
 
 int builder_finish(struct builder *builder, struct error *err)
 {
-    uint64_t folder_bytes;
     struct builder *b = builder;
     if (put_parts(b, err) != 0 || sql_run(b->db, "COMMIT", err) != 0 || sql_run(b->db, ending, err) != 0)
         return -1;
@@ -200,8 +196,17 @@ int builder_finish(struct builder *builder, struct error *err)
     b->db = NULL;
     if (sync_path(b->path, O_RDONLY, &b->info->bytes, err) != 0)
         return -1;
-    if (rename(b->path, b->final_path) != 0)
-        return error_errno(err, "%s", b->final_path);
-    b->path[0] = '\0';
-    return sync_path(b->folder, O_RDONLY | O_DIRECTORY, &folder_bytes, err);
+    b->path[0] = '\0'; /* it stays */
+    return 0;
+}
+
+int partition_publish(const char *folder, const struct partition *partition, struct error *err)
+{
+    char path[512], final_path[512];
+    uint64_t folder_bytes;
+    snprintf(path, sizeof(path), "%s/new-%u.db", folder, partition->level);
+    snprintf(final_path, sizeof(final_path), "%s/%s", folder, partition->file);
+    if (rename(path, final_path) != 0)
+        return error_errno(err, "%s", final_path);
+    return sync_path(folder, O_RDONLY | O_DIRECTORY, &folder_bytes, err);
 }

@@ -10,7 +10,7 @@
 
 struct builder {
     sqlite3 *db;
-    char path[512], final_path[512], folder[448];
+    char path[512]; /* of the file while it is written; empty: it stays */
     sqlite3_stmt *name, *address, *kind, *row;
     int64_t base; /* what times in the file count from */
     struct partition *info;
@@ -34,7 +34,8 @@ MUST_CHECK int builder_kind(struct builder *builder, uint32_t resolver, uint16_t
                             struct error *err);
 MUST_CHECK int builder_row(struct builder *builder, const struct builder_row *row, struct error *err);
 
-/* Brings the file to the disk under its name, with rows, lookups, times and size in the info. Returns 0, or -1. */
+/* Brings the file to the disk, for partition_publish(), with rows, lookups, times and size in the info. Returns 0, or
+ * -1. */
 MUST_CHECK int builder_finish(struct builder *builder, struct error *err);
 
 /* Frees; what was not finished is removed. */

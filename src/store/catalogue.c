@@ -95,11 +95,13 @@ static int replace(sqlite3 *db, const struct partition *partition, int64_t now_s
     return result == 0 ? database_add_partition(db, partition, err) : -1;
 }
 
-int database_replace(sqlite3 *db, const struct partition *partition, int64_t now_s, struct error *err)
+int database_replace(sqlite3 *db, const char *folder, const struct partition *partition, int64_t now_s,
+                     struct error *err)
 {
     if (sql_run(db, "BEGIN IMMEDIATE", err) != 0)
         return -1;
-    if (replace(db, partition, now_s, err) == 0 && sql_run(db, "COMMIT", err) == 0)
+    if (partition_publish(folder, partition, err) == 0 && replace(db, partition, now_s, err) == 0 &&
+        sql_run(db, "COMMIT", err) == 0)
         return 0;
     sql_roll_back(db);
     return -1;

@@ -70,10 +70,9 @@ static int restore_streams(sqlite3 *db, struct account *account, struct error *e
 {
     sqlite3_stmt *s;
     int result;
-    if (sql_prepare(db, "SELECT id, state FROM streams WHERE last >= (SELECT max(last) FROM streams) - ? ORDER BY last",
-                    &s, err) != 0)
+    if (sql_prepare(db, "SELECT id, state FROM streams ORDER BY last DESC LIMIT ?", &s, err) != 0)
         return -1;
-    sqlite3_bind_int(s, 1, SOURCES_IDLE_S);
+    sqlite3_bind_int(s, 1, SOURCES_MAX);
     while ((result = sql_step(s, err)) == 1) {
         const uint8_t *state = sqlite3_column_blob(s, 1);
         struct source *source =

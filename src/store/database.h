@@ -49,10 +49,13 @@ MUST_CHECK int database_set_position(sqlite3 *db, const struct account *account,
 /* The partitions in use, in order of their blocks, to be freed by the caller. Returns 0, or -1 with the cause. */
 MUST_CHECK int database_partitions(sqlite3 *db, struct partition **out, size_t *count, struct error *err);
 
-/* Enters a partition in place of others, whose blocks are within its own, and which can be removed later: count 0:
- * none. Inside a transaction if there is one. */
+/* Enters a partition. Inside a transaction if there is one. */
 MUST_CHECK int database_add_partition(sqlite3 *db, const struct partition *partition, struct error *err);
-MUST_CHECK int database_replace(sqlite3 *db, const struct partition *partition, int64_t now_s, struct error *err);
+
+/* Publishes a partition that was merged, in place of those whose blocks are within its own, and which can be removed
+ * later: while nobody else can look at the catalogue, so that its file is never there without its entry. */
+MUST_CHECK int database_replace(sqlite3 *db, const char *folder, const struct partition *partition, int64_t now_s,
+                                struct error *err);
 
 /* Takes a partition out. */
 MUST_CHECK int database_remove(sqlite3 *db, const char *file, struct error *err);

@@ -124,15 +124,16 @@ int orphans_settle(sqlite3 *db, const char *folder, const struct account *accoun
     struct found found = {NULL, 0, 0};
     bool is_new = !position->is_known;
     size_t entered = 0;
+    if (sql_run(db, "BEGIN IMMEDIATE", err) != 0) /* nobody publishes meanwhile */
+        return -1;
     int result = find_unknown(db, folder, &found, err);
     if (found.count > 0)
         qsort(found.list, found.count, sizeof(*found.list), by_breadth);
-    if (result == 0 && (result = sql_run(db, "BEGIN IMMEDIATE", err)) == 0) {
+    if (result == 0)
         result = settle_all(db, folder, account, &found, position, &entered, err);
-        if (result != 0 || sql_run(db, "COMMIT", err) != 0) {
-            sql_roll_back(db);
-            result = -1;
-        }
+    if (result != 0 || sql_run(db, "COMMIT", err) != 0) {
+        sql_roll_back(db);
+        result = -1;
     }
     free(found.list);
     if (result == 0 && entered > 0)

@@ -40,9 +40,13 @@ struct partition {
  */
 MUST_CHECK int partition_seal(const char *folder, const struct tally *tally, struct partition *out, struct error *err);
 
-/* Merges the partitions, in order of their blocks, into one of out->level; the rest of *out is filled. */
+/* Merges the partitions, in order of their blocks, into one of out->level; the rest of *out is filled. It has its name
+ * after partition_publish() alone. */
 MUST_CHECK int partition_merge(const char *folder, const struct partition *inputs, size_t count, struct partition *out,
                                struct error *err);
+
+/* Gives what was merged last at this level its name. Returns 0, or -1 with the cause. */
+MUST_CHECK int partition_publish(const char *folder, const struct partition *partition, struct error *err);
 
 /* What the file says of itself. Returns 1, 0 = it is no partition, or of a later version, or -1 with the cause. */
 int partition_describe(const char *folder, const char *file, struct partition *out, struct error *err);

@@ -181,6 +181,8 @@ int partition_seal(const char *folder, const struct tally *tally, struct partiti
         if (put_names(&s, err) == 0 && put_addresses(&s, err) == 0 && put_kinds(&s, err) == 0 && put_rows(&s, err) == 0)
             result = builder_finish(&s.builder, err);
         builder_close(&s.builder);
+        if (result == 0)
+            result = partition_publish(folder, out, err);
     }
     intern_destroy(s.kinds_seen);
     rnames_free(&s.rnames);

@@ -22,6 +22,7 @@ struct sqlite_store {
     struct account account;
     struct database_position sealed, read; /* where the database is, and what was gathered */
     int64_t since_us, until_us;            /* received, of what is gathered; since > until: nothing is */
+    bool has_datagrams;                    /* else these are of blocks without any */
     int64_t begun_us;                      /* monotonic: when the first block of it was taken */
     struct journal_block block;            /* read, but of the next hour: to be taken after a seal */
     const uint8_t *plain;                  /* its records; NULL: there is none */
@@ -39,6 +40,7 @@ static void forget(struct sqlite_store *s)
     account_clear(&s->account);
     s->since_us = INT64_MAX;
     s->until_us = INT64_MIN;
+    s->has_datagrams = false;
 }
 
 /* ---- opening ---- */
@@ -160,10 +162,14 @@ static void take_block(struct sqlite_store *s)
     account_block(&s->account, block);
     while (journal_record_read(&at, end, &from) == 1)
         take_datagram(s, block, &from);
-    int64_t first_us = block->datagrams > 0 ? block->first_us : clock_unix_us();
-    int64_t last_us = block->datagrams > 0 ? block->last_us : first_us;
-    s->since_us = first_us < s->since_us ? first_us : s->since_us;
-    s->until_us = last_us > s->until_us ? last_us : s->until_us;
+    if (block->datagrams > 0 || s->since_us > s->until_us) { /* one without any says only what was refused by now */
+        int64_t first_us = block->datagrams > 0 ? block->first_us : clock_unix_us();
+        int64_t last_us = block->datagrams > 0 ? block->last_us : first_us;
+        bool is_only = !s->has_datagrams;
+        s->since_us = is_only || first_us < s->since_us ? first_us : s->since_us;
+        s->until_us = is_only || last_us > s->until_us ? last_us : s->until_us;
+        s->has_datagrams |= block->datagrams > 0;
+    }
     s->counts.records += s->tally.records - before;
     s->read.block = block->number;
     s->read.at = journal_position(s->reader);
@@ -173,7 +179,7 @@ static void take_block(struct sqlite_store *s)
 /* Partitions are of one hour, so that hours can be made of them. */
 static bool is_of_another_hour(const struct sqlite_store *s)
 {
-    return !is_empty(s) && s->block.datagrams > 0 &&
+    return s->has_datagrams && s->block.datagrams > 0 &&
            s->block.first_us / SECOND_US / HOUR_S != s->since_us / SECOND_US / HOUR_S;
 }
 

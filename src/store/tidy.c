@@ -13,19 +13,23 @@ enum {
     KEPT_S = 600,  /* what was merged stays so long, for who reads it */
     SLICE = 10000, /* answers that go at a time */
     UNUSED_BYTES = 64 << 20,
-    MINUTES_KEPT = 31 * 1440 /* of accounts */
+    AGE_EVERY_S = 300,
+    ACCOUNTS_KEPT_S = 31 * 86400
 };
 
 /* ---- removing ---- */
 
 /* The file first: a file without an entry would count as lost to the catalogue. */
-static int remove_partition(sqlite3 *db, const char *directory, const char *file, struct error *err)
+static int remove_partition(sqlite3 *db, const char *directory, const char *file, uint64_t *removed, struct error *err)
 {
     char path[512];
     snprintf(path, sizeof(path), "%s/lookups/%s", directory, file);
     if (remove(path) != 0 && errno != ENOENT)
         return error_errno(err, "%s", path);
-    return database_remove(db, file, err);
+    if (database_remove(db, file, err) != 0)
+        return -1;
+    ++*removed;
+    return 1;
 }
 
 /* The first partition that the query gives. Returns 1, 0 = none, or -1. */
@@ -67,7 +71,8 @@ static int drop_rows(sqlite3 *db, const char *statement, int64_t number, struct 
     return result < 0 ? -1 : sqlite3_changes(db) > 0;
 }
 
-static int drop_for_size(sqlite3 *db, const char *directory, const struct tidy_limits *limits, struct error *err)
+static int drop_for_size(sqlite3 *db, const char *directory, const struct tidy_limits *limits, uint64_t *removed,
+                         struct error *err)
 {
     char file[PARTITION_NAME];
     int64_t bytes;
@@ -79,42 +84,45 @@ static int drop_for_size(sqlite3 *db, const char *directory, const struct tidy_l
         return sql_run(db, "PRAGMA incremental_vacuum(1000)", err) == 0 ? 1 : -1;
     if ((uint64_t)bytes + used <= limits->bytes)
         return 0;
-    if (used > limits->bytes / 2)
-        return drop_rows(db,
-                         "DELETE FROM answers WHERE (rname, type, rdata) IN"
-                         " (SELECT rname, type, rdata FROM answers ORDER BY last LIMIT ?)",
-                         SLICE, err);
-    int result = find_file(db,
-                           "SELECT file FROM partitions WHERE last_block < (SELECT max(last_block) FROM partitions) + ?"
-                           " ORDER BY replaced IS NULL, until LIMIT 1",
-                           0, file, err);
+    int result = used <= limits->bytes / 2
+                     ? 0
+                     : drop_rows(db,
+                                 "DELETE FROM answers WHERE (rname, type, rdata) IN"
+                                 " (SELECT rname, type, rdata FROM answers ORDER BY last LIMIT ?)",
+                                 SLICE, err);
+    if (result != 0)
+        return result;
+    result = find_file(db,
+                       "SELECT file FROM partitions WHERE last_block < (SELECT max(last_block) FROM partitions) + ?"
+                       " ORDER BY replaced IS NULL, until LIMIT 1",
+                       0, file, err);
     if (result != 1)
         return result;
-    return remove_partition(db, directory, file, err) == 0 ? 1 : -1;
+    return remove_partition(db, directory, file, removed, err);
 }
 
-static int drop_for_age(sqlite3 *db, const char *directory, int64_t before_s, struct error *err)
+static int drop_for_age(sqlite3 *db, const char *directory, int64_t before_s, uint64_t *removed, struct error *err)
 {
     char file[PARTITION_NAME];
     int result =
         find_file(db, "SELECT file FROM partitions WHERE until < ? ORDER BY until LIMIT 1", before_s, file, err);
     if (result == 1)
-        result = remove_partition(db, directory, file, err) == 0 ? 1 : -1;
+        result = remove_partition(db, directory, file, removed, err);
     if (result == 0)
         result = drop_rows(db,
                            "DELETE FROM answers WHERE (rname, type, rdata) IN"
                            " (SELECT rname, type, rdata FROM answers WHERE last < ? LIMIT 10000)",
                            before_s, err);
-    return result != 0 ? result : drop_rows(db, "DELETE FROM streams WHERE last < ?", before_s, err);
+    return result;
 }
 
-static int drop_replaced(sqlite3 *db, const char *directory, int64_t now_s, struct error *err)
+static int drop_replaced(sqlite3 *db, const char *directory, int64_t now_s, uint64_t *removed, struct error *err)
 {
     char file[PARTITION_NAME];
     int result = find_file(db, "SELECT file FROM partitions WHERE replaced < ? LIMIT 1", now_s - KEPT_S, file, err);
     if (result != 1)
         return result;
-    return remove_partition(db, directory, file, err) == 0 ? 1 : -1;
+    return remove_partition(db, directory, file, removed, err);
 }
 
 /* ---- merging ---- */
@@ -171,7 +179,7 @@ static int merge_group(sqlite3 *db, const char *directory, const struct partitio
     snprintf(folder, sizeof(folder), "%s/lookups", directory);
     if (partition_merge(folder, list + group->first, group->count, &merged, err) != 0)
         return -1;
-    if (database_replace(db, &merged, now_s, err) == 0)
+    if (database_replace(db, folder, &merged, now_s, err) == 0)
         return 1;
     snprintf(path, sizeof(path), "%s/%s", folder, merged.file);
     (void)remove(path);
@@ -196,22 +204,35 @@ static int merge_some(sqlite3 *db, const char *directory, int64_t now_s, struct 
     return result;
 }
 
+/* Accounts, which are small, by their age; the one who asks knows which statement that is. */
+static int drop_accounts(sqlite3 *db, int64_t before_s, struct error *err)
+{
+    static const char *const statements[] = {"DELETE FROM minutes WHERE (minute, stream) IN"
+                                             " (SELECT minute, stream FROM minutes WHERE minute < ? / 60 LIMIT 10000)",
+                                             "DELETE FROM totals WHERE minute < ? / 60",
+                                             "DELETE FROM streams WHERE last < ?"};
+    size_t i;
+    int result = 0;
+    for (i = 0; result == 0 && i < sizeof(statements) / sizeof(statements[0]); i++)
+        result = drop_rows(db, statements[i], before_s, err);
+    return result;
+}
+
 int tidy_step(sqlite3 *db, const char *directory, const struct tidy_limits *limits, int64_t now_s,
               struct tidy_counts *counts, struct error *err)
 {
-    int result = drop_replaced(db, directory, now_s, err);
-    if (result == 0) {
-        result = drop_for_size(db, directory, limits, err);
-        counts->expired += result == 1;
-    }
-    if (result == 0 && limits->age_s > 0) {
-        result = drop_for_age(db, directory, now_s - limits->age_s, err);
-        counts->expired += result == 1;
-    }
+    int64_t accounts_s = limits->age_s > 0 && limits->age_s < ACCOUNTS_KEPT_S ? limits->age_s : ACCOUNTS_KEPT_S;
+    uint64_t replaced = 0;
+    bool looks_at_age = now_s >= counts->next_age_s || now_s < counts->next_age_s - AGE_EVERY_S;
+    int result = drop_replaced(db, directory, now_s, &replaced, err);
     if (result == 0)
-        result = drop_rows(db,
-                           "DELETE FROM minutes WHERE (minute, stream) IN"
-                           " (SELECT minute, stream FROM minutes WHERE minute < ? LIMIT 10000)",
-                           now_s / 60 - MINUTES_KEPT, err);
+        result = drop_for_size(db, directory, limits, &counts->expired, err);
+    if (result == 0 && looks_at_age) {
+        result = limits->age_s > 0 ? drop_for_age(db, directory, now_s - limits->age_s, &counts->expired, err) : 0;
+        if (result == 0)
+            result = drop_accounts(db, now_s - accounts_s, err);
+        if (result == 0) /* it reads all that there is */
+            counts->next_age_s = now_s + AGE_EVERY_S;
+    }
     return result == 0 ? merge_some(db, directory, now_s, counts, err) : result;
 }

@@ -14,6 +14,7 @@ struct tidy_limits {
 struct tidy_counts {
     uint64_t merges, merged; /* partitions that came of it, and that went into them */
     uint64_t expired;        /* partitions that went for want of room or for their age */
+    int64_t next_age_s;      /* when ages are looked at again */
 };
 
 /* Does one thing of what is to be done. 1: it was done, 0: there is nothing to do, -1: it failed, with the cause. */

@@ -6,10 +6,12 @@ import ipaddress
 import json
 import random
 import sqlite3
+import struct
 
 import pytest
 from collecting import (AS_ROOT, answers, check_sound, cof, collect, database, imported, journalled, lookups,
                         needs_collector, reversed_name, sums)
+from datagrams import set4
 from conftest import CAPTURES, READER, list_captures, made_capture, ok, read_pcap, run, sensor, write_pcap
 
 pytestmark = needs_collector
@@ -90,6 +92,50 @@ def test_twice_is_once(tmp_path):
     assert (lookups(tmp_path / "data"), answers(tmp_path / "data")) == before
 
 
+def test_without_trailer(tmp_path):
+    """Captures of old sensors have nothing that tells one from another: each is taken, twice too."""
+    link, records = read_pcap(made_capture(tmp_path / "in.pcap", 550))
+    for i, part in enumerate((records[:300], records[300:])):
+        write_pcap(tmp_path / "part.pcap", link, part)
+        ok("-r", tmp_path / "part.pcap", "-w", tmp_path / ("out.%d" % i))
+        said = imported(tmp_path / "data", tmp_path / ("out.%d" % i))
+        assert " 0 came already" in said
+    assert sum(one[0] for one in lookups(tmp_path / "data").values()) == 550
+    imported(tmp_path / "data", tmp_path / "out.0")
+    assert sum(one[0] for one in lookups(tmp_path / "data").values()) > 550
+
+
+def test_older_is_refused(tmp_path):
+    """What is from before all that is there of its stream is told, and not counted again and again."""
+    ok("-r", made_capture(tmp_path / "in.pcap", 3000), "-x", "-w", tmp_path / "out.pcap")
+    older, newer = pieces_of(tmp_path / "out.pcap", tmp_path, 2, 4)
+    imported(tmp_path / "data", newer)
+    before = lookups(tmp_path / "data")
+    for _ in range(2):
+        done = collect("import", tmp_path / "data", *AS_ROOT, older)
+        assert done.status == 1 and "are older than what is kept of their streams" in done.err
+    assert lookups(tmp_path / "data") == before
+    imported(tmp_path / "other", newer, older)  # in one import it is all of one time
+    assert sum(one[0] for one in lookups(tmp_path / "other").values()) == 3000
+
+
+@pytest.mark.parametrize("size", [65507, 65508, 70000, 131072, 160000, 250000])
+def test_large_bare_datagrams(tmp_path, size):
+    """A bare datagram in a capture may be longer than an IP packet: it is refused, and costs no other."""
+    small = struct.pack("!BBHI", 4, 1, 0, 1) + set4("10.0.0.1", "10.0.0.53", ["a.example"], ["192.0.2.1"])
+    sets = b""
+    while len(sets) < size - 1100:
+        sets += set4("10.0.0.1", "10.0.0.53", ["b.example"], ["192.0.2.1"] * 250)
+    large = struct.pack("!BBHI", 4, len(sets) // len(set4("10.0.0.1", "10.0.0.53", ["b.example"], ["192.0.2.1"] * 250)), 0,
+                        2) + sets
+    write_pcap(tmp_path / "in.pcap", 0, [(1700000000000000 + i, struct.pack("!I", 0) + d)
+                                         for i, d in enumerate((small, large, small))])
+    imported(tmp_path / "data", tmp_path / "in.pcap")
+    found = lookups(tmp_path / "data")
+    assert sum(one[0] for key, one in found.items() if key[1] == "example.a") == 2
+    assert journalled(tmp_path / "data")[0] == (3 if len(large) <= 65507 else 2)
+
+
 def test_sampled(tmp_path):
     """What stands for more is counted as it came, and scaled beside that."""
     ok("-r", made_capture(tmp_path / "in.pcap", 2000), "-x", "-s", "4", "-w", tmp_path / "out.pcap")
@@ -131,6 +177,8 @@ def test_lost_catalogue(tmp_path):
     said = imported(tmp_path / "data", pieces_of(tmp_path / "out.pcap", tmp_path, 4, 9)[0])
     assert "4 partitions were not in the catalogue" in said and "are lost" in said
     assert lookups(tmp_path / "data") == before
+    imported(tmp_path / "data", tmp_path / "out.pcap")
+    assert lookups(tmp_path / "data") == before, "at the second start too"
     assert foreign.exists() and (tmp_path / "data" / "lookups" / "notes.txt").exists()
 
 

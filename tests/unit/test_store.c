@@ -201,7 +201,8 @@ static void any_cut_any_merge(void **state)
             size_t first = chance_below(&c, count - 1), n = 2 + chance_below(&c, count - first - 1);
             struct partition merged = {.level = level};
             struct error err = {""};
-            if (partition_merge(folder, list + first, n, &merged, &err) != 0)
+            if (partition_merge(folder, list + first, n, &merged, &err) != 0 ||
+                partition_publish(folder, &merged, &err) != 0)
                 fail_msg("%s", err.text);
             for (i = 0; i < n; i++)
                 if (strcmp(list[first + i].file, merged.file) != 0)

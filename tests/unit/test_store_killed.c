@@ -62,7 +62,7 @@ static int fill(struct place *p)
 static int tidy(struct place *p)
 {
     const struct tidy_limits limits = {.bytes = 1 << 30};
-    struct tidy_counts counts = {0, 0, 0};
+    struct tidy_counts counts = {0, 0, 0, 0};
     struct error err;
     sqlite3 *db;
     int result = 1;
