@@ -131,14 +131,16 @@ static void add_addresses(const struct taken *t, uint32_t name, const struct dns
 
 static void add_lookup(const struct taken *t, uint32_t name, const struct dnsflow_record *record)
 {
+    static const uint8_t none[1];
     struct tally *tally = t->tally;
     size_t len = record->ip_vers == 6 ? 16 : 4;
-    const struct tally_lookup lookup = {.client = intern_add(tally->addresses, record->client, len),
-                                        .name = name,
-                                        .resolver =
-                                            intern_add(tally->addresses, record->resolver, record->resolver ? len : 0),
-                                        .type = record->qtype,
-                                        .rcode = record->rcode};
+    const struct tally_lookup lookup = {
+        .client = intern_add(tally->addresses, record->client, len),
+        .name = name,
+        .resolver =
+            intern_add(tally->addresses, record->resolver ? record->resolver : none, record->resolver ? len : 0),
+        .type = record->qtype,
+        .rcode = record->rcode};
     _Static_assert(sizeof(lookup) == 16, "no padding, as it is a key");
     if (lookup.client == INTERN_NONE || lookup.resolver == INTERN_NONE || name == INTERN_NONE)
         tally->is_short_of_memory = true;
