@@ -207,9 +207,9 @@ static int merge_some(sqlite3 *db, const char *directory, int64_t now_s, struct 
 /* Accounts, which are small, by their age; the one who asks knows which statement that is. */
 static int drop_accounts(sqlite3 *db, int64_t before_s, struct error *err)
 {
-    static const char *const statements[] = {"DELETE FROM minutes WHERE (minute, stream) IN"
-                                             " (SELECT minute, stream FROM minutes WHERE minute < ? / 60 LIMIT 10000)",
-                                             "DELETE FROM totals WHERE minute < ? / 60",
+    static const char minutes[] = "DELETE FROM minutes WHERE (minute, stream) IN"
+                                  " (SELECT minute, stream FROM minutes WHERE minute < ? / 60 LIMIT 10000)";
+    static const char *const statements[] = {minutes, "DELETE FROM totals WHERE minute < ? / 60",
                                              "DELETE FROM streams WHERE last < ?"};
     size_t i;
     int result = 0;
