@@ -51,7 +51,7 @@ static int lend(struct journal_capture *c, struct packet *packets, int max)
 {
     struct received from;
     int count = 0;
-    while (count < max) {
+    while (count < max && c->at != c->end) {
         const uint8_t *start = c->at + RECORD_HEADER;
         if (journal_record_read(&c->at, c->end, &from) != 1) {
             c->at = c->end;

@@ -29,10 +29,10 @@ void journal_name(uint64_t number, int64_t time_us, char name[JOURNAL_NAME])
     snprintf(name, JOURNAL_NAME, "%010" PRIu64 "-%s%s", number, text, suffix);
 }
 
-/* Whether the name is one that journal_name() makes. */
+/* Whether the name is one that journal_name() makes: strptime() takes more. */
 static bool parse_name(const char *name, struct journal_file *out)
 {
-    char number[NUMBER_DIGITS + 1];
+    char number[NUMBER_DIGITS + 1], again[JOURNAL_NAME];
     struct tm at = {0};
     if (strlen(name) != NAME_LEN || name[NUMBER_DIGITS] != '-' ||
         strcmp(name + NUMBER_DIGITS + 1 + TIME_LEN, suffix) != 0)
@@ -44,7 +44,8 @@ static bool parse_name(const char *name, struct journal_file *out)
         return false;
     out->time_us = (int64_t)timegm(&at) * SECOND_US;
     memcpy(out->name, name, NAME_LEN + 1);
-    return true;
+    journal_name(out->number, out->time_us, again);
+    return strcmp(name, again) == 0;
 }
 
 /* Opens the folder anew, so that each listing has a place of its own. */

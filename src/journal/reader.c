@@ -19,8 +19,8 @@ struct journal_reader {
     bool heads_only;
     bool has_ended;          /* the single file's end has been taken into account */
     uint64_t file;           /* number; with no file open, the least that is to be opened next */
-    uint64_t offset, block;  /* of bytes[start]; of the last block's head */
-    uint64_t last_file;      /* of the last block */
+    uint64_t offset;         /* of bytes[start] */
+    uint64_t wanted;         /* how far the file must reach for what stands there to be whole */
     size_t start, end, size; /* of `bytes` */
     uint8_t *bytes;
     ZSTD_DCtx *unpacker;
@@ -51,8 +51,8 @@ struct journal_reader *journal_follow(int folder, struct journal_position from)
     if (!r)
         return NULL;
     r->folder = folder;
-    r->file = r->last_file = from.file;
-    r->offset = r->block = from.offset;
+    r->file = from.file;
+    r->offset = from.offset;
     return r;
 }
 
@@ -85,11 +85,6 @@ void journal_heads_only(struct journal_reader *reader, bool heads_only)
 struct journal_position journal_position(const struct journal_reader *reader)
 {
     return (struct journal_position){reader->file, reader->offset};
-}
-
-struct journal_position journal_block_position(const struct journal_reader *reader)
-{
-    return (struct journal_position){reader->last_file, reader->block};
 }
 
 const struct journal_damage *journal_damage(const struct journal_reader *reader)
@@ -190,8 +185,6 @@ static int take_block(struct journal_reader *r, size_t head, const struct journa
         pass(r, head);
         return STEP_ON;
     }
-    r->block = r->offset;
-    r->last_file = r->file;
     r->bytes_before = r->damage.bytes;
     *plain = r->heads_only ? NULL : r->plain;
     if (r->heads_only && held(r) < head + block->packed_len) {
@@ -209,35 +202,48 @@ static bool has_bytes(const struct journal_reader *r, uint64_t end)
     return fstat(r->fd, &info) == 0 && (uint64_t)info.st_size >= end;
 }
 
+/* The head at the place, whose bytes are at hand then. Returns its length, 0: the file has not all of it, or -1: there
+ * is none; *result is STEP_FAILED when it cannot be read. */
+static ptrdiff_t read_head(struct journal_reader *r, struct journal_block *block, int *result, struct error *err)
+{
+    ptrdiff_t head = journal_head_read(r->bytes + r->start, held(r), block);
+    if (head != 0 || held(r) < JOURNAL_HEAD_MIN)
+        return head;
+    size_t need = (size_t)load_le32(r->bytes + r->start + 4) + 8;
+    r->wanted = r->offset + need;
+    if (fill(r, need, err) != 0) {
+        *result = STEP_FAILED;
+        return 0;
+    }
+    return journal_head_read(r->bytes + r->start, held(r), block);
+}
+
 /* What begins at the place: a block, the file's header, or nothing that makes sense. */
 static int step(struct journal_reader *r, struct journal_block *block, const uint8_t **plain, struct error *err)
 {
+    int result = STEP_MORE;
     if (fill(r, JOURNAL_HEAD_MIN, err) != 0)
         return STEP_FAILED;
+    r->wanted = r->offset + (held(r) > 0 ? (size_t)JOURNAL_HEAD_MIN : 1);
     size_t header = r->offset == 0 ? file_header_size(r->bytes + r->start, held(r)) : 0;
     if (header > 0) {
         pass(r, header);
         return STEP_ON;
     }
-    ptrdiff_t head = journal_head_read(r->bytes + r->start, held(r), block);
-    if (head == 0 && held(r) >= JOURNAL_HEAD_MIN) {
-        size_t need = (size_t)load_le32(r->bytes + r->start + 4) + 8;
-        if (fill(r, need, err) != 0)
-            return STEP_FAILED;
-        head = journal_head_read(r->bytes + r->start, held(r), block);
-    }
+    ptrdiff_t head = read_head(r, block, &result, err);
     if (head == 0 || held(r) == 0)
-        return STEP_MORE;
+        return result;
     if (head < 0) {
         search(r);
         return STEP_ON;
     }
-    size_t whole = (size_t)head + block->packed_len;
-    if (r->heads_only ? !has_bytes(r, r->offset + whole) : fill(r, whole, err) != 0)
-        return r->heads_only ? STEP_MORE : STEP_FAILED;
-    if (!r->heads_only && held(r) < whole)
+    size_t whole = (size_t)head + block->packed_len, streams = (size_t)(block->streams - (r->bytes + r->start));
+    r->wanted = r->offset + whole;
+    if (!r->heads_only && fill(r, whole, err) != 0)
+        return STEP_FAILED;
+    if (r->heads_only ? !has_bytes(r, r->wanted) : held(r) < whole)
         return STEP_MORE;
-    block->streams = r->bytes + r->start + head - (size_t)block->streams_count * SOURCE_STATE;
+    block->streams = r->bytes + r->start + streams;
     return take_block(r, (size_t)head, block, plain);
 }
 
@@ -275,10 +281,12 @@ static int open_file(struct journal_reader *r, struct error *err)
 /* At the end of a single file what stands behind the last block is its tail. */
 static int end_single(struct journal_reader *r)
 {
+    if (r->has_ended)
+        return 0;
+    r->has_ended = true;
     r->damage.tail = r->damage.bytes - r->bytes_before;
     r->damage.bytes = r->bytes_before;
-    r->damage.files += !r->has_ended && r->offset == 0;
-    r->has_ended = true;
+    r->damage.files += r->offset == 0;
     return 0;
 }
 
@@ -290,7 +298,7 @@ static int end_file(struct journal_reader *r, struct error *err)
     int result = r->folder < 0 ? 1 : journal_find(r->folder, r->file + 1, &next, err);
     if (result != 1)
         return result;
-    if (has_bytes(r, r->offset + held(r) + 1)) { /* written before the next one was begun */
+    if (has_bytes(r, r->wanted)) { /* written before the next one was begun */
         forget(r);
         return 1;
     }

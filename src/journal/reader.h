@@ -46,9 +46,8 @@ MUST_CHECK int journal_read(struct journal_reader *reader, struct journal_block 
 /* Reads on behind the next head without unpacking its block; *plain is NULL then. */
 void journal_heads_only(struct journal_reader *reader, bool heads_only);
 
-/* Behind the last block that was read; and where it begins. */
+/* Behind the last block that was read. */
 struct journal_position journal_position(const struct journal_reader *reader);
-struct journal_position journal_block_position(const struct journal_reader *reader);
 
 const struct journal_damage *journal_damage(const struct journal_reader *reader);
 

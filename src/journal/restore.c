@@ -7,7 +7,7 @@
 
 #include "journal/reader.h"
 
-/* Whether the file has a table of streams, as its first block should. */
+/* Whether the first whole block of the file has a table of streams, as it should. */
 static bool has_table(int folder, const struct journal_file *file)
 {
     struct journal_block block;
@@ -16,7 +16,6 @@ static bool has_table(int folder, const struct journal_file *file)
     struct journal_reader *reader = fd >= 0 ? journal_read_file(fd) : NULL;
     if (!reader)
         return false;
-    journal_heads_only(reader, true);
     bool result = journal_read(reader, &block, &plain, NULL) == JOURNAL_READ && (block.flags & JOURNAL_TABLE);
     journal_reader_close(reader);
     return result;
@@ -91,6 +90,8 @@ int journal_restore(int folder, struct intake *intake, int64_t now_us, struct er
         if (!has_begun)
             take_table(&block, intake->sources, now_us);
         has_begun = true;
+        if (block.flags & JOURNAL_FIRST)
+            sources_resume(intake->sources);
         take_datagrams(&block, plain, intake->sources);
     }
     journal_reader_close(reader);

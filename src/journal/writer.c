@@ -28,6 +28,7 @@ struct journal_writer {
     uint64_t number;       /* of the last block */
     uint64_t ask_at;       /* the least one at which a table may be asked for */
     uint64_t file, offset; /* number of the last file; bytes that are good in it */
+    bool has_blocks;       /* the file that is open */
     bool is_dirty;
     int64_t begun_us; /* the file */
     int64_t synced_us;
@@ -274,6 +275,7 @@ static int begin_file(struct journal_writer *w, int64_t now_us, struct error *er
     w->fd = fd;
     w->file++;
     w->offset = len;
+    w->has_blocks = false;
     w->ask_at = 0;
     w->begun_us = now_us;
     w->size.bytes += len;
@@ -326,15 +328,19 @@ int journal_write(struct journal_writer *writer, struct journal_block *block, co
     size_t len = pack(writer, block, plain, err);
     if (len == 0)
         return -1;
-    if ((writer->fd < 0 || (block->flags & JOURNAL_TABLE)) && begin_file(writer, now_us, err) != 0) {
+    bool begins = writer->fd < 0 || ((block->flags & JOURNAL_TABLE) && writer->has_blocks);
+    if (begins && begin_file(writer, now_us, err) != 0) {
         atomic_store(&writer->wants_table, true);
         return -1;
     }
     if (write_all(writer->fd, writer->bytes, len, writer->offset) != 0) {
         error_errno(err, "journal");
         give_back(writer);
+        if (block->flags & JOURNAL_TABLE)
+            atomic_store(&writer->wants_table, true);
         return -1;
     }
+    writer->has_blocks = true;
     writer->number = block->number;
     writer->offset += len;
     writer->size.bytes += len;

@@ -8,7 +8,6 @@
 #include "store/database.h"
 
 static const char version_1[] =
-    "CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
     /* how far each store has come in the journal */
     "CREATE TABLE position(store TEXT PRIMARY KEY, file INT NOT NULL, offset INT NOT NULL, block INT NOT NULL,"
     " totals BLOB NOT NULL) WITHOUT ROWID;"

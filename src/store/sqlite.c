@@ -196,7 +196,8 @@ int sqlite_store_step(struct sqlite_store *store, struct error *err)
         store->plain = NULL;
         return 1;
     }
-    if ((is_of_another_hour(store) || tally_is_full(&store->tally)) && sqlite_store_seal(store, err) != 0)
+    bool is_full = tally_is_full(&store->tally) || store->account.is_short_of_memory;
+    if ((is_of_another_hour(store) || is_full) && sqlite_store_seal(store, err) != 0)
         return -1;
     take_block(store);
     return 1;

@@ -96,7 +96,8 @@ def put_vectors():
 
 
 def put_journal(build):
-    """What an import makes of three captures: a file with a table of streams, and one of two blocks."""
+    """What an import makes of three captures: files with a table of streams; all of them in one, and that torn, with a
+    false head in the middle, and without its beginning."""
     with tempfile.TemporaryDirectory() as work:
         user = ["--user", "root"] if os.geteuid() == 0 else []
         for name in ("real_veth4", "made_le_us", "made_names"):
@@ -111,7 +112,9 @@ def put_journal(build):
                 data = f.read()
             put("journal", data)
             whole += data
-        put("journal", whole)
+        half = len(whole) // 2
+        for data in (whole, whole[:-30], whole[:half] + b"\x5d\x2a\x4d\x18" + whole[half:], whole[half:]):
+            put("journal", data)
 
 
 def main():
