@@ -224,15 +224,8 @@ static int take_metrics_mode(void *config, const char *value, struct error *err)
 
 static int take_log(void *config, const char *value, struct error *err)
 {
-    static const char *const names[] = {
-        [CONFIG_LOG_STDERR] = "stderr", [CONFIG_LOG_SYSLOG] = "syslog", [CONFIG_LOG_JOURNAL] = "journal"};
     struct config *c = config;
-    unsigned choice;
-    if (parse_choice(value, names, sizeof(names) / sizeof(names[0]), &choice, err) != 0)
-        return -1;
-    c->log = (enum config_log)choice;
-    c->log_given = true;
-    return 0;
+    return log_choose(value, c ? &c->log : NULL, err);
 }
 
 static int take_user(void *config, const char *value, struct error *err)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/log_process.h"
 #include "capture/capture.h"
 #include "guard/sandbox.h"
 #include "net/encapsulation.h"
@@ -60,8 +61,7 @@ struct config {
     const char *metrics_path;    /* ... or a unix socket, if not NULL ... */
     unsigned metrics_mode;       /* ... and its rights */
     bool background;
-    enum config_log { CONFIG_LOG_STDERR, CONFIG_LOG_SYSLOG, CONFIG_LOG_JOURNAL } log;
-    bool log_given;
+    struct log_choice log;
     const char *user; /* to run as, live; NULL = dnsflow or nobody */
     enum sandbox_mode seccomp;
     size_t ports_count;

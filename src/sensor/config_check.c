@@ -149,8 +149,8 @@ void config_complete(struct config *config)
         config->dnstaps[i].mode = config->dnstap_mode;
     if (config->balance_checksum && !config->fanout_given)
         config->fanout = CAPTURE_FANOUT_CHECKSUM;
-    if (config->background && !config->log_given)
-        config->log = CONFIG_LOG_SYSLOG;
+    if (config->background && !config->log.is_given)
+        config->log.where = LOG_TO_SYSLOG;
     if (config->ports_count == 0)
         config->ports[config->ports_count++] = DNS_PORT;
     if (config->mdns)

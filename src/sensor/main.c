@@ -9,9 +9,9 @@
 
 #include "base/daemon.h"
 #include "base/log.h"
-#include "base/process.h"
 #include "base/pid_file.h"
-#include "sensor/daemon_log.h"
+#include "base/process.h"
+#include "sensor/privileges.h"
 #include "sensor/sensor.h"
 
 /* Far above what is used (6 MiB for a file, 2.5 MiB more for each worker), as decompressors may need much. */
@@ -72,6 +72,12 @@ static int run_sensor(const struct config *config, int pid_fd, int ready_fd)
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* Of the process that passes lines on. */
+static void give_up_all(const void *config)
+{
+    (void)privileges_drop_all(config, NULL);
+}
+
 /* What comes before anything is opened. */
 static int prepare(const struct config *config, int *pid_fd, int *ready_fd, struct error *err)
 {
@@ -79,7 +85,7 @@ static int prepare(const struct config *config, int *pid_fd, int *ready_fd, stru
         return -1;
     if (config->pid_path && (*pid_fd = pid_file_lock(config->pid_path, err)) < 0)
         return -1;
-    return daemon_log(config, err);
+    return log_process_start(&config->log, "dnsflow", give_up_all, config, err);
 }
 
 int main(int argc, char **argv)

@@ -10,7 +10,6 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/unix_socket.h"
-#include "sensor/daemon_log.h"
 #include "sensor/metrics.h"
 #include "sensor/privileges.h"
 #include "sensor/requests.h"
@@ -18,9 +17,7 @@
 
 void sensor_tell_ready(struct sensor *sensor)
 {
-    static const char started[] = {DAEMON_LOG_STARTED, '\n'};
-    if (sensor->config->log != CONFIG_LOG_STDERR && write(STDERR_FILENO, started, sizeof(started)) < 0)
-        log_line("warning: standard error: %s", strerror(errno));
+    log_tell_started(&sensor->config->log);
     if (sensor->ready_fd >= 0)
         daemon_ready(sensor->ready_fd);
     sensor->ready_fd = -1;

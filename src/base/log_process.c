@@ -15,14 +15,19 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/options.h"
 #include "base/process.h"
-#include "sensor/daemon_log.h"
-#include "sensor/privileges.h"
+#include "base/log_process.h"
 
-enum { LINES_MAX = 200, PERIOD_US = 10 * SECOND_US };
+enum {
+    LINES_MAX = 200,
+    PERIOD_US = 10 * SECOND_US,
+    STARTED = 1 /* a line of this character alone says that the program has started; others never begin with it */
+};
 
 struct passing {
-    enum config_log where;
+    enum log_where where;
+    const char *program;
     int journal;
     int echo; /* where lines go as well until the sensor has started, -1 = nowhere */
     int64_t since_us;
@@ -37,19 +42,19 @@ static const char *text_of(const char *line)
 }
 
 /* The journal's own protocol: fields, one on each line (systemd.io/JOURNAL_NATIVE_PROTOCOL). */
-static void write_journal(int fd, const char *message)
+static void write_journal(const struct passing *p, const char *message)
 {
     char text[1400];
-    int len = snprintf(text, sizeof(text), "PRIORITY=%d\nSYSLOG_IDENTIFIER=dnsflow\nMESSAGE=%s\n", log_level(message),
-                       message);
+    int len = snprintf(text, sizeof(text), "PRIORITY=%d\nSYSLOG_IDENTIFIER=%s\nMESSAGE=%s\n", log_level(message),
+                       p->program, message);
     if (len > 0 && (size_t)len < sizeof(text))
-        (void)send(fd, text, (size_t)len, MSG_NOSIGNAL);
+        (void)send(p->journal, text, (size_t)len, MSG_NOSIGNAL);
 }
 
 static void write_line(const struct passing *p, const char *line)
 {
-    if (p->where == CONFIG_LOG_JOURNAL)
-        write_journal(p->journal, text_of(line));
+    if (p->where == LOG_TO_JOURNAL)
+        write_journal(p, text_of(line));
     else
         syslog(log_level(text_of(line)), "%s", line);
 }
@@ -100,14 +105,14 @@ static bool has_syslog(void)
 }
 
 /* Whether there is what the lines are to go to. The default of -D is no reason to refuse. */
-static int find_log(const struct config *config, int *journal, struct error *err)
+static int find_log(const struct log_choice *choice, int *journal, struct error *err)
 {
     static const char path[] = "/run/systemd/journal/socket";
-    if (config->log == CONFIG_LOG_JOURNAL && (*journal = connect_to(path, SOCK_DGRAM)) < 0)
+    if (choice->where == LOG_TO_JOURNAL && (*journal = connect_to(path, SOCK_DGRAM)) < 0)
         return error_errno(err, "option --log journal: %s", path);
-    if (config->log != CONFIG_LOG_SYSLOG || has_syslog())
+    if (choice->where != LOG_TO_SYSLOG || has_syslog())
         return 0;
-    if (config->log_given)
+    if (choice->is_given)
         return error_set(err, "option --log syslog: no syslog at %s: %s; take --log stderr, with 2>>FILE for a file",
                          _PATH_LOG, strerror(errno));
     log_line("warning: option -D/--daemon: no syslog at %s: %s; from the start on lines are lost, --log stderr 2>>FILE "
@@ -129,22 +134,36 @@ static void pass_lines(struct passing *p, int fd)
     FILE *in = fdopen(fd, "r");
     while (in && (fgets(line, sizeof(line), in) || (ferror(in) && errno == EINTR))) {
         line[strcspn(line, "\n")] = '\0';
-        if (line[0] == DAEMON_LOG_STARTED)
+        if (line[0] == STARTED)
             stop_echo(p);
         else
             pass_on(p, line);
     }
 }
 
-int daemon_log(const struct config *config, struct error *err)
+/* In the new process: what comes from `fd`, until the last writer has ended. */
+_Noreturn static void run_process(struct passing *p, int fd)
 {
     static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
-    struct passing p = {.where = config->log, .journal = -1, .echo = -1, .since_us = clock_monotonic_us()};
-    int pair[2];
     size_t i;
-    if (config->log == CONFIG_LOG_STDERR)
+    for (i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+        signal(ignored[i], SIG_IGN);
+    process_leave_terminal();
+    (void)dup2(STDOUT_FILENO, STDERR_FILENO);
+    (void)dup2(fd, STDIN_FILENO);
+    pass_lines(p, STDIN_FILENO);
+    _exit(EXIT_SUCCESS);
+}
+
+int log_process_start(const struct log_choice *choice, const char *program, void (*drop)(const void *context),
+                      const void *context, struct error *err)
+{
+    struct passing p = {
+        .where = choice->where, .program = program, .journal = -1, .echo = -1, .since_us = clock_monotonic_us()};
+    int pair[2];
+    if (choice->where == LOG_TO_STDERR)
         return 0;
-    if (find_log(config, &p.journal, err) != 0)
+    if (find_log(choice, &p.journal, err) != 0)
         return -1;
     if (!log_is_journal()) /* where the lines would come twice */
         p.echo = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
@@ -152,16 +171,10 @@ int daemon_log(const struct config *config, struct error *err)
     if (process < 0)
         return error_errno(err, "option --log: cannot start a process");
     if (process == 0) {
-        for (i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
-            signal(ignored[i], SIG_IGN);
         close(pair[1]);
-        process_leave_terminal();
-        (void)dup2(STDOUT_FILENO, STDERR_FILENO);
-        (void)dup2(pair[0], STDIN_FILENO);
-        openlog("dnsflow", LOG_NDELAY, LOG_DAEMON);
-        (void)privileges_drop_all(config, NULL);
-        pass_lines(&p, STDIN_FILENO);
-        _exit(EXIT_SUCCESS);
+        openlog(program, LOG_NDELAY, LOG_DAEMON);
+        drop(context);
+        run_process(&p, pair[0]);
     }
     (void)dup2(pair[1], STDERR_FILENO);
     close(pair[0]);
@@ -169,5 +182,24 @@ int daemon_log(const struct config *config, struct error *err)
     if (p.journal >= 0)
         close(p.journal);
     stop_echo(&p);
+    return 0;
+}
+
+void log_tell_started(const struct log_choice *choice)
+{
+    static const char started[] = {STARTED, '\n'};
+    if (choice->where != LOG_TO_STDERR && write(STDERR_FILENO, started, sizeof(started)) < 0)
+        log_line("warning: --log: the process that passes lines on is gone");
+}
+
+int log_choose(const char *text, struct log_choice *choice, struct error *err)
+{
+    static const char *const names[] = {
+        [LOG_TO_STDERR] = "stderr", [LOG_TO_SYSLOG] = "syslog", [LOG_TO_JOURNAL] = "journal"};
+    unsigned which;
+    if (parse_choice(text, names, sizeof(names) / sizeof(names[0]), &which, err) != 0)
+        return -1;
+    if (choice)
+        *choice = (struct log_choice){(enum log_where)which, true};
     return 0;
 }
