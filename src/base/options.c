@@ -3,15 +3,18 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum {
     LONG_ONLY = 256,
     VALUE_SHOWN = 100,
-    NO_OPTION = 1 /* getopt's for an argument that is none */
+    NO_OPTION = 1,     /* getopt's for an argument that is none */
+    FILE_MAX = 1 << 20 /* bytes of a file of options */
 };
 
 /* The table in getopt_long's shape. Row i without a letter gets the value LONG_ONLY + i. */
@@ -111,7 +114,7 @@ static int note_given(const struct option_row *rows, const struct option_row *ro
     bool is_again = given[row - rows];
     given[row - rows] = true;
     if (is_again && row->arg && row->flag != OPTION_REPEATS)
-        return error_set(err, "option %s: expected once", label);
+        return error_set(err, "%s: expected once", label);
     return 0;
 }
 
@@ -146,9 +149,9 @@ int options_parse(const struct option_row *rows, int argc, char **argv, void *co
         }
         const struct option_row *row = find_row(rows, found);
         option_label(row, label, sizeof(label));
-        if (note_given(rows, row, label, given, err) != 0)
-            return -1;
         snprintf(text, sizeof(text), "option %s", label);
+        if (note_given(rows, row, text, given, err) != 0)
+            return -1;
         /* Where no argument stands by itself, what follows belongs to the option. */
         if (is_optional(row) && !optarg && optind < argc && argv[optind][0] != '-')
             optarg = argv[optind++];
@@ -157,6 +160,92 @@ int options_parse(const struct option_row *rows, int argc, char **argv, void *co
     }
     return take_rest(last_row(rows), argc, argv, config, err);
 }
+
+/* ---- a file of options ---- */
+
+/* The whole file as text. */
+static int read_text(const char *path, char **text, struct error *err)
+{
+    size_t size = FILE_MAX, len;
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
+    *text = NULL;
+    if (!file || fstat(fd, &info) != 0)
+        return error_errno(err, "%s", path);
+    if (S_ISREG(info.st_mode))
+        *text = malloc(size + 1);
+    len = *text ? fread(*text, 1, size + 1, file) : 0;
+    bool has_failed = ferror(file);
+    fclose(file);
+    if (!S_ISREG(info.st_mode) || len > size || (*text && memchr(*text, '\0', len)))
+        return error_set(err, "%s: expected a text file of at most %zu bytes", path, size);
+    if (!*text || has_failed)
+        return error_set(err, "%s: cannot be read", path);
+    (*text)[len] = '\0';
+    return 0;
+}
+
+/* Cuts the line into name and value, which is NULL when nothing stands there. */
+static char *split_line(char *line, char **value)
+{
+    static const char blanks[] = " \t\r";
+    size_t len = strlen(line);
+    while (len > 0 && strchr(blanks, line[len - 1]))
+        line[--len] = '\0';
+    line += strspn(line, blanks);
+    char *end = line + strcspn(line, " \t=");
+    *value = NULL;
+    if (*end) {
+        *value = end + strspn(end, blanks);
+        *value += **value == '=';
+        *value += strspn(*value, blanks);
+        *end = '\0';
+    }
+    return line;
+}
+
+/* One line of the file. Returns -1 with what is wrong about it. */
+static int take_line(const struct option_row *rows, char *line, bool *given, void *config, struct error *err)
+{
+    char *value;
+    const char *name = split_line(line, &value);
+    const struct option_row *row = rows;
+    if (*name == '\0' || *name == '#')
+        return 0;
+    while (row->name && strcmp(row->name, name) != 0)
+        row++;
+    if (!row->name)
+        return error_set(err, "%.40s: not known here; --help lists the options, by whose long names these go", name);
+    if (row->arg && !is_optional(row) && !value)
+        return error_set(err, "%s: expected a value: %s", name, row->arg);
+    if (!row->arg && value)
+        return error_set(err, "%s: expected nothing behind it", name);
+    if (note_given(rows, row, name, given, err) != 0)
+        return -1;
+    return take_value(row, name, value, config, err);
+}
+
+int options_read(const struct option_row *rows, const char *path, void *config, char **text, struct error *err)
+{
+    bool given[OPTION_ROWS_MAX] = {false};
+    struct error why;
+    unsigned number = 0;
+    char *line, *next;
+    if (read_text(path, text, err) != 0)
+        return -1;
+    for (line = *text; line; line = next) {
+        next = strchr(line, '\n');
+        if (next)
+            *next++ = '\0';
+        number++;
+        if (take_line(rows, line, given, config, &why) != 0)
+            return error_set(err, "%s, line %u: %s", path, number, why.text);
+    }
+    return 0;
+}
+
+/* ---- help ---- */
 
 /* Prints words, in lines that a terminal of 80 columns holds, each indented. */
 static void print_indented(const char *text, int indent, FILE *out)

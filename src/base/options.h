@@ -36,6 +36,12 @@ enum { OPTION_ROWS_MAX = 96 };
  * 0, or -1 with one line that names the option, the value and what is expected. */
 MUST_CHECK int options_parse(const struct option_row *rows, int argc, char **argv, void *config, struct error *err);
 
+/* Takes the options of a file, one on each line: long name, blanks or '=', value, as it is up to the line's end. Lines
+ * that are empty or begin with '#' are passed over. *text gets what the values point into, to be freed after `config`,
+ * also on failure. Returns 0, or -1 with one line that names the file, the line, and what is expected. */
+MUST_CHECK int options_read(const struct option_row *rows, const char *path, void *config, char **text,
+                            struct error *err);
+
 /* Prints "usage: PROGRAM [options]", with the last row's argument, the rows below their headings, and the last row's
  * help, whose lines are examples. */
 void options_help(const struct option_row *rows, const char *program, const char *purpose, FILE *out);

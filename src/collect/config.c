@@ -110,6 +110,17 @@ static int take_pid_path(void *config, const char *value, struct error *err)
     return parse_path(value, &((struct collect_config *)config)->pid_path, err);
 }
 
+static int take_config(void *config, const char *value, struct error *err)
+{
+    return parse_path(value, &((struct collect_config *)config)->path, err);
+}
+
+static int take_log(void *config, const char *value, struct error *err)
+{
+    struct collect_config *c = config;
+    return log_choose(value, c ? &c->log : NULL, err);
+}
+
 static const struct option_row rows[] = {
     {0, "", NULL, NULL, "What comes in", 0},
     {'l', "listen", "[ADDR:PORT]", take_listen,
@@ -131,6 +142,11 @@ static const struct option_row rows[] = {
     {0, "sync", "WHEN", take_sync, "when the journal is brought to the disk, each second by default;", 0},
     {0, "", NULL, NULL, "As a service", 0},
     {0, "user", "NAME", take_user, "started by root: become this user, by default the directory's owner", 0},
+    {0, "config", "FILE", take_config,
+     "more options, one on each line: the long name, blanks, the value; is read again at SIGHUP", 0},
+    {'D', "daemon", NULL, NULL, "go into the background once everything works",
+     offsetof(struct collect_config, is_daemon)},
+    {0, "log", "WHERE", take_log, "where lines go, stderr by default, syslog with -D;", 0},
     {'P', "pidfile", "FILE", take_pid_path, "write the process id to this file and lock it", 0},
     {'h', "help", NULL, NULL, "print this help", offsetof(struct collect_config, show_help)},
     {0, NULL, NULL, NULL,
@@ -147,11 +163,32 @@ void collect_config_help(FILE *out)
                  out);
 }
 
-int collect_config_parse(struct collect_config *config, int argc, char **argv, struct error *err)
+static void begin(struct collect_config *config)
 {
     memset(config, 0, sizeof(*config));
     config->sync_us = SECOND_US;
+}
+
+/* With a file the command line is read once more behind it. */
+static int parse_both(struct collect_config *config, int argc, char **argv, struct error *err)
+{
+    begin(config);
     if (options_parse(rows, argc, argv, config, err) != 0)
+        return -1;
+    if (!config->path || config->show_help)
+        return 0;
+    const char *path = config->path;
+    begin(config);
+    if (options_read(rows, path, config, &config->text, err) != 0)
+        return -1;
+    if (config->path)
+        return error_set(err, "%s: config is for the command line", path);
+    return options_parse(rows, argc, argv, config, err);
+}
+
+int collect_config_parse(struct collect_config *config, int argc, char **argv, struct error *err)
+{
+    if (parse_both(config, argc, argv, err) != 0)
         return -1;
     if (config->show_help)
         return 0;
@@ -159,7 +196,47 @@ int collect_config_parse(struct collect_config *config, int argc, char **argv, s
         return -1;
     if (!config->directory)
         config->directory = DIRECTORY_DEFAULT;
+    if (config->is_daemon && !config->log.is_given)
+        config->log.where = LOG_TO_SYSLOG;
     if (config->user && !getpwnam(config->user))
         return error_set(err, "option --user %s: there is no such user", config->user);
     return 0;
+}
+
+void collect_config_free(struct collect_config *config)
+{
+    free(config->text);
+    memset(config, 0, sizeof(*config));
+}
+
+static bool is_other(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "") != 0;
+}
+
+void collect_config_renew(struct collect_config *config, const struct collect_config *now, char *text, size_t size)
+{
+    const struct collect_config *before = config;
+    bool listens = before->listeners_count != now->listeners_count;
+    size_t i, used = 0;
+    for (i = 0; !listens && i < now->listeners_count; i++)
+        listens = is_other(before->listeners[i].text, now->listeners[i].text);
+    const struct {
+        bool is_other;
+        const char *name;
+    } all[] = {{listens, "listen"},
+               {is_other(before->directory, now->directory), "directory"},
+               {is_other(before->user, now->user), "user"},
+               {is_other(before->pid_path, now->pid_path), "pidfile"},
+               {before->is_daemon != now->is_daemon, "daemon"},
+               {before->log.where != now->log.where, "log"}};
+    text[0] = '\0';
+    for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        if (all[i].is_other && used < size)
+            used += (size_t)snprintf(text + used, size - used, "%s--%s", used ? ", " : "", all[i].name);
+    config->allow = now->allow;
+    config->keys = now->keys;
+    config->max_size = now->max_size;
+    config->max_age_s = now->max_age_s;
+    config->sync_us = now->sync_us;
 }

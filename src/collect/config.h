@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "base/log_process.h"
 #include "base/prefix.h"
 #include "receive/target.h"
 #include "receive/verify.h"
@@ -25,11 +26,23 @@ struct collect_config {
     int64_t sync_us;      /* of the journal */
     const char *user;     /* NULL = not told */
     const char *pid_path; /* NULL = none */
+    const char *path;     /* of a file with more of these, NULL = none */
+    char *text;           /* of it */
+    struct log_choice log;
+    bool is_daemon;
     bool show_help;
 };
 
-/* Reads the options of `run`. Returns 0, or -1 with one line for the user. */
+/* Reads the options of `run`, those of the file first: what may be told once is as the command line says, lists have
+ * what both say. Returns 0, or -1 with one line for the user; either way collect_config_free() is due. */
 MUST_CHECK int collect_config_parse(struct collect_config *config, int argc, char **argv, struct error *err);
+
+/* A configuration of zeros is fine. */
+void collect_config_free(struct collect_config *config);
+
+/* Takes over what may change while the collector runs: who may send, keys, limits, --sync. `text` gets what differs and
+ * may not, as "--listen, --user", or "". */
+void collect_config_renew(struct collect_config *config, const struct collect_config *now, char *text, size_t size);
 
 void collect_config_help(FILE *out);
 

@@ -233,7 +233,8 @@ static bool report(struct receiver *r)
 
 /* ---- running ---- */
 
-static void receive_until_stopped(struct receiver *r)
+/* Returns the orders with which it ended. */
+static unsigned receive_until_stopped(struct receiver *r)
 {
     const struct role_context *context = r->context;
     size_t count = context->config->listeners_count, i;
@@ -257,13 +258,14 @@ static void receive_until_stopped(struct receiver *r)
             r->next_report_us = now_us + REPORT_US;
         }
     }
+    return orders;
 }
 
-/* What is in the sockets, then what is in blocks. */
-static int finish(struct receiver *r)
+/* What is in the sockets, unless they are passed on, then what is in blocks. */
+static int finish(struct receiver *r, bool passes_on)
 {
     size_t i;
-    for (i = 0; i < r->context->config->listeners_count; i++) {
+    for (i = 0; !passes_on && i < r->context->config->listeners_count; i++) {
         listener_end(r->context->listeners[i]);
         while (take_batches(r, r->context->listeners[i]) > 0)
             ;
@@ -340,8 +342,7 @@ static int run(const struct role_context *context)
     int status = EXIT_FAILURE;
     if (r && receiver_open(r, context, &why) == 0) {
         role_tell_ready(context);
-        receive_until_stopped(r);
-        status = finish(r);
+        status = finish(r, (receive_until_stopped(r) & ROLE_PASS) != 0);
     } else {
         log_line("error: %s", r ? why.text : "out of memory");
     }

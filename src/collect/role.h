@@ -31,8 +31,8 @@ struct role {
 
 extern const struct role role_receive, role_store, role_tidy;
 
-/* Orders, as bits. */
-enum { ROLE_STOP = 1, ROLE_REPORT = 2 };
+/* Orders, as bits. ROLE_PASS comes with ROLE_STOP: the role begins anew, and the sockets are for the next process. */
+enum { ROLE_STOP = 1, ROLE_REPORT = 2, ROLE_PASS = 4 };
 
 /* What has been ordered since the last call; without waiting. */
 unsigned role_orders(const struct role_context *context);

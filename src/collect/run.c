@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/daemon.h"
 #include "base/log.h"
 #include "base/pid_file.h"
 #include "base/process.h"
@@ -18,7 +19,20 @@
 
 enum { MEMORY_MIB = 1024 }; /* twice what is used at most */
 
-static atomic_bool stop, report;
+/* All of one `run`. */
+struct collector {
+    int argc;
+    char **argv;
+    struct collect_config config;
+    struct directory directory;
+    struct listener *listeners[COLLECT_LISTENERS_MAX];
+    size_t listeners_count; /* that are open */
+    struct role_context context;
+    char control[4096]; /* path of seal_fd */
+    int pid_fd, ready_fd;
+};
+
+static atomic_bool stop, report, reload;
 
 static void note_signal(int number)
 {
@@ -26,6 +40,8 @@ static void note_signal(int number)
         atomic_store(&stop, true);
     else if (number == SIGUSR1)
         atomic_store(&report, true);
+    else if (number == SIGHUP)
+        atomic_store(&reload, true);
 }
 
 /* Signals come only while the supervisor waits. */
@@ -46,78 +62,135 @@ static void catch_signals(sigset_t *unblocked)
     sigprocmask(SIG_BLOCK, &blocked, unblocked);
 }
 
-/* Listens everywhere. *count is how many are open, also on failure. */
-static int open_listeners(const struct collect_config *config, struct listener **listeners, size_t *count,
-                          struct error *err)
+/* ---- while it runs ---- */
+
+static void tell_ready(void *context)
+{
+    const struct collector *c = context;
+    log_tell_started(&c->config.log);
+    if (c->ready_fd >= 0)
+        daemon_ready(c->ready_fd);
+}
+
+/* What is wrong leaves in force what was. */
+static bool read_again(void *context)
+{
+    struct collector *c = context;
+    struct collect_config *now = malloc(sizeof(*now));
+    struct error why;
+    char stays[100];
+    if (!now)
+        return false;
+    bool is_good = collect_config_parse(now, c->argc, c->argv, &why) == 0 &&
+                   directory_max_size(&c->directory, now->max_size, &c->context.max_size, &why) == 0;
+    if (is_good) {
+        collect_config_renew(&c->config, now, stays, sizeof(stays));
+        log_line("the configuration has been read again");
+        if (stays[0])
+            log_line("warning: what has changed of %s comes with the next start", stays);
+    } else {
+        log_line("error: %s; the configuration stays as it was", why.text);
+    }
+    collect_config_free(now);
+    free(now);
+    return is_good;
+}
+
+/* ---- opening ---- */
+
+/* Listens everywhere. */
+static int open_listeners(struct collector *c, struct error *err)
 {
     char name[LISTENER_NAME];
-    for (*count = 0; *count < config->listeners_count; ++*count) {
-        if (listener_open(&config->listeners[*count], &listeners[*count], err) != 0)
+    for (; c->listeners_count < c->config.listeners_count; c->listeners_count++) {
+        struct listener **listener = &c->listeners[c->listeners_count];
+        if (listener_open(&c->config.listeners[c->listeners_count], listener, err) != 0)
             return -1;
-        listener_name(listeners[*count], name);
-        log_line("listening on %s, room for %d KiB", name, listener_buffer(listeners[*count]) >> 10);
+        listener_name(*listener, name);
+        log_line("listening on %s, room for %d KiB", name, listener_buffer(*listener) >> 10);
     }
     return 0;
 }
 
-/* The socket of who ask for a seal; *path gets where it is. */
-static int open_control(const char *directory, char *path, size_t size, struct error *err)
+/* The socket of who ask for a seal. */
+static int open_control(struct collector *c, struct error *err)
 {
-    if (snprintf(path, size, "%s/control", directory) >= (int)size)
-        return error_set(err, "%s: the path is too long", directory);
-    return unix_socket_listen(path, 0660, 16, err);
+    if (snprintf(c->control, sizeof(c->control), "%s/control", c->config.directory) >= (int)sizeof(c->control))
+        return error_set(err, "%s: the path is too long", c->config.directory);
+    c->context.seal_fd = unix_socket_listen(c->control, 0660, 16, err);
+    return c->context.seal_fd < 0 ? -1 : 0;
 }
 
-static int run_opened(const struct collect_config *config, struct directory *directory, struct error *err)
+/* Of the process that passes lines on. */
+static void give_up_all(const void *context)
 {
-    struct listener *listeners[COLLECT_LISTENERS_MAX];
-    struct role_context context = {
-        .config = config, .directory = directory, .listeners = listeners, .seal_fd = -1, .control_fd = -1};
-    char control[4096];
-    const struct supervisor_signals signals = {&stop, &report};
+    struct error why;
+    if (directory_become_owner(context, &why) != 0)
+        log_line("warning: %s", why.text);
+}
+
+static int run_opened(struct collector *c, struct error *err)
+{
+    const struct supervisor_owner owner = {&stop, &report, &reload, c, read_again, tell_ready};
     sigset_t unblocked;
-    size_t count = 0;
-    int status = EXIT_FAILURE;
     catch_signals(&unblocked);
-    if (directory_max_size(directory, config->max_size, &context.max_size, err) == 0 &&
-        open_listeners(config, listeners, &count, err) == 0 && directory_become_owner(directory, err) == 0 &&
-        (context.seal_fd = open_control(config->directory, control, sizeof(control), err)) >= 0) {
-        const struct database_position known = database_look(config->directory);
-        context.least_file = known.at.file;
-        context.least_block = known.block;
-        log_line("%s: keeps up to %" PRIu64 " MiB", config->directory, context.max_size >> 20);
-        status = supervisor_run(&context, &signals, &unblocked);
+    if (log_process_start(&c->config.log, "dnsflow_collect", give_up_all, &c->directory, err) != 0 ||
+        directory_max_size(&c->directory, c->config.max_size, &c->context.max_size, err) != 0 ||
+        open_listeners(c, err) != 0 || directory_become_owner(&c->directory, err) != 0 || open_control(c, err) != 0)
+        return EXIT_FAILURE;
+    const struct database_position known = database_look(c->config.directory);
+    c->context.least_file = known.at.file;
+    c->context.least_block = known.block;
+    log_line("%s: keeps up to %" PRIu64 " MiB", c->config.directory, c->context.max_size >> 20);
+    if (c->ready_fd >= 0)
+        process_leave_terminal();
+    return supervisor_run(&c->context, &owner, &unblocked);
+}
+
+static int run_configured(struct collector *c, struct error *err)
+{
+    struct collect_config *config = &c->config;
+    if (config->is_daemon && daemon_start(&c->ready_fd, err) != 0)
+        return EXIT_FAILURE;
+    process_limit_memory((size_t)MEMORY_MIB << 20);
+    if (config->pid_path && (c->pid_fd = pid_file_lock(config->pid_path, err)) < 0)
+        return EXIT_FAILURE;
+    if (directory_open(config->directory, config->user, &c->directory, err) != 0) {
+        pid_file_remove(config->pid_path, c->pid_fd);
+        return EXIT_FAILURE;
     }
-    if (context.seal_fd >= 0) {
-        close(context.seal_fd);
-        (void)unlink(control);
+    c->context = (struct role_context){
+        .config = config, .directory = &c->directory, .listeners = c->listeners, .seal_fd = -1, .control_fd = -1};
+    int status = run_opened(c, err);
+    if (c->context.seal_fd >= 0) {
+        close(c->context.seal_fd);
+        (void)unlink(c->control);
     }
-    while (count > 0)
-        listener_close(listeners[--count]);
+    while (c->listeners_count > 0)
+        listener_close(c->listeners[--c->listeners_count]);
+    directory_close(&c->directory);
+    if (c->pid_fd >= 0)
+        close(c->pid_fd);
     return status;
 }
 
 int command_run_collector(int argc, char **argv, struct error *err)
 {
-    struct collect_config config;
-    struct directory directory;
-    int pid_fd = -1;
-    if (collect_config_parse(&config, argc, argv, err) != 0)
-        return 2;
-    if (config.show_help) {
+    struct collector *c = calloc(1, sizeof(*c));
+    int status = 2;
+    if (!c) {
+        error_set(err, "out of memory");
+        return EXIT_FAILURE;
+    }
+    *c = (struct collector){.argc = argc, .argv = argv, .pid_fd = -1, .ready_fd = -1};
+    bool is_good = collect_config_parse(&c->config, argc, argv, err) == 0;
+    if (is_good && c->config.show_help) {
         collect_config_help(stdout);
-        return EXIT_SUCCESS;
+        status = EXIT_SUCCESS;
+    } else if (is_good) {
+        status = run_configured(c, err);
     }
-    process_limit_memory((size_t)MEMORY_MIB << 20);
-    if (config.pid_path && (pid_fd = pid_file_lock(config.pid_path, err)) < 0)
-        return EXIT_FAILURE;
-    if (directory_open(config.directory, config.user, &directory, err) != 0) {
-        pid_file_remove(config.pid_path, pid_fd);
-        return EXIT_FAILURE;
-    }
-    int status = run_opened(&config, &directory, err);
-    directory_close(&directory);
-    if (pid_fd >= 0)
-        close(pid_fd);
+    collect_config_free(&c->config);
+    free(c);
     return status;
 }

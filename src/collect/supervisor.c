@@ -27,17 +27,19 @@ enum {
 };
 
 struct running {
-    pid_t pid;  /* 0 = not running */
-    int status; /* with which the last one ended */
-    int fd;     /* -1 = none */
+    pid_t pid;   /* 0 = not running */
+    pid_t ended; /* the last one that did */
+    int status;  /* with which it ended */
+    int fd;      /* -1 = none */
     bool is_ready;
-    bool was_ready; /* once, or in a process before this one */
+    bool was_ready;   /* once, or in a process before this one */
+    bool is_replaced; /* told to end, for another to begin */
     int64_t started_us, next_start_us, pause_us;
 };
 
 struct supervisor {
     const struct role_context *context;
-    const struct supervisor_signals *signals;
+    const struct supervisor_owner *owner;
     const sigset_t *unblocked;
     int notify_fd;
     bool is_told_ready, has_failed;
@@ -90,7 +92,7 @@ static void start_role(struct supervisor *s, size_t index)
     }
     r->pid = pid;
     r->fd = pair[0];
-    r->is_ready = false;
+    r->is_ready = r->is_replaced = false;
 }
 
 /* The first time, one after the other: what the one makes the next one finds. */
@@ -134,6 +136,25 @@ static struct running *find_running(struct supervisor *s, pid_t pid, size_t *ind
     return NULL;
 }
 
+/* One that has ended though it was not to stop. */
+static void replace(struct supervisor *s, size_t index)
+{
+    struct running *r = &s->each[index];
+    int64_t now_us = clock_monotonic_us();
+    if (r->is_replaced && WIFEXITED(r->status) && WEXITSTATUS(r->status) == EXIT_SUCCESS) {
+        r->next_start_us = now_us;
+    } else if (r->was_ready) {
+        plan_start(r, now_us);
+        describe_end(roles[index]->name, r->ended, r->status, r->next_start_us - now_us);
+    } else { /* it has said why, if it could */
+        if (WIFSIGNALED(r->status))
+            log_line("error: role %s was ended by signal %d (%s) before it was ready", roles[index]->name,
+                     WTERMSIG(r->status), strsignal(WTERMSIG(r->status)));
+        s->has_failed = true;
+    }
+    r->is_ready = false;
+}
+
 /* Takes notice of roles that have ended. */
 static void reap(struct supervisor *s, bool is_stopping)
 {
@@ -147,20 +168,10 @@ static void reap(struct supervisor *s, bool is_stopping)
         close(r->fd);
         r->fd = -1;
         r->pid = 0;
+        r->ended = pid;
         r->status = status;
-        if (is_stopping)
-            continue;
-        if (!r->was_ready) { /* the role has said why, if it could */
-            if (WIFSIGNALED(status))
-                log_line("error: role %s was ended by signal %d (%s) before it was ready", roles[index]->name,
-                         WTERMSIG(status), strsignal(WTERMSIG(status)));
-            s->has_failed = true;
-            return;
-        }
-        int64_t now_us = clock_monotonic_us();
-        plan_start(r, now_us);
-        describe_end(roles[index]->name, pid, status, r->next_start_us - now_us);
-        r->is_ready = false;
+        if (!is_stopping && !s->has_failed)
+            replace(s, index);
     }
 }
 
@@ -174,6 +185,7 @@ static void tell_when_ready(struct supervisor *s)
     s->is_told_ready = true;
     log_line("ready");
     notify_send(s->notify_fd, "READY=1");
+    s->owner->tell_ready(s->owner->context);
 }
 
 static void take_words(struct supervisor *s)
@@ -225,25 +237,43 @@ static bool stop_role(struct supervisor *s, size_t index)
     return WIFEXITED(r->status) && WEXITSTATUS(r->status) == EXIT_SUCCESS;
 }
 
-int supervisor_run(const struct role_context *context, const struct supervisor_signals *signals,
-                   const sigset_t *unblocked)
+/* Each role does what it has left to do and ends; the sockets are open all the while. */
+static void reload(struct supervisor *s)
 {
-    struct supervisor s = {.context = context, .signals = signals, .unblocked = unblocked, .notify_fd = notify_open()};
+    size_t i;
+    if (!s->owner->read_again(s->owner->context))
+        return;
+    for (i = 0; i < ROLES; i++) {
+        s->each[i].is_replaced = true;
+        order(&s->each[i], ROLE_STOP | ROLE_PASS);
+    }
+}
+
+static void work(struct supervisor *s)
+{
+    size_t i;
+    for (i = 0; i < ROLES; i++)
+        if (s->each[i].pid == 0 && clock_monotonic_us() >= s->each[i].next_start_us && may_begin(s, i))
+            start_role(s, i);
+    wait_for_news(s);
+    take_words(s);
+    reap(s, false);
+    if (atomic_exchange(s->owner->reload, false))
+        reload(s);
+    if (atomic_exchange(s->owner->report, false))
+        for (i = 0; i < ROLES; i++)
+            order(&s->each[i], ROLE_REPORT);
+}
+
+int supervisor_run(const struct role_context *context, const struct supervisor_owner *owner, const sigset_t *unblocked)
+{
+    struct supervisor s = {.context = context, .owner = owner, .unblocked = unblocked, .notify_fd = notify_open()};
     bool is_good = true;
     size_t i;
     for (i = 0; i < ROLES; i++)
         s.each[i].fd = -1;
-    while (!atomic_load(signals->stop) && !s.has_failed) {
-        for (i = 0; i < ROLES; i++)
-            if (s.each[i].pid == 0 && clock_monotonic_us() >= s.each[i].next_start_us && may_begin(&s, i))
-                start_role(&s, i);
-        wait_for_news(&s);
-        take_words(&s);
-        reap(&s, false);
-        for (i = 0; atomic_load(signals->report) && i < ROLES; i++)
-            order(&s.each[i], ROLE_REPORT);
-        atomic_store(signals->report, false);
-    }
+    while (!atomic_load(owner->stop) && !s.has_failed)
+        work(&s);
     notify_send(s.notify_fd, "STOPPING=1");
     for (i = 0; i < ROLES; i++)
         is_good &= stop_role(&s, i);

@@ -9,15 +9,17 @@
 
 #include "collect/role.h"
 
-/* Set by signal handlers, looked at by the supervisor. */
-struct supervisor_signals {
-    atomic_bool *stop, *report;
+/* Whom the supervisor works for. */
+struct supervisor_owner {
+    atomic_bool *stop, *report, *reload; /* set by signal handlers, looked at by the supervisor */
+    void *context;                       /* for these */
+    bool (*read_again)(void *context);   /* at `reload`: true = there is something new, for which roles are replaced */
+    void (*tell_ready)(void *context);   /* every role works, for the first time */
 };
 
 /* Runs the roles with what `context` has, control_fd aside, until it is told to stop, or one could not start at all.
  * SIGCHLD and the signals of the handlers must be blocked; `unblocked` is the mask to wait with. Roles end one after
  * the other, in the order in which they work on the data. Returns the exit status. */
-int supervisor_run(const struct role_context *context, const struct supervisor_signals *signals,
-                   const sigset_t *unblocked);
+int supervisor_run(const struct role_context *context, const struct supervisor_owner *owner, const sigset_t *unblocked);
 
 #endif

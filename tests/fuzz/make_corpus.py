@@ -117,8 +117,17 @@ def put_journal(build):
             put("journal", data)
 
 
+def put_config():
+    put("config", b"# all\nlisten 127.0.0.1:5300\nlisten=[::1]:5301\nallow 192.0.2.0/24\nallow\t2001:db8::/32\n"
+        b"directory /srv/dns\nmax-size = 2T\nmax-age 30\nsync never\nuser nobody\npidfile /run/x\ndaemon\nlog syslog\n")
+    put("config", b"listen\r\n\r\n  auth-key /etc/key=7 \r\n")
+    put("config", b"config x\n")
+    put("config", b"help")
+
+
 def main():
     build = sys.argv[1]
+    put_config()
     put_journal(build)
     put_http()
     put_input()

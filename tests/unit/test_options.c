@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "testing.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "base/options.h"
 
 struct settings {
@@ -373,9 +376,97 @@ static void errors_with_a_cause(void **state)
     assert_int_equal(error_set(NULL, "%s", name), -1);
 }
 
+/* ---- a file ---- */
+
+/* Reads the text as a file. */
+static int read_file(const char *bytes, size_t len, struct settings *s, char **text)
+{
+    char path[64];
+    int fd = memfd_create("options", MFD_CLOEXEC);
+    assert_true(fd >= 0 && write(fd, bytes, len) == (ssize_t)len);
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    memset(s, 0, sizeof(*s));
+    int result = options_read(rows, path, s, text, &err);
+    close(fd);
+    return result;
+}
+
+static void file_of_options(void **state)
+{
+    static const char *const good[] = {"number 7\nword ab\nword=c d\n",
+                                       "\n# x\n  # y\nnumber\t=\t7 \r\nword ab\r\nword c d",
+                                       "word ab\n\n\nword =  c d\t \nnumber=7\n"};
+    struct settings s;
+    char *text;
+    size_t i;
+    (void)state;
+    for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_int_equal(read_file(good[i], strlen(good[i]), &s, &text), 0);
+        assert_int_equal(s.number, 7);
+        assert_int_equal(s.words, 2);
+        assert_string_equal(s.word, "c d");
+        free(text);
+    }
+    assert_int_equal(read_file("", 0, &s, &text), 0);
+    free(text);
+    assert_int_equal(read_file("word #b\nquiet", 13, &s, &text), 0);
+    assert_string_equal(s.word, "#b");
+    assert_int_equal(s.quiet, 1);
+    free(text);
+}
+
+static void bad_files(void **state)
+{
+    static const struct {
+        const char *text, *says;
+    } bad[] = {{"number 2\n", ", line 1: number 2: expected a number from 3 to 70000"},
+               {"\n\nnumbers 7\n", ", line 3: numbers: not known here"},
+               {"--number 7\n", ", line 1: --number: not known here"},
+               {"n 7\n", ", line 1: n: not known here"},
+               {"number\n", ", line 1: number: expected a value: N"},
+               {"number=\n", ", line 1: number : expected a number"},
+               {"quiet yes\n", ", line 1: quiet: expected nothing behind it"},
+               {"number 7\nnumber 8\n", ", line 2: number: expected once"},
+               {"word ab\nword 123456\n", ", line 2: word 123456: expected a short word"}};
+    struct settings s;
+    char *text;
+    size_t i;
+    (void)state;
+    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(read_file(bad[i].text, strlen(bad[i].text), &s, &text), -1);
+        assert_non_null(strstr(err.text, bad[i].says));
+        free(text);
+    }
+    assert_int_equal(read_file("word a\0b", 8, &s, &text), -1);
+    assert_non_null(strstr(err.text, "expected a text file of at most 1048576 bytes"));
+    free(text);
+    assert_int_equal(options_read(rows, "/nonexistent", &s, &text, &err), -1);
+    assert_string_equal(err.text, "/nonexistent: No such file or directory");
+    assert_int_equal(options_read(rows, "/dev/zero", &s, &text, &err), -1);
+    assert_int_equal(options_read(rows, "/", &s, &text, &err), -1);
+}
+
+static void a_file_too_large(void **state)
+{
+    enum { SIZE = 1 << 20 };
+    char *bytes = malloc(SIZE + 1), *text;
+    struct settings s;
+    (void)state;
+    assert_non_null(bytes);
+    memset(bytes, '\n', SIZE + 1);
+    assert_int_equal(read_file(bytes, SIZE, &s, &text), 0);
+    free(text);
+    assert_int_equal(read_file(bytes, SIZE + 1, &s, &text), -1);
+    free(text);
+    free(bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(file_of_options),
+        cmocka_unit_test(bad_files),
+        cmocka_unit_test(a_file_too_large),
         cmocka_unit_test(numbers),
         cmocka_unit_test(every_form),
         cmocka_unit_test(left_over),

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The collector's configuration file, SIGHUP, and going into the background."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from collecting import AS_ROOT, COLLECT, Running, collect, journalled, needs_collector, send
+from conftest import run, wait_until
+from datagrams import datagram, set4
+
+pytestmark = needs_collector
+
+
+def one(number):
+    return datagram(number, set4("10.0.0.1", "10.0.0.53", ["n%d.example.com" % number], ["192.0.2.1"]))
+
+
+WRONG = [
+    (b"listen 70000\n", ", line 1: listen 70000: expected ADDR:PORT"),
+    (b"# x\n\nmax-sise 2T\n", ", line 3: max-sise: not known here"),
+    (b"max-size\n", ", line 1: max-size: expected a value: SIZE"),
+    (b"max-age 1\nmax-age 2\n", ", line 2: max-age: expected once"),
+    (b"daemon yes\n", ", line 1: daemon: expected nothing behind it"),
+    (b"auth-key /nonexistent\n", "key file /nonexistent: No such file"),
+    (b"config other\n", ": config is for the command line"),
+    (b"allow 10.0.0.0/33", ", line 1: allow 10.0.0.0/33: expected"),
+    (b"user nobody-of-that-name\n", "there is no such user"),
+    (b"allow \0\n", "expected a text file"),
+]
+
+
+@pytest.mark.parametrize("text, says", WRONG, ids=[w[1] for w in WRONG])
+def test_wrong_file(tmp_path, text, says):
+    file = tmp_path / "conf"
+    file.write_bytes(text)
+    done = run([COLLECT, "run", "--directory", tmp_path / "data", "--config", file])
+    assert (done.status, done.out) == (2, b"")
+    assert says in done.err and done.err.count("\n") == 1
+    assert not os.path.exists(tmp_path / "data")
+
+
+def test_pipe_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    done = run([COLLECT, "run", "--config", tmp_path / "pipe"])
+    assert done.status == 2 and "expected a text file" in done.err
+    done = run([COLLECT, "run", "--auth-key", tmp_path / "pipe"])
+    assert done.status == 2 and "expected a file that only its owner can read" in done.err
+
+
+def test_command_line_wins(tmp_path):
+    file = tmp_path / "conf"
+    file.write_text("directory %s\nmax-size = 300M\nallow 127.0.0.2\nallow\t127.0.0.3/32\n" % (tmp_path / "not-this"))
+    with Running(tmp_path, "--config", file, "--allow", "127.0.0.4") as c:
+        assert "keeps up to 300 MiB" in c.err
+        for last, source in enumerate(("127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4")):
+            send(c.target, [one(last)], source=source)
+        c.stop()
+        assert c.ledger()[:4] == (4, 3, 1, 0) and "not_allowed 1" in c.err
+    assert not os.path.exists(tmp_path / "not-this")
+
+
+def reloads(c):
+    return c.err.count("has been read again")
+
+
+def reload(c):
+    before, roles = reloads(c), c.roles()
+    c.process.signal(signal.SIGHUP)
+    wait_until(lambda: reloads(c) > before)
+    wait_until(lambda: set(c.roles()) == set(roles) and not set(c.roles().values()) & set(roles.values()))
+
+
+def test_lists_are_read_again(tmp_path):
+    file = tmp_path / "conf"
+    file.write_text("allow 127.0.0.2\n")
+    with Running(tmp_path, "--config", file) as c:
+        file.write_text("allow 127.0.0.3\nlisten 127.0.0.1:9\nmax-size 400M\nuser root\n")
+        reload(c)
+        named = "--listen" if AS_ROOT else "--listen, --user"
+        assert "what has changed of %s comes with the next start" % named in c.err
+        send(c.target, [one(1)], source="127.0.0.2")
+        send(c.target, [one(1), one(2)], source="127.0.0.3")
+        c.stop()
+        assert c.ledger()[:3] == (3, 2, 1)
+    assert journalled(c.directory) == (2, 2)
+    assert "error" not in c.err
+    assert open(c.directory / "settings").read() == "max-size %d\n" % (400 << 20)
+
+
+def test_bad_file_changes_nothing(tmp_path):
+    file = tmp_path / "conf"
+    file.write_text("allow 127.0.0.2\n")
+    with Running(tmp_path, "--config", file) as c:
+        roles = c.roles()
+        for text, says in ((b"allow 127.0.0.3\nallow x\n", "line 2: allow x: expected"), (b"\0", "expected a text file")):
+            file.write_bytes(text)
+            c.process.signal(signal.SIGHUP)
+            c.process.wait_err(says)
+        os.unlink(file)
+        c.process.signal(signal.SIGHUP)
+        c.process.wait_err("%s: No such file or directory; the configuration stays as it was" % file)
+        assert c.roles() == roles and reloads(c) == 0
+        send(c.target, [one(1)], source="127.0.0.2")
+        send(c.target, [one(1)], source="127.0.0.3")
+        c.stop()
+        assert c.ledger()[:3] == (2, 1, 1)
+
+
+def test_reloading_loses_nothing(tmp_path):
+    """Under way, and many at once."""
+    with Running(tmp_path) as c:
+        sent, until = 0, time.monotonic() + 4
+        while time.monotonic() < until:
+            sent += 50
+            send(c.target, [one(n) for n in range(sent - 50, sent)])
+            if sent % 1000 == 0:
+                c.process.signal(signal.SIGHUP)
+        wait_until(lambda: len(c.roles()) == 3)
+        assert reloads(c) > 2
+        c.stop(seconds=40)
+        assert "error" not in c.err and "killed" not in c.err
+    assert journalled(c.directory) == (sent, sent)
+    done = collect("query", c.directory, "loss", "--format", "csv")
+    assert done.status == 0, done.err
+
+
+def test_background(tmp_path):
+    """It returns once the port is open, with the pid in its file; what is wrong is said at once."""
+    file, pid_file = tmp_path / "conf", tmp_path / "pid"
+    file.write_text("listen 127.0.0.1:0\ndirectory %s\npidfile %s\nlog stderr\n%s" %
+                    (tmp_path / "data", pid_file, "user root\n" if AS_ROOT else ""))
+    with open(tmp_path / "lines", "wb") as lines:
+        assert subprocess.run([COLLECT, "run", "-D", "--config", str(file)], stderr=lines, timeout=20).returncode == 0
+    pid = int(pid_file.read_text())
+    try:
+        assert "]: ready\n" in (tmp_path / "lines").read_text()
+        assert os.readlink("/proc/%d/fd/0" % pid) == "/dev/null" and os.getsid(pid) != os.getsid(0)
+        done = run([COLLECT, "run", "-D", "--config", file])
+        assert done.status == 1 and "already running (pid %d)" % pid in done.err
+    finally:
+        os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: not os.path.exists("/proc/%d" % pid))
+    assert "0 waiting" in (tmp_path / "lines").read_text()
