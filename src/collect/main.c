@@ -90,6 +90,7 @@ int main(int argc, char **argv)
     struct error why = {""};
     process_open_standard_files();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* an error of write(2) will do */
     int status = run(argc, argv, &why);
     if (why.text[0] && status != EXIT_SUCCESS)
         log_failure("dnsflow_collect", &why);

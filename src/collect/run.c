@@ -58,7 +58,6 @@ static void catch_signals(sigset_t *unblocked)
         sigaddset(&blocked, numbers[i]);
         sigaction(numbers[i], &action, NULL);
     }
-    signal(SIGXFSZ, SIG_IGN);
     sigprocmask(SIG_BLOCK, &blocked, unblocked);
 }
 

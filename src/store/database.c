@@ -312,24 +312,31 @@ static int64_t last_minute(const struct account *account)
 }
 
 static int put_all(sqlite3 *db, const struct tally *tally, const struct account *account,
-                   const struct partition *partition, const struct database_position *position, struct error *err)
+                   const struct database_position *position, struct error *err)
 {
     struct account before = {.totals = {0}};
     struct database_position old = {.block = 0};
     if (restore_totals(db, &before, &old, err) != 0 || put_answers(db, tally, err) != 0 ||
         put_streams(db, account, err) != 0 || put_minutes(db, account, err) != 0 ||
-        put_totals(db, account, &before, last_minute(account), err) != 0 ||
-        database_set_position(db, account, position, err) != 0)
+        put_totals(db, account, &before, last_minute(account), err) != 0)
         return -1;
-    return partition ? database_add_partition(db, partition, err) : 0;
+    return database_set_position(db, account, position, err);
 }
 
-int database_commit(sqlite3 *db, const struct tally *tally, const struct account *account,
-                    const struct partition *partition, const struct database_position *position, struct error *err)
+int database_begin(sqlite3 *db, const struct tally *tally, const struct account *account,
+                   const struct database_position *position, struct error *err)
 {
     if (sql_run(db, "BEGIN IMMEDIATE", err) != 0)
         return -1;
-    if (put_all(db, tally, account, partition, position, err) == 0 && sql_run(db, "COMMIT", err) == 0)
+    if (put_all(db, tally, account, position, err) == 0)
+        return 0;
+    sql_roll_back(db);
+    return -1;
+}
+
+int database_end(sqlite3 *db, const struct partition *partition, struct error *err)
+{
+    if ((!partition || database_add_partition(db, partition, err) == 0) && sql_run(db, "COMMIT", err) == 0)
         return 0;
     sql_roll_back(db);
     return -1;

@@ -34,11 +34,14 @@ struct database_position database_look(const char *directory);
 MUST_CHECK int database_restore(sqlite3 *db, struct account *account, struct database_position *position,
                                 struct error *err);
 
-/* Brings in what was gathered up to the position, and the partition with its lookups (NULL: there are none), in one
+/* Brings in what was gathered up to the position, in a transaction that database_end() closes. Returns 0, or -1 with
+ * the cause, and then there is none. */
+MUST_CHECK int database_begin(sqlite3 *db, const struct tally *tally, const struct account *account,
+                              const struct database_position *position, struct error *err);
+
+/* Enters the partition with the lookups of what database_begin() has brought in, NULL: there are none, and closes the
  * transaction. Returns 0, or -1 with the cause, and then nothing has changed. */
-MUST_CHECK int database_commit(sqlite3 *db, const struct tally *tally, const struct account *account,
-                               const struct partition *partition, const struct database_position *position,
-                               struct error *err);
+MUST_CHECK int database_end(sqlite3 *db, const struct partition *partition, struct error *err);
 
 /* Enters the position. Inside a transaction if there is one. */
 MUST_CHECK int database_set_position(sqlite3 *db, const struct account *account,

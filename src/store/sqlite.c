@@ -2,6 +2,7 @@
 #include "store/sqlite.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +10,14 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "store/database.h"
 #include "store/orphans.h"
 
-enum { HOUR_S = 3600 };
+enum {
+    HOUR_S = 3600,
+    MUCH = 50000 /* lookups */
+};
 
 struct sqlite_store {
     char directory[400], lookups[448];
@@ -106,26 +111,61 @@ int64_t sqlite_store_age_us(const struct sqlite_store *store)
 
 /* ---- sealing ---- */
 
+/* Lookups on their way into a partition. */
+struct lookups {
+    const char *folder;
+    const struct tally *tally;
+    struct partition partition;
+    int result;
+    struct error why;
+};
+
+static void *seal_lookups(void *context)
+{
+    struct lookups *l = context;
+    l->result = partition_seal(l->folder, l->tally, &l->partition, &l->why);
+    return NULL;
+}
+
+/* All of it, or nothing. Where there is much the partition is written by a thread of its own. */
+static int write_away(struct sqlite_store *s, struct lookups *l, struct error *err)
+{
+    char path[512];
+    pthread_t thread;
+    uint32_t count = intern_size(s->tally.lookups);
+    bool has_thread = count >= MUCH && process_start_thread(&thread, seal_lookups, l) == 0;
+    if (count > 0 && !has_thread)
+        (void)seal_lookups(l);
+    if (!has_thread && l->result != 0)
+        return error_set(err, "%s", l->why.text);
+    bool has_begun = database_begin(s->db, &s->tally, &s->account, &s->read, err) == 0;
+    if (has_thread)
+        (void)pthread_join(thread, NULL);
+    if (has_begun && l->result != 0) {
+        sql_roll_back(s->db);
+        return error_set(err, "%s", l->why.text);
+    }
+    if (has_begun && database_end(s->db, count > 0 ? &l->partition : NULL, err) == 0)
+        return 0;
+    snprintf(path, sizeof(path), "%s/%s", s->lookups, l->partition.file);
+    if (count > 0 && l->result == 0)
+        (void)remove(path);
+    return -1;
+}
+
 int sqlite_store_seal(struct sqlite_store *store, struct error *err)
 {
-    struct partition partition = {.first_block = store->sealed.block + 1,
-                                  .last_block = store->read.block,
-                                  .end = store->read.at,
-                                  .since = store->since_us / SECOND_US,
-                                  .until = store->until_us / SECOND_US};
-    char path[512];
-    bool has_lookups = intern_size(store->tally.lookups) > 0;
+    struct lookups lookups = {.folder = store->lookups,
+                              .tally = &store->tally,
+                              .partition = {.first_block = store->sealed.block + 1,
+                                            .last_block = store->read.block,
+                                            .end = store->read.at,
+                                            .since = store->since_us / SECOND_US,
+                                            .until = store->until_us / SECOND_US}};
     if (is_empty(store))
         return 0;
-    if (has_lookups && partition_seal(store->lookups, &store->tally, &partition, err) != 0)
+    if (write_away(store, &lookups, err) != 0)
         return -1;
-    if (database_commit(store->db, &store->tally, &store->account, has_lookups ? &partition : NULL, &store->read,
-                        err) != 0) {
-        snprintf(path, sizeof(path), "%s/%s", store->lookups, partition.file);
-        if (has_lookups)
-            (void)remove(path);
-        return -1;
-    }
     store->sealed = store->read;
     store->counts.rows += intern_size(store->tally.lookups) + intern_size(store->tally.answers);
     store->counts.seals++;
