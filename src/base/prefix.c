@@ -60,3 +60,13 @@ bool prefixes_have(const struct prefixes *prefixes, uint8_t ip_vers, const uint8
     }
     return false;
 }
+
+size_t prefix_range(const struct prefix *prefix, uint8_t least[16], uint8_t most[16])
+{
+    size_t i;
+    for (i = 0; i < 2; i++) {
+        store_be64(least + 8 * i, prefix->address[i] & prefix->mask[i]);
+        store_be64(most + 8 * i, prefix->address[i] | ~prefix->mask[i]);
+    }
+    return prefix->ip_vers == 6 ? 16 : 4;
+}

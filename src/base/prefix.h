@@ -29,4 +29,7 @@ int prefixes_add(struct prefixes *prefixes, const char *text, struct error *err)
 /* Whether one of `count` addresses of this family, 4 or 6, one behind the other, lies in one of the prefixes. */
 bool prefixes_have(const struct prefixes *prefixes, uint8_t ip_vers, const uint8_t *addresses, size_t count);
 
+/* The least and the greatest address of the prefix. Returns their length. */
+size_t prefix_range(const struct prefix *prefix, uint8_t least[16], uint8_t most[16]);
+
 #endif

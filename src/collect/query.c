@@ -72,15 +72,29 @@ static int take_limit(void *config, const char *value, struct error *err)
     return parse_number(value, 0, INT64_MAX, &((struct query_config *)config)->limit, err);
 }
 
+/* "name, below, ... or loss" */
+static int refuse_question(struct error *err, const char *before, const char *after)
+{
+    char all[200] = "";
+    size_t i, used = 0;
+    for (i = 0; i < questions_count && used < sizeof(all); i++)
+        used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s",
+                                 i == 0                    ? ""
+                                 : i + 1 < questions_count ? ", "
+                                                           : " or ",
+                                 questions[i]->name);
+    return error_set(err, "%sexpected %s%s", before, all, after);
+}
+
 static int take_question(struct query_config *c, const char *value, struct error *err)
 {
     size_t i;
     for (i = 0; i < questions_count; i++)
-        if (strcmp(value, questions[i].name) == 0) {
-            c->question = &questions[i];
+        if (strcmp(value, questions[i]->name) == 0) {
+            c->question = questions[i];
             return 0;
         }
-    return error_set(err, "expected name, who, client or loss");
+    return refuse_question(err, "", "");
 }
 
 static int take_word(void *config, const char *value, struct error *err)
@@ -88,7 +102,7 @@ static int take_word(void *config, const char *value, struct error *err)
     struct query_config *c = config;
     if (!c->question)
         return take_question(c, value, err);
-    if (!c->question->is_about)
+    if (c->question->about == ABOUT_NOTHING)
         return error_set(err, "expected nothing behind %s", c->question->name);
     if (c->about_count == ABOUT_MAX)
         return error_set(err, "expected at most %d of them; @FILE has room for any number", ABOUT_MAX);
@@ -111,10 +125,13 @@ static const struct option_row rows[] = {
     {0, "no-refresh", NULL, NULL, "do not ask the collector to bring in what it has received in the last minute",
      offsetof(struct query_config, is_old)},
     {'h', "help", NULL, NULL, "print this help", offsetof(struct query_config, show_help)},
-    {0, NULL, "QUESTION [NAME|ADDRESS|@FILE...]", take_word,
+    {0, NULL, "QUESTION [NAME|ADDRESS|RCODE|@FILE...]", take_word,
      "dnsflow_collect query name www.example.com      what it was answered with\n"
+     "dnsflow_collect query below example.com         it and all names below it\n"
+     "dnsflow_collect query address 192.0.2.0/24      the names behind an address or prefix\n"
      "dnsflow_collect query who www.example.com       who asked for it\n"
      "dnsflow_collect query client 192.0.2.7          what this client asked for\n"
+     "dnsflow_collect query rcode NXDOMAIN            who was answered with it\n"
      "dnsflow_collect query loss --since today        what came of each sensor, and what is missing where\n"
      "dnsflow_collect query who @names.txt            for each line of a file, @- for those of standard input",
      0},
@@ -199,7 +216,7 @@ static int ask_all(struct asking *a, struct error *err)
 {
     const struct query_config *c = a->config;
     size_t i;
-    if (!c->question->is_about)
+    if (c->question->about == ABOUT_NOTHING)
         return ask_about(a, "", err);
     for (i = 0; i < c->about_count; i++) {
         const char *what = c->about[i];
@@ -299,12 +316,13 @@ int command_query(int argc, char **argv, struct error *err)
         return EXIT_SUCCESS;
     }
     if (!config.question) {
-        error_set(err, "no question: expected name, who, client or loss; --help has examples");
+        (void)refuse_question(err, "no question: ", "; --help has examples");
         return 2;
     }
-    if (config.question->is_about && config.about_count == 0) {
-        error_set(err, "query %s: expected %s behind it, or @FILE", config.question->name,
-                  strncmp(config.question->help, "ADDRESS", 7) == 0 ? "an address" : "a name");
+    if (config.question->about != ABOUT_NOTHING && config.about_count == 0) {
+        size_t len = strcspn(config.question->help, ":");
+        error_set(err, "query %s: expected %.*s behind it, or @FILE", config.question->name, (int)len,
+                  config.question->help);
         return 2;
     }
     if (config.since_us >= config.until_us) {

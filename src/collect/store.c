@@ -18,7 +18,8 @@ enum {
     WAIT_MS = 250,            /* between two looks whether the journal has grown */
     BLOCKS = 64,              /* between two looks at orders */
     SEAL_US = 60 * SECOND_US, /* what is gathered is sealed after that */
-    ASKED_US = 5 * SECOND_US, /* between two seals that were asked for */
+    ASKED_US = SECOND_US,     /* between two seals that were asked for, or ASKED_TIMES what the last one took */
+    ASKED_TIMES = 10,
     RETRY_US = SECOND_US,     /* after a failure */
     LINE_US = 10 * SECOND_US, /* between two lines about it */
     REPORT_US = 60 * SECOND_US,
@@ -31,7 +32,7 @@ struct keeper {
     struct sqlite_store *store;
     int asking[ASKING_MAX]; /* sockets of who wait for a seal */
     size_t asking_count;
-    int64_t asked_us, sealed_us, retry_us, next_line_us, next_report_us;
+    int64_t asked_us, sealed_us, seal_took_us, retry_us, next_line_us, next_report_us;
     bool is_failing, has_all; /* has_all: the journal's end was reached */
     uint64_t told_damage, seals;
 };
@@ -132,8 +133,10 @@ static bool is_due(const struct keeper *k, int64_t now_us, bool is_last)
         return false;
     if (is_last || sqlite_store_age_us(k->store) >= SEAL_US || (k->is_failing && sqlite_store_age_us(k->store) > 0))
         return true;
-    return k->asking_count > 0 && k->has_all && now_us - k->asked_us >= BLOCK_US &&
-           (k->sealed_us == 0 || now_us - k->sealed_us >= ASKED_US);
+    if (k->asking_count == 0 || !k->has_all || now_us - k->asked_us < BLOCK_US)
+        return false;
+    int64_t pause_us = k->seal_took_us * ASKED_TIMES > ASKED_US ? k->seal_took_us * ASKED_TIMES : ASKED_US;
+    return sqlite_store_age_us(k->store) == 0 || k->sealed_us == 0 || now_us - k->sealed_us >= pause_us;
 }
 
 /* Returns 0, or -1: it failed. */
@@ -149,7 +152,8 @@ static int seal_when_due(struct keeper *k, bool is_last)
     }
     succeed(k, sqlite_store_counts(k->store)->seals);
     tell_damage(k);
-    k->sealed_us = now_us;
+    k->sealed_us = clock_monotonic_us();
+    k->seal_took_us = k->sealed_us - now_us;
     answer_all(k, "ok\n");
     return 0;
 }

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Who asked for what: rows of partitions. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/dns_words.h"
+#include "query/question.h"
+#include "record/field.h"
+
+static const char gather_schema[] =
+    "CREATE TABLE found(what, resolver BLOB, type INT, rcode INT, count INT, first INT, last INT,"
+    " PRIMARY KEY(what, resolver, type, rcode)) WITHOUT ROWID; BEGIN";
+
+/* How a question finds its rows. */
+struct lookup_query {
+    enum { BY_NAME, BY_CLIENT, BY_RCODE } by;
+    const char *rows; /* of a partition: what, resolver, type, rcode, count, first, span; ?1 = number of the name or
+                         client, or the rcode; ?2, ?3 = since and until, where it makes sums */
+};
+
+/* A time as the partition has it; all of time stays that. */
+static int64_t relative(int64_t time_s, int64_t base)
+{
+    return time_s == INT64_MIN || time_s == INT64_MAX ? time_s : time_s - base;
+}
+
+/* Rows of one partition for a number. */
+static int gather_rows(sqlite3 *partition, const struct lookup_query *query, int64_t number, sqlite3_stmt *into,
+                       const struct ask *ask, uint64_t *left, struct error *err)
+{
+    sqlite3_stmt *s;
+    int64_t base;
+    int step = -1, i;
+    if (sql_number(partition, "SELECT value FROM part WHERE key = 'base'", 0, &base, err) != 0 ||
+        sql_prepare(partition, query->rows, &s, err) != 0)
+        return -1;
+    sqlite3_bind_int64(s, 1, number);
+    if (query->by == BY_RCODE) {
+        sqlite3_bind_int64(s, 2, relative(ask->since_s, base));
+        sqlite3_bind_int64(s, 3, relative(ask->until_s, base));
+    }
+    while (*left > 0 && (step = sql_step(s, err)) == 1) {
+        int64_t first = sqlite3_column_int64(s, 5) + base, last = first + sqlite3_column_int64(s, 6);
+        --*left;
+        if (last < ask->since_s || first >= ask->until_s)
+            continue;
+        for (i = 0; i < 5; i++)
+            sqlite3_bind_value(into, 1 + i, sqlite3_column_value(s, i));
+        sqlite3_bind_int64(into, 6, first);
+        sqlite3_bind_int64(into, 7, last);
+        if (sql_do(into, err) != 0) {
+            step = -1;
+            break;
+        }
+    }
+    sqlite3_finalize(s);
+    return *left == 0 ? 0 : step;
+}
+
+/* The number to look for in the partition; 0 = there is nothing in it, -1 = it cannot be read. */
+static int64_t find_number(const struct lookup_query *query, sqlite3 *partition, const char *what, struct error *err)
+{
+    char rname[RNAME_TEXT];
+    uint8_t address[16];
+    uint16_t rcode = 0;
+    if (query->by == BY_NAME)
+        return parse_rname(what, rname) == 0 ? kept_find_name(partition, rname, err) : -1;
+    if (query->by == BY_CLIENT)
+        return kept_find_address(partition, address, parse_address(what, address), err);
+    return dns_rcode_parse(what, &rcode) == 0 ? rcode : -1;
+}
+
+static int gather(struct kept *kept, const struct ask *ask, const struct lookup_query *query, sqlite3_stmt *into,
+                  struct ask_result *result, struct error *err)
+{
+    uint64_t left = ASK_ROWS_MAX;
+    size_t i;
+    for (i = kept->partitions_count; i > 0; i--) {
+        const struct partition *p = &kept->partitions[i - 1];
+        sqlite3 *db;
+        if (p->record_last < ask->since_s || p->record_first >= ask->until_s)
+            continue;
+        int opened = kept_partition(kept, i - 1, &db, err);
+        if (opened < 0)
+            return -1;
+        if (opened == 0)
+            continue;
+        int64_t number = find_number(query, db, ask->what, err);
+        bool has_any = number > 0 || (query->by == BY_RCODE && number == 0);
+        int done = has_any ? gather_rows(db, query, number, into, ask, &left, err) : (int)number;
+        sqlite3_close(db);
+        if (done != 0)
+            return -1;
+        result->is_partial = left == 0;
+    }
+    return 0;
+}
+
+static void put_lookup_row(sqlite3_stmt *s, const char *name, struct answer_output *output)
+{
+    char type[FIELD_WORD_SIZE], rcode[FIELD_WORD_SIZE], what[NAME_TEXT], resolver[ADDRESS_TEXT];
+    const char *shown = what;
+    if (sqlite3_column_type(s, 0) == SQLITE_BLOB)
+        shown = address_text(sqlite3_column_blob(s, 0), sqlite3_column_bytes(s, 0), what);
+    else
+        (void)rname_to_text((const char *)sqlite3_column_text(s, 0), what);
+    uint64_t qtype = (uint64_t)sqlite3_column_int64(s, 2);
+    const struct answer_cell cells[] = {
+        {name, 0},
+        {shown, 0},
+        {qtype ? field_type_word(qtype, type) : NULL, 0},
+        {field_rcode_word((uint64_t)sqlite3_column_int64(s, 3), rcode), 0},
+        {address_text(sqlite3_column_blob(s, 1), sqlite3_column_bytes(s, 1), resolver), 0},
+        {NULL, sqlite3_column_int64(s, 4)},
+        {NULL, sqlite3_column_int64(s, 5)},
+        {NULL, sqlite3_column_int64(s, 6)}};
+    answer_row(output, cells);
+}
+
+/* Rows of all partitions, brought together, in the order that is given. */
+static int ask_lookups(struct kept *kept, const struct ask *ask, const struct lookup_query *query, const char *order,
+                       put_row *put, struct answer_output *output, struct ask_result *result, struct error *err)
+{
+    sqlite3 *found;
+    sqlite3_stmt *into = NULL, *out = NULL;
+    char about[NAME_TEXT], rname[RNAME_TEXT];
+    int done = -1;
+    if (query->by != BY_NAME || parse_rname(ask->what, rname) != 0)
+        snprintf(about, sizeof(about), "%s", ask->what);
+    else
+        (void)rname_to_text(rname, about);
+    if (sql_open(":memory:", SQL_WRITE, &found, err) != 0)
+        return -1;
+    if (sql_run(found, gather_schema, err) == 0 &&
+        sql_prepare(found,
+                    "INSERT INTO found VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                    " count = count + excluded.count, first = min(first, excluded.first),"
+                    " last = max(last, excluded.last)",
+                    &into, err) == 0 &&
+        gather(kept, ask, query, into, result, err) == 0 && sql_prepare(found, order, &out, err) == 0)
+        done = put_rows(out, ask, result, err, put, about, output);
+    sqlite3_finalize(into);
+    sqlite3_finalize(out);
+    sqlite3_close(found);
+    return done;
+}
+
+static const char latest_first[] = "SELECT * FROM found ORDER BY last DESC, count DESC, what, type, rcode";
+
+static const struct answer_column who_columns[] = {
+    {"name", CELL_TEXT},     {"client", CELL_TEXT},  {"type", CELL_TEXT},  {"rcode", CELL_TEXT},
+    {"resolver", CELL_TEXT}, {"count", CELL_NUMBER}, {"first", CELL_TIME}, {"last", CELL_TIME}};
+
+static int ask_who(struct kept *kept, const struct ask *ask, struct answer_output *output, struct ask_result *result,
+                   struct error *err)
+{
+    static const struct lookup_query query = {
+        BY_NAME, "SELECT c.address, r.address, k.type, k.rcode, rows.count, rows.first, rows.span FROM rows"
+                 " JOIN addresses c ON c.id = rows.client JOIN kinds k ON k.id = rows.kind"
+                 " LEFT JOIN addresses r ON r.id = k.resolver WHERE rows.name = ?"};
+    return ask_lookups(kept, ask, &query, latest_first, put_lookup_row, output, result, err);
+}
+
+static const struct answer_column client_columns[] = {
+    {"client", CELL_TEXT},   {"name", CELL_TEXT},    {"type", CELL_TEXT},  {"rcode", CELL_TEXT},
+    {"resolver", CELL_TEXT}, {"count", CELL_NUMBER}, {"first", CELL_TIME}, {"last", CELL_TIME}};
+
+static int ask_client(struct kept *kept, const struct ask *ask, struct answer_output *output, struct ask_result *result,
+                      struct error *err)
+{
+    static const struct lookup_query query = {
+        BY_CLIENT, "SELECT n.rname, r.address, k.type, k.rcode, rows.count, rows.first, rows.span FROM rows"
+                   " JOIN names n ON n.id = rows.name JOIN kinds k ON k.id = rows.kind"
+                   " LEFT JOIN addresses r ON r.id = k.resolver WHERE rows.client = ?"};
+    return ask_lookups(kept, ask, &query, latest_first, put_lookup_row, output, result, err);
+}
+
+static const struct answer_column rcode_columns[] = {
+    {"rcode", CELL_TEXT}, {"client", CELL_TEXT}, {"count", CELL_NUMBER}, {"first", CELL_TIME}, {"last", CELL_TIME}};
+
+static void put_rcode_row(sqlite3_stmt *s, const char *unused, struct answer_output *output)
+{
+    char rcode[FIELD_WORD_SIZE], client[ADDRESS_TEXT];
+    (void)unused;
+    const struct answer_cell cells[] = {
+        {field_rcode_word((uint64_t)sqlite3_column_int64(s, 3), rcode), 0},
+        {address_text(sqlite3_column_blob(s, 0), sqlite3_column_bytes(s, 0), client), 0},
+        {NULL, sqlite3_column_int64(s, 4)},
+        {NULL, sqlite3_column_int64(s, 5)},
+        {NULL, sqlite3_column_int64(s, 6)}};
+    answer_row(output, cells);
+}
+
+/* A partition gives one row for each client. */
+static int ask_rcode(struct kept *kept, const struct ask *ask, struct answer_output *output, struct ask_result *result,
+                     struct error *err)
+{
+    static const struct lookup_query query = {
+        BY_RCODE, "SELECT c.address, x'', 0, k.rcode, sum(rows.count), min(rows.first),"
+                  " max(rows.first + rows.span) - min(rows.first) FROM rows JOIN kinds k ON k.id = rows.kind"
+                  " JOIN addresses c ON c.id = rows.client WHERE k.rcode = ?1 AND rows.first + rows.span >= ?2"
+                  " AND rows.first < ?3 GROUP BY rows.client"};
+    return ask_lookups(kept, ask, &query, "SELECT * FROM found ORDER BY count DESC, last DESC, what", put_rcode_row,
+                       output, result, err);
+}
+
+const struct question question_who = {"who", "NAME: who asked for it", ABOUT_NAME, QUESTION_COLUMNS(who_columns),
+                                      ask_who};
+const struct question question_client = {"client", "ADDRESS: what this client asked for", ABOUT_CLIENT,
+                                         QUESTION_COLUMNS(client_columns), ask_client};
+const struct question question_rcode = {"rcode", "RCODE: who was answered with it, most often first", ABOUT_RCODE,
+                                        QUESTION_COLUMNS(rcode_columns), ask_rcode};

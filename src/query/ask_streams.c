@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Streams of datagrams and their accounts. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "query/question.h"
+
+/* "192.0.2.1:4000", "[2001:db8::1]:4000", or "others": more streams than have an account. */
+static const char *source_text(sqlite3_stmt *s, char *text, size_t size)
+{
+    char address[ADDRESS_TEXT];
+    const char *host = address_text(sqlite3_column_blob(s, 0), sqlite3_column_bytes(s, 0), address);
+    if (!host)
+        return "others";
+    snprintf(text, size, strchr(host, ':') ? "[%s]:%d" : "%s:%d", host, sqlite3_column_int(s, 1));
+    return text;
+}
+
+/* "SENSOR/WORKER"; NULL: the stream is of a sensor that does not tell. */
+static const char *sensor_text(sqlite3_stmt *s, char *text, size_t size)
+{
+    snprintf(text, size, "%" PRId64 "/%d", (int64_t)sqlite3_column_int64(s, 2), sqlite3_column_int(s, 3));
+    return sqlite3_column_type(s, 2) != SQLITE_NULL ? text : NULL;
+}
+
+/* ---- sensors ---- */
+
+static const struct answer_column sensor_columns[] = {
+    {"source", CELL_TEXT},    {"sensor", CELL_TEXT},      {"verified", CELL_TEXT}, {"started", CELL_TIME},
+    {"records", CELL_NUMBER}, {"datagrams", CELL_NUMBER}, {"first", CELL_TIME},    {"last", CELL_TIME}};
+
+static void put_sensor_row(sqlite3_stmt *s, const char *unused, struct answer_output *output)
+{
+    char source[ADDRESS_TEXT + 16], sensor[48];
+    (void)unused;
+    const struct answer_cell cells[] = {
+        {source_text(s, source, sizeof(source)), 0},  {sensor_text(s, sensor, sizeof(sensor)), 0},
+        {sqlite3_column_int(s, 4) ? "yes" : "no", 0}, {NULL, sqlite3_column_int64(s, 5)},
+        {NULL, sqlite3_column_int64(s, 6)},           {NULL, sqlite3_column_int64(s, 7)},
+        {NULL, sqlite3_column_int64(s, 8)},           {NULL, sqlite3_column_int64(s, 9)}};
+    answer_row(output, cells);
+}
+
+/* Where the start is not told it is when the first datagram came. */
+static int ask_sensors(struct kept *kept, const struct ask *ask, struct answer_output *output,
+                       struct ask_result *result, struct error *err)
+{
+    sqlite3_stmt *s;
+    if (sql_prepare(kept->db,
+                    "SELECT address, port, sensor, worker, verified, coalesce(start, first),"
+                    " (SELECT sum(records) FROM minutes WHERE stream = id),"
+                    " (SELECT sum(datagrams) FROM minutes WHERE stream = id), first, last FROM streams"
+                    " WHERE last >= ? AND first < ? ORDER BY last DESC, sensor, worker, address, port LIMIT ?",
+                    &s, err) != 0)
+        return -1;
+    sqlite3_bind_int64(s, 1, ask->since_s);
+    sqlite3_bind_int64(s, 2, ask->until_s);
+    sqlite3_bind_int64(s, 3, ask_limit(ask));
+    int done = put_rows(s, ask, result, err, put_sensor_row, NULL, output);
+    sqlite3_finalize(s);
+    return done;
+}
+
+/* ---- loss: where what is missing was lost ---- */
+
+static const struct answer_column loss_columns[] = {{"source", CELL_TEXT},         {"sensor", CELL_TEXT},
+                                                    {"datagrams", CELL_NUMBER},    {"records", CELL_NUMBER},
+                                                    {"network", CELL_NUMBER},      {"here", CELL_NUMBER},
+                                                    {"down", CELL_NUMBER},         {"send", CELL_NUMBER},
+                                                    {"ring_packets", CELL_NUMBER}, {"interface_packets", CELL_NUMBER},
+                                                    {"first", CELL_TIME},          {"last", CELL_TIME}};
+
+static void put_loss_row(sqlite3_stmt *s, const char *unused, struct answer_output *output)
+{
+    char source[ADDRESS_TEXT + 16], sensor[48];
+    size_t i;
+    (void)unused;
+    struct answer_cell cells[sizeof(loss_columns) / sizeof(loss_columns[0])] = {
+        {source_text(s, source, sizeof(source)), 0}, {sensor_text(s, sensor, sizeof(sensor)), 0}};
+    for (i = 2; i < sizeof(cells) / sizeof(cells[0]); i++)
+        cells[i].number = sqlite3_column_int64(s, (int)i + 2);
+    answer_row(output, cells);
+}
+
+static int ask_loss(struct kept *kept, const struct ask *ask, struct answer_output *output, struct ask_result *result,
+                    struct error *err)
+{
+    sqlite3_stmt *s;
+    if (sql_prepare(kept->db,
+                    "SELECT address, port, sensor, worker, sum(datagrams), sum(records), sum(network), sum(here),"
+                    " sum(down), sum(send), sum(ring), sum(interface), min(minute) * 60, max(minute) * 60"
+                    " FROM minutes LEFT JOIN streams ON id = stream WHERE minute * 60 + 59 >= ? AND minute * 60 < ?"
+                    " GROUP BY stream ORDER BY sensor, worker, address, port",
+                    &s, err) != 0)
+        return -1;
+    sqlite3_bind_int64(s, 1, ask->since_s);
+    sqlite3_bind_int64(s, 2, ask->until_s);
+    int done = put_rows(s, ask, result, err, put_loss_row, NULL, output);
+    sqlite3_finalize(s);
+    return done;
+}
+
+const struct question question_sensors = {"sensors", "every stream of datagrams, seen last first", ABOUT_NOTHING,
+                                          QUESTION_COLUMNS(sensor_columns), ask_sensors};
+const struct question question_loss = {"loss", "what came of each sensor, and what is missing where", ABOUT_NOTHING,
+                                       QUESTION_COLUMNS(loss_columns), ask_loss};

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Questions against slow twins over the reader's rows."""
+
+import collections
+import ipaddress
+import json
+import random
+
+import pytest
+from collecting import Running, collect, imported, needs_collector, seconds_of, send
+from conftest import BASE_US, CAPTURES, RAW, READER, list_captures, run, sensor, write_pcap
+from datagrams import extended, packet, set4
+
+pytestmark = needs_collector
+
+TYPES = {"A": 4, "AAAA": 6}
+
+
+def made(path, seed, count=2000):
+    """Records of few names, in all of whose orders neighbours can be taken for one another."""
+    chance = random.Random(seed)
+    sets = []
+    for _ in range(count):
+        name = ".".join(chance.choice(["example", "example-x", "Example", "a", "com", "net", "exam", "-", "a/b", "0", "example!"])
+                        for _ in range(chance.randrange(1, 5)))
+        client = "10.0.0.%d" % chance.randrange(20)
+        if chance.random() < 0.2:
+            client = "2001:db8::%x" % chance.randrange(20)
+        resolver = "2001:db8::53" if ":" in client else "10.0.0.53"
+        ipv4 = ["192.0.%d.%d" % (chance.randrange(3), chance.randrange(256)) for _ in range(chance.randrange(3))]
+        ipv6 = ["2001:db8:%x::%x" % (chance.randrange(3), chance.randrange(9)) for _ in range(chance.randrange(2))]
+        names = [name] + ["cdn%d.example" % chance.randrange(4)] * (chance.random() < 0.3)
+        sets.append(set4(client, resolver, names, ipv4, ipv6))
+    payloads = [extended(n // 20 + 1, *sets[n:n + 20], base=BASE_US + n * 1000000) for n in range(0, count, 20)]
+    return write_pcap(path, RAW, [(BASE_US + i, packet(p)) for i, p in enumerate(payloads)])
+
+
+def ask(directory, *words, status=0):
+    done = collect("query", directory, *words, "--format", "ndjson")
+    assert done.status == status, done.err
+    return [json.loads(line) for line in done.out.splitlines()], done.err
+
+
+def row_key(row):
+    return row["name"], row["type"], row["rdata"], row["count"], seconds_of(row["first"]), seconds_of(row["last"])
+
+
+def cof_rows(path):
+    """The reader's passive DNS."""
+    done = run([READER, "-r", path, "--format", "cof"])
+    assert done.status == 0, done.err
+    one = {}
+    for row in map(json.loads, done.out.splitlines()):
+        key = row["rrname"], row["rrtype"], row["rdata"]
+        have = one.setdefault(key, [0, 1 << 60, 0])
+        one[key] = [have[0] + row["count"], min(have[1], row["time_first"]), max(have[2], row["time_last"])]
+    return [key + tuple(have) for key, have in one.items()]
+
+
+def reader_records(path):
+    done = run([READER, "-r", path, "--format", "json"])
+    assert done.status == 0, done.err
+    rows = [row for row in map(json.loads, done.out.splitlines()) if row["type"] == "record"]
+    return [row for row in rows if not row["ext"]["set_flags"] & 1]
+
+
+@pytest.fixture(scope="module", params=[1, 2])
+def kept(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("questions")
+    path = made(folder / "out.pcap", request.param)
+    imported(folder / "data", path)
+    return folder / "data", path
+
+
+def is_below(name, parent):
+    return parent == "." or name == parent or name.endswith("." + parent)
+
+
+@pytest.mark.parametrize("parent", ["example", "Example.COM", "com", "a.example", "exam", "-", "example-x", "nothing", "."])
+def test_below(kept, parent):
+    directory, path = kept
+    rows, said = ask(directory, "below", parent, "--limit", "0")
+    expected = sorted(row for row in cof_rows(path) if is_below(row[0], parent.lower()))
+    assert sorted(map(row_key, rows)) == expected and said == ""
+    order = [tuple(reversed(row["name"].split("."))) for row in rows]
+    assert all(".".join(a) <= ".".join(b) for a, b in zip(order, order[1:])), "in the order of names"
+
+
+def test_pages_of_below(kept):
+    """A limit gives the first rows of all, and says that there are more."""
+    directory, _ = kept
+    rows, _ = ask(directory, "below", "example", "--limit", "0")
+    first, said = ask(directory, "below", "example", "--limit", "7")
+    assert first == rows[:7] and said == "there is more: --limit is 7\n"
+    exact, said = ask(directory, "below", "example", "--limit", str(len(rows)))
+    assert exact == rows and said == ""
+
+
+@pytest.mark.parametrize("prefix", ["192.0.2.7", "192.0.2.0/24", "192.0.0.0/23", "192.0.1.77/25", "0.0.0.0/0", "203.0.113.0/24",
+                                    "2001:db8::/32", "2001:db8:1::3", "2001:db8:2::/127", "::/0", "::ffff:192.0.2.7"])
+def test_address(kept, prefix):
+    directory, path = kept
+    rows, _ = ask(directory, "address", prefix, "--limit", "0")
+    network = ipaddress.ip_network(prefix.replace("::ffff:", ""), strict=False)
+    expected = sorted(row for row in cof_rows(path) if row[1] in TYPES and TYPES[row[1]] == network.version
+                      and ipaddress.ip_address(row[2]) in network)
+    assert sorted(map(row_key, rows)) == expected
+    assert [row["last"] for row in rows] == sorted((row["last"] for row in rows), reverse=True)
+
+
+@pytest.mark.parametrize("name", [c[0] for c in list_captures()][:12])
+def test_rcode(tmp_path, name):
+    """Of the project's captures, with errors too."""
+    done = sensor("-r", CAPTURES / name, "-w", tmp_path / "out.pcap", "--records", "all")
+    records = reader_records(tmp_path / "out.pcap") if done.status == 0 else []
+    if not records:
+        pytest.skip("nothing comes of it")
+    imported(tmp_path / "data", tmp_path / "out.pcap")
+    for rcode in ("NOERROR", "nxdomain", "2", "REFUSED"):
+        rows, _ = ask(tmp_path / "data", "rcode", rcode, "--limit", "0")
+        word = {"2": "SERVFAIL"}.get(rcode, rcode.upper())
+        expected = collections.Counter(row["client"] for row in records if row["ext"].get("rcode", "NOERROR") == word)
+        assert {row["client"]: row["count"] for row in rows} == expected and len(rows) == len(expected)
+        assert all(row["rcode"] == word for row in rows)
+        assert [row["count"] for row in rows] == sorted(expected.values(), reverse=True)
+
+
+def test_times(kept):
+    """A time range gives what was seen in it at some time."""
+    directory, path = kept
+    rows, _ = ask(directory, "below", ".", "--limit", "0")
+    times = sorted(seconds_of(row["first"]) for row in rows)
+    since, until = times[len(times) // 3], times[len(times) // 2]
+    words = "--since", str(since), "--until", str(until)
+    done = collect("query", directory, "below", ".", *words)
+    if done.status == 2:
+        from time import gmtime, strftime
+        words = "--since", strftime("%Y-%m-%d %H:%M:%S", gmtime(since)), "--until", strftime("%Y-%m-%d %H:%M:%S", gmtime(until))
+    inside = [row for row in rows if seconds_of(row["last"]) >= since and seconds_of(row["first"]) < until]
+    assert ask(directory, "below", ".", "--limit", "0", *words)[0] == inside
+
+
+def test_sensors(tmp_path):
+    """Each stream once, the one seen last first."""
+    with Running(tmp_path) as c:
+        one = set4("10.0.0.1", "10.0.0.53", ["a.example"], ["192.0.2.1"])
+        for sensor_id in (7, 8, 7):
+            send(c.target, [extended(n, one, sensor_id=sensor_id) for n in (1, 2, 3)])
+        rows, _ = ask(c.directory, "sensors")
+        c.stop()
+    assert collections.Counter(row["sensor"] for row in rows) == {"7/2": 2, "8/2": 1}
+    assert all(row["records"] == row["datagrams"] == 3 and row["verified"] == "no" for row in rows)
+    assert [row["last"] for row in rows] == sorted((row["last"] for row in rows), reverse=True)
+
+
+NEAREST = [
+    (("name", "*.example.com"), 'did you mean "below example.com"?'),
+    (("below", "*.example.com"), "expected a whole name, without the star"),
+    (("who", "192.0.2.1"), 'did you mean "address 192.0.2.1"?'),
+    (("client", "www.example.com"), 'did you mean "who www.example.com"?'),
+    (("address", "www.example.com"), "expected an IPv4 or IPv6 address, or a prefix"),
+    (("address", "192.0.2.0/33"), "or a prefix such as"),
+    (("rcode", "NXDOMAINS"), "expected an RCODE, such as NXDOMAIN or 3"),
+    (("rcode", ), "query rcode: expected RCODE behind it, or @FILE"),
+    (("sensors", "7"), "expected nothing behind sensors"),
+]
+
+
+@pytest.mark.parametrize("words, says", NEAREST, ids=[n[1] for n in NEAREST])
+def test_nearest(tmp_path, words, says):
+    done = collect("query", tmp_path, *words)
+    assert done.status == 2 and done.out == b"" and says in done.err and done.err.count("\n") == 1
