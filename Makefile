@@ -108,7 +108,7 @@ FUZZERS  := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES  := $(patsubst %.c,$(O)/%,$(wildcard bench/*.c))
 # Without the collector its tests are left out.
 ifneq ($(COLLECT),yes)
-TESTS    := $(filter-out $(O)/tests/unit/test_journal% $(O)/tests/unit/test_collect% $(O)/tests/unit/test_store%,$(TESTS))
+TESTS    := $(filter-out $(O)/tests/unit/test_journal% $(O)/tests/unit/test_collect% $(O)/tests/unit/test_store% $(O)/tests/unit/test_tidy,$(TESTS))
 FUZZERS  := $(filter-out $(O)/tests/fuzz/fuzz_journal $(O)/tests/fuzz/fuzz_config,$(FUZZERS))
 BENCHES  := $(filter-out $(O)/bench/upserts $(O)/bench/gencollect,$(BENCHES))
 endif
