@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Ended between any two of its system calls, whatever is written comes out once: sealing, merging, letting go. */
-#include <signal.h>
-#include <sys/ptrace.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "journals.h"
+#include "killed.h"
 
 #include "store/database.h"
 #include "store/sqlite.h"
@@ -45,8 +43,9 @@ static void remove_place(struct place *p)
 }
 
 /* A partition for each block, all of one hour. */
-static int fill(struct place *p)
+static int fill(void *context)
 {
+    struct place *p = context;
     struct sqlite_store *store;
     struct error err;
     int result = sqlite_store_open(p->path, p->journal, &store, &err);
@@ -59,8 +58,9 @@ static int fill(struct place *p)
 }
 
 /* Merges, and lets go of what was merged, as if 10 minutes had passed. */
-static int tidy(struct place *p)
+static int tidy(void *context)
 {
+    struct place *p = context;
     const struct tidy_limits limits = {.bytes = 1 << 30};
     struct tidy_counts counts = {0, 0, 0, 0};
     struct error err;
@@ -72,34 +72,6 @@ static int tidy(struct place *p)
         result = tidy_step(db, p->path, &limits, now, &counts, &err);
     database_close(db);
     return result;
-}
-
-/* Runs it in a process that is killed at its system call number `at`. True: it has ended before. */
-static bool killed_at(int (*run)(struct place *), struct place *p, long at)
-{
-    int status;
-    pid_t pid = fork();
-    if (pid == 0) {
-        if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
-            _exit(77);
-        raise(SIGSTOP);
-        _exit(run(p) == 0 ? 0 : 1);
-    }
-    assert_true(pid > 0);
-    for (long calls = 0;; calls++) {
-        assert_int_equal(waitpid(pid, &status, 0), pid);
-        if (WIFEXITED(status)) {
-            if (WEXITSTATUS(status) == 77)
-                skip();
-            assert_int_equal(WEXITSTATUS(status), 0);
-            return true;
-        }
-        if (calls == at || ptrace(PTRACE_SYSCALL, pid, NULL, NULL) != 0) {
-            kill(pid, SIGKILL);
-            assert_int_equal(waitpid(pid, &status, 0), pid);
-            return false;
-        }
-    }
 }
 
 /* Every datagram's record is in one row, in one partition in use, whose files are all there; accounts agree. */
@@ -130,7 +102,7 @@ static void assert_whole(struct place *p)
 
 /* A process that is killed again and again, each time a bit later, until it comes to its end: with
  * DNSFLOW_KILL_EVERYWHERE at every call, else at more and more distant ones. */
-static void killed_while(int (*run)(struct place *), bool is_filled)
+static void killed_while(int (*run)(void *), bool is_filled)
 {
     struct place p;
     bool has_ended = false;
