@@ -15,7 +15,7 @@
 #include "query/kept.h"
 #include "query/output.h"
 
-enum { DAY_S = 86400, ALIVE_S = 60, SENSORS_SHOWN = 50, AGO = 48 };
+enum { DAY_S = 86400, ALIVE_S = 60, SENSORS_SHOWN = 50, AGO = 48, SKEW_S = 60 };
 
 struct status_config {
     const char *directory;
@@ -102,6 +102,16 @@ static void print_losses(const struct sensor_sums *sums)
             printf("             %" PRId64 " %s\n", losses[i].count, losses[i].text);
 }
 
+/* A datagram waits a second at the most in a sensor, and on the way. */
+static void print_clock(int64_t ahead_s)
+{
+    char span[AGO];
+    if (ahead_s >= -SKEW_S && ahead_s <= SKEW_S)
+        return;
+    span_text(ahead_s < 0 ? -ahead_s : ahead_s, span);
+    printf("             its clock is %s %s; records have its times\n", span, ahead_s < 0 ? "behind" : "ahead");
+}
+
 static void print_sensor(sqlite3_stmt *s, int64_t now_s)
 {
     struct sensor_sums sums;
@@ -122,6 +132,7 @@ static void print_sensor(sqlite3_stmt *s, int64_t now_s)
     if (starts > 1)
         printf(", started %" PRId64 " times", starts);
     puts("");
+    print_clock(sqlite3_column_int64(s, 14));
     print_losses(&sums);
 }
 
@@ -132,8 +143,9 @@ static int print_sensors(struct kept *kept, int64_t now_s, struct error *err)
     int result, shown = 0;
     if (sql_prepare(kept->db,
                     "SELECT address, CASE WHEN sensor IS NULL THEN port END AS source, sensor, worker, max(last),"
-                    " count(DISTINCT id), sum(datagrams), sum(records), sum(network), sum(here), sum(down), sum(send),"
-                    " sum(ring), count(*) OVER () FROM streams JOIN minutes ON stream = id"
+                    " count(DISTINCT coalesce(start, id)), sum(datagrams), sum(records), sum(network), sum(here), "
+                    "sum(down), sum(send),"
+                    " sum(ring), count(*) OVER (), ahead FROM streams JOIN minutes ON stream = id"
                     " WHERE last >= ?1 AND minute >= ?1 / 60"
                     " GROUP BY address, source, sensor, worker ORDER BY max(last) DESC, sensor, worker LIMIT ?2",
                     &s, err) != 0)

@@ -28,18 +28,21 @@ static const char *sensor_text(sqlite3_stmt *s, char *text, size_t size)
 /* ---- sensors ---- */
 
 static const struct answer_column sensor_columns[] = {
-    {"source", CELL_TEXT},    {"sensor", CELL_TEXT},      {"verified", CELL_TEXT}, {"started", CELL_TIME},
-    {"records", CELL_NUMBER}, {"datagrams", CELL_NUMBER}, {"first", CELL_TIME},    {"last", CELL_TIME}};
+    {"source", CELL_TEXT},      {"sensor", CELL_TEXT},          {"verified", CELL_TEXT},
+    {"started", CELL_TIME},     {"clock_ahead_s", CELL_NUMBER}, {"records", CELL_NUMBER},
+    {"datagrams", CELL_NUMBER}, {"first", CELL_TIME},           {"last", CELL_TIME}};
 
 static void put_sensor_row(sqlite3_stmt *s, const char *unused, struct answer_output *output)
 {
     char source[ADDRESS_TEXT + 16], sensor[48];
+    size_t i;
     (void)unused;
-    const struct answer_cell cells[] = {
-        {source_text(s, source, sizeof(source)), 0},  {sensor_text(s, sensor, sizeof(sensor)), 0},
-        {sqlite3_column_int(s, 4) ? "yes" : "no", 0}, {NULL, sqlite3_column_int64(s, 5)},
-        {NULL, sqlite3_column_int64(s, 6)},           {NULL, sqlite3_column_int64(s, 7)},
-        {NULL, sqlite3_column_int64(s, 8)},           {NULL, sqlite3_column_int64(s, 9)}};
+    struct answer_cell cells[sizeof(sensor_columns) / sizeof(sensor_columns[0])] = {
+        {source_text(s, source, sizeof(source)), 0},
+        {sensor_text(s, sensor, sizeof(sensor)), 0},
+        {sqlite3_column_int(s, 4) ? "yes" : "no", 0}};
+    for (i = 3; i < sizeof(cells) / sizeof(cells[0]); i++)
+        cells[i].number = sqlite3_column_int64(s, (int)i + 2);
     answer_row(output, cells);
 }
 
@@ -49,7 +52,7 @@ static int ask_sensors(struct kept *kept, const struct ask *ask, struct answer_o
 {
     sqlite3_stmt *s;
     if (sql_prepare(kept->db,
-                    "SELECT address, port, sensor, worker, verified, coalesce(start, first),"
+                    "SELECT address, port, sensor, worker, verified, coalesce(start, first), ahead,"
                     " (SELECT sum(records) FROM minutes WHERE stream = id),"
                     " (SELECT sum(datagrams) FROM minutes WHERE stream = id), first, last FROM streams"
                     " WHERE last >= ? AND first < ? ORDER BY last DESC, sensor, worker, address, port LIMIT ?",

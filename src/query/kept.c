@@ -9,7 +9,21 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "store/schema.h"
+
 enum { REFRESH_MS = 15000 };
+
+/* Only who writes it may bring it to this program's version. */
+static int check_version(sqlite3 *db, struct error *err)
+{
+    int version;
+    if (schema_look(db, &version, err) != 0)
+        return -1;
+    return version == DATABASE_VERSION
+               ? 0
+               : error_set(err, "dnsflow.db: is of version %d, not %d; \"run\" or \"import\" brings it there", version,
+                           DATABASE_VERSION);
+}
 
 int kept_open(const char *directory, struct kept *out, struct error *err)
 {
@@ -20,7 +34,7 @@ int kept_open(const char *directory, struct kept *out, struct error *err)
     snprintf(path, sizeof(path), "%s/dnsflow.db", directory);
     if (access(path, F_OK) != 0)
         return error_errno(err, "%s", path);
-    if (sql_open(path, SQL_READ, &out->db, err) == 0 &&
+    if (sql_open(path, SQL_READ, &out->db, err) == 0 && check_version(out->db, err) == 0 &&
         database_partitions(out->db, &out->partitions, &out->partitions_count, err) == 0)
         return 0;
     kept_close(out);

@@ -61,6 +61,8 @@ struct source {
     uint64_t before;     /* records when sources_mark() was called last */
     double rate;         /* records in a second between the last two marks */
     uint64_t number;     /* the caller's, 0 in a new one */
+    int64_t ahead_s;     /* the caller's: by how much the sensor's clock is before the one here; with has_ahead */
+    bool has_ahead;
 };
 
 struct sources;

@@ -133,6 +133,10 @@ const struct source *account_datagram(struct account *account, const struct jour
     }
     if (source->number == 0)
         source->number = make_number(source);
+    if (from->datagram.has_trailer) {
+        source->ahead_s = from->datagram.trailer.base_time_us / SECOND_US - from->time_us / SECOND_US;
+        source->has_ahead = true;
+    }
     struct source before = *source;
     (void)source_count(source, &from->datagram, from->time_us, &account->no_room);
     struct account_minute *row = find_minute(account, source->number, from->time_us / SECOND_US / 60);

@@ -203,6 +203,8 @@ static int put_stream(sqlite3_stmt *s, const struct sources *sources, uint32_t i
     sqlite3_bind_int64(s, 9, source->first_time_us / SECOND_US);
     sqlite3_bind_int64(s, 10, source->last_time_us / SECOND_US);
     sqlite3_bind_blob(s, 11, state, SOURCE_STATE, SQLITE_STATIC);
+    if (source->has_ahead)
+        sqlite3_bind_int64(s, 12, source->ahead_s);
     int result = sql_do(s, err);
     (void)sqlite3_clear_bindings(s);
     return result;
@@ -215,9 +217,9 @@ static int put_streams(sqlite3 *db, const struct account *account, struct error 
     uint32_t i, minutes = account_minutes(account);
     int64_t least_us = INT64_MAX;
     if (sql_prepare(db,
-                    "INSERT INTO streams VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                    "INSERT INTO streams VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                     " ON CONFLICT(id) DO UPDATE SET address = excluded.address, port = excluded.port,"
-                    " last = excluded.last, state = excluded.state",
+                    " last = excluded.last, state = excluded.state, ahead = coalesce(excluded.ahead, ahead)",
                     &s, err) != 0)
         return -1;
     for (i = 0; i < minutes; i++)

@@ -49,24 +49,36 @@ static const char version_1[] =
     " ELSE rdata END AS rdata, datetime(first, 'unixepoch') AS first, datetime(last, 'unixepoch') AS last, count,"
     " scaled FROM answers;";
 
+/* ahead: by how many seconds the sensor's clock is before the collector's; NULL: it does not tell */
+static const char version_2[] = "ALTER TABLE streams ADD COLUMN ahead INT";
+
 /* From version i to i + 1. */
-static const char *const steps[DATABASE_VERSION] = {version_1};
+static const char *const steps[DATABASE_VERSION] = {version_1, version_2};
+
+int schema_look(sqlite3 *db, int *version, struct error *err)
+{
+    int64_t number;
+    if (sql_number(db, "PRAGMA user_version", 0, &number, err) != 0)
+        return -1;
+    *version = (int)number;
+    return number >= 0 && number <= DATABASE_VERSION
+               ? 0
+               : error_set(err,
+                           "dnsflow.db: is of version %d, this program knows versions up to %d; take the program that "
+                           "wrote it, or a later one",
+                           *version, DATABASE_VERSION);
+}
 
 /* One step, inside of a transaction. 1: it is at this program's version, 0: not yet, or -1. */
 static int step(sqlite3 *db, struct error *err)
 {
     char pragma[64];
-    int64_t version;
-    if (sql_number(db, "PRAGMA user_version", 0, &version, err) != 0)
+    int version;
+    if (schema_look(db, &version, err) != 0)
         return -1;
-    if (version > DATABASE_VERSION)
-        return error_set(err,
-                         "dnsflow.db: is of version %d, this program knows versions up to %d; take the program that "
-                         "wrote it, or a later one",
-                         (int)version, DATABASE_VERSION);
     if (version == DATABASE_VERSION)
         return 1;
-    snprintf(pragma, sizeof(pragma), "PRAGMA user_version = %d", (int)version + 1);
+    snprintf(pragma, sizeof(pragma), "PRAGMA user_version = %d", version + 1);
     return sql_run(db, steps[version], err) == 0 && sql_run(db, pragma, err) == 0 ? 0 : -1;
 }
 

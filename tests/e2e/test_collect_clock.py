@@ -4,6 +4,7 @@
 import glob
 import json
 import os
+import re
 import socket
 import time
 
@@ -149,6 +150,9 @@ def test_clock_of_a_sensor(tmp_path, off):
         found = lookups(collector.directory)
         done = collect("status", collector.directory)
         assert done.status == 0 and done.out.count(b"alive") == 2, done
+        assert re.findall(rb"its clock is (.*);", done.out) == [b"24 h behind" if off < 0 else b"24 h ahead"]
+        ahead = {row["sensor"].split("/")[0]: row["clock_ahead_s"] for row in rows_of(collector, "sensors")}
+        assert abs(ahead["7"]) <= 2 and abs(ahead["8"] - off) <= 2
         collector.stop()
     assert collector.ledger()[:4] == (200, 200, 0, 0)
     for name, by in (("right", 0), ("wrong", off)):

@@ -195,15 +195,37 @@ def test_lost_journal(tmp_path):
     check_sound(tmp_path / "data")
 
 
-def test_later_version_is_refused(tmp_path):
+def change(directory, *statements):
+    db = sqlite3.connect(str(directory / "dnsflow.db"))
+    for statement in statements:
+        db.execute(statement)
+    db.commit()
+    db.close()
+
+
+@pytest.mark.parametrize("version", [99, -1, -(1 << 31)])
+def test_unknown_version_is_refused(tmp_path, version):
     ok("-r", made_capture(tmp_path / "in.pcap", 10), "-x", "-w", tmp_path / "out.pcap")
     imported(tmp_path / "data", tmp_path / "out.pcap")
-    db = sqlite3.connect(str(tmp_path / "data" / "dnsflow.db"))
-    db.execute("PRAGMA user_version = 99")
-    db.close()
-    done = collect("import", tmp_path / "data", *AS_ROOT,
-                   tmp_path / "out.pcap")
-    assert done.status == 1 and done.err.count("\n") == 1 and "version 99" in done.err
+    change(tmp_path / "data", "PRAGMA user_version = %d" % version)
+    for verb in (("import", *AS_ROOT, tmp_path / "out.pcap"), ("query", "loss"), ("status",), ("check",)):
+        done = collect(verb[0], tmp_path / "data", *verb[1:])
+        assert done.status == 1 and done.err.count("\n") == 1 and "version %d" % version in done.err, done.err
+
+
+def test_earlier_version_is_changed(tmp_path):
+    """By who writes; who only reads says so."""
+    for i in range(2):
+        ok("-r", made_capture(tmp_path / "in.pcap", 100), "-x", "--sensor-id", str(i), "-w", tmp_path / ("out.%d" % i))
+    imported(tmp_path / "data", tmp_path / "out.0")
+    change(tmp_path / "data", "ALTER TABLE streams DROP COLUMN ahead", "PRAGMA user_version = 1")
+    done = collect("query", tmp_path / "data", "sensors")
+    assert done.status == 1 and "is of version 1, not 2" in done.err
+    imported(tmp_path / "data", tmp_path / "out.1")
+    done = collect("query", tmp_path / "data", "sensors", "--format", "ndjson")
+    assert {json.loads(line)["sensor"] for line in done.out.splitlines()} == {"0/0", "1/0"}
+    assert sum(one[0] for one in lookups(tmp_path / "data").values()) == 200
+    check_sound(tmp_path / "data")
 
 
 def test_text_views(tmp_path):
