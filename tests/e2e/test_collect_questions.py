@@ -5,10 +5,11 @@ import collections
 import ipaddress
 import json
 import random
+import time
 
 import pytest
 from collecting import Running, collect, imported, needs_collector, seconds_of, send
-from conftest import BASE_US, CAPTURES, RAW, READER, list_captures, run, sensor, write_pcap
+from conftest import BASE_US, CAPTURES, RAW, READER, list_captures, release_build, run, sensor, write_pcap
 from datagrams import extended, packet, set4
 
 pytestmark = needs_collector
@@ -132,10 +133,6 @@ def test_times(kept):
     times = sorted(seconds_of(row["first"]) for row in rows)
     since, until = times[len(times) // 3], times[len(times) // 2]
     words = "--since", str(since), "--until", str(until)
-    done = collect("query", directory, "below", ".", *words)
-    if done.status == 2:
-        from time import gmtime, strftime
-        words = "--since", strftime("%Y-%m-%d %H:%M:%S", gmtime(since)), "--until", strftime("%Y-%m-%d %H:%M:%S", gmtime(until))
     inside = [row for row in rows if seconds_of(row["last"]) >= since and seconds_of(row["first"]) < until]
     assert ask(directory, "below", ".", "--limit", "0", *words)[0] == inside
 
@@ -151,6 +148,20 @@ def test_sensors(tmp_path):
     assert collections.Counter(row["sensor"] for row in rows) == {"7/2": 2, "8/2": 1}
     assert all(row["records"] == row["datagrams"] == 3 and row["verified"] == "no" for row in rows)
     assert [row["last"] for row in rows] == sorted((row["last"] for row in rows), reverse=True)
+
+
+@release_build("it looks at the clock")
+def test_asking_again(tmp_path):
+    """Nobody waits when there is nothing to bring in, and not much longer than a second when there is."""
+    with Running(tmp_path) as c:
+        one = set4("10.0.0.1", "10.0.0.53", ["a.example"], ["192.0.2.1"])
+        for n, most_s in ((1, 1.5), (2, 2.5), (2, 1.5), (2, 1.5)):
+            send(c.target, [extended(i, one) for i in range(n)])
+            begun = time.monotonic()
+            rows, said = ask(c.directory, "who", "a.example")
+            assert time.monotonic() - begun < most_s and said == ""
+            assert sum(row["count"] for row in rows) >= 1
+        c.stop()
 
 
 NEAREST = [
