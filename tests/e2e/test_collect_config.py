@@ -110,12 +110,13 @@ def test_bad_file_changes_nothing(tmp_path):
 
 
 def test_reloading_loses_nothing(tmp_path):
-    """Under way, and many at once."""
+    """Under way, at 5000 datagrams a second, and many at once."""
     with Running(tmp_path) as c:
-        sent, until = 0, time.monotonic() + 4
-        while time.monotonic() < until:
+        sent, begun = 0, time.monotonic()
+        while sent < 20000:
             sent += 50
             send(c.target, [one(n) for n in range(sent - 50, sent)])
+            time.sleep(max(0, begun + sent / 5000 - time.monotonic()))
             if sent % 1000 == 0:
                 c.process.signal(signal.SIGHUP)
         wait_until(lambda: len(c.roles()) == 3)
@@ -123,8 +124,6 @@ def test_reloading_loses_nothing(tmp_path):
         c.stop(seconds=40)
         assert "error" not in c.err and "killed" not in c.err
     assert journalled(c.directory) == (sent, sent)
-    done = collect("query", c.directory, "loss", "--format", "csv")
-    assert done.status == 0, done.err
 
 
 def test_background(tmp_path):

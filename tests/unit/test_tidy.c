@@ -295,7 +295,8 @@ static void add_answers(struct place *p, const char *prefix, int count, int64_t 
 static void add_account(struct place *p, int id, int64_t last)
 {
     run_sql(p->db,
-            "INSERT INTO streams VALUES(%d, 'id%d', 1, 1, 1, x'0a000001', 1, 0, 0, %" PRId64 ", x'00');"
+            "INSERT INTO streams(id, identity, sensor, worker, start, address, port, verified, first, last, state) "
+            "VALUES(%d, 'id%d', 1, 1, 1, x'0a000001', 1, 0, 0, %" PRId64 ", x'00');"
             "INSERT INTO minutes VALUES(%" PRId64 ", %d, 1, 1, 0, 0, 0, 0, 0, 0, 0);"
             "INSERT INTO totals VALUES(%" PRId64 ", 'socket', 1)",
             id, id, last, last / 60, id, last / 60);
