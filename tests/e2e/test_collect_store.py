@@ -5,14 +5,15 @@ import collections
 import ipaddress
 import json
 import random
+import shutil
 import sqlite3
 import struct
 
 import pytest
 from collecting import (AS_ROOT, answers, check_sound, cof, collect, database, imported, journalled, lookups,
                         needs_collector, reversed_name, sums)
-from datagrams import set4
-from conftest import CAPTURES, READER, list_captures, made_capture, ok, read_pcap, run, sensor, write_pcap
+from datagrams import extended, packet, set4
+from conftest import BASE_US, CAPTURES, RAW, READER, list_captures, made_capture, ok, read_pcap, run, sensor, write_pcap
 
 pytestmark = needs_collector
 
@@ -90,6 +91,40 @@ def test_twice_is_once(tmp_path):
     said = imported(tmp_path / "data", tmp_path / "out.pcap", pieces_of(tmp_path / "out.pcap", tmp_path, 3, 1)[0])
     assert " 0 datagrams with 0 records imported" in said
     assert (lookups(tmp_path / "data"), answers(tmp_path / "data")) == before
+
+
+def test_snapshot(tmp_path):
+    """A copy of database and lookups goes on in a journal that has grown since, and comes to the same."""
+    ok("-r", made_capture(tmp_path / "in.pcap", 3000), "-x", "-w", tmp_path / "out.pcap")
+    pieces = pieces_of(tmp_path / "out.pcap", tmp_path, 4, 5)
+    imported(tmp_path / "data", *pieces[:2])
+    shutil.copytree(tmp_path / "data", tmp_path / "copy")
+    imported(tmp_path / "data", *pieces[2:])
+    shutil.rmtree(tmp_path / "copy" / "journal")
+    shutil.copytree(tmp_path / "data" / "journal", tmp_path / "copy" / "journal")
+    imported(tmp_path / "copy", pieces[0])  # nothing of it is new
+    for look in (lookups, answers, sums, journalled):
+        assert look(tmp_path / "copy") == look(tmp_path / "data")
+    check_sound(tmp_path / "copy")
+
+
+def test_many_sensors(tmp_path):
+    """1000 sensors of 4 workers, all started in the same second, every tenth with a number missing."""
+    records = []
+    for number in (1, 2, 3):
+        for i in range(1000):
+            for worker in range(4):
+                if number == 2 and i % 10 == 0:
+                    continue
+                one = set4("10.0.0.1", "10.0.0.53", ["a.example"], ["192.0.2.1"])
+                source = "10.1.%d.%d" % (i >> 8, i & 255)
+                payload = extended(number, one, sensor_id=0, worker=worker)
+                records.append((BASE_US + len(records), packet(payload, source, 4000 + worker)))
+    imported(tmp_path / "data", write_pcap(tmp_path / "out.pcap", RAW, records))
+    done = collect("query", tmp_path / "data", "loss", "--format", "ndjson", "--limit", "0")
+    rows = [json.loads(line) for line in done.out.splitlines()]
+    assert len(rows) == len({row["source"] for row in rows}) == 4000
+    assert collections.Counter((row["datagrams"], row["network"]) for row in rows) == {(3, 0): 3600, (2, 1): 400}
 
 
 def test_without_trailer(tmp_path):
