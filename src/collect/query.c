@@ -325,6 +325,10 @@ int command_query(int argc, char **argv, struct error *err)
                   config.question->help);
         return 2;
     }
+    if (config.format == ANSWER_COF && !config.question->columns[0].cof) {
+        error_set(err, "option --format cof: expected name, below or address, what passive DNS is");
+        return 2;
+    }
     if (config.since_us >= config.until_us) {
         error_set(err, "options --since and --until: expected the first to be before the second");
         return 2;

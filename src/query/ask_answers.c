@@ -8,8 +8,9 @@
 #include "query/question.h"
 #include "record/field.h"
 
-static const struct answer_column columns[] = {{"name", CELL_TEXT},    {"type", CELL_TEXT},  {"rdata", CELL_TEXT},
-                                               {"count", CELL_NUMBER}, {"first", CELL_TIME}, {"last", CELL_TIME}};
+static const struct answer_column columns[] = {{"name", CELL_TEXT, "rrname"},      {"type", CELL_TEXT, "rrtype"},
+                                               {"rdata", CELL_TEXT, "rdata"},      {"count", CELL_NUMBER, "count"},
+                                               {"first", CELL_TIME, "time_first"}, {"last", CELL_TIME, "time_last"}};
 
 /* rname, type, rdata, count, first, last */
 static void put_answer_row(sqlite3_stmt *s, const char *unused, struct answer_output *output)

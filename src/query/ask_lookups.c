@@ -149,8 +149,8 @@ static int ask_lookups(struct kept *kept, const struct ask *ask, const struct lo
 static const char latest_first[] = "SELECT * FROM found ORDER BY last DESC, count DESC, what, type, rcode";
 
 static const struct answer_column who_columns[] = {
-    {"name", CELL_TEXT},     {"client", CELL_TEXT},  {"type", CELL_TEXT},  {"rcode", CELL_TEXT},
-    {"resolver", CELL_TEXT}, {"count", CELL_NUMBER}, {"first", CELL_TIME}, {"last", CELL_TIME}};
+    {"name", CELL_TEXT, NULL},     {"client", CELL_TEXT, NULL},  {"type", CELL_TEXT, NULL},  {"rcode", CELL_TEXT, NULL},
+    {"resolver", CELL_TEXT, NULL}, {"count", CELL_NUMBER, NULL}, {"first", CELL_TIME, NULL}, {"last", CELL_TIME, NULL}};
 
 static int ask_who(struct kept *kept, const struct ask *ask, struct answer_output *output, struct ask_result *result,
                    struct error *err)
@@ -163,8 +163,8 @@ static int ask_who(struct kept *kept, const struct ask *ask, struct answer_outpu
 }
 
 static const struct answer_column client_columns[] = {
-    {"client", CELL_TEXT},   {"name", CELL_TEXT},    {"type", CELL_TEXT},  {"rcode", CELL_TEXT},
-    {"resolver", CELL_TEXT}, {"count", CELL_NUMBER}, {"first", CELL_TIME}, {"last", CELL_TIME}};
+    {"client", CELL_TEXT, NULL},   {"name", CELL_TEXT, NULL},    {"type", CELL_TEXT, NULL},  {"rcode", CELL_TEXT, NULL},
+    {"resolver", CELL_TEXT, NULL}, {"count", CELL_NUMBER, NULL}, {"first", CELL_TIME, NULL}, {"last", CELL_TIME, NULL}};
 
 static int ask_client(struct kept *kept, const struct ask *ask, struct answer_output *output, struct ask_result *result,
                       struct error *err)
@@ -176,8 +176,11 @@ static int ask_client(struct kept *kept, const struct ask *ask, struct answer_ou
     return ask_lookups(kept, ask, &query, latest_first, put_lookup_row, output, result, err);
 }
 
-static const struct answer_column rcode_columns[] = {
-    {"rcode", CELL_TEXT}, {"client", CELL_TEXT}, {"count", CELL_NUMBER}, {"first", CELL_TIME}, {"last", CELL_TIME}};
+static const struct answer_column rcode_columns[] = {{"rcode", CELL_TEXT, NULL},
+                                                     {"client", CELL_TEXT, NULL},
+                                                     {"count", CELL_NUMBER, NULL},
+                                                     {"first", CELL_TIME, NULL},
+                                                     {"last", CELL_TIME, NULL}};
 
 static void put_rcode_row(sqlite3_stmt *s, const char *unused, struct answer_output *output)
 {

@@ -28,9 +28,9 @@ static const char *sensor_text(sqlite3_stmt *s, char *text, size_t size)
 /* ---- sensors ---- */
 
 static const struct answer_column sensor_columns[] = {
-    {"source", CELL_TEXT},      {"sensor", CELL_TEXT},          {"verified", CELL_TEXT},
-    {"started", CELL_TIME},     {"clock_ahead_s", CELL_NUMBER}, {"records", CELL_NUMBER},
-    {"datagrams", CELL_NUMBER}, {"first", CELL_TIME},           {"last", CELL_TIME}};
+    {"source", CELL_TEXT, NULL},      {"sensor", CELL_TEXT, NULL},          {"verified", CELL_TEXT, NULL},
+    {"started", CELL_TIME, NULL},     {"clock_ahead_s", CELL_NUMBER, NULL}, {"records", CELL_NUMBER, NULL},
+    {"datagrams", CELL_NUMBER, NULL}, {"first", CELL_TIME, NULL},           {"last", CELL_TIME, NULL}};
 
 static void put_sensor_row(sqlite3_stmt *s, const char *unused, struct answer_output *output)
 {
@@ -68,12 +68,13 @@ static int ask_sensors(struct kept *kept, const struct ask *ask, struct answer_o
 
 /* ---- loss: where what is missing was lost ---- */
 
-static const struct answer_column loss_columns[] = {{"source", CELL_TEXT},         {"sensor", CELL_TEXT},
-                                                    {"datagrams", CELL_NUMBER},    {"records", CELL_NUMBER},
-                                                    {"network", CELL_NUMBER},      {"here", CELL_NUMBER},
-                                                    {"down", CELL_NUMBER},         {"send", CELL_NUMBER},
-                                                    {"ring_packets", CELL_NUMBER}, {"interface_packets", CELL_NUMBER},
-                                                    {"first", CELL_TIME},          {"last", CELL_TIME}};
+static const struct answer_column loss_columns[] = {
+    {"source", CELL_TEXT, NULL},         {"sensor", CELL_TEXT, NULL},
+    {"datagrams", CELL_NUMBER, NULL},    {"records", CELL_NUMBER, NULL},
+    {"network", CELL_NUMBER, NULL},      {"here", CELL_NUMBER, NULL},
+    {"down", CELL_NUMBER, NULL},         {"send", CELL_NUMBER, NULL},
+    {"ring_packets", CELL_NUMBER, NULL}, {"interface_packets", CELL_NUMBER, NULL},
+    {"first", CELL_TIME, NULL},          {"last", CELL_TIME, NULL}};
 
 static void put_loss_row(sqlite3_stmt *s, const char *unused, struct answer_output *output)
 {

@@ -6,8 +6,11 @@
 #include <string.h>
 #include <time.h>
 
-const char *const answer_format_names[ANSWER_FORMATS] = {
-    [ANSWER_TABLE] = "table", [ANSWER_JSON] = "json", [ANSWER_NDJSON] = "ndjson", [ANSWER_CSV] = "csv"};
+const char *const answer_format_names[ANSWER_FORMATS] = {[ANSWER_TABLE] = "table",
+                                                         [ANSWER_JSON] = "json",
+                                                         [ANSWER_NDJSON] = "ndjson",
+                                                         [ANSWER_CSV] = "csv",
+                                                         [ANSWER_COF] = "cof"};
 
 enum { COLUMNS_MAX = 16, WIDTHS_FROM = 1000 /* rows that are waited for, to know how wide columns are */ };
 
@@ -112,11 +115,15 @@ static void put_object(struct answer_output *o, const struct answer_cell *cells)
     char room[32];
     size_t i;
     for (i = 0; i < o->columns_count; i++) {
-        fprintf(o->out, "%s\"%s\":", i ? "," : "{", o->columns[i].name);
-        const char *text = cell_text(&o->columns[i], &cells[i], true, room);
-        if (!text)
+        const struct answer_column *column = &o->columns[i];
+        bool is_cof = o->format == ANSWER_COF;
+        fprintf(o->out, "%s\"%s\":", i ? "," : "{", is_cof ? column->cof : column->name);
+        const char *text = cell_text(column, &cells[i], true, room);
+        if (is_cof && column->kind == CELL_TIME)
+            fprintf(o->out, "%" PRId64, cells[i].number);
+        else if (!text)
             fputs("null", o->out);
-        else if (o->columns[i].kind == CELL_NUMBER)
+        else if (column->kind == CELL_NUMBER)
             fputs(text, o->out);
         else
             put_json_text(o->out, text);
@@ -185,10 +192,11 @@ void answer_row(struct answer_output *output, const struct answer_cell *cells)
     switch (o->format) {
     case ANSWER_JSON:
     case ANSWER_NDJSON:
+    case ANSWER_COF:
         if (o->format == ANSWER_JSON)
             fputs(o->rows > 1 ? ",\n " : "\n ", o->out);
         put_object(o, cells);
-        if (o->format == ANSWER_NDJSON)
+        if (o->format != ANSWER_JSON)
             fputc('\n', o->out);
         break;
     case ANSWER_CSV:

@@ -10,9 +10,10 @@
 
 #include "base/error.h"
 
-enum answer_format { ANSWER_TABLE, ANSWER_JSON, ANSWER_NDJSON, ANSWER_CSV, ANSWER_FORMATS };
+/* ANSWER_COF: the common output format of passive DNS (draft-dulaunoy-dnsop-passive-dns-cof), for what has it alone. */
+enum answer_format { ANSWER_TABLE, ANSWER_JSON, ANSWER_NDJSON, ANSWER_CSV, ANSWER_COF, ANSWER_FORMATS };
 
-/* "table", "json", "ndjson", "csv" */
+/* "table", "json", "ndjson", "csv", "cof" */
 extern const char *const answer_format_names[ANSWER_FORMATS];
 
 enum answer_kind { CELL_TEXT, CELL_NUMBER, CELL_TIME /* Unix seconds */ };
@@ -20,6 +21,7 @@ enum answer_kind { CELL_TEXT, CELL_NUMBER, CELL_TIME /* Unix seconds */ };
 struct answer_column {
     const char *name;
     enum answer_kind kind;
+    const char *cof; /* its name there; NULL in the first column: the answer has no such form */
 };
 
 /* By the column's kind; text NULL: there is no value. */

@@ -87,6 +87,22 @@ def test_below(kept, parent):
     assert all(".".join(a) <= ".".join(b) for a, b in zip(order, order[1:])), "in the order of names"
 
 
+def test_cof(kept):
+    """As the reader writes it, a line for each."""
+    directory, path = kept
+    expected = sorted(cof_rows(path))
+    for words in (("below", "."), ("name", "@-")):
+        done = collect("query", directory, *words, "--format", "cof", "--limit", "0",
+                       data="\n".join({row[0] for row in expected}).encode())
+        assert done.status == 0, done.err
+        rows = [json.loads(line) for line in done.out.splitlines()]
+        keys = "rrname", "rrtype", "rdata", "count", "time_first", "time_last"
+        assert all(set(row) == set(keys) for row in rows)
+        assert sorted(tuple(row[key] for key in keys) for row in rows) == expected
+    done = collect("query", directory, "who", "a.example", "--format", "cof")
+    assert done.status == 2 and "option --format cof: expected name, below or address" in done.err
+
+
 def test_pages_of_below(kept):
     """A limit gives the first rows of all, and says that there are more."""
     directory, _ = kept
