@@ -125,13 +125,14 @@ static const struct option_row rows[] = {
     {0, "no-refresh", NULL, NULL, "do not ask the collector to bring in what it has received in the last minute",
      offsetof(struct query_config, is_old)},
     {'h', "help", NULL, NULL, "print this help", offsetof(struct query_config, show_help)},
-    {0, NULL, "QUESTION [NAME|ADDRESS|RCODE|@FILE...]", take_word,
+    {0, NULL, "QUESTION [WHAT|@FILE...]", take_word,
      "dnsflow_collect query name www.example.com      what it was answered with\n"
      "dnsflow_collect query below example.com         it and all names below it\n"
      "dnsflow_collect query address 192.0.2.0/24      the names behind an address or prefix\n"
      "dnsflow_collect query who www.example.com       who asked for it\n"
      "dnsflow_collect query client 192.0.2.7          what this client asked for\n"
      "dnsflow_collect query rcode NXDOMAIN            who was answered with it\n"
+     "dnsflow_collect query top names --limit 20      which had most lookups\n"
      "dnsflow_collect query loss --since today        what came of each sensor, and what is missing where\n"
      "dnsflow_collect query who @names.txt            for each line of a file, @- for those of standard input",
      0},

@@ -63,8 +63,9 @@ int64_t ask_limit(const struct ask *ask)
 
 /* ---- all of them ---- */
 
-const struct question *const questions[] = {&question_name,   &question_below, &question_address, &question_who,
-                                            &question_client, &question_rcode, &question_sensors, &question_loss};
+const struct question *const questions[] = {&question_name, &question_below,   &question_address,
+                                            &question_who,  &question_client,  &question_rcode,
+                                            &question_top,  &question_sensors, &question_loss};
 
 const size_t questions_count = sizeof(questions) / sizeof(questions[0]);
 
@@ -103,6 +104,8 @@ int question_check(const struct question *question, const char *what, struct err
         return prefixes_add(&prefixes, what, err);
     case ABOUT_RCODE:
         return dns_rcode_parse(what, &rcode) == 0 ? 0 : error_set(err, "expected an RCODE, such as NXDOMAIN or 3");
+    case ABOUT_TOP:
+        return top_check(what, err);
     }
     return 0;
 }

@@ -23,7 +23,7 @@ struct ask_result {
     bool is_partial; /* more had to be looked at than ASK_ROWS_MAX */
 };
 
-enum question_about { ABOUT_NOTHING, ABOUT_NAME, ABOUT_CLIENT, ABOUT_ADDRESSES, ABOUT_RCODE };
+enum question_about { ABOUT_NOTHING, ABOUT_NAME, ABOUT_CLIENT, ABOUT_ADDRESSES, ABOUT_RCODE, ABOUT_TOP };
 
 struct question {
     const char *name, *help; /* in the command line; the help has what it is about in capitals */

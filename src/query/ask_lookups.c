@@ -14,9 +14,9 @@ static const char gather_schema[] =
 
 /* How a question finds its rows. */
 struct lookup_query {
-    enum { BY_NAME, BY_CLIENT, BY_RCODE } by;
+    enum { BY_NAME, BY_CLIENT, BY_RCODE, BY_ALL } by; /* the last two make sums */
     const char *rows; /* of a partition: what, resolver, type, rcode, count, first, span; ?1 = number of the name or
-                         client, or the rcode; ?2, ?3 = since and until, where it makes sums */
+                         client, or the rcode; ?2, ?3 = since and until, of sums */
 };
 
 /* A time as the partition has it; all of time stays that. */
@@ -36,7 +36,7 @@ static int gather_rows(sqlite3 *partition, const struct lookup_query *query, int
         sql_prepare(partition, query->rows, &s, err) != 0)
         return -1;
     sqlite3_bind_int64(s, 1, number);
-    if (query->by == BY_RCODE) {
+    if (query->by >= BY_RCODE) {
         sqlite3_bind_int64(s, 2, relative(ask->since_s, base));
         sqlite3_bind_int64(s, 3, relative(ask->until_s, base));
     }
@@ -68,7 +68,7 @@ static int64_t find_number(const struct lookup_query *query, sqlite3 *partition,
         return parse_rname(what, rname) == 0 ? kept_find_name(partition, rname, err) : -1;
     if (query->by == BY_CLIENT)
         return kept_find_address(partition, address, parse_address(what, address), err);
-    return dns_rcode_parse(what, &rcode) == 0 ? rcode : -1;
+    return query->by == BY_ALL ? 0 : dns_rcode_parse(what, &rcode) == 0 ? rcode : -1;
 }
 
 static int gather(struct kept *kept, const struct ask *ask, const struct lookup_query *query, sqlite3_stmt *into,
@@ -87,7 +87,7 @@ static int gather(struct kept *kept, const struct ask *ask, const struct lookup_
         if (opened == 0)
             continue;
         int64_t number = find_number(query, db, ask->what, err);
-        bool has_any = number > 0 || (query->by == BY_RCODE && number == 0);
+        bool has_any = number > 0 || (query->by >= BY_RCODE && number == 0);
         int done = has_any ? gather_rows(db, query, number, into, ask, &left, err) : (int)number;
         sqlite3_close(db);
         if (done != 0)
@@ -208,9 +208,87 @@ static int ask_rcode(struct kept *kept, const struct ask *ask, struct answer_out
                        output, result, err);
 }
 
+/* ---- top ---- */
+
+static const struct answer_column top_columns[] = {{"what", CELL_TEXT, NULL},
+                                                   {"value", CELL_TEXT, NULL},
+                                                   {"count", CELL_NUMBER, NULL},
+                                                   {"first", CELL_TIME, NULL},
+                                                   {"last", CELL_TIME, NULL}};
+
+#define TOP_ROWS(value, join, group)                                                                       \
+    "SELECT " value ", x'', 0, 0, sum(rows.count), min(rows.first),"                                       \
+    " max(rows.first + rows.span) - min(rows.first) FROM rows " join " WHERE rows.first + rows.span >= ?2" \
+    " AND rows.first < ?3 GROUP BY " group
+
+static const struct top {
+    const char *what;
+    struct lookup_query query;
+    const char *(*word)(uint64_t number, char room[FIELD_WORD_SIZE]); /* of numbers */
+} tops[] = {
+    {"names", {BY_ALL, TOP_ROWS("n.rname", "JOIN names n ON n.id = rows.name", "rows.name")}, NULL},
+    {"clients", {BY_ALL, TOP_ROWS("c.address", "JOIN addresses c ON c.id = rows.client", "rows.client")}, NULL},
+    {"resolvers",
+     {BY_ALL,
+      TOP_ROWS("r.address", "JOIN kinds k ON k.id = rows.kind JOIN addresses r ON r.id = k.resolver", "k.resolver")},
+     NULL},
+    {"types", {BY_ALL, TOP_ROWS("k.type", "JOIN kinds k ON k.id = rows.kind", "k.type")}, field_type_word},
+    {"rcodes", {BY_ALL, TOP_ROWS("k.rcode", "JOIN kinds k ON k.id = rows.kind", "k.rcode")}, field_rcode_word},
+};
+
+enum { TOPS = sizeof(tops) / sizeof(tops[0]) };
+
+static const struct top *find_top(const char *what)
+{
+    size_t i;
+    for (i = 0; i < TOPS; i++)
+        if (strcmp(what, tops[i].what) == 0)
+            return &tops[i];
+    return NULL;
+}
+
+int top_check(const char *what, struct error *err)
+{
+    char all[100] = "";
+    size_t i, used = 0;
+    if (find_top(what))
+        return 0;
+    for (i = 0; i < TOPS; i++)
+        used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s", i ? ", " : "", tops[i].what);
+    return error_set(err, "expected one of: %s", all);
+}
+
+static void put_top_row(sqlite3_stmt *s, const char *what, struct answer_output *output)
+{
+    char word[FIELD_WORD_SIZE], text[NAME_TEXT];
+    const struct top *top = find_top(what);
+    const char *value = text;
+    if (top->word)
+        value = top->word((uint64_t)sqlite3_column_int64(s, 0), word);
+    else if (sqlite3_column_type(s, 0) == SQLITE_BLOB)
+        value = address_text(sqlite3_column_blob(s, 0), sqlite3_column_bytes(s, 0), text);
+    else
+        (void)rname_to_text((const char *)sqlite3_column_text(s, 0), text);
+    const struct answer_cell cells[] = {{what, 0},
+                                        {value, 0},
+                                        {NULL, sqlite3_column_int64(s, 4)},
+                                        {NULL, sqlite3_column_int64(s, 5)},
+                                        {NULL, sqlite3_column_int64(s, 6)}};
+    answer_row(output, cells);
+}
+
+static int ask_top(struct kept *kept, const struct ask *ask, struct answer_output *output, struct ask_result *result,
+                   struct error *err)
+{
+    return ask_lookups(kept, ask, &find_top(ask->what)->query,
+                       "SELECT * FROM found ORDER BY count DESC, last DESC, what", put_top_row, output, result, err);
+}
+
 const struct question question_who = {"who", "NAME: who asked for it", ABOUT_NAME, QUESTION_COLUMNS(who_columns),
                                       ask_who};
 const struct question question_client = {"client", "ADDRESS: what this client asked for", ABOUT_CLIENT,
                                          QUESTION_COLUMNS(client_columns), ask_client};
 const struct question question_rcode = {"rcode", "RCODE: who was answered with it, most often first", ABOUT_RCODE,
                                         QUESTION_COLUMNS(rcode_columns), ask_rcode};
+const struct question question_top = {"top", "WHAT: names, clients, resolvers, types or rcodes, most lookups first",
+                                      ABOUT_TOP, QUESTION_COLUMNS(top_columns), ask_top};

@@ -15,6 +15,7 @@ from datagrams import extended, packet, set4
 pytestmark = needs_collector
 
 TYPES = {"A": 4, "AAAA": 6}
+TYPE_WORDS = {1: "A", 28: "AAAA", 255: "ANY"}
 
 
 def made(path, seed, count=2000):
@@ -142,6 +143,20 @@ def test_rcode(tmp_path, name):
         assert [row["count"] for row in rows] == sorted(expected.values(), reverse=True)
 
 
+@pytest.mark.parametrize("what", ["names", "clients", "resolvers", "types", "rcodes"])
+def test_top(kept, what):
+    directory, path = kept
+    rows, _ = ask(directory, "top", what, "--limit", "0")
+    of = {"names": lambda row: row["names"][0].lower(), "clients": lambda row: row["client"],
+          "resolvers": lambda row: row["resolver"], "types": lambda row: TYPE_WORDS[row["ext"]["qtype"]],
+          "rcodes": lambda row: row["ext"].get("rcode", "NOERROR")}[what]
+    expected = collections.Counter(map(of, reader_records(path)))
+    assert {row["value"]: row["count"] for row in rows} == expected and len(rows) == len(expected)
+    assert [row["count"] for row in rows] == sorted(expected.values(), reverse=True)
+    assert all(row["what"] == what for row in rows)
+    assert ask(directory, "top", what, "--limit", "1")[0] == rows[:1]
+
+
 def test_times(kept):
     """A time range gives what was seen in it at some time."""
     directory, path = kept
@@ -189,6 +204,7 @@ NEAREST = [
     (("address", "192.0.2.0/33"), "or a prefix such as"),
     (("rcode", "NXDOMAINS"), "expected an RCODE, such as NXDOMAIN or 3"),
     (("rcode", ), "query rcode: expected RCODE behind it, or @FILE"),
+    (("top", "domains"), "expected one of: names, clients, resolvers, types, rcodes"),
     (("sensors", "7"), "expected nothing behind sensors"),
 ]
 
