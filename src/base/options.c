@@ -171,8 +171,12 @@ static int read_text(const char *path, char **text, struct error *err)
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
     *text = NULL;
-    if (!file || fstat(fd, &info) != 0)
-        return error_errno(err, "%s", path);
+    if (!file || fstat(fd, &info) != 0) {
+        error_errno(err, "%s", path);
+        if (file)
+            fclose(file);
+        return -1;
+    }
     if (S_ISREG(info.st_mode))
         *text = malloc(size + 1);
     len = *text ? fread(*text, 1, size + 1, file) : 0;

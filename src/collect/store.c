@@ -23,6 +23,7 @@ enum {
     RETRY_US = SECOND_US,     /* after a failure */
     LINE_US = 10 * SECOND_US, /* between two lines about it */
     REPORT_US = 60 * SECOND_US,
+    FINISH_US = 30 * SECOND_US, /* at the end, for what the journal still has */
     ASKING_MAX = 16,  /* who wait for an answer */
     BLOCK_US = 300000 /* a block that was open when they asked is in the journal then */
 };
@@ -179,14 +180,19 @@ static void keep_until_stopped(struct keeper *k)
     }
 }
 
-/* The receiver has ended: all that there is goes into the store. Where that fails the next start goes on. */
+/* The receiver has ended: all that there is goes into the store. Where that fails, or takes long after a time without a
+ * store, the next start goes on. */
 static int finish(struct keeper *k)
 {
+    int64_t until_us = clock_monotonic_us() + FINISH_US;
+    bool has_more = true;
     k->retry_us = 0;
-    while (take_blocks(k))
-        ;
+    while (has_more && clock_monotonic_us() < until_us)
+        has_more = take_blocks(k);
     k->retry_us = 0;
-    int result = k->has_all ? seal_when_due(k, true) : -1;
+    int result = k->has_all || has_more ? seal_when_due(k, true) : -1;
+    if (has_more && result == 0)
+        log_line("store: it ends before it has come to the end of the journal; the next start goes on there");
     report(k);
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
