@@ -106,6 +106,68 @@ static int ask_loss(struct kept *kept, const struct ask *ask, struct answer_outp
     return done;
 }
 
+/* ---- series ---- */
+
+static const struct answer_column series_columns[] = {{"time", CELL_TIME, NULL},      {"seconds", CELL_NUMBER, NULL},
+                                                      {"records", CELL_NUMBER, NULL}, {"datagrams", CELL_NUMBER, NULL},
+                                                      {"network", CELL_NUMBER, NULL}, {"here", CELL_NUMBER, NULL},
+                                                      {"down", CELL_NUMBER, NULL},    {"send", CELL_NUMBER, NULL}};
+
+enum { SERIES_ROWS = 200, HOUR = 60, DAY = 1440 /* minutes */ };
+
+static void put_series_row(sqlite3_stmt *s, const char *unused, struct answer_output *output)
+{
+    struct answer_cell cells[sizeof(series_columns) / sizeof(series_columns[0])];
+    size_t i;
+    (void)unused;
+    for (i = 0; i < sizeof(cells) / sizeof(cells[0]); i++)
+        cells[i] = (struct answer_cell){NULL, sqlite3_column_int64(s, (int)i)};
+    answer_row(output, cells);
+}
+
+/* Minutes, hours or days, whichever gives at most SERIES_ROWS of them; days if none does. Returns -1 with the cause. */
+static int64_t series_step(sqlite3 *db, int64_t since, int64_t until, struct error *err)
+{
+    int64_t minutes;
+    sqlite3_stmt *s;
+    if (sql_prepare(db,
+                    "SELECT coalesce(max(minute) - min(minute) + 1, 0) FROM minutes WHERE minute >= ? AND minute < ?",
+                    &s, err) != 0)
+        return -1;
+    sqlite3_bind_int64(s, 1, since);
+    sqlite3_bind_int64(s, 2, until);
+    int result = sql_step(s, err);
+    minutes = sqlite3_column_int64(s, 0);
+    sqlite3_finalize(s);
+    if (result < 0)
+        return -1;
+    return minutes <= SERIES_ROWS ? 1 : minutes <= (int64_t)SERIES_ROWS * HOUR ? HOUR : DAY;
+}
+
+static int ask_series(struct kept *kept, const struct ask *ask, struct answer_output *output, struct ask_result *result,
+                      struct error *err)
+{
+    int64_t since = ask->since_s / 60, until = ask->until_s == INT64_MAX ? INT64_MAX : (ask->until_s + 59) / 60;
+    int64_t step = series_step(kept->db, since, until, err);
+    sqlite3_stmt *s;
+    if (step < 0 ||
+        sql_prepare(kept->db,
+                    "SELECT minute / ?1 * ?1 * 60, ?1 * 60, sum(records), sum(datagrams), sum(network), sum(here),"
+                    " sum(down), sum(send) FROM minutes WHERE minute >= ?2 AND minute < ?3 GROUP BY minute / ?1"
+                    " ORDER BY 1 LIMIT ?4",
+                    &s, err) != 0)
+        return -1;
+    sqlite3_bind_int64(s, 1, step);
+    sqlite3_bind_int64(s, 2, since);
+    sqlite3_bind_int64(s, 3, until);
+    sqlite3_bind_int64(s, 4, ask_limit(ask));
+    int done = put_rows(s, ask, result, err, put_series_row, NULL, output);
+    sqlite3_finalize(s);
+    return done;
+}
+
+const struct question question_series = {"series", "what came, by minute, hour or day", ABOUT_NOTHING,
+                                         QUESTION_COLUMNS(series_columns), ask_series};
 const struct question question_sensors = {"sensors", "every stream of datagrams, seen last first", ABOUT_NOTHING,
                                           QUESTION_COLUMNS(sensor_columns), ask_sensors};
 const struct question question_loss = {"loss", "what came of each sensor, and what is missing where", ABOUT_NOTHING,

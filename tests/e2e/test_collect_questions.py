@@ -157,6 +157,24 @@ def test_top(kept, what):
     assert ask(directory, "top", what, "--limit", "1")[0] == rows[:1]
 
 
+@pytest.mark.parametrize("minutes, step", [(1, 60), (200, 60), (201, 3600), (200 * 60, 3600), (200 * 60 + 1, 86400)])
+def test_series(tmp_path, minutes, step):
+    """The shortest step that gives no more than 200 rows; sums are those of the datagrams."""
+    begun = BASE_US // 60000000 * 60
+    begun -= begun % 86400
+    one = set4("10.0.0.1", "10.0.0.53", ["a.example"], ["192.0.2.1"])
+    at = sorted({0, minutes - 1} | {random.Random(minutes).randrange(minutes) for _ in range(50)})
+    frames = [((begun + 60 * minute) * 1000000 + 7, packet(extended(n + 1, one, one))) for n, minute in enumerate(at)]
+    imported(tmp_path / "data", write_pcap(tmp_path / "out.pcap", RAW, frames))
+    rows, _ = ask(tmp_path / "data", "series", "--limit", "0")
+    expected = collections.Counter((begun + 60 * minute) // step * step for minute in at)
+    assert {seconds_of(row["time"]): row["datagrams"] for row in rows} == expected
+    assert all(row["records"] == 2 * row["datagrams"] and row["seconds"] == step for row in rows)
+    assert [row["time"] for row in rows] == sorted(row["time"] for row in rows)
+    some, _ = ask(tmp_path / "data", "series", "--since", str(begun), "--until", str(begun + 60))
+    assert sum(row["datagrams"] for row in some) == 1
+
+
 def test_times(kept):
     """A time range gives what was seen in it at some time."""
     directory, path = kept
