@@ -167,7 +167,7 @@ static void assert_whole(struct place *p)
     intake_close(&intake);
 }
 
-/* With DNSFLOW_KILL_EVERYWHERE at every call, else at some of all. */
+/* With DNSFLOW_KILL_EVERYWHERE at every call, else at more and more distant ones. */
 static void while_files_become_full(void **state)
 {
     struct place *p = mmap(NULL, sizeof(*p), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -176,7 +176,7 @@ static void while_files_become_full(void **state)
     long at = 1;
     (void)state;
     assert_true(p != MAP_FAILED);
-    for (; !has_ended; at += is_long ? 1 : 5) {
+    for (; !has_ended; at += is_long ? 1 : 1 + at / 20) {
         *p = (struct place){.next = 0};
         p->folder = make_folder(p->path);
         has_ended = killed_at(write_some, p, at);
