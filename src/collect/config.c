@@ -181,8 +181,8 @@ static int parse_both(struct collect_config *config, int argc, char **argv, stru
     begin(config);
     if (options_read(rows, path, config, &config->text, err) != 0)
         return -1;
-    if (config->path)
-        return error_set(err, "%s: config is for the command line", path);
+    if (config->path || config->show_help)
+        return error_set(err, "%s: %s is for the command line", path, config->path ? "config" : "help");
     return options_parse(rows, argc, argv, config, err);
 }
 

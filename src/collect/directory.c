@@ -17,7 +17,7 @@
 #include "base/options.h"
 #include "guard/user.h"
 
-enum { FOLDER_MODE = 0750, FILE_MODE = 0640 };
+enum { FOLDER_MODE = 0750, FILE_MODE = 0640, SMALLEST = 16 << 20 /* of a small disk */ };
 
 /* Whose a new directory becomes, as root: the first there is. */
 static const char *const service_users[] = {"dnsflow-collect", "dnsflow"};
@@ -89,7 +89,12 @@ static int open_folder(int at, const char *name, const char *path, struct error 
 static int open_file(const struct directory *d, const char *name, int flags, struct error *err)
 {
     const struct passwd *user = d->user[0] ? getpwnam(d->user) : NULL;
-    int fd = openat(d->fd, name, flags | O_CREAT | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
+    int fd = openat(d->fd, name, flags | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, FILE_MODE);
+    struct stat info;
+    if (fd >= 0 && fstat(fd, &info) == 0 && !S_ISREG(info.st_mode)) {
+        close(fd);
+        return error_set(err, "%s/%s: is not a file", d->path, name);
+    }
     if (fd >= 0 && (!user || fchown(fd, user->pw_uid, user->pw_gid) == 0))
         return fd;
     error_errno(err, "%s/%s", d->path, name);
@@ -179,7 +184,7 @@ int directory_look(const char *path, struct directory *out, struct error *err)
 
 bool directory_is_in_use(const struct directory *directory, char process[24])
 {
-    int fd = openat(directory->fd, "lock", O_RDONLY | O_CLOEXEC);
+    int fd = openat(directory->fd, "lock", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     bool is_in_use = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
     ssize_t n = fd >= 0 ? pread(fd, process, 23, 0) : 0;
     process[n > 0 ? n : 0] = '\0';
@@ -197,7 +202,7 @@ bool directory_is_in_use(const struct directory *directory, char process[24])
 static int read_size(const struct directory *d, uint64_t *out, struct error *err)
 {
     char text[64];
-    int fd = openat(d->fd, "settings", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = openat(d->fd, "settings", O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT ? 0 : error_errno(err, "%s/settings", d->path);
     ssize_t n = read(fd, text, sizeof(text) - 1);
@@ -206,7 +211,7 @@ static int read_size(const struct directory *d, uint64_t *out, struct error *err
         return error_errno(err, "%s/settings", d->path);
     text[n] = '\0';
     text[strcspn(text, "\n")] = '\0';
-    if (strncmp(text, "max-size ", 9) != 0 || parse_number(text + 9, 1, UINT64_MAX, out, NULL) != 0)
+    if (strncmp(text, "max-size ", 9) != 0 || parse_number(text + 9, SMALLEST, UINT64_MAX, out, NULL) != 0)
         return error_set(err, "%s/settings: expected \"max-size BYTES\"; --max-size writes it anew", d->path);
     return 1;
 }
@@ -246,7 +251,8 @@ int directory_max_size(const struct directory *directory, uint64_t told, uint64_
         return error_errno(err, "%s", directory->path);
     uint64_t half = (uint64_t)disk.f_bavail * disk.f_frsize / 2;
     *out = half < usual_size ? half : usual_size;
-    if (*out < DIRECTORY_SIZE_MIN)
-        *out = DIRECTORY_SIZE_MIN;
+    if (*out < SMALLEST)
+        return error_set(err, "%s: there are %" PRIu64 " MiB free; expected twice %d", directory->path, *out >> 19,
+                         SMALLEST >> 20);
     return keep_size(directory, *out, err);
 }

@@ -221,9 +221,11 @@ static int import_all(struct import *im, struct error *err)
 {
     const struct import_config *c = im->config;
     size_t i;
-    for (i = 0; i < c->files_count && !atomic_load(&stop); i++)
+    for (i = 0; i < c->files_count && !atomic_load(&stop); i++) {
+        sources_resume(im->intake.sources); /* what another file has brought is there already */
         if (import_file(im, c->files[i], err) != 0)
             return -1;
+    }
     if (end_block(im, err) != 0 || journal_sync(im->writer, 0, true, err) != 0)
         return -1;
     return sqlite_store_seal(im->store, err);

@@ -316,6 +316,7 @@ static int receiver_open(struct receiver *r, const struct role_context *context,
                                            .calls = {r, keep_datagram, keep_time, count_malformed}};
     size_t i;
     r->context = context;
+    r->has_begun = context->is_passed_on; /* nothing was missed between the two */
     r->next_report_us = clock_monotonic_us() + REPORT_US;
     if (intake_open(&r->intake, &options, err) != 0)
         return -1;

@@ -21,6 +21,7 @@ struct role_context {
     struct listener *const *listeners; /* config->listeners_count of them */
     int seal_fd;                       /* where connections ask for a seal */
     int control_fd;                    /* readable when there is an order */
+    bool is_passed_on;                 /* the process before this one has passed on its work (ROLE_PASS) */
 };
 
 struct role {

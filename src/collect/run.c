@@ -116,7 +116,7 @@ static int open_control(struct collector *c, struct error *err)
 {
     if (snprintf(c->control, sizeof(c->control), "%s/control", c->config.directory) >= (int)sizeof(c->control))
         return error_set(err, "%s: the path is too long", c->config.directory);
-    c->context.seal_fd = unix_socket_listen(c->control, 0660, 16, err);
+    c->context.seal_fd = unix_socket_listen(c->control, 0660, 64, err);
     return c->context.seal_fd < 0 ? -1 : 0;
 }
 

@@ -24,8 +24,8 @@ enum {
     LINE_US = 10 * SECOND_US, /* between two lines about it */
     REPORT_US = 60 * SECOND_US,
     FINISH_US = 30 * SECOND_US, /* at the end, for what the journal still has */
-    ASKING_MAX = 16,  /* who wait for an answer */
-    BLOCK_US = 300000 /* a block that was open when they asked is in the journal then */
+    ASKING_MAX = 64,            /* who wait for an answer; others wait to be let in */
+    BLOCK_US = 300000           /* a block that was open when they asked is in the journal then */
 };
 
 struct keeper {
@@ -33,8 +33,8 @@ struct keeper {
     struct sqlite_store *store;
     int asking[ASKING_MAX]; /* sockets of who wait for a seal */
     size_t asking_count;
-    int64_t asked_us, sealed_us, seal_took_us, retry_us, next_line_us, next_report_us;
-    bool is_failing, has_all; /* has_all: the journal's end was reached */
+    int64_t next_look_us, asked_us, sealed_us, seal_took_us, retry_us, next_line_us, next_report_us;
+    bool has_moved, is_failing, has_all; /* has_all: the journal's end was reached */
     uint64_t told_damage, seals;
 };
 
@@ -50,15 +50,12 @@ static void answer_all(struct keeper *k, const char *text)
     k->asking_count = 0;
 }
 
-/* Whoever connects asks for a seal. When there are too many the last is told to do without. */
+/* Whoever connects asks for a seal. */
 static void take_asking(struct keeper *k)
 {
     int fd;
-    while ((fd = accept4(k->context->seal_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
-        if (k->asking_count == ASKING_MAX) {
-            close(fd);
-            continue;
-        }
+    while (k->asking_count < ASKING_MAX &&
+           (fd = accept4(k->context->seal_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
         if (k->asking_count == 0)
             k->asked_us = clock_monotonic_us();
         k->asking[k->asking_count++] = fd;
@@ -159,16 +156,28 @@ static int seal_when_due(struct keeper *k, bool is_last)
     return 0;
 }
 
+/* Looks each second. */
+static bool has_moved(struct keeper *k)
+{
+    int64_t now_us = clock_monotonic_us();
+    if (now_us < k->next_look_us)
+        return false;
+    k->next_look_us = now_us + SECOND_US;
+    k->has_moved = sqlite_store_has_moved(k->store);
+    return k->has_moved;
+}
+
 static void keep_until_stopped(struct keeper *k)
 {
     struct pollfd waits[] = {{.fd = k->context->control_fd, .events = POLLIN},
                              {.fd = k->context->seal_fd, .events = POLLIN}};
     unsigned orders = 0;
     bool has_more = true;
-    while (!(orders & ROLE_STOP)) {
+    while (!(orders & ROLE_STOP) && !has_moved(k)) {
         (void)poll(waits, 2, has_more ? 0 : WAIT_MS);
         if (waits[1].revents)
             take_asking(k);
+        waits[1].fd = k->asking_count < ASKING_MAX ? k->context->seal_fd : -1;
         has_more = take_blocks(k);
         (void)seal_when_due(k, false);
         orders = waits[0].revents ? role_orders(k->context) : 0;
@@ -207,6 +216,10 @@ static int run(const struct role_context *context)
     }
     role_tell_ready(context);
     keep_until_stopped(&k);
+    if (k.has_moved) {
+        log_line("error: store: dnsflow.db has been removed or replaced, and is opened anew; what was in it is lost");
+        _exit(EXIT_FAILURE);
+    }
     int status = finish(&k);
     answer_all(&k, "no\n");
     sqlite_store_close(k.store);

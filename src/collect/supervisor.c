@@ -20,7 +20,7 @@ static const struct role *const roles[] = {&role_receive, &role_store, &role_tid
 enum {
     ROLES = sizeof(roles) / sizeof(roles[0]),
     PAUSE_US = 100000, /* before a role that ended soon is started again; doubled each time */
-    PAUSE_MAX_US = 5 * SECOND_US,
+    PAUSE_MAX_US = 30 * SECOND_US,
     SOON_US = 10 * SECOND_US,
     WAIT_MS = 1000,
     STOP_US = 60 * SECOND_US /* for a role to end; then it is killed */
@@ -34,6 +34,7 @@ struct running {
     bool is_ready;
     bool was_ready;   /* once, or in a process before this one */
     bool is_replaced; /* told to end, for another to begin */
+    bool has_passed;  /* the last one did so */
     int64_t started_us, next_start_us, pause_us;
 };
 
@@ -54,6 +55,7 @@ _Noreturn static void become_role(struct supervisor *s, size_t index, int contro
     struct role_context context = *s->context;
     size_t i;
     context.control_fd = control_fd;
+    context.is_passed_on = s->each[index].has_passed;
     for (i = 0; i < ROLES; i++)
         if (s->each[i].fd >= 0)
             close(s->each[i].fd);
@@ -92,7 +94,7 @@ static void start_role(struct supervisor *s, size_t index)
     }
     r->pid = pid;
     r->fd = pair[0];
-    r->is_ready = r->is_replaced = false;
+    r->is_ready = r->is_replaced = r->has_passed = false;
 }
 
 /* The first time, one after the other: what the one makes the next one finds. */
@@ -143,6 +145,7 @@ static void replace(struct supervisor *s, size_t index)
     int64_t now_us = clock_monotonic_us();
     if (r->is_replaced && WIFEXITED(r->status) && WEXITSTATUS(r->status) == EXIT_SUCCESS) {
         r->next_start_us = now_us;
+        r->has_passed = true;
     } else if (r->was_ready) {
         plan_start(r, now_us);
         describe_end(roles[index]->name, r->ended, r->status, r->next_start_us - now_us);

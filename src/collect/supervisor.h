@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * `dnsflow_collect run`: the process that starts the roles and replaces those that end. It reads nothing that comes from
- * outside. */
+ * `dnsflow_collect run`: the process that starts the roles and replaces those that end. It reads nothing that comes
+ * from outside. */
 #ifndef DNSFLOW_COLLECT_SUPERVISOR_H
 #define DNSFLOW_COLLECT_SUPERVISOR_H
 

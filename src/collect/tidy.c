@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -37,7 +38,7 @@ static int tidy_up(sqlite3 *db, const struct role_context *context, struct tidy_
 static int run(const struct role_context *context)
 {
     struct pollfd control = {.fd = context->control_fd, .events = POLLIN};
-    struct tidy_counts counts = {0, 0, 0, 0};
+    struct tidy_counts counts = {.merges = 0};
     struct error why;
     sqlite3 *db;
     int64_t next_line_us = 0;
@@ -47,7 +48,7 @@ static int run(const struct role_context *context)
         return EXIT_FAILURE;
     }
     role_tell_ready(context);
-    while (!(orders & ROLE_STOP)) {
+    while (!(orders & ROLE_STOP) && !database_has_moved(db)) {
         (void)poll(&control, 1, WAIT_MS);
         orders = control.revents ? role_orders(context) : 0;
         if (orders & ROLE_REPORT)
@@ -58,6 +59,8 @@ static int run(const struct role_context *context)
             next_line_us = clock_monotonic_us() + LINE_US;
         }
     }
+    if (database_has_moved(db))
+        _exit(EXIT_FAILURE);
     database_close(db);
     return EXIT_SUCCESS;
 }

@@ -17,6 +17,9 @@
 
 static const char suffix[] = ".pcap.zst";
 
+/* Files of numbers near the last one are not ours: with these the chain could not go on. */
+static const uint64_t number_most = UINT64_C(8999999999);
+
 enum { NUMBER_DIGITS = 10, TIME_LEN = 16 /* YYYYMMDDTHHMMSSZ */, NAME_LEN = NUMBER_DIGITS + 1 + TIME_LEN + 9 };
 
 void journal_name(uint64_t number, int64_t time_us, char name[JOURNAL_NAME])
@@ -45,7 +48,7 @@ static bool parse_name(const char *name, struct journal_file *out)
     out->time_us = (int64_t)timegm(&at) * SECOND_US;
     memcpy(out->name, name, NAME_LEN + 1);
     journal_name(out->number, out->time_us, again);
-    return strcmp(name, again) == 0;
+    return out->number <= number_most && strcmp(name, again) == 0;
 }
 
 /* Opens the folder anew, so that each listing has a place of its own. */

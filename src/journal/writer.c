@@ -358,11 +358,16 @@ int journal_sync(struct journal_writer *writer, int64_t now_us, bool at_once, st
     if (!writer->is_dirty || writer->limits.sync_us < 0 ||
         (!at_once && now_us - writer->synced_us < writer->limits.sync_us))
         return 0;
+    struct stat info;
+    bool is_gone = fstat(writer->fd, &info) == 0 && info.st_nlink == 0;
     writer->synced_us = now_us;
     writer->is_dirty = false;
-    if (fdatasync(writer->fd) == 0)
+    if (!is_gone && fdatasync(writer->fd) == 0)
         return 0;
-    error_errno(err, "journal: fdatasync"); /* what it did not keep is not known (fsync(2)) */
+    if (is_gone)
+        error_set(err, "journal: its last file has been removed; what was in it is lost");
+    else
+        error_errno(err, "journal: fdatasync"); /* what it did not keep is not known (fsync(2)) */
     leave_file(writer);
     return -1;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "query/kept.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 
 #include "store/schema.h"
 
-enum { REFRESH_MS = 15000 };
+enum { REFRESH_MS = 15000, AGAIN_MS = 50 };
 
 /* Only who writes it may bring it to this program's version. */
 static int check_version(sqlite3 *db, struct error *err)
@@ -49,16 +50,29 @@ void kept_close(struct kept *kept)
     kept->partitions = NULL;
 }
 
+/* Others may stand in line. */
+static int connect_in_turn(int fd, const struct sockaddr_un *at)
+{
+    int waited, result = -1;
+    for (waited = 0; waited < REFRESH_MS; waited += AGAIN_MS) {
+        result = connect(fd, (const struct sockaddr *)at, sizeof(*at));
+        if (result == 0 || errno != EAGAIN)
+            break;
+        (void)poll(NULL, 0, AGAIN_MS);
+    }
+    return result;
+}
+
 bool kept_refresh(const char *directory)
 {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
     char answer[4] = "";
     if (snprintf(at.sun_path, sizeof(at.sun_path), "%s/control", directory) >= (int)sizeof(at.sun_path))
         return false;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     struct pollfd wait = {.fd = fd, .events = POLLIN};
-    bool is_done = fd >= 0 && connect(fd, (const struct sockaddr *)&at, sizeof(at)) == 0 &&
-                   poll(&wait, 1, REFRESH_MS) == 1 && recv(fd, answer, sizeof(answer) - 1, 0) > 0 && answer[0] == 'o';
+    bool is_done = fd >= 0 && connect_in_turn(fd, &at) == 0 && poll(&wait, 1, REFRESH_MS) == 1 &&
+                   recv(fd, answer, sizeof(answer) - 1, 0) > 0 && answer[0] == 'o';
     if (fd >= 0)
         close(fd);
     return is_done;

@@ -25,7 +25,7 @@ int database_open(const char *directory, sqlite3 **out, struct error *err)
     if (sql_run(*out,
                 "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA cache_size=-65536; PRAGMA journal_mode=WAL; PRAGMA "
                 "synchronous=FULL; PRAGMA "
-                "journal_size_limit=67108864;",
+                "journal_size_limit=16777216;",
                 err) == 0 &&
         schema_bring(*out, err) == 0)
         return 0;
@@ -41,6 +41,12 @@ void database_close(sqlite3 *db)
     sqlite3_busy_timeout(db, 0);
     (void)sqlite3_exec(db, "PRAGMA journal_mode=DELETE", NULL, NULL, NULL); /* not while somebody reads */
     sqlite3_close(db);
+}
+
+bool database_has_moved(sqlite3 *db)
+{
+    int has_moved = 0;
+    return sqlite3_file_control(db, "main", SQLITE_FCNTL_HAS_MOVED, &has_moved) == SQLITE_OK && has_moved;
 }
 
 /* ---- what was there ---- */

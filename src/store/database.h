@@ -19,6 +19,10 @@ MUST_CHECK int database_open(const char *directory, sqlite3 **out, struct error 
 /* Leaves WAL mode where nobody else has the database open, and closes it. */
 void database_close(sqlite3 *db);
 
+/* Whether its file is not there any more, or another is in its place. It must not be closed then, as SQLite removes what
+ * belongs to a file of that name: the process ends with _exit(2). */
+bool database_has_moved(sqlite3 *db);
+
 /* How far a store has come: behind which block, and where that is. */
 struct database_position {
     bool is_known; /* the database has it: else it is new */

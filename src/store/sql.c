@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { WAIT_MS = 10000 };
 
@@ -23,7 +24,10 @@ int sql_open(const char *path, enum sql_mode mode, sqlite3 **out, struct error *
                                 [SQL_WRITE] = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
                                 [SQL_SEALED] = SQLITE_OPEN_READONLY};
     sqlite3 *db = NULL;
+    struct stat info;
     *out = NULL;
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) /* a pipe would be waited for */
+        return error_set(err, "%s: expected a file, as SQLite makes it", path);
     if (sqlite3_open_v2(path, &db, flags[mode] | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL) != SQLITE_OK) {
         int cause = db ? sqlite3_system_errno(db) : ENOMEM;
         error_set(err, "%s: %s%s%s", path, db ? sqlite3_errmsg(db) : "out of memory", cause ? ": " : "",

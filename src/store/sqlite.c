@@ -109,6 +109,11 @@ int64_t sqlite_store_age_us(const struct sqlite_store *store)
     return is_empty(store) ? 0 : clock_monotonic_us() - store->begun_us;
 }
 
+bool sqlite_store_has_moved(const struct sqlite_store *store)
+{
+    return database_has_moved(store->db);
+}
+
 /* ---- sealing ---- */
 
 /* Lookups on their way into a partition. */

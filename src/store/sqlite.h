@@ -22,6 +22,9 @@ int sqlite_store_step(struct sqlite_store *store, struct error *err);
 /* Whether something is gathered that is not sealed, and for how long, in microseconds. */
 int64_t sqlite_store_age_us(const struct sqlite_store *store);
 
+/* Whether somebody has removed or replaced the database, as database_has_moved() has it. */
+bool sqlite_store_has_moved(const struct sqlite_store *store);
+
 /* Seals what is gathered. Returns 0, or -1 with the cause, and it is still there. */
 MUST_CHECK int sqlite_store_seal(struct sqlite_store *store, struct error *err);
 

@@ -5,13 +5,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum {
     HOUR_S = 3600,
     DAY_S = 86400,
-    PART_OF = 16,  /* sealed partitions make one of an hour that is not over */
-    KEPT_S = 600,  /* what was merged stays so long, for who reads it */
-    SLICE = 10000, /* answers that go at a time */
+    PART_OF = 16,         /* sealed partitions make one of an hour that is not over */
+    KEPT_S = 600,         /* what was merged stays so long, for who reads it */
+    WAL_BYTES = 16 << 20, /* beyond that it counts */
+    READER_MS = 1000,     /* that somebody reads is waited for */
+    WRITER_MS = 60000,    /* that somebody writes: a seal of much takes its time */
     UNUSED_BYTES = 64 << 20,
     AGE_EVERY_S = 300,
     ACCOUNTS_KEPT_S = 31 * 86400
@@ -71,25 +74,51 @@ static int drop_rows(sqlite3 *db, const char *statement, int64_t number, struct 
     return result < 0 ? -1 : sqlite3_changes(db) > 0;
 }
 
-static int drop_for_size(sqlite3 *db, const char *directory, const struct tidy_limits *limits, uint64_t *removed,
-                         struct error *err)
+/* The eighth of the answers that was seen longest ago, and the next. To find the time up to which these are reads all
+ * that there is, but not each time, and it keeps nobody from writing. */
+static int drop_answers(sqlite3 *db, int64_t *cut_s, struct error *err)
+{
+    int result = drop_rows(db,
+                           "DELETE FROM answers WHERE (rname, type, rdata) IN"
+                           " (SELECT rname, type, rdata FROM answers WHERE last <= ? LIMIT 50000)",
+                           *cut_s, err);
+    if (result != 0)
+        return result;
+    result = sql_number(db, "SELECT last FROM answers ORDER BY last LIMIT 1 OFFSET (SELECT count(*) / 8 FROM answers)",
+                        0, cut_s, err);
+    return result != 0 ? -1 : *cut_s != 0;
+}
+
+/* What the log of changes takes once it has been long, which SQLite gives back only when nobody reads. */
+static void cut_wal(const char *directory, sqlite3 *db, uint64_t *bytes)
+{
+    char path[512];
+    struct stat info = {.st_size = 0};
+    snprintf(path, sizeof(path), "%s/dnsflow.db-wal", directory);
+    sqlite3_busy_timeout(db, READER_MS);
+    if (stat(path, &info) == 0 && info.st_size > WAL_BYTES)
+        (void)sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    sqlite3_busy_timeout(db, WRITER_MS);
+    *bytes = stat(path, &info) == 0 && info.st_size > WAL_BYTES ? (uint64_t)info.st_size : 0;
+}
+
+static int drop_for_size(sqlite3 *db, const char *directory, const struct tidy_limits *limits,
+                         struct tidy_counts *counts, struct error *err)
 {
     char file[PARTITION_NAME];
     int64_t bytes;
-    uint64_t used, unused;
+    uint64_t used, unused, wal;
+    cut_wal(directory, db, &wal);
     if (sql_number(db, "SELECT sum(bytes) FROM partitions", 0, &bytes, err) != 0 ||
         database_bytes(db, &used, &unused, err) != 0)
         return -1;
     if (unused > UNUSED_BYTES)
         return sql_run(db, "PRAGMA incremental_vacuum(1000)", err) == 0 ? 1 : -1;
-    if ((uint64_t)bytes + used <= limits->bytes)
+    if ((uint64_t)bytes + used + wal <= limits->bytes) {
+        counts->cut_s = 0;
         return 0;
-    int result = used <= limits->bytes / 2
-                     ? 0
-                     : drop_rows(db,
-                                 "DELETE FROM answers WHERE (rname, type, rdata) IN"
-                                 " (SELECT rname, type, rdata FROM answers ORDER BY last LIMIT ?)",
-                                 SLICE, err);
+    }
+    int result = used <= limits->bytes / 2 ? 0 : drop_answers(db, &counts->cut_s, err);
     if (result != 0)
         return result;
     result = find_file(db,
@@ -98,7 +127,7 @@ static int drop_for_size(sqlite3 *db, const char *directory, const struct tidy_l
                        0, file, err);
     if (result != 1)
         return result;
-    return remove_partition(db, directory, file, removed, err);
+    return remove_partition(db, directory, file, &counts->expired, err);
 }
 
 static int drop_for_age(sqlite3 *db, const char *directory, int64_t before_s, uint64_t *removed, struct error *err)
@@ -226,7 +255,7 @@ int tidy_step(sqlite3 *db, const char *directory, const struct tidy_limits *limi
     bool looks_at_age = now_s >= counts->next_age_s || now_s < counts->next_age_s - AGE_EVERY_S;
     int result = drop_replaced(db, directory, now_s, &replaced, err);
     if (result == 0)
-        result = drop_for_size(db, directory, limits, &counts->expired, err);
+        result = drop_for_size(db, directory, limits, counts, err);
     if (result == 0 && looks_at_age) {
         result = limits->age_s > 0 ? drop_for_age(db, directory, now_s - limits->age_s, &counts->expired, err) : 0;
         if (result == 0)

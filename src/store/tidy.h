@@ -15,7 +15,14 @@ struct tidy_counts {
     uint64_t merges, merged; /* partitions that came of it, and that went into them */
     uint64_t expired;        /* partitions that went for want of room or for their age */
     int64_t next_age_s;      /* when ages are looked at again */
+    int64_t cut_s;           /* answers seen last by then are on their way out; 0 = none are */
 };
+
+/* To begin with. */
+#define TIDY_COUNTS        \
+    {                      \
+        .cut_s = INT64_MIN \
+    }
 
 /* Does one thing of what is to be done. 1: it was done, 0: there is nothing to do, -1: it failed, with the cause. */
 int tidy_step(sqlite3 *db, const char *directory, const struct tidy_limits *limits, int64_t now_s,

@@ -25,6 +25,7 @@ WRONG = [
     (b"max-age 1\nmax-age 2\n", ", line 2: max-age: expected once"),
     (b"daemon yes\n", ", line 1: daemon: expected nothing behind it"),
     (b"auth-key /nonexistent\n", "key file /nonexistent: No such file"),
+    (b"help\n", ": help is for the command line"),
     (b"config other\n", ": config is for the command line"),
     (b"allow 10.0.0.0/33", ", line 1: allow 10.0.0.0/33: expected"),
     (b"user nobody-of-that-name\n", "there is no such user"),

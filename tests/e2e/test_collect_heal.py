@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What somebody does to the collector's files while it runs, and many who ask at a time."""
+
+import os
+import re
+import subprocess
+
+from collecting import COLLECT, Running, check_sound, collect, lookups, needs_collector, send, sums
+from conftest import wait_until
+from datagrams import extended, set4
+
+pytestmark = needs_collector
+
+
+def numbered(*numbers):
+    one = set4("10.0.0.1", "10.0.0.53", ["a.example"], ["192.0.2.1"])
+    return [extended(n, one) for n in numbers]
+
+
+def seal(c):
+    assert collect("query", c.directory, "loss").status == 0
+
+
+def kept(c):
+    return sum(one[0] for one in lookups(c.directory).values())
+
+
+def test_database_is_removed(tmp_path):
+    """It is made anew, with all that has become a partition, and what comes later."""
+    with Running(tmp_path) as c:
+        send(c.target, numbered(*range(1, 101)))
+        seal(c)
+        roles = c.roles()
+        for name in ("dnsflow.db", "dnsflow.db-wal", "dnsflow.db-shm"):
+            os.unlink(c.directory / name)
+        for role in ("store", "tidy"):
+            c.wait_replaced(role, roles[role])
+        assert c.err.count("dnsflow.db has been removed or replaced, and is opened anew") == 1
+        wait_until(lambda: collect("query", c.directory, "loss").status == 0)
+        send(c.target, numbered(*range(101, 151)))
+        seal(c)
+        c.stop()
+    assert kept(c) == 150
+    check_sound(c.directory)
+
+
+def test_journal_is_removed(tmp_path):
+    """The next block goes into a new file, and one line says that something is lost."""
+    with Running(tmp_path) as c:
+        send(c.target, numbered(*range(1, 11)))
+        seal(c)
+        file, = (c.directory / "journal").iterdir()
+        os.unlink(file)
+        send(c.target, numbered(*range(11, 21)))
+        c.process.wait_err("journal: its last file has been removed")
+        send(c.target, numbered(*range(21, 31)))
+        wait_until(lambda: collect("query", c.directory, "loss").status == 0 and kept(c) >= 20)
+        c.stop()
+    assert len(list((c.directory / "journal").iterdir())) == 1
+    assert c.err.count("has been removed") == 1
+    check_sound(c.directory)
+
+
+def test_reloading_is_no_time_without(tmp_path):
+    """What is missing over a SIGHUP was lost on the way."""
+    with Running(tmp_path) as c:
+        send(c.target, numbered(*range(1, 11)), source="127.0.0.2")
+        roles = c.roles()
+        os.kill(c.process.process.pid, 1)
+        c.wait_replaced("receive", roles["receive"])
+        wait_until(lambda: len(c.roles()) == 3)
+        c.stop()
+    assert sums(c.directory)["down"] == 0
+
+
+def test_many_ask(tmp_path):
+    """Each in its turn; nobody is told that the collector does not answer."""
+    with Running(tmp_path) as c:
+        send(c.target, numbered(1, 2, 3))
+        asking = [subprocess.Popen([COLLECT, "query", "--directory", str(c.directory), "--format", "csv", "name", "a.example"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(80)]
+        said = [one.communicate(timeout=60) for one in asking]
+        c.stop()
+    assert all(re.search(rb"a.example,A,192.0.2.1,3,", out) and not err for out, err in said), set(said)
