@@ -214,6 +214,7 @@ static int run(const struct role_context *context)
         log_line("error: store: %s", why.text);
         return EXIT_FAILURE;
     }
+    sqlite_store_limit(k.store, context->max_size);
     role_tell_ready(context);
     keep_until_stopped(&k);
     if (k.has_moved) {

@@ -16,7 +16,8 @@
 
 enum {
     HOUR_S = 3600,
-    MUCH = 50000 /* lookups */
+    MUCH = 50000,       /* lookups */
+    BYTES_OF_ALL = 2048 /* that are allowed, for each lookup of a seal: which takes a tenth to a fifth of it then */
 };
 
 struct sqlite_store {
@@ -31,6 +32,7 @@ struct sqlite_store {
     int64_t begun_us;                      /* monotonic: when the first block of it was taken */
     struct journal_block block;            /* read, but of the next hour: to be taken after a seal */
     const uint8_t *plain;                  /* its records; NULL: there is none */
+    uint64_t most_lookups;                 /* that one seal may have */
     struct sqlite_store_counts counts;
 };
 
@@ -79,6 +81,7 @@ int sqlite_store_open(const char *directory, int journal, struct sqlite_store **
         return -1;
     }
     forget(s);
+    s->most_lookups = UINT64_MAX;
     *out = s;
     return 0;
 }
@@ -107,6 +110,11 @@ const struct journal_damage *sqlite_store_damage(const struct sqlite_store *stor
 int64_t sqlite_store_age_us(const struct sqlite_store *store)
 {
     return is_empty(store) ? 0 : clock_monotonic_us() - store->begun_us;
+}
+
+void sqlite_store_limit(struct sqlite_store *store, uint64_t max_size)
+{
+    store->most_lookups = max_size / BYTES_OF_ALL;
 }
 
 bool sqlite_store_has_moved(const struct sqlite_store *store)
@@ -241,7 +249,8 @@ int sqlite_store_step(struct sqlite_store *store, struct error *err)
         store->plain = NULL;
         return 1;
     }
-    bool is_full = tally_is_full(&store->tally) || store->account.is_short_of_memory;
+    bool is_full = tally_is_full(&store->tally) || store->account.is_short_of_memory ||
+                   intern_size(store->tally.lookups) >= store->most_lookups;
     if ((is_of_another_hour(store) || is_full) && sqlite_store_seal(store, err) != 0)
         return -1;
     take_block(store);

@@ -15,6 +15,9 @@ struct sqlite_store;
  * cause. */
 MUST_CHECK int sqlite_store_open(const char *directory, int journal, struct sqlite_store **out, struct error *err);
 
+/* How much of the disk may be taken in all, bytes: a small limit asks for small seals. */
+void sqlite_store_limit(struct sqlite_store *store, uint64_t max_size);
+
 /* Takes a block in. 1: there was one, 0: there is none yet, or what is gathered must be sealed first, -1: the journal
  * cannot be read, or sealing was due and failed; with the cause, and it may be tried again. */
 int sqlite_store_step(struct sqlite_store *store, struct error *err);
