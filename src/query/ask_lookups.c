@@ -19,10 +19,20 @@ struct lookup_query {
                          client, or the rcode; ?2, ?3 = since and until, of sums */
 };
 
+/* Sum and difference of times, which stay within what there is: a file may have any number. */
+static int64_t later(int64_t time_s, int64_t by_s)
+{
+    int64_t sum;
+    return !__builtin_add_overflow(time_s, by_s, &sum) ? sum : by_s < 0 ? INT64_MIN : INT64_MAX;
+}
+
 /* A time as the partition has it; all of time stays that. */
 static int64_t relative(int64_t time_s, int64_t base)
 {
-    return time_s == INT64_MIN || time_s == INT64_MAX ? time_s : time_s - base;
+    int64_t difference;
+    if (time_s == INT64_MIN || time_s == INT64_MAX)
+        return time_s;
+    return !__builtin_sub_overflow(time_s, base, &difference) ? difference : base < 0 ? INT64_MAX : INT64_MIN;
 }
 
 /* Rows of one partition for a number. */
@@ -41,7 +51,7 @@ static int gather_rows(sqlite3 *partition, const struct lookup_query *query, int
         sqlite3_bind_int64(s, 3, relative(ask->until_s, base));
     }
     while (*left > 0 && (step = sql_step(s, err)) == 1) {
-        int64_t first = sqlite3_column_int64(s, 5) + base, last = first + sqlite3_column_int64(s, 6);
+        int64_t first = later(sqlite3_column_int64(s, 5), base), last = later(first, sqlite3_column_int64(s, 6));
         --*left;
         if (last < ask->since_s || first >= ask->until_s)
             continue;

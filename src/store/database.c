@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -11,7 +12,7 @@
 #include "store/rnames.h"
 #include "store/schema.h"
 
-enum { TYPE_A = 1, TYPE_AAAA = 28, RDATA_TEXT = 4 * 65536 + 16 };
+enum { TYPE_A = 1, TYPE_AAAA = 28, RDATA_TEXT = 4 * 65536 + 16, WAL_BYTES = 16 << 20 };
 
 static const char store_name[] = "sqlite";
 
@@ -41,6 +42,19 @@ void database_close(sqlite3 *db)
     sqlite3_busy_timeout(db, 0);
     (void)sqlite3_exec(db, "PRAGMA journal_mode=DELETE", NULL, NULL, NULL); /* not while somebody reads */
     sqlite3_close(db);
+}
+
+uint64_t database_cut_wal(sqlite3 *db, const char *directory, int wait_ms)
+{
+    char path[512];
+    struct stat info;
+    snprintf(path, sizeof(path), "%s/dnsflow.db-wal", directory);
+    if (stat(path, &info) != 0 || info.st_size <= WAL_BYTES)
+        return 0;
+    sqlite3_busy_timeout(db, wait_ms);
+    if (wait_ms > 0)
+        (void)sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    return stat(path, &info) == 0 && info.st_size > WAL_BYTES ? (uint64_t)info.st_size : 0;
 }
 
 bool database_has_moved(sqlite3 *db)

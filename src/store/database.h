@@ -19,8 +19,12 @@ MUST_CHECK int database_open(const char *directory, sqlite3 **out, struct error 
 /* Leaves WAL mode where nobody else has the database open, and closes it. */
 void database_close(sqlite3 *db);
 
-/* Whether its file is not there any more, or another is in its place. It must not be closed then, as SQLite removes what
- * belongs to a file of that name: the process ends with _exit(2). */
+/* Cuts SQLite's log (dnsflow.db-wal) where it has become long, waiting so many ms for others to end; 0 = it stays.
+ * Returns what it takes then, 0 when it is not long. Sets the busy timeout. */
+uint64_t database_cut_wal(sqlite3 *db, const char *directory, int wait_ms);
+
+/* Whether its file is not there any more, or another is in its place. It must not be closed then, as SQLite removes
+ * what belongs to a file of that name: the process ends with _exit(2). */
 bool database_has_moved(sqlite3 *db);
 
 /* How far a store has come: behind which block, and where that is. */

@@ -16,6 +16,8 @@
 
 enum {
     HOUR_S = 3600,
+    WAL_MS = 500,
+    WRITER_MS = 30000,  /* that tidy writes is waited for */
     MUCH = 50000,       /* lookups */
     BYTES_OF_ALL = 2048 /* that are allowed, for each lookup of a seal: which takes a tenth to a fifth of it then */
 };
@@ -179,6 +181,8 @@ int sqlite_store_seal(struct sqlite_store *store, struct error *err)
         return 0;
     if (write_away(store, &lookups, err) != 0)
         return -1;
+    (void)database_cut_wal(store->db, store->directory, WAL_MS);
+    sqlite3_busy_timeout(store->db, WRITER_MS);
     store->sealed = store->read;
     store->counts.rows += intern_size(store->tally.lookups) + intern_size(store->tally.answers);
     store->counts.seals++;

@@ -5,16 +5,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+
+#include "base/clock.h"
 
 enum {
     HOUR_S = 3600,
     DAY_S = 86400,
-    PART_OF = 16,         /* sealed partitions make one of an hour that is not over */
-    KEPT_S = 600,         /* what was merged stays so long, for who reads it */
-    WAL_BYTES = 16 << 20, /* beyond that it counts */
-    READER_MS = 1000,     /* that somebody reads is waited for */
-    WRITER_MS = 60000,    /* that somebody writes: a seal of much takes its time */
+    PART_OF = 16,   /* sealed partitions make one of an hour that is not over */
+    KEPT_S = 600,   /* what was merged stays so long, for who reads it */
+    WAL_MS = 10000, /* that SQLite's log can be cut is waited for */
+    WAL_AGAIN_S = 60,
+    WRITER_MS = 60000, /* that somebody writes: a seal of much takes its time */
     UNUSED_BYTES = 64 << 20,
     AGE_EVERY_S = 300,
     ACCOUNTS_KEPT_S = 31 * 86400
@@ -80,7 +81,7 @@ static int drop_answers(sqlite3 *db, int64_t *cut_s, struct error *err)
 {
     int result = drop_rows(db,
                            "DELETE FROM answers WHERE (rname, type, rdata) IN"
-                           " (SELECT rname, type, rdata FROM answers WHERE last <= ? LIMIT 50000)",
+                           " (SELECT rname, type, rdata FROM answers WHERE last <= ? LIMIT 1000000)",
                            *cut_s, err);
     if (result != 0)
         return result;
@@ -89,17 +90,17 @@ static int drop_answers(sqlite3 *db, int64_t *cut_s, struct error *err)
     return result != 0 ? -1 : *cut_s != 0;
 }
 
-/* What the log of changes takes once it has been long, which SQLite gives back only when nobody reads. */
-static void cut_wal(const char *directory, sqlite3 *db, uint64_t *bytes)
+/* What SQLite's log takes. Where somebody reads for long it is not cut again for a while, as nobody can write while
+ * that is waited for. */
+static uint64_t cut_wal(sqlite3 *db, const char *directory, struct tidy_counts *counts)
 {
-    char path[512];
-    struct stat info = {.st_size = 0};
-    snprintf(path, sizeof(path), "%s/dnsflow.db-wal", directory);
-    sqlite3_busy_timeout(db, READER_MS);
-    if (stat(path, &info) == 0 && info.st_size > WAL_BYTES)
-        (void)sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    int64_t now_s = clock_monotonic_us() / SECOND_US;
+    bool may_cut = now_s >= counts->next_wal_s;
+    uint64_t bytes = database_cut_wal(db, directory, may_cut ? WAL_MS : 0);
+    if (may_cut && bytes > 0)
+        counts->next_wal_s = now_s + WAL_AGAIN_S;
     sqlite3_busy_timeout(db, WRITER_MS);
-    *bytes = stat(path, &info) == 0 && info.st_size > WAL_BYTES ? (uint64_t)info.st_size : 0;
+    return bytes;
 }
 
 static int drop_for_size(sqlite3 *db, const char *directory, const struct tidy_limits *limits,
@@ -107,8 +108,7 @@ static int drop_for_size(sqlite3 *db, const char *directory, const struct tidy_l
 {
     char file[PARTITION_NAME];
     int64_t bytes;
-    uint64_t used, unused, wal;
-    cut_wal(directory, db, &wal);
+    uint64_t used, unused, wal = cut_wal(db, directory, counts);
     if (sql_number(db, "SELECT sum(bytes) FROM partitions", 0, &bytes, err) != 0 ||
         database_bytes(db, &used, &unused, err) != 0)
         return -1;
@@ -118,7 +118,8 @@ static int drop_for_size(sqlite3 *db, const char *directory, const struct tidy_l
         counts->cut_s = 0;
         return 0;
     }
-    int result = used <= limits->bytes / 2 ? 0 : drop_answers(db, &counts->cut_s, err);
+    bool has_many_files = (uint64_t)bytes > limits->bytes / 2; /* which are quickly taken away */
+    int result = has_many_files || used <= limits->bytes / 2 ? 0 : drop_answers(db, &counts->cut_s, err);
     if (result != 0)
         return result;
     result = find_file(db,

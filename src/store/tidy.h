@@ -15,6 +15,7 @@ struct tidy_counts {
     uint64_t merges, merged; /* partitions that came of it, and that went into them */
     uint64_t expired;        /* partitions that went for want of room or for their age */
     int64_t next_age_s;      /* when ages are looked at again */
+    int64_t next_wal_s;      /* monotonic: when SQLite's log may be cut again */
     int64_t cut_s;           /* answers seen last by then are on their way out; 0 = none are */
 };
 

@@ -5,6 +5,7 @@ import collections
 import ipaddress
 import json
 import random
+import sqlite3
 import time
 
 import pytest
@@ -211,6 +212,39 @@ def test_asking_again(tmp_path):
             assert time.monotonic() - begun < most_s and said == ""
             assert sum(row["count"] for row in rows) >= 1
         c.stop()
+
+
+HOSTILE = [
+    ("lookups", "UPDATE part SET value = 9223372036854775807 WHERE key = 'base'"),
+    ("lookups", "UPDATE part SET value = -9223372036854775807 WHERE key = 'base'"),
+    ("lookups", "UPDATE rows SET first = 9223372036854775807, span = 9223372036854775807"),
+    ("lookups", "UPDATE rows SET count = 9223372036854775807"),
+    ("lookups", "UPDATE names SET rname = zeroblob(70000)"),
+    ("lookups", "UPDATE addresses SET address = 'text'"),
+    ("lookups", "UPDATE kinds SET type = -1, rcode = 99999999999"),
+    ("lookups", "DROP TABLE kinds"),
+    ("dnsflow.db", "UPDATE answers SET first = 9223372036854775807, last = -9223372036854775807, count = 'x'"),
+    ("dnsflow.db", "UPDATE streams SET address = x'01', port = 'x', state = x'00', ahead = -9223372036854775807"),
+    ("dnsflow.db", "UPDATE minutes SET minute = 9223372036854775807"),
+    ("dnsflow.db", "UPDATE partitions SET file = '../../../etc/passwd'"),
+    ("dnsflow.db", "UPDATE position SET file = 9223372036854775807, offset = -1, totals = x'00'"),
+]
+
+
+@pytest.mark.parametrize("where, statement", HOSTILE, ids=[h[1] for h in HOSTILE])
+def test_hostile_files(tmp_path, where, statement):
+    """Whatever is in them: an answer or one line, no crash."""
+    imported(tmp_path / "data", made(tmp_path / "out.pcap", 3, 100))
+    path = next((tmp_path / "data" / "lookups").iterdir()) if where == "lookups" else tmp_path / "data" / where
+    db = sqlite3.connect(str(path))
+    db.execute(statement)
+    db.commit()
+    db.close()
+    words = [("name", "a"), ("below", "."), ("address", "::/0"), ("who", "a"), ("client", "10.0.0.1"), ("rcode", "NOERROR"),
+             ("top", "names"), ("top", "rcodes"), ("series", ), ("sensors", ), ("loss", )]
+    for verb in [("query", ) + word + ("--limit", "0") for word in words] + [("status", ), ("check", )]:
+        done = collect(verb[0], tmp_path / "data", *verb[1:])
+        assert done.status in (0, 1) and "Sanitizer" not in done.err and "runtime error" not in done.err, done.err
 
 
 NEAREST = [

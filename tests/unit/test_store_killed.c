@@ -62,7 +62,7 @@ static int tidy(void *context)
 {
     struct place *p = context;
     const struct tidy_limits limits = {.bytes = 1 << 30};
-    struct tidy_counts counts = {0, 0, 0, 0};
+    struct tidy_counts counts = {.merges = 0};
     struct error err;
     sqlite3 *db;
     int result = 1;
