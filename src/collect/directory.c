@@ -17,7 +17,7 @@
 #include "base/options.h"
 #include "guard/user.h"
 
-enum { FOLDER_MODE = 0750, FILE_MODE = 0640, SMALLEST = 16 << 20 /* of a small disk */ };
+enum { FOLDER_MODE = 0750, FILE_MODE = 0640, SMALLEST = 16 << 20 /* that is kept, whatever is free */ };
 
 /* Whose a new directory becomes, as root: the first there is. */
 static const char *const service_users[] = {"dnsflow-collect", "dnsflow"};
@@ -252,7 +252,6 @@ int directory_max_size(const struct directory *directory, uint64_t told, uint64_
     uint64_t half = (uint64_t)disk.f_bavail * disk.f_frsize / 2;
     *out = half < usual_size ? half : usual_size;
     if (*out < SMALLEST)
-        return error_set(err, "%s: there are %" PRIu64 " MiB free; expected twice %d", directory->path, *out >> 19,
-                         SMALLEST >> 20);
+        *out = SMALLEST;
     return keep_size(directory, *out, err);
 }

@@ -220,7 +220,7 @@ static void order(const struct running *r, char what)
 /* ---- ending ---- */
 
 /* Each role gets its time; one that does not use it is killed. Returns whether it ended well. */
-static bool stop_role(struct supervisor *s, size_t index)
+static bool end_role(struct supervisor *s, size_t index)
 {
     struct running *r = &s->each[index];
     int64_t until_us = clock_monotonic_us() + STOP_US;
@@ -231,6 +231,7 @@ static bool stop_role(struct supervisor *s, size_t index)
     order(r, ROLE_STOP);
     while (r->pid == pid) {
         wait_for_news(s);
+        take_words(s);
         reap(s, true);
         if (r->pid == pid && !is_killed && clock_monotonic_us() > until_us) {
             log_line("error: role %s does not end; it is killed", roles[index]->name);
@@ -238,6 +239,18 @@ static bool stop_role(struct supervisor *s, size_t index)
         }
     }
     return WIFEXITED(r->status) && WEXITSTATUS(r->status) == EXIT_SUCCESS;
+}
+
+/* One that is not there, or has passed on its work, is started once more for what waits in sockets and journal. */
+static bool stop_role(struct supervisor *s, size_t index)
+{
+    const struct running *r = &s->each[index];
+    bool has_work = r->was_ready && !s->has_failed && (r->pid == 0 || r->is_replaced);
+    bool is_good = end_role(s, index);
+    if (!has_work)
+        return is_good;
+    start_role(s, index);
+    return end_role(s, index);
 }
 
 /* Each role does what it has left to do and ends; the sockets are open all the while. */
