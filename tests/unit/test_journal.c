@@ -302,7 +302,7 @@ static void names_there_and_back(void **state)
                 {2, -1},
                 {99, journal_now},
                 {1000000000, journal_now + 86399 * (int64_t)SECOND_US},
-                {9999999999, (int64_t)UINT32_MAX * SECOND_US}};
+                {8999999999, (int64_t)UINT32_MAX * SECOND_US}};
     char path[256], name[JOURNAL_NAME];
     int folder = make_folder(path);
     struct journal_file *files;
