@@ -12,9 +12,23 @@
 #include "store/rnames.h"
 #include "store/schema.h"
 
-enum { TYPE_A = 1, TYPE_AAAA = 28, RDATA_TEXT = 4 * 65536 + 16, WAL_BYTES = 16 << 20 };
+enum { TYPE_A = 1, TYPE_AAAA = 28, RDATA_TEXT = 4 * 65536 + 16, WAL_BYTES = 16 << 20, BUSY_TRIES = 200, BUSY_MS = 50 };
 
 static const char store_name[] = "sqlite";
+
+/* Whoever was the last to have it open may still be about to leave WAL mode, which SQLite does not wait for. */
+static int set_up(sqlite3 *db, struct error *err)
+{
+    static const char pragmas[] = "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA cache_size=-65536; PRAGMA journal_mode=WAL;"
+                                  " PRAGMA synchronous=FULL; PRAGMA journal_size_limit=16777216;";
+    int tries = 0;
+    while (sql_run(db, pragmas, err) != 0) {
+        if ((sqlite3_errcode(db) & 0xff) != SQLITE_BUSY || ++tries == BUSY_TRIES)
+            return -1;
+        (void)sqlite3_sleep(BUSY_MS);
+    }
+    return 0;
+}
 
 int database_open(const char *directory, sqlite3 **out, struct error *err)
 {
@@ -23,12 +37,7 @@ int database_open(const char *directory, sqlite3 **out, struct error *err)
         return error_set(err, "%s: the path is too long", directory);
     if (sql_open(path, SQL_WRITE, out, err) != 0)
         return -1;
-    if (sql_run(*out,
-                "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA cache_size=-65536; PRAGMA journal_mode=WAL; PRAGMA "
-                "synchronous=FULL; PRAGMA "
-                "journal_size_limit=16777216;",
-                err) == 0 &&
-        schema_bring(*out, err) == 0)
+    if (set_up(*out, err) == 0 && schema_bring(*out, err) == 0)
         return 0;
     sqlite3_close(*out);
     *out = NULL;
