@@ -12,6 +12,7 @@
 #include "journal/build.h"
 #include "journal/reader.h"
 #include "journal/writer.h"
+#include "receive/source.h"
 #include "records.h"
 
 enum { JOURNAL_START = 1700000000 };
@@ -141,6 +142,40 @@ static inline size_t read_numbers(struct journal_reader *r, uint32_t *numbers, s
     }
     assert_int_equal(result, JOURNAL_NOTHING);
     return count;
+}
+
+/* A datagram of the stream comes: returns its source as it stands then. */
+static inline const struct source *come(struct sources *sources, uint32_t stream, uint32_t sequence)
+{
+    struct made_datagram m;
+    uint64_t no_room = 0;
+    make_datagram(&m, stream, sequence);
+    struct source *s = sources_find(sources, &m.from, SOURCE_ACCEPTED);
+    assert_non_null(s);
+    (void)source_count(s, &m.from.datagram, m.from.time_us, &no_room);
+    return s;
+}
+
+static inline void assert_same(const struct source *a, const struct source *b)
+{
+    assert_true(a->sequence == b->sequence && a->window == b->window && a->missing == b->missing);
+    assert_true(a->total == b->total && a->lost == b->lost && a->duplicates == b->duplicates);
+    assert_true(a->data_datagrams == b->data_datagrams && a->records == b->records && a->start_time == b->start_time);
+}
+
+/* Calls of an intake that has nothing to do. */
+static inline void nothing(void *context, const struct received *from, const struct source *source)
+{
+    (void)context;
+    (void)from;
+    (void)source;
+}
+
+static inline void no_malformed(void *context, const struct source *source, int result)
+{
+    (void)context;
+    (void)source;
+    (void)result;
 }
 
 #endif

@@ -21,20 +21,6 @@ struct place {
     uint8_t states[2 * BLOCKS];
 };
 
-static void nothing(void *context, const struct received *from, const struct source *source)
-{
-    (void)context;
-    (void)from;
-    (void)source;
-}
-
-static void no_malformed(void *context, const struct source *source, int result)
-{
-    (void)context;
-    (void)source;
-    (void)result;
-}
-
 static struct intake restored(const struct place *p)
 {
     struct intake intake;
@@ -47,7 +33,7 @@ static struct intake restored(const struct place *p)
     return intake;
 }
 
-static void come(struct sources *sources, uint32_t sequence)
+static void arrive(struct sources *sources, uint32_t sequence)
 {
     struct made_datagram m;
     uint64_t no_room = 0;
@@ -82,7 +68,7 @@ static int write_some(void *context)
             return -1;
         p->states[k] = WRITTEN;
         for (uint32_t i = 0; i < DATAGRAMS; i++)
-            come(intake.sources, first + i);
+            arrive(intake.sources, first + i);
         if (journal_sync(w, journal_now + first, false, NULL) != 0)
             return -1;
     }

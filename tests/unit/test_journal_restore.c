@@ -8,20 +8,6 @@
 
 static const uint8_t key[SECRET_KEY] = {1, 2, 3};
 
-static void nothing(void *context, const struct received *from, const struct source *source)
-{
-    (void)context;
-    (void)from;
-    (void)source;
-}
-
-static void no_malformed(void *context, const struct source *source, int result)
-{
-    (void)context;
-    (void)source;
-    (void)result;
-}
-
 static struct intake open_intake(bool has_key)
 {
     struct intake intake;
@@ -34,24 +20,6 @@ static struct intake open_intake(bool has_key)
 }
 
 /* Counts the datagram; returns its source. */
-static const struct source *come(struct sources *sources, uint32_t stream, uint32_t sequence)
-{
-    struct made_datagram m;
-    uint64_t no_room = 0;
-    make_datagram(&m, stream, sequence);
-    struct source *s = sources_find(sources, &m.from, SOURCE_ACCEPTED);
-    assert_non_null(s);
-    (void)source_count(s, &m.from.datagram, m.from.time_us, &no_room);
-    return s;
-}
-
-static void assert_same(const struct source *a, const struct source *b)
-{
-    assert_true(a->sequence == b->sequence && a->window == b->window && a->missing == b->missing);
-    assert_true(a->total == b->total && a->lost == b->lost && a->duplicates == b->duplicates);
-    assert_true(a->data_datagrams == b->data_datagrams && a->records == b->records && a->start_time == b->start_time);
-}
-
 /* Whatever stood in the table and whatever behind it, the streams come out the same. */
 static void streams_are_restored(void **state)
 {

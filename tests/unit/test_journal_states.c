@@ -4,24 +4,6 @@
 #include "journals.h"
 
 /* Counts the datagram; returns its source. */
-static const struct source *come(struct sources *sources, uint32_t stream, uint32_t sequence)
-{
-    struct made_datagram m;
-    uint64_t no_room = 0;
-    make_datagram(&m, stream, sequence);
-    struct source *s = sources_find(sources, &m.from, SOURCE_ACCEPTED);
-    assert_non_null(s);
-    (void)source_count(s, &m.from.datagram, m.from.time_us, &no_room);
-    return s;
-}
-
-static void assert_same(const struct source *a, const struct source *b)
-{
-    assert_true(a->sequence == b->sequence && a->window == b->window && a->missing == b->missing);
-    assert_true(a->total == b->total && a->lost == b->lost && a->duplicates == b->duplicates);
-    assert_true(a->data_datagrams == b->data_datagrams && a->records == b->records && a->start_time == b->start_time);
-}
-
 static void there_and_back(void **state)
 {
     struct sources *a = sources_create(SOURCE_IS_STREAM, true), *b = sources_create(SOURCE_IS_STREAM, true);

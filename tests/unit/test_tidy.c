@@ -152,7 +152,7 @@ static size_t list_of(struct place *p, struct partition list[LISTED])
 }
 
 /* What is in the partitions in use is what went in, or of that what is from `since` on. */
-static void assert_same(struct place *p, int64_t since)
+static void assert_kept(struct place *p, int64_t since)
 {
     struct partition list[LISTED];
     const size_t count = list_of(p, list);
@@ -226,7 +226,7 @@ static void nothing_to_do(void **state)
     assert_int_equal(step_at(&p, MIDNIGHT + 60), 0);
     assert_int_equal(step_at(&p, MIDNIGHT + 1000), 0);
     assert_true(p.counts.merges == 0 && p.counts.expired == 0);
-    assert_same(&p, 0);
+    assert_kept(&p, 0);
     remove_place(&p);
 }
 
@@ -243,7 +243,7 @@ static void hours_and_days(void **state)
         for (int64_t i = 0; i < 3; i++)
             add_partition(&p, MIDNIGHT + hour * HOUR + i * 1200, MIDNIGHT + hour * HOUR + i * 1200 + 1199);
     while (step_at(&p, now) == 1)
-        assert_same(&p, 0);
+        assert_kept(&p, 0);
     assert_levels(&p, levels, LEN(levels));
     assert_int_equal(p.counts.merges, 28 + 2);
     assert_int_equal(p.counts.merged, 28 * 3 + 2 + 24);
@@ -254,7 +254,7 @@ static void hours_and_days(void **state)
     assert_int_equal(count_files(&p), LEN(levels));
     assert_levels(&p, levels, LEN(levels));
     assert_int_equal(p.counts.expired, 0);
-    assert_same(&p, 0);
+    assert_kept(&p, 0);
     remove_place(&p);
 }
 
@@ -274,11 +274,11 @@ static void parts_of_an_hour(void **state)
         add_partition(&p, MIDNIGHT + i * 60, MIDNIGHT + i * 60 + 59);
     assert_int_equal(tidy_at(&p, MIDNIGHT + 10 * HOUR), 1);
     assert_levels(&p, levels, LEN(levels));
-    assert_same(&p, 0);
+    assert_kept(&p, 0);
     add_partition(&p, MIDNIGHT + HOUR, MIDNIGHT + HOUR + 59);
     assert_int_equal(tidy_at(&p, MIDNIGHT + 10 * HOUR), 1);
     assert_levels(&p, over, LEN(over));
-    assert_same(&p, 0);
+    assert_kept(&p, 0);
     remove_place(&p);
 }
 
@@ -322,7 +322,7 @@ static void what_is_old(void **state)
     assert_true(tidy_at(&p, now) >= 2 + 3 + 3);
     assert_int_equal(p.counts.expired, 2);
     assert_int_equal(count_files(&p), 2);
-    assert_same(&p, 0);
+    assert_kept(&p, 0);
     assert_int_equal(number_of(p.db, "SELECT count(*) FROM answers"), 25000);
     assert_int_equal(number_of(p.db, "SELECT min(last) FROM answers"), before);
     assert_int_equal(number_of(p.db, "SELECT sum(id) FROM streams"), 2);
@@ -344,7 +344,7 @@ static void without_a_limit(void **state)
     add_account(&p, 1, before - 60);
     add_account(&p, 2, before);
     assert_int_equal(tidy_at(&p, now), 3);
-    assert_same(&p, 0);
+    assert_kept(&p, 0);
     assert_int_equal(number_of(p.db, "SELECT count(*) FROM answers"), 10);
     assert_int_equal(number_of(p.db, "SELECT sum(stream) FROM minutes"), 2);
     remove_place(&p);
@@ -375,7 +375,7 @@ static void what_is_too_much(void **state)
         p.limits.bytes = (uint64_t)(used_of(&p) + bytes - 1);
         assert_int_equal(tidy_at(&p, MIDNIGHT + HOUR), 1);
         assert_int_equal(list_of(&p, list), 12 - gone);
-        assert_same(&p, MIDNIGHT + (int64_t)gone * 60);
+        assert_kept(&p, MIDNIGHT + (int64_t)gone * 60);
         bytes = number_of(p.db, "SELECT sum(bytes) FROM partitions");
         assert_true((uint64_t)(used_of(&p) + bytes) <= p.limits.bytes);
         assert_int_equal(number_of(p.db, "SELECT count(*) FROM answers"), 10);
@@ -410,7 +410,7 @@ static void too_many_answers(void **state)
     assert_in_range(left, 4, 6);
     assert_int_equal(number_of(p.db, "SELECT min(last) FROM answers"), MIDNIGHT + (8 - left) * 60);
     assert_int_equal(p.counts.expired, 0);
-    assert_same(&p, 0);
+    assert_kept(&p, 0);
     remove_place(&p);
 }
 
@@ -429,7 +429,7 @@ static void replaced_go_first(void **state)
                                 number_of(p.db, "SELECT sum(bytes) FROM partitions WHERE replaced IS NOT NULL"));
     assert_int_equal(tidy_at(&p, MIDNIGHT + HOUR), 4);
     assert_int_equal(count_files(&p), 2);
-    assert_same(&p, 0);
+    assert_kept(&p, 0);
     remove_place(&p);
 }
 
@@ -447,14 +447,14 @@ static void clocks_jump(void **state)
         for (int64_t i = 0; i < 10; i++, now += 240) {
             add_partition(&p, now + jumps[k], now + jumps[k] + 239);
             (void)tidy_at(&p, now + jumps[k] + 240);
-            assert_same(&p, 0);
+            assert_kept(&p, 0);
         }
     add_partition(&p, now + 3 * DAY, now + 3 * DAY + 1);
     (void)tidy_at(&p, now + 3 * DAY);
-    assert_same(&p, 0);
+    assert_kept(&p, 0);
     (void)tidy_at(&p, now + 3 * DAY + KEPT + 1);
     assert_int_equal(number_of(p.db, "SELECT count(*) FROM partitions WHERE replaced IS NOT NULL"), 0);
-    assert_same(&p, 0);
+    assert_kept(&p, 0);
     assert_int_equal(p.counts.expired, 0);
     remove_place(&p);
 }
@@ -473,7 +473,7 @@ static void ages_after_a_jump(void **state)
     assert_int_equal(tidy_at(&p, now), 1);
     assert_int_equal(number_of(p.db, "SELECT count(*) FROM answers"), 0);
     assert_int_equal(tidy_at(&p, now - HOUR), 0);
-    assert_same(&p, 0);
+    assert_kept(&p, 0);
     remove_place(&p);
 }
 
