@@ -94,6 +94,10 @@ bool domain_has(const struct domains *domains, const uint8_t *wire)
     plain_text(wire, text);
     return psl_registrable_domain(domains->list, text) != NULL;
 }
+bool domain_is_suffix(const struct domains *domains, const char *text)
+{
+    return psl_is_public_suffix(domains->list, text);
+}
 #else
 size_t domain_start(const struct domains *domains, const uint8_t *wire)
 {
@@ -105,5 +109,11 @@ bool domain_has(const struct domains *domains, const uint8_t *wire)
 {
     (void)domains;
     return wire[0] && wire[wire[0] + 1];
+}
+
+bool domain_is_suffix(const struct domains *domains, const char *text)
+{
+    (void)domains;
+    return !strchr(text, '.');
 }
 #endif

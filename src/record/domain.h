@@ -23,6 +23,9 @@ size_t domain_start(const struct domains *domains, const uint8_t *wire);
 /* Whether the key is of a domain at all: public suffixes are not. */
 bool domain_has(const struct domains *domains, const uint8_t *wire);
 
+/* Whether the name, as text in lower case without a dot at its end, is a public suffix: a domain is one label more. */
+bool domain_is_suffix(const struct domains *domains, const char *text);
+
 /* What the list is, for --version. */
 const char *domains_version(void);
 

@@ -77,7 +77,7 @@ int builder_open(struct builder *builder, const char *folder, struct partition *
         return error_set(err, "%s: the path is too long", folder);
     (void)unlink(b->path); /* of a process that was killed */
     b->grams = grams_create();
-    b->summary = summary_create();
+    b->summary = summary_create(info->level > PARTITION_SEALED);
     if (!b->grams || !b->summary) {
         builder_close(b);
         return error_set(err, "lookups: out of memory");

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "record/rdata.h"
+#include "store/news.h"
 #include "store/rnames.h"
 #include "store/schema.h"
 
@@ -149,19 +150,33 @@ static int by_rname(const void *a, const void *b)
     return order != 0 ? order : x->number < y->number ? -1 : x->number > y->number;
 }
 
-/* Most have been seen before, and not later than now: that the time of the first is left alone spares its index. */
-enum { PUT_USUAL, PUT_EARLIER, PUTS };
+/* An answer that is known, and one that is not: the first is tried first. */
+struct answer_puts {
+    sqlite3_stmt *update, *insert;
+};
 
-static const char *const puts_sql[PUTS] = {
-    [PUT_USUAL] = "INSERT INTO answers VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-                  " last = max(last, excluded.last), count = count + excluded.count,"
-                  " scaled = scaled + excluded.scaled WHERE first <= excluded.first",
-    [PUT_EARLIER] = "INSERT INTO answers VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-                    " first = excluded.first, last = max(last, excluded.last), count = count + excluded.count,"
-                    " scaled = scaled + excluded.scaled"};
+static const char update_sql[] = "UPDATE answers SET first = min(first, ?4), last = max(last, ?5), count = count + ?6,"
+                                 " scaled = scaled + ?7 WHERE rname = ?1 AND type = ?2 AND rdata = ?3";
+static const char insert_sql[] = "INSERT INTO answers VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 
-static int put_answer(sqlite3_stmt *s, const struct tally *tally, const struct answer_order *at, char *text,
-                      struct error *err)
+static void bind_answer(sqlite3_stmt *s, const char *rname, uint16_t type, const uint8_t *rdata, size_t len,
+                        bool is_address, const struct intern_count *c)
+{
+    sqlite3_bind_text(s, 1, rname, -1, SQLITE_STATIC);
+    sqlite3_bind_int(s, 2, type);
+    if (is_address)
+        sqlite3_bind_blob(s, 3, rdata, (int)len, SQLITE_STATIC);
+    else
+        sqlite3_bind_text(s, 3, (const char *)rdata, (int)len, SQLITE_STATIC);
+    sqlite3_bind_int64(s, 4, c->first);
+    sqlite3_bind_int64(s, 5, c->last);
+    sqlite3_bind_int64(s, 6, (int64_t)c->count);
+    sqlite3_bind_int64(s, 7, (int64_t)c->scaled);
+}
+
+/* *is_new: there was none of this name, type and rdata. */
+static int put_answer(const struct answer_puts *puts, const struct tally *tally, const struct answer_order *at,
+                      char *text, bool *is_new, struct error *err)
 {
     const struct intern_count *c = intern_counted(tally->answers, at->number);
     const uint8_t *rdata;
@@ -169,19 +184,19 @@ static int put_answer(sqlite3_stmt *s, const struct tally *tally, const struct a
     uint16_t type;
     size_t len;
     tally_answer_at(tally, at->number, &name, &type, &rdata, &len);
-    sqlite3_bind_text(s, 1, at->rname, -1, SQLITE_STATIC);
-    sqlite3_bind_int(s, 2, type);
-    if ((type == TYPE_A && len == 4) || (type == TYPE_AAAA && len == 16)) {
-        sqlite3_bind_blob(s, 3, rdata, (int)len, SQLITE_STATIC);
-    } else {
-        size_t text_len = rdata_text(type, rdata, len, text, RDATA_TEXT);
-        sqlite3_bind_text(s, 3, text, (int)text_len, SQLITE_STATIC);
+    bool is_address = (type == TYPE_A && len == 4) || (type == TYPE_AAAA && len == 16);
+    if (!is_address) {
+        len = rdata_text(type, rdata, len, text, RDATA_TEXT);
+        rdata = (const uint8_t *)text;
     }
-    sqlite3_bind_int64(s, 4, c->first);
-    sqlite3_bind_int64(s, 5, c->last);
-    sqlite3_bind_int64(s, 6, (int64_t)c->count);
-    sqlite3_bind_int64(s, 7, (int64_t)c->scaled);
-    return sql_do(s, err);
+    bind_answer(puts->update, at->rname, type, rdata, len, is_address, c);
+    if (sql_do(puts->update, err) != 0)
+        return -1;
+    *is_new = sqlite3_changes(sqlite3_db_handle(puts->update)) == 0;
+    if (!*is_new)
+        return 0;
+    bind_answer(puts->insert, at->rname, type, rdata, len, is_address, c);
+    return sql_do(puts->insert, err);
 }
 
 /* In the order of names, so that neighbours in the table come one after the other. */
@@ -198,26 +213,53 @@ static void sort_answers(const struct tally *tally, const struct rnames *rnames,
     qsort(order, count, sizeof(*order), by_rname);
 }
 
+/* All answers of one name, from `at` on. Returns how many there are, 0 = it failed, with the cause. */
+static uint32_t put_name(const struct answer_puts *puts, struct news *news, const struct tally *tally,
+                         const struct answer_order *order, uint32_t count, char *text, struct error *err)
+{
+    int64_t first_s = INT64_MAX;
+    uint32_t i, new_count = 0;
+    for (i = 0; i < count && strcmp(order[i].rname, order[0].rname) == 0; i++) {
+        int64_t seen_s = intern_counted(tally->answers, order[i].number)->first;
+        bool is_new;
+        if (put_answer(puts, tally, &order[i], text, &is_new, err) != 0)
+            return 0;
+        first_s = seen_s < first_s ? seen_s : first_s;
+        new_count += is_new;
+    }
+    return new_count > 0 && news_name(news, order[0].rname, new_count, first_s, err) != 0 ? 0 : i;
+}
+
+static int put_ordered(sqlite3 *db, const struct tally *tally, const struct answer_order *order, char *text,
+                       struct error *err)
+{
+    uint32_t i = 0, count = intern_size(tally->answers), taken = 1;
+    struct answer_puts puts = {NULL, NULL};
+    struct news news;
+    int result = news_open(&news, db, err);
+    if (result == 0 &&
+        (sql_prepare(db, update_sql, &puts.update, err) != 0 || sql_prepare(db, insert_sql, &puts.insert, err) != 0))
+        result = -1;
+    for (; result == 0 && i < count && taken > 0; i += taken)
+        taken = put_name(&puts, &news, tally, order + i, count - i, text, err);
+    if (result == 0)
+        result = taken > 0 ? news_end(&news, err) : -1;
+    news_close(&news);
+    sqlite3_finalize(puts.update);
+    sqlite3_finalize(puts.insert);
+    return result;
+}
+
 static int put_answers(sqlite3 *db, const struct tally *tally, struct error *err)
 {
-    uint32_t i, count = intern_size(tally->answers), k;
-    struct answer_order *order = calloc(count + (size_t)1, sizeof(*order));
+    struct answer_order *order = calloc(intern_size(tally->answers) + (size_t)1, sizeof(*order));
     char *text = malloc(RDATA_TEXT);
     struct rnames rnames;
-    sqlite3_stmt *s[PUTS] = {NULL};
     int result = rnames_make(&rnames, tally) == 0 && order && text ? 0 : error_set(err, "dnsflow.db: out of memory");
     if (result == 0) {
         sort_answers(tally, &rnames, order);
-        for (k = 0; result == 0 && k < PUTS; k++)
-            result = sql_prepare(db, puts_sql[k], &s[k], err);
+        result = put_ordered(db, tally, order, text, err);
     }
-    for (i = 0; result == 0 && i < count; i++) {
-        result = put_answer(s[PUT_USUAL], tally, &order[i], text, err);
-        if (result == 0 && sqlite3_changes(db) == 0)
-            result = put_answer(s[PUT_EARLIER], tally, &order[i], text, err);
-    }
-    for (k = 0; k < PUTS; k++)
-        sqlite3_finalize(s[k]);
     rnames_free(&rnames);
     free(text);
     free(order);

@@ -50,17 +50,24 @@ void grams_destroy(struct grams *grams)
 /* Returns the length of the list, GRAM_BITS where the bits are no longer than it. */
 static size_t write_list(const uint8_t bits[GRAM_BITS], uint8_t list[GRAM_BITS])
 {
-    size_t used = 0, block, last = 0;
-    for (block = 0; block < GRAM_BLOCKS; block++) {
-        if (!(bits[block / 8] >> block % 8 & 1))
-            continue;
-        size_t distance = block - last;
-        for (; distance >= MORE && used < GRAM_BITS; distance -= MORE)
-            list[used++] = MORE;
-        if (used >= GRAM_BITS - 1)
-            return GRAM_BITS;
-        list[used++] = (uint8_t)distance;
-        last = block;
+    size_t used = 0, last = 0, i, k;
+    uint64_t word;
+    for (i = 0; i < GRAM_BITS; i++) {
+        if (i % sizeof(word) == 0) { /* most have none at all */
+            memcpy(&word, bits + i, sizeof(word));
+            i += word == 0 ? sizeof(word) - 1 : 0;
+        }
+        for (k = 0; bits[i] != 0 && k < 8; k++) {
+            size_t block = 8 * i + k, distance = block - last;
+            if (!(bits[i] >> k & 1))
+                continue;
+            for (; distance >= MORE && used < GRAM_BITS; distance -= MORE)
+                list[used++] = MORE;
+            if (used >= GRAM_BITS - 1)
+                return GRAM_BITS;
+            list[used++] = (uint8_t)distance;
+            last = block;
+        }
     }
     return used;
 }

@@ -52,8 +52,11 @@ static const char version_1[] =
 /* ahead: by how many seconds the sensor's clock is before the collector's; NULL: it does not tell */
 static const char version_2[] = "ALTER TABLE streams ADD COLUMN ahead INT";
 
-/* for what is new */
-static const char version_3[] = "CREATE INDEX answers_first ON answers(first)";
+/* When a name was answered for the first time; what: 0 = the name, 1 = its registered domain, reversed. Domains of
+ * before are known by their names. */
+static const char version_3[] = "CREATE TABLE news(what INT, first INT, rname TEXT, PRIMARY KEY(what, first, rname))"
+                                " WITHOUT ROWID;"
+                                "INSERT INTO news SELECT 0, min(first), rname FROM answers GROUP BY rname";
 
 /* From version i to i + 1. */
 static const char *const steps[DATABASE_VERSION] = {version_1, version_2, version_3};

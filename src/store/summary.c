@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "store/summary.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "record/domain.h"
-#include "store/rname.h"
+#include "store/domain_walk.h"
 #include "store/summary_tops.h"
 
 enum { FIRST_SUMS = 1024, VARINT = 10, DEPTH = RNAME_TEXT };
@@ -29,21 +30,22 @@ struct open_domain {
 };
 
 struct summary {
-    struct domains *domains;
+    struct domains *domains; /* NULL: of these there are no tops */
     struct sums names, addresses, kinds;
     struct kind *kind_list; /* by number - 1; kinds.size of them */
     uint32_t *domain_of;    /* by number of the name - 1; names.size of them */
     char **domain_texts;    /* by number of the domain; domain_size of them */
     uint32_t domain_count, domain_size;
+    struct domain_walk walk;
     char text[RNAME_TEXT]; /* the name that came last */
     struct open_domain open[DEPTH];
     size_t open_count;
 };
 
-struct summary *summary_create(void)
+struct summary *summary_create(bool has_domains)
 {
     struct summary *s = calloc(1, sizeof(*s));
-    if (s && !(s->domains = domains_create())) {
+    if (s && has_domains && !(s->domains = domains_create())) {
         free(s);
         return NULL;
     }
@@ -99,19 +101,10 @@ static void add_to(struct summary_sum *to, const struct summary_sum *sum)
 
 /* ---- what comes ---- */
 
-/* How many bytes of the reversed name are its domain's: all if it has none. */
-static size_t domain_len(const struct summary *s, const char *rname)
-{
-    uint8_t wire[NAME_WIRE];
-    char domain[RNAME_TEXT];
-    size_t len = rname_to_wire(rname, wire), start = len > 0 ? domain_start(s->domains, wire) : 0;
-    return start > 0 ? rname_of(wire + start, len - start, domain) : strlen(rname);
-}
-
 /* Names come in order, so that all that begin with a domain come one after the other. */
 static int find_domain(struct summary *s, const char *rname, uint32_t *number)
 {
-    size_t len = domain_len(s, rname), i;
+    size_t len = domain_walk_len(&s->walk, s->domains, rname, NULL), i;
     while (s->open_count > 0 && strncmp(rname, s->text, s->open[s->open_count - 1].len) != 0)
         s->open_count--;
     snprintf(s->text, sizeof(s->text), "%s", rname);
@@ -138,8 +131,12 @@ static int find_domain(struct summary *s, const char *rname, uint32_t *number)
 int summary_name(struct summary *summary, const char *rname)
 {
     struct summary *s = summary;
-    uint32_t size = s->names.size, number = 0;
-    if (add_sum(&s->names) != 0 || find_domain(s, rname, &number) != 0)
+    uint32_t size = s->names.size, number;
+    if (add_sum(&s->names) != 0)
+        return -1;
+    if (!s->domains)
+        return 0;
+    if (find_domain(s, rname, &number) != 0)
         return -1;
     if (s->names.size != size) {
         uint32_t *grown = realloc(s->domain_of, s->names.size * sizeof(*grown));
@@ -247,58 +244,20 @@ static int write_sums(const struct sums *names, sqlite3 *db, struct error *err)
 
 /* ---- tops ---- */
 
-/* What stands for a number is read back out of the partition. */
-static int bind_stored(const char *sql, const void *context, sqlite3_stmt *to, int place, uint64_t number,
-                       struct error *err)
-{
-    sqlite3_stmt *s;
-    (void)context;
-    if (sql_prepare(sqlite3_db_handle(to), sql, &s, err) != 0)
-        return -1;
-    sqlite3_bind_int64(s, 1, (int64_t)number);
-    int step = sql_step(s, err);
-    if (step == 1)
-        sqlite3_bind_value(to, place, sqlite3_column_value(s, 0));
-    else
-        sqlite3_bind_zeroblob(to, place, 0);
-    sqlite3_finalize(s);
-    return step < 0 ? -1 : 0;
-}
-
-static int bind_name(const void *context, sqlite3_stmt *to, int place, uint64_t number, struct error *err)
-{
-    return bind_stored("SELECT rname FROM names WHERE id = ?", context, to, place, number, err);
-}
-
-static int bind_address(const void *context, sqlite3_stmt *to, int place, uint64_t number, struct error *err)
-{
-    return bind_stored("SELECT address FROM addresses WHERE id = ?", context, to, place, number, err);
-}
-
-static int bind_domain(const void *context, sqlite3_stmt *to, int place, uint64_t number, struct error *err)
-{
-    const struct summary *s = context;
-    (void)err;
-    sqlite3_bind_text(to, place, s->domain_texts[number], -1, SQLITE_STATIC);
-    return 0;
-}
-
-static int bind_number(const void *context, sqlite3_stmt *to, int place, uint64_t number, struct error *err)
-{
-    (void)context;
-    (void)err;
-    sqlite3_bind_int64(to, place, (int64_t)number);
-    return 0;
-}
-
 enum what { NAMES, DOMAINS, CLIENTS, RESOLVERS, TYPES, RCODES, WHATS };
+
+static const char names_sql[] = "SELECT rname FROM names WHERE id = ?";
+static const char addresses_sql[] = "SELECT address FROM addresses WHERE id = ?";
 
 static const struct {
     const char *word;
-    summary_key *key;
-} whats[WHATS] = {[NAMES] = {"names", bind_name},        [DOMAINS] = {"domains", bind_domain},
-                  [CLIENTS] = {"clients", bind_address}, [RESOLVERS] = {"resolvers", bind_address},
-                  [TYPES] = {"types", bind_number},      [RCODES] = {"rcodes", bind_number}};
+    const char *sql; /* what stands for a number; NULL: itself, or the text of a domain */
+} whats[WHATS] = {[NAMES] = {"names", names_sql},
+                  [DOMAINS] = {"domains", NULL},
+                  [CLIENTS] = {"clients", addresses_sql},
+                  [RESOLVERS] = {"resolvers", addresses_sql},
+                  [TYPES] = {"types", NULL},
+                  [RCODES] = {"rcodes", NULL}};
 
 /* The number under which entry i counts. */
 static uint64_t number_of(const struct summary *s, enum what what, uint32_t i)
@@ -325,9 +284,12 @@ static int write_tops(const struct summary *s, sqlite3 *db, struct summary_top *
                                   : what == CLIENTS                ? &s->addresses
                                                                    : &s->kinds;
         uint32_t i;
+        if (what == DOMAINS && !s->domains)
+            continue;
         for (i = 0; i < sums->count; i++)
             room[i] = (struct summary_top){number_of(s, what, i), sums->list[i]};
-        if (summary_write_tops(db, whats[what].word, room, sums->count, whats[what].key, s, err) != 0)
+        const struct summary_keys keys = {whats[what].sql, what == DOMAINS ? s->domain_texts : NULL};
+        if (summary_write_tops(db, whats[what].word, room, sums->count, &keys, err) != 0)
             return -1;
     }
     return 0;

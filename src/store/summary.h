@@ -5,6 +5,7 @@
 #ifndef DNSFLOW_STORE_SUMMARY_H
 #define DNSFLOW_STORE_SUMMARY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,8 +33,8 @@ struct summary_sum {
 
 struct summary;
 
-/* NULL: out of memory. */
-struct summary *summary_create(void);
+/* `has_domains`: it has tops of these too, which take long to find. NULL: out of memory. */
+struct summary *summary_create(bool has_domains);
 void summary_destroy(struct summary *summary);
 
 /* Names, addresses and kinds as the partition gets them, from number 1 on. Return 0, or -1: out of memory. */

@@ -53,24 +53,45 @@ static int put_left(sqlite3 *db, const char *what, uint64_t count, struct error 
     return done;
 }
 
-int summary_write_tops(sqlite3 *db, const char *what, struct summary_top *list, size_t count, summary_key *key,
-                       const void *context, struct error *err)
+/* `lookup`: the keys' statement; NULL: there is none. */
+static int put_top(sqlite3_stmt *s, const struct summary_top *top, const struct summary_keys *keys,
+                   sqlite3_stmt *lookup, struct error *err)
 {
-    sqlite3_stmt *s;
+    int step = 0;
+    sqlite3_bind_int64(s, 2, (int64_t)top->sum.count);
+    sqlite3_bind_int64(s, 4, top->sum.first);
+    sqlite3_bind_int64(s, 5, top->sum.last - top->sum.first);
+    if (keys->texts)
+        sqlite3_bind_text(s, 3, keys->texts[top->number], -1, SQLITE_STATIC);
+    else
+        sqlite3_bind_int64(s, 3, (int64_t)top->number);
+    if (lookup) {
+        sqlite3_bind_int64(lookup, 1, (int64_t)top->number);
+        step = sql_step(lookup, err);
+        if (step == 1)
+            sqlite3_bind_value(s, 3, sqlite3_column_value(lookup, 0));
+        (void)sqlite3_reset(lookup);
+    }
+    return step < 0 ? -1 : sql_do(s, err);
+}
+
+int summary_write_tops(sqlite3 *db, const char *what, struct summary_top *list, size_t count,
+                       const struct summary_keys *keys, struct error *err)
+{
+    sqlite3_stmt *s = NULL, *lookup = NULL;
     size_t i;
     count = add_equals(list, count);
     qsort(list, count, sizeof(*list), by_count);
-    if (put_left(db, what, count > SUMMARY_TOPS ? list[SUMMARY_TOPS].sum.count : 0, err) != 0 ||
-        sql_prepare(db, "INSERT INTO tops VALUES(?, ?, ?, ?, ?)", &s, err) != 0)
-        return -1;
-    int done = 0;
-    for (i = 0; done == 0 && i < count && i < SUMMARY_TOPS; i++) {
+    int done = put_left(db, what, count > SUMMARY_TOPS ? list[SUMMARY_TOPS].sum.count : 0, err);
+    if (done == 0)
+        done = sql_prepare(db, "INSERT INTO tops VALUES(?, ?, ?, ?, ?)", &s, err);
+    if (done == 0 && keys->sql)
+        done = sql_prepare(db, keys->sql, &lookup, err);
+    if (done == 0)
         sqlite3_bind_text(s, 1, what, -1, SQLITE_STATIC);
-        sqlite3_bind_int64(s, 2, (int64_t)list[i].sum.count);
-        sqlite3_bind_int64(s, 4, list[i].sum.first);
-        sqlite3_bind_int64(s, 5, list[i].sum.last - list[i].sum.first);
-        done = key(context, s, 3, list[i].number, err) == 0 ? sql_do(s, err) : -1;
-    }
+    for (i = 0; done == 0 && i < count && i < SUMMARY_TOPS; i++)
+        done = put_top(s, &list[i], keys, lookup, err);
     sqlite3_finalize(s);
+    sqlite3_finalize(lookup);
     return done;
 }

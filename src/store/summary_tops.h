@@ -12,12 +12,16 @@ struct summary_top {
     struct summary_sum sum;
 };
 
-/* Prints, or finds, what stands for the number; bound to the statement's place. Returns 0, or -1. */
-typedef int summary_key(const void *context, sqlite3_stmt *statement, int place, uint64_t number, struct error *err);
+/* What stands for numbers: the first column of a statement with one parameter, or a text of a list; neither: the number
+ * itself. */
+struct summary_keys {
+    const char *sql;
+    char *const *texts;
+};
 
 /* Writes the SUMMARY_TOPS of them with most lookups, of those that have any, and what the next one has. The list is
  * changed. Returns 0, or -1 with the cause. */
 MUST_CHECK int summary_write_tops(sqlite3 *db, const char *what, struct summary_top *list, size_t count,
-                                  summary_key *key, const void *context, struct error *err);
+                                  const struct summary_keys *keys, struct error *err);
 
 #endif

@@ -75,6 +75,15 @@ static int drop_rows(sqlite3 *db, const char *statement, int64_t number, struct 
     return result < 0 ? -1 : sqlite3_changes(db) > 0;
 }
 
+/* What was new by then: most of it has gone with its answers. */
+static int drop_news(sqlite3 *db, int64_t until_s, struct error *err)
+{
+    return drop_rows(db,
+                     "DELETE FROM news WHERE (what, first, rname) IN"
+                     " (SELECT what, first, rname FROM news WHERE first <= ? LIMIT 100000)",
+                     until_s, err);
+}
+
 /* The eighth of the answers that was seen longest ago, and the next. To find the time up to which these are reads all
  * that there is, but not each time, and it keeps nobody from writing. */
 static int drop_answers(sqlite3 *db, int64_t *cut_s, struct error *err)
@@ -83,6 +92,8 @@ static int drop_answers(sqlite3 *db, int64_t *cut_s, struct error *err)
                            "DELETE FROM answers WHERE (rname, type, rdata) IN"
                            " (SELECT rname, type, rdata FROM answers WHERE last <= ? LIMIT 1000000)",
                            *cut_s, err);
+    if (result == 0)
+        result = drop_news(db, *cut_s, err);
     if (result != 0)
         return result;
     result = sql_number(db, "SELECT last FROM answers ORDER BY last LIMIT 1 OFFSET (SELECT count(*) / 8 FROM answers)",
@@ -143,7 +154,7 @@ static int drop_for_age(sqlite3 *db, const char *directory, int64_t before_s, ui
                            "DELETE FROM answers WHERE (rname, type, rdata) IN"
                            " (SELECT rname, type, rdata FROM answers WHERE last < ? LIMIT 10000)",
                            before_s, err);
-    return result;
+    return result == 0 ? drop_news(db, before_s - 1, err) : result;
 }
 
 static int drop_replaced(sqlite3 *db, const char *directory, int64_t now_s, uint64_t *removed, struct error *err)
