@@ -6,6 +6,7 @@
  *     settings    what was fixed at the first start
  *     journal/    what was received (journal/chain.h)
  *     dnsflow.db  what is known of it (store/database.h), and lookups/ (store/partition.h)
+ *     backup/     copies (store/backups.h), if they go nowhere else
  *     control     a socket: who connects asks that all that has been received is brought in there */
 #ifndef DNSFLOW_COLLECT_DIRECTORY_H
 #define DNSFLOW_COLLECT_DIRECTORY_H

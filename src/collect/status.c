@@ -2,20 +2,24 @@
  *
  * `status`: how everything is, in words. */
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/options.h"
 #include "collect/command.h"
 #include "collect/directory.h"
+#include "collect/words.h"
 #include "journal/reader.h"
 #include "query/kept.h"
 #include "query/output.h"
+#include "store/backups.h"
 
-enum { DAY_S = 86400, ALIVE_S = 60, SENSORS_SHOWN = 50, AGO = 48, SKEW_S = 60 };
+enum { DAY_S = 86400, ALIVE_S = 60, SENSORS_SHOWN = 50, SKEW_S = 60 };
 
 struct status_config {
     const char *directory;
@@ -32,31 +36,6 @@ static const struct option_row rows[] = {
     {'h', "help", NULL, NULL, "print this help", offsetof(struct status_config, show_help)},
     {0, NULL, NULL, NULL, "dnsflow_collect status --directory /srv/dns", 0},
 };
-
-/* ---- words ---- */
-
-/* "3 s", "5 min", "2 h", "4 days" */
-static void span_text(int64_t seconds, char text[AGO])
-{
-    if (seconds < 120)
-        snprintf(text, AGO, "%" PRId64 " s", seconds < 0 ? 0 : seconds);
-    else if (seconds < 7200)
-        snprintf(text, AGO, "%" PRId64 " min", seconds / 60);
-    else if (seconds < 2 * DAY_S)
-        snprintf(text, AGO, "%" PRId64 " h", seconds / 3600);
-    else
-        snprintf(text, AGO, "%" PRId64 " days", seconds / DAY_S);
-}
-
-static void size_text(uint64_t bytes, char text[AGO])
-{
-    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
-    double size = (double)bytes;
-    size_t unit = 0;
-    for (; size >= 1024 && unit + 1 < sizeof(units) / sizeof(units[0]); unit++)
-        size /= 1024;
-    snprintf(text, AGO, unit == 0 || size >= 100 ? "%.0f %s" : "%.1f %s", size, units[unit]);
-}
 
 /* ---- the collector ---- */
 
@@ -105,23 +84,23 @@ static void print_losses(const struct sensor_sums *sums)
 /* A datagram waits a second at the most in a sensor, and on the way. */
 static void print_clock(int64_t ahead_s)
 {
-    char span[AGO];
+    char span[WORDS];
     if (ahead_s >= -SKEW_S && ahead_s <= SKEW_S)
         return;
-    span_text(ahead_s < 0 ? -ahead_s : ahead_s, span);
+    words_span(ahead_s < 0 ? -ahead_s : ahead_s, span);
     printf("             its clock is %s %s; records have its times\n", span, ahead_s < 0 ? "behind" : "ahead");
 }
 
 static void print_sensor(sqlite3_stmt *s, int64_t now_s)
 {
     struct sensor_sums sums;
-    char address[INET6_ADDRSTRLEN] = "?", ago[AGO];
+    char address[INET6_ADDRSTRLEN] = "?", ago[WORDS];
     int64_t silent = now_s - sqlite3_column_int64(s, 4), starts = sqlite3_column_int64(s, 5);
     if (sqlite3_column_blob(s, 0))
         (void)inet_ntop(sqlite3_column_bytes(s, 0) == 16 ? AF_INET6 : AF_INET, sqlite3_column_blob(s, 0), address,
                         sizeof(address));
     read_sums(s, 6, &sums);
-    span_text(silent, ago);
+    words_span(silent, ago);
     printf("  %s", address);
     if (sqlite3_column_type(s, 2) != SQLITE_NULL)
         printf(" sensor %" PRId64 " worker %d", (int64_t)sqlite3_column_int64(s, 2), sqlite3_column_int(s, 3));
@@ -195,7 +174,8 @@ static int print_totals(struct kept *kept, int64_t now_s, struct error *err)
 /* ---- disk ---- */
 
 struct usage {
-    uint64_t journal, lookups, database;
+    uint64_t journal, lookups, database, backups;
+    size_t backups_count;
     int64_t oldest_s, newest_s; /* of lookups */
 };
 
@@ -225,6 +205,22 @@ static int print_store(const struct directory *d, struct kept *kept, struct erro
     return 0;
 }
 
+/* Below the directory, beside what they share with the store. */
+static void measure_backups(const struct directory *d, struct usage *u)
+{
+    struct backups all;
+    int target = openat(d->fd, BACKUP_FOLDER, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int lookups = target >= 0 ? openat(d->fd, "lookups", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (target >= 0) {
+        backups_list(target, &all);
+        u->backups_count = all.count;
+        u->backups = backups_bytes(target, &all, lookups);
+        close(target);
+    }
+    if (lookups >= 0)
+        close(lookups);
+}
+
 static int measure(const struct directory *d, struct kept *kept, struct usage *u, struct error *err)
 {
     struct journal_file *files;
@@ -240,6 +236,7 @@ static int measure(const struct directory *d, struct kept *kept, struct usage *u
         u->journal += files[i].bytes;
     free(files);
     u->database = (uint64_t)(pages * size);
+    measure_backups(d, u);
     for (i = 0; i < kept->partitions_count; i++) {
         const struct partition *p = &kept->partitions[i];
         u->lookups += p->bytes;
@@ -255,17 +252,26 @@ static void print_days(const struct usage *u, uint64_t max_size, uint64_t free_b
     double seconds = (double)(u->newest_s - u->oldest_s), rate = (double)(u->lookups + u->database) / seconds;
     uint64_t used = u->lookups + u->database, room = max_size - max_size / 4;
     double left = used < room ? (double)(room - used) : 0;
-    char text[AGO];
+    char text[WORDS];
     if (left > (double)free_bytes)
         left = (double)free_bytes;
     if (seconds < 600) {
         printf("           too short a time to say how long that lasts\n");
         return;
     }
-    span_text((int64_t)((double)room / rate), text);
+    words_span((int64_t)((double)room / rate), text);
     printf("           at the rate of now that is %s of lookups", text);
-    span_text((int64_t)(left / rate), text);
+    words_span((int64_t)(left / rate), text);
     printf("; it is full in %s, then the oldest go\n", text);
+}
+
+static void print_backups(const struct usage *u)
+{
+    char size[WORDS];
+    words_size(u->backups, size);
+    if (u->backups_count > 0)
+        printf("           %zu backup%s, %s beside what they share with it\n", u->backups_count,
+               u->backups_count == 1 ? "" : "s", size);
 }
 
 static int print_disk(const struct directory *d, struct kept *kept, struct error *err)
@@ -273,19 +279,20 @@ static int print_disk(const struct directory *d, struct kept *kept, struct error
     struct usage u;
     struct statvfs disk;
     uint64_t max_size;
-    char used[AGO], most[AGO], left[AGO], journal[AGO], lookups[AGO], database[AGO], since[ANSWER_TIME];
+    char used[WORDS], most[WORDS], left[WORDS], journal[WORDS], lookups[WORDS], database[WORDS], since[ANSWER_TIME];
     if (measure(d, kept, &u, err) != 0 || directory_max_size(d, 0, &max_size, err) != 0)
         return -1;
     if (fstatvfs(d->fd, &disk) != 0)
         return error_errno(err, "%s", d->path);
-    size_text(u.journal + u.lookups + u.database, used);
-    size_text(max_size, most);
-    size_text((uint64_t)disk.f_bavail * disk.f_frsize, left);
-    size_text(u.journal, journal);
-    size_text(u.lookups, lookups);
-    size_text(u.database, database);
+    words_size(u.journal + u.lookups + u.database + u.backups, used);
+    words_size(max_size, most);
+    words_size((uint64_t)disk.f_bavail * disk.f_frsize, left);
+    words_size(u.journal, journal);
+    words_size(u.lookups, lookups);
+    words_size(u.database, database);
     printf("disk       %s of %s: journal %s, lookups %s, answers and accounts %s; %s are free there\n", used, most,
            journal, lookups, database, left);
+    print_backups(&u);
     if (kept->partitions_count == 0)
         return 0;
     answer_time(u.oldest_s, false, since);

@@ -36,7 +36,7 @@ def names_of(kept):
 
 
 WRONG = [
-    ((), "no verb: expected one of run, query, status, import, check, export"),
+    ((), "no verb: expected one of run, query, status, import, check, export, backup"),
     (("what",), "what: expected one of run, query"),
     (("--what",), "--what: expected one of run"),
     (("query",), "no question: expected name, below, address, who, client, rcode, top, series, sensors or loss"),
@@ -54,6 +54,7 @@ WRONG = [
     (("query", "loss", "--format", "xml"), "expected one of: table, json, ndjson, csv"),
     (("query", "loss", "--limit", "-1"), "option --limit -1: expected"),
     (("query", "loss", "--since", "today", "--until", "2000-01-01"), "expected the first to be before the second"),
+    (("backup",), "no target: expected a directory for the copies"),
     (("export", "--since", "2h", "--until", "3h"), "expected the first to be before the second"),
     (("import",), "no file: expected one or more"),
     (("run", "-l", "example.com:53"), "option -l/--listen example.com:53: expected ADDR:PORT"),
@@ -76,7 +77,7 @@ def test_wrong_use(words, says):
     assert done.err.startswith("dnsflow_collect: ") and says in done.err
 
 
-@pytest.mark.parametrize("verb", ["run", "query", "status", "import", "check", "export"])
+@pytest.mark.parametrize("verb", ["run", "query", "status", "import", "check", "export", "backup"])
 def test_help(verb):
     done = run([COLLECT, verb, "--help"])
     assert done.status == 0 and done.err == "" and done.out.startswith(b"usage: dnsflow_collect %s" % verb.encode())
