@@ -17,6 +17,9 @@ struct kept {
 /* Returns 0, or -1 with the cause; closed then. */
 MUST_CHECK int kept_open(const char *directory, struct kept *out, struct error *err);
 
+/* Which partitions there are now. Returns 0, or -1 with the cause, and it is as it was. */
+MUST_CHECK int kept_look_again(struct kept *kept, struct error *err);
+
 void kept_close(struct kept *kept);
 
 /* Asks the collector to bring in all that it has received, and waits for that. True: it has; else what can be asked is
