@@ -39,6 +39,9 @@ bool directory_is_in_use(const struct directory *directory, char process[24]);
  * free, whichever is less, which is kept too. */
 MUST_CHECK int directory_max_size(const struct directory *directory, uint64_t told, uint64_t *out, struct error *err);
 
+/* The same to look at, without anything told or kept. */
+MUST_CHECK int directory_look_size(const struct directory *directory, uint64_t *out, struct error *err);
+
 /* Becomes who directory_open() has found, for good. */
 MUST_CHECK int directory_become_owner(const struct directory *directory, struct error *err);
 
