@@ -256,11 +256,13 @@ static int column(sqlite3_vtab_cursor *base, sqlite3_context *context, int which
 {
     const struct cursor *c = (struct cursor *)base;
     char name[NAME_TEXT], address[ADDRESS_TEXT], word[FIELD_WORD_SIZE];
+    const char *text = which == NAME ? (const char *)sqlite3_column_text(c->rows, NAME) : NULL;
     int64_t number = sqlite3_column_int64(c->rows, which < LAST ? which : FIRST);
     switch (which) {
     case NAME:
-        (void)rname_to_text((const char *)sqlite3_column_text(c->rows, NAME), name);
-        return_text(context, name);
+        if (text)
+            (void)rname_to_text(text, name);
+        return_text(context, text ? name : NULL);
         break;
     case CLIENT:
     case RESOLVER:

@@ -102,6 +102,8 @@ static bool has_same_before(const struct backup *b, const char *file, const stru
 static int begin_partition(struct backup *b, const char *file, struct error *err)
 {
     struct stat info;
+    if (!partition_is_name(file)) /* of a catalogue that is damaged: nothing outside of the folder is touched */
+        return error_set(err, "dnsflow.db: damaged: its catalogue has %s; \"check\" says more", file);
     if (fstatat(b->source, file, &info, AT_SYMLINK_NOFOLLOW) != 0)
         return errno == ENOENT ? 0 : error_errno(err, "lookups/%s", file);
     if (linkat(b->source, file, b->lookups, file, 0) == 0 ||
@@ -168,16 +170,25 @@ static int take_partition(struct backup *b, struct error *err)
 
 /* ---- the database ---- */
 
+/* What SQLite says of the copy. */
+static int fail_copy(const struct backup *b, struct error *err)
+{
+    struct error why;
+    sql_fail(b->to, &why);
+    return error_set(err, "%.200s/%s/%.250s", b->target_path, b->name, why.text);
+}
+
 static int begin_pages(struct backup *b, struct error *err)
 {
     char path[512];
     if (snprintf(path, sizeof(path), "%s/%s/dnsflow.db", b->target_path, b->name) >= (int)sizeof(path))
         return error_set(err, "%s: the path is too long", b->target_path);
-    if (sql_open(path, SQL_WRITE, &b->to, err) != 0 ||
-        sql_run(b->to, "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF", err) != 0)
+    if (sql_open(path, SQL_WRITE, &b->to, err) != 0)
         return -1;
+    if (sql_run(b->to, "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF", NULL) != 0)
+        return fail_copy(b, err);
     b->pages = sqlite3_backup_init(b->to, "main", b->from, "main");
-    return b->pages ? 0 : sql_fail(b->to, err);
+    return b->pages ? 0 : fail_copy(b, err);
 }
 
 /* 1: there are more, 0: that was all, or -1. */
@@ -188,9 +199,9 @@ static int take_pages(struct backup *b, struct error *err)
         return 1;
     if (result == SQLITE_DONE)
         return 0;
-    (void)sqlite3_backup_finish(b->pages);
+    (void)sqlite3_backup_finish(b->pages); /* which tells the copy why */
     b->pages = NULL;
-    return sql_fail(b->to, err);
+    return fail_copy(b, err);
 }
 
 /* ---- its end ---- */
@@ -206,8 +217,8 @@ static int close_database(struct backup *b, struct error *err)
     struct stat info;
     (void)sqlite3_backup_finish(b->pages);
     b->pages = NULL;
-    if (sql_run(b->to, "PRAGMA journal_mode=DELETE; DELETE FROM partitions WHERE replaced IS NOT NULL", err) != 0)
-        return -1;
+    if (sql_run(b->to, "PRAGMA journal_mode=DELETE; DELETE FROM partitions WHERE replaced IS NOT NULL", NULL) != 0)
+        return fail_copy(b, err);
     b->result.partitions = b->count;
     close_moment(b);
     int fd = openat(b->folder, "dnsflow.db", O_RDONLY | O_CLOEXEC);
@@ -367,10 +378,10 @@ const struct backup_result *backup_result(const struct backup *backup)
 void backup_close(struct backup *backup)
 {
     struct backup *b = backup;
-    int *const fds[] = {&b->lookups, &b->folder, &b->source, &b->before, &b->target};
     size_t i;
     if (!b)
         return;
+    int *const fds[] = {&b->lookups, &b->folder, &b->source, &b->before, &b->target};
     close_moment(b);
     if (b->name[0] && b->folder >= 0)
         backups_empty(b->folder);

@@ -137,6 +137,18 @@ def test_partition_is_gone(kept, tmp_path):
     assert list((tmp_path / "target").iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["../lock", "/etc/passwd", "", "0-1-2.db/../../lock"])
+def test_catalogue_is_damaged(kept, tmp_path, name):
+    """What it names outside of the folder is neither taken nor made."""
+    db = sqlite3.connect(str(kept / "dnsflow.db"))
+    db.execute("UPDATE partitions SET file = ? WHERE first_block = 1", (name,))
+    db.commit()
+    db.close()
+    done = collect("backup", kept, tmp_path / "target")
+    assert done.status == 1 and done.err.count("\n") == 1 and "dnsflow.db: damaged: its catalogue has " + name in done.err
+    assert list((tmp_path / "target").iterdir()) == [] and os.stat(str(kept / "lock")).st_nlink == 1
+
+
 def test_wrong(kept, tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "target").mkdir()
@@ -162,6 +174,7 @@ def test_full_disk(kept, tmp_path):
     """Nothing of it stays."""
     done = run(["bash", "-c", "ulimit -f 8; exec \"$@\"", "bash", COLLECT, "backup", "--directory", kept, tmp_path / "target"])
     assert done.status == 1 and done.err.count("\n") == 1, done
+    assert re.search(r"target/\d{8}-\d{6}\.new/dnsflow\.db: .*: File too large\n", done.err), done
     assert list((tmp_path / "target").iterdir()) == []
 
 
@@ -210,6 +223,20 @@ def test_elsewhere_or_not(tmp_path):
         c.stop()
         assert "backup" not in c.err
     assert not (tmp_path / "data" / "backup").exists()
+
+
+def test_no_room(kept, tmp_path):
+    """A database that is too large for a backup beside it: that is said, and none is made."""
+    db = sqlite3.connect(str(kept / "dnsflow.db"))
+    db.execute("WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 60000) INSERT INTO answers"
+               " SELECT 'com.example.' || n || hex(zeroblob(450)), 16, 'a', 2000000000, 2000000000, 1, 1 FROM r")
+    db.commit()
+    db.close()
+    assert os.stat(str(kept / "dnsflow.db")).st_size > 49 << 20
+    with Running(tmp_path, "--backup-every", "1s", "--max-size", "256M", directory=kept) as c:
+        c.process.wait_err("warning: backup: there is none, as dnsflow.db has ")
+        c.stop()
+    assert "may take 48; --backup names another place, --max-size makes room" in c.err and not (kept / "backup").exists()
 
 
 def test_status_tells(kept):

@@ -229,8 +229,8 @@ static void begins_again(void **state)
     end(backup);
     list(&p, &all);
     assert_int_equal(partitions_in(&p, all.stamps[0]), 1);
-    assert_int_equal(backup_bytes(&p), (uint64_t)database_bytes(&p) + sizeof("a backup by dnsflow_collect of \n") - 1 +
-                                           strlen(p.path));
+    assert_int_equal(backup_bytes(&p),
+                     (uint64_t)database_bytes(&p) + sizeof("a backup by dnsflow_collect of \n") - 1 + strlen(p.path));
     remove_place(&p);
 }
 
@@ -291,6 +291,32 @@ static void a_large_backup_goes(void **state)
     remove_place(&p);
 }
 
+/* As what it was made of. */
+static void what_is_old_goes(void **state)
+{
+    struct place p;
+    struct backups all;
+    const struct tidy_limits limits = {.bytes = 1 << 30, .age_s = 86400};
+    int result = 1;
+    (void)state;
+    make_place(&p);
+    add_partition(&p);
+    back_up(&p);
+    back_up(&p);
+    list(&p, &all);
+    int target = open_target(&p);
+    assert_int_equal(renameat(target, all.stamps[0], target, "20231113-000000"), 0);
+    close(target);
+    while (result == 1)
+        result = tidy_step(p.db, p.path, &limits, NOON + 100, &p.counts, NULL);
+    assert_int_equal(result, 0);
+    struct backups after;
+    list(&p, &after);
+    assert_int_equal(after.count, 1);
+    assert_string_equal(after.stamps[0], all.stamps[1]);
+    remove_place(&p);
+}
+
 static void names(void **state)
 {
     static const char *const wrong[] = {"",
@@ -319,6 +345,7 @@ int main(void)
         cmocka_unit_test(the_oldest_backup_goes_first),
         cmocka_unit_test(what_goes_goes_in_backups_too),
         cmocka_unit_test(a_large_backup_goes),
+        cmocka_unit_test(what_is_old_goes),
         cmocka_unit_test(names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
