@@ -15,14 +15,15 @@
 #include "query/ask.h"
 #include "record/moment.h"
 
-enum { ABOUT_MAX = 64, LIMIT_USUAL = 1000, LINE = 2048 };
+enum { ABOUT_MAX = 64, LIMIT_USUAL = 1000, LINE = 2048, TIME_USUAL_S = 30, TIME_MAX_S = 86400 };
 
 struct query_config {
     const char *directory;
     enum answer_format format;
     unsigned color;
-    int64_t now_us, since_us, until_us;
-    uint64_t limit;
+    int64_t now_us, since_us, until_us, at_us;
+    uint64_t limit, most_s; /* 0 = none */
+    const char *cursor, *client;
     bool is_old; /* --no-refresh */
     const struct question *question;
     const char *about[ABOUT_MAX];
@@ -62,6 +63,30 @@ static int take_until(void *config, const char *value, struct error *err)
 {
     struct query_config *c = config;
     return moment_parse_end(value, c->now_us, &c->until_us, err);
+}
+
+static int take_time(void *config, const char *value, struct error *err)
+{
+    struct query_config *c = config;
+    return moment_parse(value, c->now_us, &c->at_us, err);
+}
+
+static int take_client(void *config, const char *value, struct error *err)
+{
+    ((struct query_config *)config)->client = value;
+    return question_check(&question_client, value, err);
+}
+
+static int take_cursor(void *config, const char *value, struct error *err)
+{
+    (void)err; /* whether it is one, the question knows */
+    ((struct query_config *)config)->cursor = value;
+    return 0;
+}
+
+static int take_max_time(void *config, const char *value, struct error *err)
+{
+    return parse_number(value, 0, TIME_MAX_S, &((struct query_config *)config)->most_s, err);
 }
 
 static int take_limit(void *config, const char *value, struct error *err)
@@ -117,6 +142,12 @@ static const struct option_row rows[] = {
      0},
     {0, "until", "TIME", take_until, "what was seen before then", 0},
     {0, "limit", "N", take_limit, "at most so many rows for each name or address, 1000 by default, 0 = all", 0},
+    {0, "cursor", "start|CURSOR", take_cursor,
+     "page by page, in an order that does not change while more arrives; each page tells what leads to the next", 0},
+    {0, "max-time", "SECONDS", take_max_time,
+     "how long an answer may take, 30 by default, 0 = as long, and as much memory, as it takes", 0},
+    {0, "time", "TIME", take_time, "the moment of at, now by default", 0},
+    {0, "client", "ADDRESS", take_client, "what this client asked for goes before what others did, for at", 0},
     {0, "format", "NAME", take_format, "how rows are printed, table by default;", 0},
     {0, "color", "WHEN", take_color, "colors in tables; by default on a terminal;", 0},
     {0, "no-refresh", NULL, NULL, "do not ask the collector to bring in what it has received in the last minute",
@@ -125,13 +156,17 @@ static const struct option_row rows[] = {
     {0, NULL, "QUESTION [WHAT|@FILE...]", take_word,
      "dnsflow_collect query name www.example.com      what it was answered with\n"
      "dnsflow_collect query below example.com         it and all names below it\n"
+     "dnsflow_collect query contains exampl           names with this text in them\n"
      "dnsflow_collect query address 192.0.2.0/24      the names behind an address or prefix\n"
+     "dnsflow_collect query at 192.0.2.1 --time 10:00 the name behind it at a moment\n"
      "dnsflow_collect query who www.example.com       who asked for it\n"
      "dnsflow_collect query client 192.0.2.7          what this client asked for\n"
      "dnsflow_collect query rcode NXDOMAIN            who was answered with it\n"
      "dnsflow_collect query top names --limit 20      which had most lookups\n"
+     "dnsflow_collect query new domains --since 1h    answered for the first time\n"
      "dnsflow_collect query loss --since today        what came of each sensor, and what is missing where\n"
-     "dnsflow_collect query who @names.txt            for each line of a file, @- for those of standard input",
+     "dnsflow_collect query name @list.txt            names, *.names, addresses and prefixes, a line for each; @- is\n"
+     "                                                standard input",
      0},
 };
 
@@ -139,28 +174,53 @@ _Static_assert(sizeof(rows) / sizeof(rows[0]) <= OPTION_ROWS_MAX, "options_parse
 
 /* ---- answers ---- */
 
-/* What is asked of each name or address, one after the other in one output. */
+/* All that is asked about, and how it came out. */
 struct asking {
     const struct query_config *config;
     struct kept kept;
     struct answer_output *output;
-    bool is_cut, is_partial, has_bad_lines;
+    char **lines; /* of files */
+    const char **what;
+    size_t lines_count, what_count;
+    struct ask_result result;
+    bool has_bad_lines;
 };
 
-static int ask_about(struct asking *a, const char *what, struct error *err)
+/* Room comes in powers of two. Returns 0, or -1: out of memory. */
+static int add_what(struct asking *a, const char *what, struct error *err)
 {
-    const struct query_config *c = a->config;
-    const struct ask ask = {.what = what,
-                            .since_s = c->since_us == INT64_MIN ? INT64_MIN : c->since_us / SECOND_US,
-                            .until_s = c->until_us == INT64_MAX ? INT64_MAX : (c->until_us + SECOND_US - 1) / SECOND_US,
-                            .limit = c->limit};
-    struct ask_result result = {0, false, false};
-    err->text[0] = '\0';
-    if (c->question->run(&a->kept, &ask, a->output, &result, err) != 0)
-        return err->text[0] ? -1 : error_set(err, "%s: no name", what);
-    a->is_cut |= result.is_cut;
-    a->is_partial |= result.is_partial;
+    if ((a->what_count & (a->what_count - 1)) == 0) {
+        const char **what_list = realloc(a->what, (a->what_count > 0 ? 2 * a->what_count : 1) * sizeof(*what_list));
+        if (!what_list)
+            return error_set(err, "out of memory");
+        a->what = what_list;
+    }
+    a->what[a->what_count++] = what;
     return 0;
+}
+
+static int add_line(struct asking *a, const char *what, struct error *err)
+{
+    if ((a->lines_count & (a->lines_count - 1)) == 0) {
+        char **lines = realloc(a->lines, (a->lines_count > 0 ? 2 * a->lines_count : 1) * sizeof(*lines));
+        if (!lines)
+            return error_set(err, "out of memory");
+        a->lines = lines;
+    }
+    char *copy = strdup(what);
+    if (!copy)
+        return error_set(err, "out of memory");
+    a->lines[a->lines_count++] = copy;
+    return add_what(a, copy, err);
+}
+
+static void free_asking(struct asking *a)
+{
+    size_t i;
+    for (i = 0; i < a->lines_count; i++)
+        free(a->lines[i]);
+    free(a->lines);
+    free(a->what);
 }
 
 /* The line without blanks around it, and without the mark that some editors begin a file with. */
@@ -179,7 +239,7 @@ static char *trim(char *line)
 
 /* A name or address on each line; blank lines and those that begin with # are passed over. A line that is neither is
  * told, and the others are asked all the same. */
-static int ask_lines(struct asking *a, FILE *in, const char *path, struct error *err)
+static int read_lines(struct asking *a, FILE *in, const char *path, struct error *err)
 {
     char line[LINE];
     size_t number = 0;
@@ -189,38 +249,68 @@ static int ask_lines(struct asking *a, FILE *in, const char *path, struct error 
         number++;
         if (what[0] == '\0' || what[0] == '#')
             continue;
-        if (question_check(a->config->question, what, &why) != 0) {
+        if (question_check_line(a->config->question, what, &why) != 0) {
             fprintf(stderr, "dnsflow_collect: %s: line %zu: %.100s: %s\n", path, number, what, why.text);
             a->has_bad_lines = true;
-        } else if (ask_about(a, what, err) != 0) {
+        } else if (add_line(a, what, err) != 0) {
             return -1;
         }
     }
     return ferror(in) ? error_errno(err, "%s", path) : 0;
 }
 
-static int ask_file(struct asking *a, const char *path, struct error *err)
+static int read_file(struct asking *a, const char *path, struct error *err)
 {
     FILE *in = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
     if (!in)
         return error_errno(err, "%s", path);
-    int result = ask_lines(a, in, in == stdin ? "standard input" : path, err);
+    int result = read_lines(a, in, in == stdin ? "standard input" : path, err);
     if (in != stdin)
         fclose(in);
     return result;
 }
 
-static int ask_all(struct asking *a, struct error *err)
+static int read_all(struct asking *a, struct error *err)
 {
     const struct query_config *c = a->config;
     size_t i;
     if (c->question->about == ABOUT_NOTHING)
-        return ask_about(a, "", err);
+        return add_what(a, "", err);
     for (i = 0; i < c->about_count; i++) {
         const char *what = c->about[i];
-        if ((what[0] == '@' ? ask_file(a, what + 1, err) : ask_about(a, what, err)) != 0)
+        if ((what[0] == '@' ? read_file(a, what + 1, err) : add_what(a, what, err)) != 0)
             return -1;
     }
+    return 0;
+}
+
+static int64_t to_seconds(int64_t time_us, bool is_end)
+{
+    return time_us == INT64_MIN || time_us == INT64_MAX ? time_us
+                                                        : (time_us + (is_end ? SECOND_US - 1 : 0)) / SECOND_US;
+}
+
+static int ask_all(struct asking *a, const struct cursor *from, struct error *err)
+{
+    const struct query_config *c = a->config;
+    const struct kept_budget budget = {.time_us = (int64_t)c->most_s * SECOND_US,
+                                       .rows = c->most_s > 0 ? KEPT_ROWS : 0,
+                                       .bytes = c->most_s > 0 ? KEPT_BYTES : 0};
+    const struct ask ask = {.what = a->what,
+                            .what_count = a->what_count,
+                            .is_list = a->lines_count > 0,
+                            .since_s = from && from->is_behind ? from->since_s : to_seconds(c->since_us, false),
+                            .until_s = from && from->is_behind ? from->until_s : to_seconds(c->until_us, true),
+                            .limit = c->limit,
+                            .from = from,
+                            .at_s = to_seconds(c->at_us, false),
+                            .client = c->client};
+    if (a->what_count == 0) /* files without any line */
+        return 0;
+    kept_begin(&a->kept, &budget);
+    err->text[0] = '\0';
+    if (c->question->run(&a->kept, &ask, a->output, &a->result, err) != 0)
+        return err->text[0] ? -1 : error_set(err, "%s: no name", a->what[0]);
     return 0;
 }
 
@@ -247,11 +337,22 @@ static void tell_empty(const struct asking *a)
 /* What the rows do not show, on standard error. */
 static void tell(const struct asking *a, uint64_t rows_count)
 {
-    if (a->is_cut)
-        fprintf(stderr, "there is more: --limit is %" PRIu64 "\n", a->config->limit);
-    if (a->is_partial)
-        fprintf(stderr, "the answer is partial: more than %d rows had to be looked at; --since and --until narrow it\n",
-                ASK_ROWS_MAX);
+    const struct ask_result *result = &a->result;
+    char cursor[CURSOR_TEXT];
+    if (result->is_partial)
+        fprintf(stderr,
+                "the answer is partial: it takes more than %" PRIu64
+                " s, %d rows or %d MiB; --since and --until narrow it, --max-time gives it more\n",
+                a->config->most_s, KEPT_ROWS, KEPT_BYTES >> 20);
+    if (result->has_next) {
+        cursor_text(&result->next, a->config->question->name, cursor);
+        fprintf(stderr, "there is more: --limit is %" PRIu64 "; go on with --cursor %s\n", a->config->limit, cursor);
+    } else if (result->is_cut || result->is_partial) {
+        fprintf(stderr, "there is more: --limit is %" PRIu64 "%s\n", a->config->limit,
+                a->what_count == 1 && a->config->question->pages == PAGES_WANTED
+                    ? "; --cursor start gives all of it, page by page"
+                    : "");
+    }
     if (a->kept.missing > 0)
         fprintf(stderr,
                 "the answer is partial: %" PRIu64
@@ -261,31 +362,67 @@ static void tell(const struct asking *a, uint64_t rows_count)
         tell_empty(a);
 }
 
-static int run_query(const struct query_config *config, struct error *err)
+/* From where the page begins; NULL in *from: no pages are wanted. Returns 0, or -1. */
+static int read_cursor(const struct asking *a, struct cursor *room, const struct cursor **from, struct error *err)
 {
-    struct asking a = {.config = config};
+    const struct query_config *c = a->config;
+    struct error why;
+    *from = NULL;
+    if (!c->cursor)
+        return 0;
+    *from = room;
+    memset(room, 0, sizeof(*room));
+    if (c->question->pages == PAGES_NONE || a->what_count != 1)
+        return error_set(err, "option --cursor: expected one name or address, and name, below, contains, address, who,"
+                              " client or new: others have no pages");
+    if (strcmp(c->cursor, "start") != 0 && cursor_parse(c->cursor, c->question->name, room, &why) != 0)
+        return error_set(err, "option --cursor: %s", why.text);
+    return 0;
+}
+
+static int run_asking(struct asking *a, struct error *err)
+{
+    const struct query_config *config = a->config;
     const char *directory = config->directory ? config->directory : DIRECTORY_DEFAULT;
+    struct cursor room;
+    const struct cursor *from;
+    if (read_all(a, err) != 0)
+        return EXIT_FAILURE;
+    if (read_cursor(a, &room, &from, err) != 0)
+        return 2;
     if (!config->is_old)
         asking_refresh(directory);
-    if (kept_open(directory, &a.kept, err) != 0)
+    if (kept_open(directory, &a->kept, err) != 0)
         return EXIT_FAILURE;
-    a.output = answer_open(stdout, config->format, asking_wants_color(config->color), config->question->columns,
-                           config->question->columns_count);
-    int result = a.output ? ask_all(&a, err) : error_set(err, "out of memory");
-    uint64_t count = a.output ? answer_close(a.output) : 0;
+    a->output = answer_open(stdout, config->format, asking_wants_color(config->color), config->question->columns,
+                            config->question->columns_count);
+    int result = a->output ? ask_all(a, from, err) : error_set(err, "out of memory");
+    uint64_t count = a->output ? answer_close(a->output) : 0;
     bool is_closed = fflush(stdout) != 0 && errno == EPIPE;
     if (result == 0 && !is_closed && ferror(stdout))
         result = error_errno(err, "standard output");
     if (result == 0)
-        tell(&a, count);
-    kept_close(&a.kept);
-    return result == 0 && !a.has_bad_lines ? EXIT_SUCCESS : EXIT_FAILURE;
+        tell(a, count);
+    kept_close(&a->kept);
+    return result == 0 && !a->has_bad_lines ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int run_query(const struct query_config *config, struct error *err)
+{
+    struct asking a = {.config = config};
+    int status = run_asking(&a, err);
+    free_asking(&a);
+    return status;
 }
 
 int command_query(int argc, char **argv, struct error *err)
 {
-    struct query_config config = {
-        .now_us = clock_unix_us(), .since_us = INT64_MIN, .until_us = INT64_MAX, .limit = LIMIT_USUAL};
+    struct query_config config = {.now_us = clock_unix_us(),
+                                  .since_us = INT64_MIN,
+                                  .until_us = INT64_MAX,
+                                  .limit = LIMIT_USUAL,
+                                  .most_s = TIME_USUAL_S};
+    config.at_us = config.now_us;
     if (options_parse(rows, argc, argv, &config, err) != 0)
         return 2;
     if (config.show_help) {

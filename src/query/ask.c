@@ -41,18 +41,22 @@ int parse_rname(const char *text, char rname[RNAME_TEXT])
     return 0;
 }
 
-int put_rows(sqlite3_stmt *s, const struct ask *ask, struct ask_result *result, struct error *err, put_row *put,
-             const char *name, struct answer_output *output)
+int put_rows(struct kept *kept, sqlite3_stmt *s, const struct ask *ask, struct ask_result *result, struct error *err,
+             put_row *put, struct answer_output *output)
 {
+    uint64_t rows = 0;
+    bool is_over = false;
     int step;
-    while ((step = sql_step(s, err)) == 1) {
-        if (ask->limit > 0 && result->rows == ask->limit) {
+    while ((step = kept_step(kept, s, &is_over, err)) == 1) {
+        if (ask->limit > 0 && rows == ask->limit) {
             result->is_cut = true;
             return 0;
         }
-        put(s, name, output);
+        put(s, output);
         result->rows++;
+        rows++;
     }
+    result->is_partial |= is_over;
     return step;
 }
 
@@ -61,11 +65,17 @@ int64_t ask_limit(const struct ask *ask)
     return ask->limit == 0 || ask->limit >= INT64_MAX ? -1 : (int64_t)ask->limit + 1;
 }
 
+bool ask_wants(const struct ask *ask, int64_t first_s, int64_t last_s)
+{
+    return last_s >= ask->since_s && first_s < ask->until_s;
+}
+
 /* ---- all of them ---- */
 
-const struct question *const questions[] = {&question_name,    &question_below, &question_address, &question_who,
-                                            &question_client,  &question_rcode, &question_top,     &question_series,
-                                            &question_sensors, &question_loss};
+const struct question *const questions[] = {&question_name, &question_below, &question_contains, &question_address,
+                                            &question_at,   &question_who,   &question_client,   &question_rcode,
+                                            &question_new,  &question_top,   &question_series,   &question_sensors,
+                                            &question_loss};
 
 const size_t questions_count = sizeof(questions) / sizeof(questions[0]);
 
@@ -84,28 +94,73 @@ static int check_name(const struct question *question, const char *what, struct 
     return strcmp(what, ".") == 0 ? 0 : pattern_check(what, false, err);
 }
 
-int question_check(const struct question *question, const char *what, struct error *err)
+static int check_part(const char *what, struct error *err)
+{
+    uint8_t text[NAME_TEXT];
+    if (pattern_check(what, true, err) != 0)
+        return -1;
+    return pattern_text(what, text) >= CONTAINS_LEAST
+               ? 0
+               : error_set(err, "expected at least %d characters of a name", CONTAINS_LEAST);
+}
+
+static int check_client(const char *what, struct error *err)
+{
+    uint8_t address[16];
+    if (parse_address(what, address) > 0)
+        return 0;
+    return strpbrk(what, "/:") || pattern_check(what, false, NULL) != 0
+               ? error_set(err, "expected an IPv4 or IPv6 address")
+               : error_set(err, "expected an IPv4 or IPv6 address; did you mean \"who %.100s\"?", what);
+}
+
+static int check_addresses(const char *what, bool is_one, struct error *err)
 {
     struct prefixes prefixes = {.count = 0};
     uint8_t address[16];
+    if (parse_address(what, address) > 0)
+        return 0;
+    if (is_one)
+        return strchr(what, '/') ? error_set(err, "expected one address; did you mean \"address %.100s\"?", what)
+                                 : error_set(err, "expected an IPv4 or IPv6 address");
+    return prefixes_add(&prefixes, what, err);
+}
+
+int question_check(const struct question *question, const char *what, struct error *err)
+{
     uint16_t rcode;
     switch (question->about) {
     case ABOUT_NOTHING:
         return 0;
     case ABOUT_NAME:
         return check_name(question, what, err);
+    case ABOUT_PART:
+        return check_part(what, err);
     case ABOUT_CLIENT:
-        if (parse_address(what, address) > 0)
-            return 0;
-        return strpbrk(what, "/:") || pattern_check(what, false, NULL) != 0
-                   ? error_set(err, "expected an IPv4 or IPv6 address")
-                   : error_set(err, "expected an IPv4 or IPv6 address; did you mean \"who %.100s\"?", what);
+        return check_client(what, err);
+    case ABOUT_ADDRESS:
     case ABOUT_ADDRESSES:
-        return prefixes_add(&prefixes, what, err);
+        return check_addresses(what, question->about == ABOUT_ADDRESS, err);
     case ABOUT_RCODE:
         return dns_rcode_parse(what, &rcode) == 0 ? 0 : error_set(err, "expected an RCODE, such as NXDOMAIN or 3");
     case ABOUT_TOP:
         return top_check(what, err);
+    case ABOUT_NEW:
+        return new_check(what, err);
     }
     return 0;
+}
+
+/* What a mixed line is, its form tells. */
+int question_check_line(const struct question *question, const char *what, struct error *err)
+{
+    bool is_answers = question == &question_name || question == &question_below || question == &question_address;
+    uint8_t address[16];
+    if (!is_answers && question != &question_who)
+        return question_check(question, what, err);
+    if (parse_address(what, address) > 0 || (strchr(what, '/') && check_addresses(what, false, NULL) == 0))
+        return 0;
+    if (is_answers && what[0] == '*' && what[1] == '.' && what[2] != '\0')
+        what += 2;
+    return check_name(question == &question_address ? &question_name : question, what, err);
 }

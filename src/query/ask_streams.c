@@ -32,11 +32,10 @@ static const struct answer_column sensor_columns[] = {
     {"started", CELL_TIME, NULL},     {"clock_ahead_s", CELL_NUMBER, NULL}, {"records", CELL_NUMBER, NULL},
     {"datagrams", CELL_NUMBER, NULL}, {"first", CELL_TIME, NULL},           {"last", CELL_TIME, NULL}};
 
-static void put_sensor_row(sqlite3_stmt *s, const char *unused, struct answer_output *output)
+static void put_sensor_row(sqlite3_stmt *s, struct answer_output *output)
 {
     char source[ADDRESS_TEXT + 16], sensor[48];
     size_t i;
-    (void)unused;
     struct answer_cell cells[sizeof(sensor_columns) / sizeof(sensor_columns[0])] = {
         {source_text(s, source, sizeof(source)), 0},
         {sensor_text(s, sensor, sizeof(sensor)), 0},
@@ -61,7 +60,7 @@ static int ask_sensors(struct kept *kept, const struct ask *ask, struct answer_o
     sqlite3_bind_int64(s, 1, ask->since_s);
     sqlite3_bind_int64(s, 2, ask->until_s);
     sqlite3_bind_int64(s, 3, ask_limit(ask));
-    int done = put_rows(s, ask, result, err, put_sensor_row, NULL, output);
+    int done = put_rows(kept, s, ask, result, err, put_sensor_row, output);
     sqlite3_finalize(s);
     return done;
 }
@@ -76,11 +75,10 @@ static const struct answer_column loss_columns[] = {
     {"ring_packets", CELL_NUMBER, NULL}, {"interface_packets", CELL_NUMBER, NULL},
     {"first", CELL_TIME, NULL},          {"last", CELL_TIME, NULL}};
 
-static void put_loss_row(sqlite3_stmt *s, const char *unused, struct answer_output *output)
+static void put_loss_row(sqlite3_stmt *s, struct answer_output *output)
 {
     char source[ADDRESS_TEXT + 16], sensor[48];
     size_t i;
-    (void)unused;
     struct answer_cell cells[sizeof(loss_columns) / sizeof(loss_columns[0])] = {
         {source_text(s, source, sizeof(source)), 0}, {sensor_text(s, sensor, sizeof(sensor)), 0}};
     for (i = 2; i < sizeof(cells) / sizeof(cells[0]); i++)
@@ -101,7 +99,7 @@ static int ask_loss(struct kept *kept, const struct ask *ask, struct answer_outp
         return -1;
     sqlite3_bind_int64(s, 1, ask->since_s);
     sqlite3_bind_int64(s, 2, ask->until_s);
-    int done = put_rows(s, ask, result, err, put_loss_row, NULL, output);
+    int done = put_rows(kept, s, ask, result, err, put_loss_row, output);
     sqlite3_finalize(s);
     return done;
 }
@@ -115,11 +113,10 @@ static const struct answer_column series_columns[] = {{"time", CELL_TIME, NULL},
 
 enum { SERIES_ROWS = 200, HOUR = 60, DAY = 1440 /* minutes */ };
 
-static void put_series_row(sqlite3_stmt *s, const char *unused, struct answer_output *output)
+static void put_series_row(sqlite3_stmt *s, struct answer_output *output)
 {
     struct answer_cell cells[sizeof(series_columns) / sizeof(series_columns[0])];
     size_t i;
-    (void)unused;
     for (i = 0; i < sizeof(cells) / sizeof(cells[0]); i++)
         cells[i] = (struct answer_cell){NULL, sqlite3_column_int64(s, (int)i)};
     answer_row(output, cells);
@@ -161,14 +158,22 @@ static int ask_series(struct kept *kept, const struct ask *ask, struct answer_ou
     sqlite3_bind_int64(s, 2, since);
     sqlite3_bind_int64(s, 3, until);
     sqlite3_bind_int64(s, 4, ask_limit(ask));
-    int done = put_rows(s, ask, result, err, put_series_row, NULL, output);
+    int done = put_rows(kept, s, ask, result, err, put_series_row, output);
     sqlite3_finalize(s);
     return done;
 }
 
-const struct question question_series = {"series", "what came, by minute, hour or day", ABOUT_NOTHING,
-                                         QUESTION_COLUMNS(series_columns), ask_series};
-const struct question question_sensors = {"sensors", "every stream of datagrams, seen last first", ABOUT_NOTHING,
-                                          QUESTION_COLUMNS(sensor_columns), ask_sensors};
-const struct question question_loss = {"loss", "what came of each sensor, and what is missing where", ABOUT_NOTHING,
-                                       QUESTION_COLUMNS(loss_columns), ask_loss};
+const struct question question_series = {"series",   "what came, by minute, hour or day", ABOUT_NOTHING,
+                                         PAGES_NONE, QUESTION_COLUMNS(series_columns),    ask_series};
+const struct question question_sensors = {"sensors",
+                                          "every stream of datagrams, seen last first",
+                                          ABOUT_NOTHING,
+                                          PAGES_NONE,
+                                          QUESTION_COLUMNS(sensor_columns),
+                                          ask_sensors};
+const struct question question_loss = {"loss",
+                                       "what came of each sensor, and what is missing where",
+                                       ABOUT_NOTHING,
+                                       PAGES_NONE,
+                                       QUESTION_COLUMNS(loss_columns),
+                                       ask_loss};

@@ -10,9 +10,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "store/schema.h"
 
-enum { REFRESH_MS = 15000, AGAIN_MS = 50 };
+enum { REFRESH_MS = 15000, AGAIN_MS = 50, STEPS = 2000 /* of SQLite, some 20 us */ };
 
 /* Only who writes it may bring it to this program's version. */
 static int check_version(sqlite3 *db, struct error *err)
@@ -30,6 +31,7 @@ int kept_open(const char *directory, struct kept *out, struct error *err)
 {
     char path[512];
     memset(out, 0, sizeof(*out));
+    out->ends_us = INT64_MAX;
     if (snprintf(out->directory, sizeof(out->directory), "%s", directory) >= (int)sizeof(out->directory))
         return error_set(err, "%s: the path is too long", directory);
     snprintf(path, sizeof(path), "%s/dnsflow.db", directory);
@@ -90,6 +92,47 @@ bool kept_refresh(const char *directory)
     return is_done;
 }
 
+/* ---- what an answer may take ---- */
+
+static int is_over(void *context)
+{
+    return clock_monotonic_us() >= ((const struct kept *)context)->ends_us;
+}
+
+/* SQLite asks whether to go on, each so many steps of its machine. */
+static void watch(struct kept *kept, sqlite3 *db)
+{
+    sqlite3_progress_handler(db, kept->ends_us == INT64_MAX ? 0 : STEPS, is_over, kept);
+}
+
+void kept_begin(struct kept *kept, const struct kept_budget *budget)
+{
+    kept->budget = *budget;
+    kept->ends_us = budget->time_us > 0 ? clock_monotonic_us() + budget->time_us : INT64_MAX;
+    kept->rows = 0;
+    watch(kept, kept->db);
+}
+
+bool kept_may_go_on(const struct kept *kept)
+{
+    return (kept->budget.rows == 0 || kept->rows < kept->budget.rows) &&
+           (kept->ends_us == INT64_MAX || clock_monotonic_us() < kept->ends_us);
+}
+
+int kept_step(struct kept *kept, sqlite3_stmt *s, bool *is_over, struct error *err)
+{
+    if (kept->budget.rows > 0 && kept->rows >= kept->budget.rows) {
+        *is_over = true;
+        return 0;
+    }
+    kept->rows++;
+    int result = sqlite3_step(s);
+    if (result == SQLITE_ROW)
+        return 1;
+    *is_over |= result == SQLITE_INTERRUPT;
+    return result == SQLITE_DONE || result == SQLITE_INTERRUPT ? 0 : sql_fail(sqlite3_db_handle(s), err);
+}
+
 int kept_partition(struct kept *kept, size_t index, sqlite3 **out, struct error *err)
 {
     char path[512];
@@ -98,7 +141,10 @@ int kept_partition(struct kept *kept, size_t index, sqlite3 **out, struct error 
         kept->missing++;
         return 0;
     }
-    return sql_open(path, SQL_SEALED, out, err) == 0 ? 1 : -1;
+    if (sql_open(path, SQL_SEALED, out, err) != 0)
+        return -1;
+    watch(kept, *out);
+    return 1;
 }
 
 /* Returns 0, or -1: SQLite finds it damaged. */
@@ -149,14 +195,16 @@ int kept_check(struct kept *kept, uint64_t *lookups, struct error *err)
 }
 
 /* Numbers are in the order of what they stand for. */
-static int64_t find(sqlite3 *db, const char *last, const char *one, const void *bytes, size_t len, struct error *err)
+static int find(sqlite3 *db, const char *last, const char *one, const void *bytes, size_t len, struct kept_place *out,
+                struct error *err)
 {
     sqlite3_stmt *s;
-    int64_t low = 1, high, found = 0;
+    int64_t low = 1, high;
     int result = 0;
+    out->is_it = false;
     if (sql_number(db, last, 0, &high, err) != 0 || sql_prepare(db, one, &s, err) != 0)
         return -1;
-    while (low <= high && found == 0) {
+    while (low <= high && !out->is_it) {
         int64_t middle = low + (high - low) / 2;
         sqlite3_bind_int64(s, 1, middle);
         if ((result = sql_step(s, err)) != 1)
@@ -164,23 +212,24 @@ static int64_t find(sqlite3 *db, const char *last, const char *one, const void *
         size_t have = (size_t)sqlite3_column_bytes(s, 0), least = have < len ? have : len;
         int order = least > 0 ? memcmp(sqlite3_column_blob(s, 0), bytes, least) : 0;
         order = order != 0 ? order : have < len ? -1 : have > len;
-        found = order == 0 ? middle : 0;
-        low = order < 0 ? middle + 1 : low;
+        out->is_it = order == 0;
+        low = order < 0 ? middle + 1 : order == 0 ? middle : low;
         high = order > 0 ? middle - 1 : high;
         (void)sqlite3_reset(s);
     }
+    out->number = low;
     sqlite3_finalize(s);
-    return result < 0 ? -1 : found;
+    return result < 0 ? -1 : 0;
 }
 
-int64_t kept_find_name(sqlite3 *partition, const char *rname, struct error *err)
+int kept_find_name(sqlite3 *partition, const char *rname, struct kept_place *out, struct error *err)
 {
     return find(partition, "SELECT max(id) FROM names", "SELECT rname FROM names WHERE id = ?", rname, strlen(rname),
-                err);
+                out, err);
 }
 
-int64_t kept_find_address(sqlite3 *partition, const uint8_t *address, size_t len, struct error *err)
+int kept_find_address(sqlite3 *partition, const uint8_t *address, size_t len, struct kept_place *out, struct error *err)
 {
     return find(partition, "SELECT max(id) FROM addresses", "SELECT address FROM addresses WHERE id = ?", address, len,
-                err);
+                out, err);
 }

@@ -23,7 +23,7 @@ struct table {
     struct bench *bench;
 };
 
-struct cursor {
+struct reading {
     sqlite3_vtab_cursor base;
     struct bench *bench;
     size_t left;   /* partitions that are still to be read */
@@ -95,7 +95,7 @@ static int plan(sqlite3_vtab *base, sqlite3_index_info *info)
 
 static int open_cursor(sqlite3_vtab *base, sqlite3_vtab_cursor **out)
 {
-    struct cursor *c = sqlite3_malloc(sizeof(*c));
+    struct reading *c = sqlite3_malloc(sizeof(*c));
     if (!c)
         return SQLITE_NOMEM;
     memset(c, 0, sizeof(*c));
@@ -104,7 +104,7 @@ static int open_cursor(sqlite3_vtab *base, sqlite3_vtab_cursor **out)
     return SQLITE_OK;
 }
 
-static void close_part(struct cursor *c)
+static void close_part(struct reading *c)
 {
     sqlite3_finalize(c->rows);
     sqlite3_close(c->part);
@@ -114,12 +114,12 @@ static void close_part(struct cursor *c)
 
 static int close_cursor(sqlite3_vtab_cursor *base)
 {
-    close_part((struct cursor *)base);
+    close_part((struct reading *)base);
     sqlite3_free(base);
     return SQLITE_OK;
 }
 
-static int fail(struct cursor *c, const struct error *why)
+static int fail(struct reading *c, const struct error *why)
 {
     bool is_interrupted = c->part && sqlite3_errcode(c->part) == SQLITE_INTERRUPT;
     close_part(c);
@@ -129,7 +129,7 @@ static int fail(struct cursor *c, const struct error *why)
 }
 
 /* Times as text are in the order of time. */
-static bool may_have_any(const struct cursor *c, const struct partition *p)
+static bool may_have_any(const struct reading *c, const struct partition *p)
 {
     char first[ANSWER_TIME], last[ANSWER_TIME];
     answer_time(p->record_first, false, first);
@@ -139,13 +139,16 @@ static bool may_have_any(const struct cursor *c, const struct partition *p)
 }
 
 /* Numbers of the name and the client, 0 = not given. Returns 1, 0 = the partition has none of it, or -1. */
-static int find_numbers(const struct cursor *c, int64_t *name, int64_t *client, struct error *err)
+static int find_numbers(const struct reading *c, int64_t *name, int64_t *client, struct error *err)
 {
-    *name = c->has[BY_NAME] ? kept_find_name(c->part, c->rname, err) : 0;
-    *client = c->has[BY_CLIENT] && *name >= 0 ? kept_find_address(c->part, c->client, c->client_len, err) : 0;
-    if (*name < 0 || *client < 0)
+    struct kept_place at_name = {0, true}, at_client = {0, true};
+    if (c->has[BY_NAME] && kept_find_name(c->part, c->rname, &at_name, err) != 0)
         return -1;
-    return (!c->has[BY_NAME] || *name > 0) && (!c->has[BY_CLIENT] || *client > 0);
+    if (c->has[BY_CLIENT] && kept_find_address(c->part, c->client, c->client_len, &at_client, err) != 0)
+        return -1;
+    *name = at_name.number;
+    *client = at_client.number;
+    return at_name.is_it && at_client.is_it;
 }
 
 #define ROWS(where)                                                                                            \
@@ -154,7 +157,7 @@ static int find_numbers(const struct cursor *c, int64_t *name, int64_t *client, 
     " JOIN kinds k ON k.id = rows.kind LEFT JOIN addresses r ON r.id = k.resolver WHERE " where
 
 /* Returns 1, 0 = there is nothing in it, or -1. */
-static int begin_part(struct cursor *c, struct error *err)
+static int begin_part(struct reading *c, struct error *err)
 {
     static const char *const queries[] = {ROWS("?1 = ?2"), ROWS("rows.name = ?1 AND ?2 = 0"),
                                           ROWS("rows.client = ?2 AND ?1 = 0"),
@@ -173,7 +176,7 @@ static int begin_part(struct cursor *c, struct error *err)
 }
 
 /* Opens the next partition that may have something. Returns 1, 0 = there is none, or -1. */
-static int next_part(struct cursor *c, struct error *err)
+static int next_part(struct reading *c, struct error *err)
 {
     int result = 0;
     close_part(c);
@@ -192,7 +195,7 @@ static int next_part(struct cursor *c, struct error *err)
 
 static int next_row(sqlite3_vtab_cursor *base)
 {
-    struct cursor *c = (struct cursor *)base;
+    struct reading *c = (struct reading *)base;
     struct error why = {""};
     int result = c->rows ? sql_step(c->rows, &why) : 0;
     while (result == 0 && (result = next_part(c, &why)) == 1)
@@ -202,7 +205,7 @@ static int next_row(sqlite3_vtab_cursor *base)
 }
 
 /* What the statement gives; NULL, and text that no name or address can be, is in no row. */
-static void take_given(struct cursor *c, enum given given, sqlite3_value *value)
+static void take_given(struct reading *c, enum given given, sqlite3_value *value)
 {
     const char *text = sqlite3_value_type(value) == SQLITE_TEXT ? (const char *)sqlite3_value_text(value) : NULL;
     c->has[given] = text != NULL;
@@ -218,7 +221,7 @@ static void take_given(struct cursor *c, enum given given, sqlite3_value *value)
 
 static int filter(sqlite3_vtab_cursor *base, int given, const char *unused, int argc, sqlite3_value **argv)
 {
-    struct cursor *c = (struct cursor *)base;
+    struct reading *c = (struct reading *)base;
     int i, argument = 0;
     (void)unused;
     close_part(c);
@@ -234,7 +237,7 @@ static int filter(sqlite3_vtab_cursor *base, int given, const char *unused, int 
 
 static int is_at_end(sqlite3_vtab_cursor *base)
 {
-    return ((struct cursor *)base)->rows == NULL;
+    return ((struct reading *)base)->rows == NULL;
 }
 
 static void return_time(sqlite3_context *context, int64_t base, int64_t first, int64_t span)
@@ -254,7 +257,7 @@ static void return_text(sqlite3_context *context, const char *text)
 
 static int column(sqlite3_vtab_cursor *base, sqlite3_context *context, int which)
 {
-    const struct cursor *c = (struct cursor *)base;
+    const struct reading *c = (struct reading *)base;
     char name[NAME_TEXT], address[ADDRESS_TEXT], word[FIELD_WORD_SIZE];
     const char *text = which == NAME ? (const char *)sqlite3_column_text(c->rows, NAME) : NULL;
     int64_t number = sqlite3_column_int64(c->rows, which < LAST ? which : FIRST);
@@ -287,7 +290,7 @@ static int column(sqlite3_vtab_cursor *base, sqlite3_context *context, int which
 
 static int row_number(sqlite3_vtab_cursor *base, sqlite3_int64 *out)
 {
-    *out = ((struct cursor *)base)->number;
+    *out = ((struct reading *)base)->number;
     return SQLITE_OK;
 }
 

@@ -88,10 +88,22 @@ size_t domain_start(const struct domains *domains, const uint8_t *wire)
     }
     return last_labels(wire, labels);
 }
+bool domain_has(const struct domains *domains, const uint8_t *wire)
+{
+    char text[NAME_WIRE];
+    plain_text(wire, text);
+    return psl_registrable_domain(domains->list, text) != NULL;
+}
 #else
 size_t domain_start(const struct domains *domains, const uint8_t *wire)
 {
     (void)domains;
     return last_labels(wire, 2);
+}
+
+bool domain_has(const struct domains *domains, const uint8_t *wire)
+{
+    (void)domains;
+    return wire[0] && wire[wire[0] + 1];
 }
 #endif

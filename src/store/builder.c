@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/rname.h"
+
 /* Where the range of a row's first and last are times from `base` on, and the difference. NULL in `scaled` is the
  * count. */
 static const char schema[] =
@@ -18,7 +20,7 @@ static const char schema[] =
     "CREATE TABLE addresses(id INTEGER PRIMARY KEY, address BLOB NOT NULL);"
     "CREATE TABLE kinds(id INTEGER PRIMARY KEY, resolver INT NOT NULL, type INT NOT NULL, rcode INT NOT NULL);"
     "CREATE TABLE rows(client INT, name INT, kind INT, count INT NOT NULL, scaled INT, first INT NOT NULL,"
-    " span INT NOT NULL, PRIMARY KEY(client, name, kind)) WITHOUT ROWID;"
+    " span INT NOT NULL, PRIMARY KEY(client, name, kind)) WITHOUT ROWID;" GRAM_SCHEMA ";" SUMMARY_SCHEMA ";"
     "BEGIN";
 
 /* Behind the rows: the other order, and all as text for who opens the file by hand. */
@@ -56,6 +58,8 @@ void builder_close(struct builder *builder)
     sqlite3_finalize(builder->kind);
     sqlite3_finalize(builder->row);
     sqlite3_close(builder->db);
+    grams_destroy(builder->grams);
+    summary_destroy(builder->summary);
     if (builder->path[0])
         (void)unlink(builder->path);
     memset(builder, 0, sizeof(*builder));
@@ -72,6 +76,12 @@ int builder_open(struct builder *builder, const char *folder, struct partition *
     if (snprintf(b->path, sizeof(b->path), "%s/new-%u.db", folder, info->level) >= (int)sizeof(b->path) - 32)
         return error_set(err, "%s: the path is too long", folder);
     (void)unlink(b->path); /* of a process that was killed */
+    b->grams = grams_create();
+    b->summary = summary_create();
+    if (!b->grams || !b->summary) {
+        builder_close(b);
+        return error_set(err, "lookups: out of memory");
+    }
     if (sql_open(b->path, SQL_WRITE, &b->db, err) != 0 || sql_run(b->db, schema, err) != 0 ||
         sql_prepare(b->db, "INSERT INTO names(rname) VALUES(?)", &b->name, err) != 0 ||
         sql_prepare(b->db, "INSERT INTO addresses(address) VALUES(?)", &b->address, err) != 0 ||
@@ -88,18 +98,29 @@ int builder_open(struct builder *builder, const char *folder, struct partition *
 
 int builder_name(struct builder *builder, const char *rname, size_t len, struct error *err)
 {
+    char whole[RNAME_TEXT], text[NAME_TEXT];
+    snprintf(whole, sizeof(whole), "%.*s", (int)len, rname);
+    size_t text_len = rname_to_text(whole, text);
+    if (summary_name(builder->summary, whole) != 0)
+        return error_set(err, "lookups: out of memory");
     sqlite3_bind_text(builder->name, 1, rname, (int)len, SQLITE_STATIC);
-    return sql_do(builder->name, err);
+    return sql_do(builder->name, err) == 0
+               ? grams_add(builder->grams, builder->db, (const uint8_t *)text, text_len, err)
+               : -1;
 }
 
 int builder_address(struct builder *builder, const uint8_t *address, size_t len, struct error *err)
 {
+    if (summary_address(builder->summary) != 0)
+        return error_set(err, "lookups: out of memory");
     sqlite3_bind_blob(builder->address, 1, len > 0 ? (const char *)address : "", (int)len, SQLITE_STATIC);
     return sql_do(builder->address, err);
 }
 
 int builder_kind(struct builder *builder, uint32_t resolver, uint16_t type, uint16_t rcode, struct error *err)
 {
+    if (summary_kind(builder->summary, resolver, type, rcode) != 0)
+        return error_set(err, "lookups: out of memory");
     sqlite3_bind_int64(builder->kind, 1, resolver);
     sqlite3_bind_int(builder->kind, 2, type);
     sqlite3_bind_int(builder->kind, 3, rcode);
@@ -110,6 +131,8 @@ int builder_row(struct builder *builder, const struct builder_row *row, struct e
 {
     struct partition *info = builder->info;
     sqlite3_stmt *s = builder->row;
+    const struct summary_sum sum = {row->count, row->first - builder->base, row->last - builder->base};
+    summary_row(builder->summary, row->client, row->name, row->kind, &sum);
     sqlite3_bind_int64(s, 1, row->client);
     sqlite3_bind_int64(s, 2, row->name);
     sqlite3_bind_int64(s, 3, row->kind);
@@ -184,7 +207,9 @@ static int sync_path(const char *path, int flags, uint64_t *bytes, struct error 
 int builder_finish(struct builder *builder, struct error *err)
 {
     struct builder *b = builder;
-    if (put_parts(b, err) != 0 || sql_run(b->db, "COMMIT", err) != 0 || sql_run(b->db, ending, err) != 0)
+    if (put_parts(b, err) != 0 || grams_end(b->grams, b->db, err) != 0 ||
+        summary_write(b->summary, b->db, b->info->rows, err) != 0 || sql_run(b->db, "COMMIT", err) != 0 ||
+        sql_run(b->db, ending, err) != 0)
         return -1;
     sqlite3_finalize(b->name);
     sqlite3_finalize(b->address);

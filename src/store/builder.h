@@ -5,13 +5,17 @@
 #ifndef DNSFLOW_STORE_BUILDER_H
 #define DNSFLOW_STORE_BUILDER_H
 
+#include "store/grams.h"
 #include "store/partition.h"
 #include "store/sql.h"
+#include "store/summary.h"
 
 struct builder {
     sqlite3 *db;
     char path[512]; /* of the file while it is written; empty: it stays */
     sqlite3_stmt *name, *address, *kind, *row;
+    struct grams *grams;
+    struct summary *summary;
     int64_t base; /* what times in the file count from */
     struct partition *info;
 };

@@ -149,6 +149,17 @@ static int by_rname(const void *a, const void *b)
     return order != 0 ? order : x->number < y->number ? -1 : x->number > y->number;
 }
 
+/* Most have been seen before, and not later than now: that the time of the first is left alone spares its index. */
+enum { PUT_USUAL, PUT_EARLIER, PUTS };
+
+static const char *const puts_sql[PUTS] = {
+    [PUT_USUAL] = "INSERT INTO answers VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                  " last = max(last, excluded.last), count = count + excluded.count,"
+                  " scaled = scaled + excluded.scaled WHERE first <= excluded.first",
+    [PUT_EARLIER] = "INSERT INTO answers VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                    " first = excluded.first, last = max(last, excluded.last), count = count + excluded.count,"
+                    " scaled = scaled + excluded.scaled"};
+
 static int put_answer(sqlite3_stmt *s, const struct tally *tally, const struct answer_order *at, char *text,
                       struct error *err)
 {
@@ -189,23 +200,24 @@ static void sort_answers(const struct tally *tally, const struct rnames *rnames,
 
 static int put_answers(sqlite3 *db, const struct tally *tally, struct error *err)
 {
-    uint32_t i, count = intern_size(tally->answers);
+    uint32_t i, count = intern_size(tally->answers), k;
     struct answer_order *order = calloc(count + (size_t)1, sizeof(*order));
     char *text = malloc(RDATA_TEXT);
     struct rnames rnames;
-    sqlite3_stmt *s = NULL;
+    sqlite3_stmt *s[PUTS] = {NULL};
     int result = rnames_make(&rnames, tally) == 0 && order && text ? 0 : error_set(err, "dnsflow.db: out of memory");
     if (result == 0) {
         sort_answers(tally, &rnames, order);
-        result = sql_prepare(db,
-                             "INSERT INTO answers VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-                             " first = min(first, excluded.first), last = max(last, excluded.last),"
-                             " count = count + excluded.count, scaled = scaled + excluded.scaled",
-                             &s, err);
+        for (k = 0; result == 0 && k < PUTS; k++)
+            result = sql_prepare(db, puts_sql[k], &s[k], err);
     }
-    for (i = 0; result == 0 && i < count; i++)
-        result = put_answer(s, tally, &order[i], text, err);
-    sqlite3_finalize(s);
+    for (i = 0; result == 0 && i < count; i++) {
+        result = put_answer(s[PUT_USUAL], tally, &order[i], text, err);
+        if (result == 0 && sqlite3_changes(db) == 0)
+            result = put_answer(s[PUT_EARLIER], tally, &order[i], text, err);
+    }
+    for (k = 0; k < PUTS; k++)
+        sqlite3_finalize(s[k]);
     rnames_free(&rnames);
     free(text);
     free(order);

@@ -52,8 +52,11 @@ static const char version_1[] =
 /* ahead: by how many seconds the sensor's clock is before the collector's; NULL: it does not tell */
 static const char version_2[] = "ALTER TABLE streams ADD COLUMN ahead INT";
 
+/* for what is new */
+static const char version_3[] = "CREATE INDEX answers_first ON answers(first)";
+
 /* From version i to i + 1. */
-static const char *const steps[DATABASE_VERSION] = {version_1, version_2};
+static const char *const steps[DATABASE_VERSION] = {version_1, version_2, version_3};
 
 int schema_look(sqlite3 *db, int *version, struct error *err)
 {

@@ -12,71 +12,12 @@ import pytest
 from collecting import Running, collect, imported, needs_collector, seconds_of, send
 from conftest import BASE_US, CAPTURES, RAW, READER, list_captures, release_build, run, sensor, write_pcap
 from datagrams import extended, packet, set4
+from questions import ask, cof_rows, is_below, kept, made, reader_records, row_key  # noqa: F401
 
 pytestmark = needs_collector
 
 TYPES = {"A": 4, "AAAA": 6}
 TYPE_WORDS = {1: "A", 28: "AAAA", 255: "ANY"}
-
-
-def made(path, seed, count=2000):
-    """Records of few names, in all of whose orders neighbours can be taken for one another."""
-    chance = random.Random(seed)
-    sets = []
-    for _ in range(count):
-        name = ".".join(chance.choice(["example", "example-x", "Example", "a", "com", "net", "exam", "-", "a/b", "0", "example!"])
-                        for _ in range(chance.randrange(1, 5)))
-        client = "10.0.0.%d" % chance.randrange(20)
-        if chance.random() < 0.2:
-            client = "2001:db8::%x" % chance.randrange(20)
-        resolver = "2001:db8::53" if ":" in client else "10.0.0.53"
-        ipv4 = ["192.0.%d.%d" % (chance.randrange(3), chance.randrange(256)) for _ in range(chance.randrange(3))]
-        ipv6 = ["2001:db8:%x::%x" % (chance.randrange(3), chance.randrange(9)) for _ in range(chance.randrange(2))]
-        names = [name] + ["cdn%d.example" % chance.randrange(4)] * (chance.random() < 0.3)
-        sets.append(set4(client, resolver, names, ipv4, ipv6))
-    payloads = [extended(n // 20 + 1, *sets[n:n + 20], base=BASE_US + n * 1000000) for n in range(0, count, 20)]
-    return write_pcap(path, RAW, [(BASE_US + i, packet(p)) for i, p in enumerate(payloads)])
-
-
-def ask(directory, *words, status=0):
-    done = collect("query", directory, *words, "--format", "ndjson")
-    assert done.status == status, done.err
-    return [json.loads(line) for line in done.out.splitlines()], done.err
-
-
-def row_key(row):
-    return row["name"], row["type"], row["rdata"], row["count"], seconds_of(row["first"]), seconds_of(row["last"])
-
-
-def cof_rows(path):
-    """The reader's passive DNS."""
-    done = run([READER, "-r", path, "--format", "cof"])
-    assert done.status == 0, done.err
-    one = {}
-    for row in map(json.loads, done.out.splitlines()):
-        key = row["rrname"], row["rrtype"], row["rdata"]
-        have = one.setdefault(key, [0, 1 << 60, 0])
-        one[key] = [have[0] + row["count"], min(have[1], row["time_first"]), max(have[2], row["time_last"])]
-    return [key + tuple(have) for key, have in one.items()]
-
-
-def reader_records(path):
-    done = run([READER, "-r", path, "--format", "json"])
-    assert done.status == 0, done.err
-    rows = [row for row in map(json.loads, done.out.splitlines()) if row["type"] == "record"]
-    return [row for row in rows if not row["ext"]["set_flags"] & 1]
-
-
-@pytest.fixture(scope="module", params=[1, 2])
-def kept(request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("questions")
-    path = made(folder / "out.pcap", request.param)
-    imported(folder / "data", path)
-    return folder / "data", path
-
-
-def is_below(name, parent):
-    return parent == "." or name == parent or name.endswith("." + parent)
 
 
 @pytest.mark.parametrize("parent", ["example", "Example.COM", "com", "a.example", "exam", "-", "example-x", "nothing", "."])
@@ -110,7 +51,7 @@ def test_pages_of_below(kept):
     directory, _ = kept
     rows, _ = ask(directory, "below", "example", "--limit", "0")
     first, said = ask(directory, "below", "example", "--limit", "7")
-    assert first == rows[:7] and said == "there is more: --limit is 7\n"
+    assert first == rows[:7] and said.startswith("there is more: --limit is 7; go on with --cursor ")
     exact, said = ask(directory, "below", "example", "--limit", str(len(rows)))
     assert exact == rows and said == ""
 
@@ -144,18 +85,50 @@ def test_rcode(tmp_path, name):
         assert [row["count"] for row in rows] == sorted(expected.values(), reverse=True)
 
 
-@pytest.mark.parametrize("what", ["names", "clients", "resolvers", "types", "rcodes"])
+@pytest.mark.parametrize("what", ["names", "domains", "clients", "resolvers", "types", "rcodes"])
 def test_top(kept, what):
     directory, path = kept
     rows, _ = ask(directory, "top", what, "--limit", "0")
-    of = {"names": lambda row: row["names"][0].lower(), "clients": lambda row: row["client"],
+    of = {"names": lambda row: row["names"][0].lower(), "domains": lambda row: domain_of(row["names"][0].lower()), "clients": lambda row: row["client"],
           "resolvers": lambda row: row["resolver"], "types": lambda row: TYPE_WORDS[row["ext"]["qtype"]],
           "rcodes": lambda row: row["ext"].get("rcode", "NOERROR")}[what]
     expected = collections.Counter(map(of, reader_records(path)))
     assert {row["value"]: row["count"] for row in rows} == expected and len(rows) == len(expected)
     assert [row["count"] for row in rows] == sorted(expected.values(), reverse=True)
-    assert all(row["what"] == what for row in rows)
+    assert all(row["what"] == what and row["error"] == 0 for row in rows)
     assert ask(directory, "top", what, "--limit", "1")[0] == rows[:1]
+
+
+def domain_of(name):
+    """By the public suffixes among the names of made(), beside which a suffix is one label."""
+    labels = name.split(".")
+    return ".".join(labels[-2:]) if len(labels) > 1 else name
+
+
+@pytest.mark.parametrize("what", ["names", "domains", "clients"])
+def test_top_of_many(tmp_path, what):
+    """Beyond what a partition keeps of its tops: counts are too low by at most their error, and those of the first exact."""
+    chance = random.Random(5)
+    counts = collections.Counter()
+    for hour in range(3):
+        sets = []
+        for _ in range(24000):
+            at = int(chance.paretovariate(0.6)) % 3000
+            name, client = "www.n%d.example" % ((at * 7 + hour) % 3000 if at > 300 else at), "10.0.%d.%d" % divmod(at + hour if at > 300 else at, 250)
+            counts[{"names": name, "domains": domain_of(name), "clients": client}[what]] += 1
+            sets.append(set4(client, "10.0.0.53", [name], ["192.0.2.1"]))
+        base = BASE_US + hour * 3600000000
+        payloads = [extended(hour * 2000 + n // 20 + 1, *sets[n:n + 20], base=base + n) for n in range(0, len(sets), 20)]
+        imported(tmp_path / "data", write_pcap(tmp_path / "out.pcap", RAW, [(base + i, packet(p)) for i, p in enumerate(payloads)]))
+    rows, _ = ask(tmp_path / "data", "top", what, "--limit", "400")
+    assert len(rows) == 400
+    for row in rows:
+        assert row["count"] <= counts[row["value"]] <= row["count"] + row["error"], row
+    assert [(row["value"], row["count"]) for row in rows[:20]] == [(v, n) for v, n in counts.most_common(20)] or \
+        [row["count"] for row in rows[:20]] == [n for _, n in counts.most_common(20)]
+    assert all(row["error"] == 0 for row in rows[:20])
+    exact, _ = ask(tmp_path / "data", "top", what, "--limit", "0")
+    assert {row["value"]: row["count"] for row in exact} == counts and all(row["error"] == 0 for row in exact)
 
 
 @pytest.mark.parametrize("minutes, step", [(1, 60), (200, 60), (201, 3600), (200 * 60, 3600), (200 * 60 + 1, 86400)])
