@@ -99,6 +99,31 @@ static int take_sync(void *config, const char *value, struct error *err)
     return 0;
 }
 
+static int take_backup(void *config, const char *value, struct error *err)
+{
+    struct collect_config *c = config;
+    c->has_no_backup = strcmp(value, "off") == 0;
+    return c->has_no_backup ? 0 : parse_path(value, &c->backup, err);
+}
+
+/* "90s", "30m", "12h" or "7d" */
+static int take_backup_every(void *config, const char *value, struct error *err)
+{
+    static const char units[] = "smhd";
+    static const uint64_t seconds[] = {1, 60, 3600, DAY_S};
+    char number[24];
+    size_t len = strspn(value, "0123456789");
+    const char *unit = value[len] ? strchr(units, value[len]) : NULL;
+    uint64_t count = 0;
+    bool is_span = len > 0 && len < sizeof(number) && unit && value[len + 1] == '\0';
+    memcpy(number, value, is_span ? len : 0);
+    number[is_span ? len : 0] = '\0';
+    if (!is_span || parse_number(number, 1, 36500, &count, NULL) != 0)
+        return error_set(err, "expected a time, such as 12h or 7d");
+    ((struct collect_config *)config)->backup_every_s = count * seconds[unit - units];
+    return 0;
+}
+
 static int take_user(void *config, const char *value, struct error *err)
 {
     ((struct collect_config *)config)->user = value;
@@ -140,6 +165,9 @@ static const struct option_row rows[] = {
      0},
     {0, "max-age", "DAYS", take_age, "nothing older is kept", 0},
     {0, "sync", "WHEN", take_sync, "when the journal is brought to the disk, each second by default;", 0},
+    {0, "backup", "DIR", take_backup,
+     "where backups go, the folder backup of the directory if it is left out; \"off\": none is made", 0},
+    {0, "backup-every", "TIME", take_backup_every, "how often, such as 12h or 7d; 1d if it is left out", 0},
     {0, "", NULL, NULL, "As a service", 0},
     {0, "user", "NAME", take_user, "started by root: become this user, by default the directory's owner", 0},
     {0, "config", "FILE", take_config,
@@ -167,6 +195,7 @@ static void begin(struct collect_config *config)
 {
     memset(config, 0, sizeof(*config));
     config->sync_us = SECOND_US;
+    config->backup_every_s = DAY_S;
 }
 
 /* With a file the command line is read once more behind it. */
@@ -226,6 +255,8 @@ void collect_config_renew(struct collect_config *config, const struct collect_co
         const char *name;
     } all[] = {{listens, "listen"},
                {is_other(before->directory, now->directory), "directory"},
+               {is_other(before->backup, now->backup) || before->has_no_backup != now->has_no_backup, "backup"},
+               {before->backup_every_s != now->backup_every_s, "backup-every"},
                {is_other(before->user, now->user), "user"},
                {is_other(before->pid_path, now->pid_path), "pidfile"},
                {before->is_daemon != now->is_daemon, "daemon"},

@@ -21,9 +21,12 @@ struct collect_config {
     struct listener_options listeners[COLLECT_LISTENERS_MAX];
     struct prefixes allow; /* none: everybody may send */
     struct verify_keys keys;
-    uint64_t max_size;    /* bytes, 0 = not told */
-    uint64_t max_age_s;   /* 0 = no limit */
-    int64_t sync_us;      /* of the journal */
+    uint64_t max_size;  /* bytes, 0 = not told */
+    uint64_t max_age_s; /* 0 = no limit */
+    int64_t sync_us;    /* of the journal */
+    const char *backup; /* where backups go, NULL = below the directory */
+    bool has_no_backup; /* none is made */
+    uint64_t backup_every_s;
     const char *user;     /* NULL = not told */
     const char *pid_path; /* NULL = none */
     const char *path;     /* of a file with more of these, NULL = none */

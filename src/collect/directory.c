@@ -127,7 +127,8 @@ static int lock(struct directory *d, struct error *err)
 /* A new one is empty, but for what a collector makes, or a file system. */
 static int check_foreign(const struct directory *d, struct error *err)
 {
-    static const char *const own[] = {"journal", "lookups", "settings", "control", "dnsflow.db", "lost+found"};
+    static const char *const own[] = {"journal",    "lookups", "settings",  "control",
+                                      "dnsflow.db", "backup",  "lost+found"};
     struct dirent *entry;
     char foreign[256] = "";
     size_t i;
@@ -235,23 +236,35 @@ static int keep_size(const struct directory *d, uint64_t size, struct error *err
     return 0;
 }
 
-int directory_max_size(const struct directory *directory, uint64_t told, uint64_t *out, struct error *err)
+/* Of the disk as it is now. */
+static int usual_of_disk(const struct directory *d, uint64_t *out, struct error *err)
 {
     struct statvfs disk;
-    uint64_t kept = 0;
-    int result = told > 0 ? 0 : read_size(directory, &kept, err);
-    *out = kept;
-    if (result != 0)
-        return result < 0 ? -1 : 0;
-    if (told > 0) {
-        *out = told;
-        return keep_size(directory, told, err);
-    }
-    if (fstatvfs(directory->fd, &disk) != 0)
-        return error_errno(err, "%s", directory->path);
+    if (fstatvfs(d->fd, &disk) != 0)
+        return error_errno(err, "%s", d->path);
     uint64_t half = (uint64_t)disk.f_bavail * disk.f_frsize / 2;
     *out = half < usual_size ? half : usual_size;
     if (*out < SMALLEST)
         *out = SMALLEST;
+    return 0;
+}
+
+int directory_look_size(const struct directory *directory, uint64_t *out, struct error *err)
+{
+    int result = read_size(directory, out, err);
+    if (result != 0)
+        return result < 0 ? -1 : 0;
+    return usual_of_disk(directory, out, err);
+}
+
+int directory_max_size(const struct directory *directory, uint64_t told, uint64_t *out, struct error *err)
+{
+    uint64_t kept = 0;
+    int result = told > 0 ? 0 : read_size(directory, &kept, err);
+    *out = told > 0 ? told : kept;
+    if (result != 0)
+        return result < 0 ? -1 : 0;
+    if (told == 0 && usual_of_disk(directory, out, err) != 0)
+        return -1;
     return keep_size(directory, *out, err);
 }

@@ -6,6 +6,7 @@
  *     settings    what was fixed at the first start
  *     journal/    what was received (journal/chain.h)
  *     dnsflow.db  what is known of it (store/database.h), and lookups/ (store/partition.h)
+ *     backup/     copies (store/backups.h), if they go nowhere else
  *     control     a socket: who connects asks that all that has been received is brought in there */
 #ifndef DNSFLOW_COLLECT_DIRECTORY_H
 #define DNSFLOW_COLLECT_DIRECTORY_H
@@ -37,6 +38,9 @@ bool directory_is_in_use(const struct directory *directory, char process[24]);
 /* How many bytes it may take: `told`, which is kept if it is not 0; else what was kept; else 20 GiB or half of what is
  * free, whichever is less, which is kept too. */
 MUST_CHECK int directory_max_size(const struct directory *directory, uint64_t told, uint64_t *out, struct error *err);
+
+/* The same to look at, without anything told or kept. */
+MUST_CHECK int directory_look_size(const struct directory *directory, uint64_t *out, struct error *err);
 
 /* Becomes who directory_open() has found, for good. */
 MUST_CHECK int directory_become_owner(const struct directory *directory, struct error *err);

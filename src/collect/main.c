@@ -24,6 +24,8 @@ static const struct {
     {"import", command_import, "bring captures of datagrams into what is kept"},
     {"check", command_check, "say whether what is kept is whole"},
     {"export", command_export, "write what is kept as a capture file"},
+    {"sql", command_sql, "ask what is kept in SQL"},
+    {"backup", command_backup, "copy what is kept, while a collector runs or not"},
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/options.h"
+#include "collect/asking.h"
 #include "collect/command.h"
 #include "collect/directory.h"
 #include "query/ask.h"
@@ -48,12 +49,8 @@ static int take_format(void *config, const char *value, struct error *err)
 
 static int take_color(void *config, const char *value, struct error *err)
 {
-    static const char *const names[] = {"auto", "always", "never"};
-    unsigned which;
-    if (parse_choice(value, names, 3, &which, err) != 0)
-        return -1;
-    ((struct query_config *)config)->color = which;
-    return 0;
+    struct query_config *c = config;
+    return asking_parse_color(value, c ? &c->color : NULL, err);
 }
 
 static int take_since(void *config, const char *value, struct error *err)
@@ -317,14 +314,6 @@ static int ask_all(struct asking *a, const struct cursor *from, struct error *er
     return 0;
 }
 
-static bool wants_color(unsigned color)
-{
-    const char *no = getenv("NO_COLOR"), *type = getenv("TERM");
-    if (color != 0)
-        return color == 1;
-    return isatty(STDOUT_FILENO) && !(no && *no) && type && strcmp(type, "dumb") != 0;
-}
-
 /* Nothing was found: of what that is. */
 static void tell_empty(const struct asking *a)
 {
@@ -373,19 +362,6 @@ static void tell(const struct asking *a, uint64_t rows_count)
         tell_empty(a);
 }
 
-/* A collector that does not run has brought in all. */
-static void refresh(const char *path)
-{
-    struct directory directory;
-    char process[24];
-    if (kept_refresh(path) || directory_look(path, &directory, NULL) != 0)
-        return;
-    if (directory_is_in_use(&directory, process))
-        fprintf(stderr, "the collector (process %s) does not answer: what it has received last may be missing\n",
-                process);
-    directory_close(&directory);
-}
-
 /* From where the page begins; NULL in *from: no pages are wanted. Returns 0, or -1. */
 static int read_cursor(const struct asking *a, struct cursor *room, const struct cursor **from, struct error *err)
 {
@@ -415,10 +391,10 @@ static int run_asking(struct asking *a, struct error *err)
     if (read_cursor(a, &room, &from, err) != 0)
         return 2;
     if (!config->is_old)
-        refresh(directory);
+        asking_refresh(directory);
     if (kept_open(directory, &a->kept, err) != 0)
         return EXIT_FAILURE;
-    a->output = answer_open(stdout, config->format, wants_color(config->color), config->question->columns,
+    a->output = answer_open(stdout, config->format, asking_wants_color(config->color), config->question->columns,
                             config->question->columns_count);
     int result = a->output ? ask_all(a, from, err) : error_set(err, "out of memory");
     uint64_t count = a->output ? answer_close(a->output) : 0;

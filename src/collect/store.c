@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "collect/backup.h"
 #include "collect/role.h"
 #include "store/sqlite.h"
 
@@ -36,6 +37,7 @@ struct keeper {
     int64_t next_look_us, asked_us, sealed_us, seal_took_us, retry_us, next_line_us, next_report_us;
     bool has_moved, is_failing, has_all; /* has_all: the journal's end was reached */
     uint64_t told_damage, seals;
+    struct daily daily;
 };
 
 /* ---- who ask ---- */
@@ -180,6 +182,7 @@ static void keep_until_stopped(struct keeper *k)
         waits[1].fd = k->asking_count < ASKING_MAX ? k->context->seal_fd : -1;
         has_more = take_blocks(k);
         (void)seal_when_due(k, false);
+        has_more |= daily_step(&k->daily);
         orders = waits[0].revents ? role_orders(k->context) : 0;
         int64_t now_us = clock_monotonic_us();
         if ((orders & ROLE_REPORT) || now_us >= k->next_report_us) {
@@ -215,8 +218,10 @@ static int run(const struct role_context *context)
         return EXIT_FAILURE;
     }
     sqlite_store_limit(k.store, context->max_size);
+    daily_begin(&k.daily, context);
     role_tell_ready(context);
     keep_until_stopped(&k);
+    daily_end(&k.daily);
     if (k.has_moved) {
         log_line("error: store: dnsflow.db has been removed or replaced, and is opened anew; what was in it is lost");
         _exit(EXIT_FAILURE);

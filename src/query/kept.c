@@ -44,6 +44,18 @@ int kept_open(const char *directory, struct kept *out, struct error *err)
     return -1;
 }
 
+int kept_look_again(struct kept *kept, struct error *err)
+{
+    struct partition *list;
+    size_t count;
+    if (database_partitions(kept->db, &list, &count, err) != 0)
+        return -1;
+    free(kept->partitions);
+    kept->partitions = list;
+    kept->partitions_count = count;
+    return 0;
+}
+
 void kept_close(struct kept *kept)
 {
     sqlite3_close(kept->db);

@@ -29,6 +29,9 @@ struct kept {
 /* Returns 0, or -1 with the cause; closed then. */
 MUST_CHECK int kept_open(const char *directory, struct kept *out, struct error *err);
 
+/* Which partitions there are now. Returns 0, or -1 with the cause, and it is as it was. */
+MUST_CHECK int kept_look_again(struct kept *kept, struct error *err);
+
 void kept_close(struct kept *kept);
 
 /* Begins an answer: what it may take counts from here. */

@@ -12,7 +12,7 @@ const char *const answer_format_names[ANSWER_FORMATS] = {[ANSWER_TABLE] = "table
                                                          [ANSWER_CSV] = "csv",
                                                          [ANSWER_COF] = "cof"};
 
-enum { COLUMNS_MAX = 16, WIDTHS_FROM = 1000 /* rows that are waited for, to know how wide columns are */ };
+enum { WIDTHS_FROM = 1000 /* rows that are waited for, to know how wide columns are */ };
 
 struct answer_output {
     FILE *out;
@@ -24,7 +24,7 @@ struct answer_output {
     /* of a table: cells of the first rows, until widths are known */
     char **cells;
     size_t waiting;
-    int widths[COLUMNS_MAX];
+    int widths[ANSWER_COLUMNS_MAX];
 };
 
 void answer_time(int64_t time_s, bool is_iso, char text[ANSWER_TIME])
@@ -40,7 +40,8 @@ struct answer_output *answer_open(FILE *out, enum answer_format format, bool col
 {
     struct answer_output *o = calloc(1, sizeof(*o));
     size_t i;
-    if (!o || columns_count > COLUMNS_MAX || !(o->cells = calloc(WIDTHS_FROM * columns_count, sizeof(*o->cells)))) {
+    if (!o || columns_count > ANSWER_COLUMNS_MAX ||
+        !(o->cells = calloc(WIDTHS_FROM * columns_count, sizeof(*o->cells)))) {
         free(o);
         return NULL;
     }
@@ -99,13 +100,18 @@ static void put_csv_text(FILE *out, const char *text)
 static const char *cell_text(const struct answer_column *column, const struct answer_cell *cell, bool is_iso,
                              char room[32])
 {
-    if (column->kind == CELL_TEXT)
+    if (column->kind == CELL_TEXT || column->kind == CELL_VALUE)
         return cell->text;
     if (column->kind == CELL_TIME)
         answer_time(cell->number, is_iso, room);
     else
         snprintf(room, 32, "%" PRId64, cell->number);
     return room;
+}
+
+static bool is_number(const struct answer_column *column, const struct answer_cell *cell)
+{
+    return column->kind == CELL_NUMBER || (column->kind == CELL_VALUE && cell->number != 0);
 }
 
 /* ---- rows ---- */
@@ -123,7 +129,7 @@ static void put_object(struct answer_output *o, const struct answer_cell *cells)
             fprintf(o->out, "%" PRId64, cells[i].number);
         else if (!text)
             fputs("null", o->out);
-        else if (column->kind == CELL_NUMBER)
+        else if (is_number(column, &cells[i]))
             fputs(text, o->out);
         else
             put_json_text(o->out, text);
@@ -146,7 +152,7 @@ static void put_line(struct answer_output *o, const char *const *cells, bool is_
 /* The first rows, with their widths known. */
 static void put_waiting(struct answer_output *o)
 {
-    const char *heads[COLUMNS_MAX];
+    const char *heads[ANSWER_COLUMNS_MAX];
     size_t i, row;
     for (i = 0; i < o->columns_count; i++)
         heads[i] = o->columns[i].name;
@@ -161,8 +167,8 @@ static void put_waiting(struct answer_output *o)
 
 static void put_table(struct answer_output *o, const struct answer_cell *cells)
 {
-    const char *texts[COLUMNS_MAX];
-    char rooms[COLUMNS_MAX][32];
+    const char *texts[ANSWER_COLUMNS_MAX];
+    char rooms[ANSWER_COLUMNS_MAX][32];
     size_t i;
     for (i = 0; i < o->columns_count; i++) {
         texts[i] = cell_text(&o->columns[i], &cells[i], false, rooms[i]);
@@ -204,7 +210,7 @@ void answer_row(struct answer_output *output, const struct answer_cell *cells)
             const char *text = cell_text(&o->columns[i], &cells[i], true, room);
             if (i > 0)
                 fputc(',', o->out);
-            if (text && o->columns[i].kind == CELL_TEXT)
+            if (text && o->columns[i].kind != CELL_TIME && !is_number(&o->columns[i], &cells[i]))
                 put_csv_text(o->out, text);
             else
                 fputs(text ? text : "", o->out);

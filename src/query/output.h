@@ -16,7 +16,9 @@ enum answer_format { ANSWER_TABLE, ANSWER_JSON, ANSWER_NDJSON, ANSWER_CSV, ANSWE
 /* "table", "json", "ndjson", "csv", "cof" */
 extern const char *const answer_format_names[ANSWER_FORMATS];
 
-enum answer_kind { CELL_TEXT, CELL_NUMBER, CELL_TIME /* Unix seconds */ };
+enum answer_kind { CELL_TEXT, CELL_NUMBER, CELL_TIME /* Unix seconds */, CELL_VALUE /* text, or a number as text */ };
+
+enum { ANSWER_COLUMNS_MAX = 64 };
 
 struct answer_column {
     const char *name;
@@ -24,7 +26,7 @@ struct answer_column {
     const char *cof; /* its name there; NULL in the first column: the answer has no such form */
 };
 
-/* By the column's kind; text NULL: there is no value. */
+/* By the column's kind; text NULL: there is no value. Of CELL_VALUE the number is not 0 where the text is a number. */
 struct answer_cell {
     const char *text;
     int64_t number;

@@ -2,11 +2,14 @@
 #include "store/tidy.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
+#include "store/backups.h"
 
 enum {
     HOUR_S = 3600,
@@ -21,6 +24,65 @@ enum {
     ACCOUNTS_KEPT_S = 31 * 86400
 };
 
+/* ---- backups beside the store ---- */
+
+uint64_t tidy_backup_bytes(uint64_t bytes)
+{
+    return bytes / 4;
+}
+
+/* -1: there are none. */
+static int open_backups(const char *directory, char path[512])
+{
+    snprintf(path, 512, "%s/" BACKUP_FOLDER, directory);
+    return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static uint64_t measure_backups(int target, const char *directory, const struct backups *backups)
+{
+    char path[512];
+    snprintf(path, sizeof(path), "%s/lookups", directory);
+    int lookups = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    uint64_t bytes = backups_bytes(target, backups, lookups);
+    if (lookups >= 0)
+        close(lookups);
+    return bytes;
+}
+
+/* The oldest goes before anything else does when all is too much, the last one alone when it has more than its share.
+ * Returns 1: one went, 0: none did, and *bytes is what they take; or -1. */
+static int drop_backup_for_size(const char *directory, uint64_t limit, uint64_t others, uint64_t *bytes,
+                                struct error *err)
+{
+    char path[512];
+    struct backups all;
+    int target = open_backups(directory, path), result = 0;
+    *bytes = 0;
+    if (target < 0)
+        return 0;
+    backups_list(target, &all);
+    *bytes = measure_backups(target, directory, &all);
+    bool is_too_much = *bytes + others > limit && (all.count > 1 || *bytes > tidy_backup_bytes(limit));
+    if (is_too_much && all.count > 0)
+        result = backups_remove(target, all.stamps[0], err) == 0 ? 1 : -1;
+    close(target);
+    return result;
+}
+
+static int drop_backup_for_age(const char *directory, int64_t before_s, struct error *err)
+{
+    char path[512];
+    struct backups all;
+    int target = open_backups(directory, path), result = 0;
+    if (target < 0)
+        return 0;
+    backups_list(target, &all);
+    if (all.count > 0 && backup_stamp_time(all.stamps[0]) < before_s)
+        result = backups_remove(target, all.stamps[0], err) == 0 ? 1 : -1;
+    close(target);
+    return result;
+}
+
 /* ---- removing ---- */
 
 /* The file first: a file without an entry would count as lost to the catalogue. */
@@ -34,6 +96,28 @@ static int remove_partition(sqlite3 *db, const char *directory, const char *file
         return -1;
     ++*removed;
     return 1;
+}
+
+/* The same, for good: also from the backups, where its place on the disk would else be kept. What was merged is only
+ * another form of what stays. */
+static int expire_partition(sqlite3 *db, const char *directory, const char *file, uint64_t *removed, struct error *err)
+{
+    char path[512];
+    struct backups backups;
+    sqlite3_stmt *s;
+    if (sql_prepare(db, "SELECT last_block FROM partitions WHERE file = ? AND replaced IS NULL", &s, err) != 0)
+        return -1;
+    sqlite3_bind_text(s, 1, file, -1, SQLITE_STATIC);
+    int found = sql_step(s, err);
+    uint64_t last_block = found == 1 ? (uint64_t)sqlite3_column_int64(s, 0) : 0;
+    sqlite3_finalize(s);
+    int target = found == 1 ? open_backups(directory, path) : -1;
+    if (target >= 0) {
+        backups_list(target, &backups);
+        backups_let_go(path, target, &backups, last_block);
+        close(target);
+    }
+    return found < 0 ? -1 : remove_partition(db, directory, file, removed, err);
 }
 
 /* The first partition that the query gives. Returns 1, 0 = none, or -1. */
@@ -119,13 +203,16 @@ static int drop_for_size(sqlite3 *db, const char *directory, const struct tidy_l
 {
     char file[PARTITION_NAME];
     int64_t bytes;
-    uint64_t used, unused, wal = cut_wal(db, directory, counts);
+    uint64_t used, unused, copies, wal = cut_wal(db, directory, counts);
     if (sql_number(db, "SELECT sum(bytes) FROM partitions", 0, &bytes, err) != 0 ||
         database_bytes(db, &used, &unused, err) != 0)
         return -1;
     if (unused > UNUSED_BYTES)
         return sql_run(db, "PRAGMA incremental_vacuum(1000)", err) == 0 ? 1 : -1;
-    if ((uint64_t)bytes + used + wal <= limits->bytes) {
+    int dropped = drop_backup_for_size(directory, limits->bytes, (uint64_t)bytes + used + wal, &copies, err);
+    if (dropped != 0)
+        return dropped;
+    if ((uint64_t)bytes + used + wal + copies <= limits->bytes) {
         counts->cut_s = 0;
         return 0;
     }
@@ -139,7 +226,7 @@ static int drop_for_size(sqlite3 *db, const char *directory, const struct tidy_l
                        0, file, err);
     if (result != 1)
         return result;
-    return remove_partition(db, directory, file, &counts->expired, err);
+    return expire_partition(db, directory, file, &counts->expired, err);
 }
 
 static int drop_for_age(sqlite3 *db, const char *directory, int64_t before_s, uint64_t *removed, struct error *err)
@@ -148,7 +235,9 @@ static int drop_for_age(sqlite3 *db, const char *directory, int64_t before_s, ui
     int result =
         find_file(db, "SELECT file FROM partitions WHERE until < ? ORDER BY until LIMIT 1", before_s, file, err);
     if (result == 1)
-        result = remove_partition(db, directory, file, removed, err);
+        result = expire_partition(db, directory, file, removed, err);
+    if (result == 0)
+        result = drop_backup_for_age(directory, before_s, err);
     if (result == 0)
         result = drop_rows(db,
                            "DELETE FROM answers WHERE (rname, type, rdata) IN"

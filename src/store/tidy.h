@@ -7,8 +7,9 @@
 #include "store/database.h"
 
 struct tidy_limits {
-    uint64_t bytes; /* of database and partitions; then the oldest partitions go, but never the last */
-    int64_t age_s;  /* what was seen last before that goes; 0 = it stays */
+    uint64_t
+        bytes;     /* of database, partitions and backups beside them; then the oldest go, but not the last partition */
+    int64_t age_s; /* what was seen last before that goes; 0 = it stays */
 };
 
 struct tidy_counts {
@@ -18,6 +19,9 @@ struct tidy_counts {
     int64_t next_wal_s;      /* monotonic: when SQLite's log may be cut again */
     int64_t cut_s;           /* answers seen last by then are on their way out; 0 = none are */
 };
+
+/* Of so much that the store may take, what backups beside it may. */
+uint64_t tidy_backup_bytes(uint64_t bytes);
 
 /* Does one thing of what is to be done. 1: it was done, 0: there is nothing to do, -1: it failed, with the cause. */
 int tidy_step(sqlite3 *db, const char *directory, const struct tidy_limits *limits, int64_t now_s,

@@ -36,7 +36,7 @@ def names_of(kept):
 
 
 WRONG = [
-    ((), "no verb: expected one of run, query, status, import, check, export"),
+    ((), "no verb: expected one of run, query, status, import, check, export, sql, backup"),
     (("what",), "what: expected one of run, query"),
     (("--what",), "--what: expected one of run"),
     (("query",), "no question: expected name, below, address, who, client, rcode, top, series, sensors or loss"),
@@ -54,6 +54,8 @@ WRONG = [
     (("query", "loss", "--format", "xml"), "expected one of: table, json, ndjson, csv"),
     (("query", "loss", "--limit", "-1"), "option --limit -1: expected"),
     (("query", "loss", "--since", "today", "--until", "2000-01-01"), "expected the first to be before the second"),
+    (("sql", "--format", "cof"), "expected one of: table, json, ndjson, csv"),
+    (("backup",), "no target: expected a directory for the copies"),
     (("export", "--since", "2h", "--until", "3h"), "expected the first to be before the second"),
     (("import",), "no file: expected one or more"),
     (("run", "-l", "example.com:53"), "option -l/--listen example.com:53: expected ADDR:PORT"),
@@ -76,7 +78,7 @@ def test_wrong_use(words, says):
     assert done.err.startswith("dnsflow_collect: ") and says in done.err
 
 
-@pytest.mark.parametrize("verb", ["run", "query", "status", "import", "check", "export"])
+@pytest.mark.parametrize("verb", ["run", "query", "status", "import", "check", "export", "backup", "sql"])
 def test_help(verb):
     done = run([COLLECT, verb, "--help"])
     assert done.status == 0 and done.err == "" and done.out.startswith(b"usage: dnsflow_collect %s" % verb.encode())
@@ -89,7 +91,7 @@ def test_listen_without_a_port(tmp_path):
         wait_until(lambda: ":5300" in process.err)
 
 
-@pytest.mark.parametrize("verb", ["query", "status", "check", "export"])
+@pytest.mark.parametrize("verb", ["query", "status", "check", "export", "sql"])
 def test_no_directory(tmp_path, verb):
     done = collect(verb, tmp_path / "none", *(("loss",) if verb == "query" else ()))
     assert done.status == 1 and done.err.count("\n") == 1 and "none" in done.err and "No such file" in done.err
@@ -149,14 +151,14 @@ def test_limits_and_times(kept):
     assert "nothing was found of none.example in that time; what is kept was seen from 20" in done.err
 
 
-@pytest.mark.parametrize("words", [("query", "loss"), ("status",), ("check",), ("export",)])
+@pytest.mark.parametrize("words", [("query", "loss"), ("status",), ("check",), ("export",), ("sql", "SELECT * FROM lookups")])
 def test_full_output(kept, words):
     with open("/dev/full", "wb") as full:
         done = run([COLLECT, words[0], "--directory", kept, *words[1:]], stdout=full)
     assert done.status == 1 and "No space left on device" in done.err
 
 
-@pytest.mark.parametrize("words", [("query", "loss"), ("status",), ("check",), ("export",)])
+@pytest.mark.parametrize("words", [("query", "loss"), ("status",), ("check",), ("export",), ("sql", "SELECT * FROM lookups")])
 def test_closed_pipe(kept, words):
     process = subprocess.Popen([COLLECT, words[0], "--directory", str(kept), *words[1:]], stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE)

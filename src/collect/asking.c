@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "collect/asking.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/options.h"
+#include "collect/directory.h"
+#include "query/kept.h"
+
+int asking_parse_color(const char *text, unsigned *out, struct error *err)
+{
+    static const char *const names[] = {"auto", "always", "never"};
+    unsigned which;
+    if (parse_choice(text, names, 3, &which, err) != 0)
+        return -1;
+    *out = which;
+    return 0;
+}
+
+bool asking_wants_color(unsigned color)
+{
+    const char *no = getenv("NO_COLOR"), *type = getenv("TERM");
+    if (color != 0)
+        return color == 1;
+    return isatty(STDOUT_FILENO) && !(no && *no) && type && strcmp(type, "dumb") != 0;
+}
+
+/* A collector that does not run has brought in all. */
+void asking_refresh(const char *directory)
+{
+    struct directory d;
+    char process[24];
+    if (kept_refresh(directory) || directory_look(directory, &d, NULL) != 0)
+        return;
+    if (directory_is_in_use(&d, process))
+        fprintf(stderr, "the collector (process %s) does not answer: what it has received last may be missing\n",
+                process);
+    directory_close(&d);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * How everything is: what `status` says, as numbers. */
+#ifndef DNSFLOW_COLLECT_HEALTH_H
+#define DNSFLOW_COLLECT_HEALTH_H
+
+#include <arpa/inet.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/error.h"
+#include "journal/block.h"
+
+enum {
+    HEALTH_ALIVE_S = 60, /* one that was heard since then is alive */
+    HEALTH_TOTALS = TOTALS_COUNT + 1,
+    HEALTH_EXPIRED = TOTALS_COUNT
+};
+
+/* Of the last 24 h, all streams of one sensor and worker, or of one address and port, together. */
+struct health_sensor {
+    char address[INET6_ADDRSTRLEN];
+    bool has_sensor, has_ahead;
+    int64_t port, sensor, worker; /* port without a sensor, else sensor and worker */
+    int64_t heard_s, silent_s, starts, ahead_s;
+    int64_t datagrams, records, network, here, down, send, ring;
+};
+
+struct health {
+    int64_t now_s;
+    bool is_running, is_fresh; /* is_fresh: it has brought in what it had received */
+    char process[24];
+    uint64_t behind; /* records of the journal that are still to be taken in */
+    uint64_t journal, lookups, database, backups, max_size, free;
+    size_t files, backups_count;        /* of lookups */
+    int64_t oldest_s, newest_s;         /* of lookups, when there are files */
+    bool has_rate;                      /* the next two are known: it is long enough */
+    int64_t room_s, full_s;             /* of lookups that fit; until then, at the rate of now */
+    uint64_t totals_24h[HEALTH_TOTALS]; /* what was dropped or not taken, by enum journal_total, and HEALTH_EXPIRED */
+    uint64_t sensors_count;             /* that there are; and those that are listed, heard last first */
+    struct health_sensor *sensors;
+    size_t listed;
+};
+
+/* Looks whether a collector runs. Returns 0, or -1: the directory cannot be read. */
+MUST_CHECK int health_look(struct health *health, const char *directory, struct error *err);
+
+/* Reads all else, with at most so many sensors, -1 = all. Returns 0, or -1 with the cause; either way health_free() is
+ * due. */
+MUST_CHECK int health_read(struct health *health, const char *directory, int most_sensors, struct error *err);
+
+void health_free(struct health *health);
+
+/* Whether a total is of what was dropped, else of what was not taken; those that are neither are left out of
+ * both. */
+bool health_is_drop(int total);
+bool health_is_refusal(int total);
+
+/* All of it as one object of JSON. */
+void health_print_json(const struct health *health, FILE *out);
+
+#endif
