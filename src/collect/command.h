@@ -10,6 +10,7 @@
  * unless it is empty and all has been said. */
 typedef int command_run(int argc, char **argv, struct error *err);
 
-command_run command_run_collector, command_query, command_status, command_check, command_import, command_export;
+command_run command_run_collector, command_query, command_status, command_check, command_import, command_export,
+    command_forget;
 
 #endif

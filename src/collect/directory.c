@@ -182,6 +182,17 @@ int directory_look(const char *path, struct directory *out, struct error *err)
     return -1;
 }
 
+int directory_look_as_owner(const char *path, const char *user, struct directory *out, struct error *err)
+{
+    if (directory_look(path, out, err) != 0)
+        return -1;
+    (void)umask(0777 & ~FOLDER_MODE);
+    if (find_user(out, user, err) == 0)
+        return 0;
+    directory_close(out);
+    return -1;
+}
+
 bool directory_is_in_use(const struct directory *directory, char process[24])
 {
     int fd = openat(directory->fd, "lock", O_RDONLY | O_NONBLOCK | O_CLOEXEC);

@@ -31,6 +31,10 @@ MUST_CHECK int directory_open(const char *path, const char *user, struct directo
 /* Opens it to read, beside who writes. */
 MUST_CHECK int directory_look(const char *path, struct directory *out, struct error *err);
 
+/* The same, for who changes what is there beside its owner's processes: as root with whom to become, as
+ * directory_open() finds them. */
+MUST_CHECK int directory_look_as_owner(const char *path, const char *user, struct directory *out, struct error *err);
+
 /* The process that has it open to write, as text in *process ("?" = not known); false: nobody has. */
 bool directory_is_in_use(const struct directory *directory, char process[24]);
 

@@ -24,6 +24,7 @@ static const struct {
     {"import", command_import, "bring captures of datagrams into what is kept"},
     {"check", command_check, "say whether what is kept is whole"},
     {"export", command_export, "write what is kept as a capture file"},
+    {"forget", command_forget, "take names and clients out of all that is kept"},
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
