@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/options.h"
+#include "collect/swap.h"
 #include "guard/user.h"
 
 enum { FOLDER_MODE = 0750, FILE_MODE = 0640, SMALLEST = 16 << 20 /* that is kept, whatever is free */ };
@@ -152,7 +153,8 @@ static int open_all(struct directory *d, const char *user, struct error *err)
     if (find_user(d, user, err) != 0 || give_folder(d, AT_FDCWD, d->path, err) != 0)
         return -1;
     d->fd = open_folder(AT_FDCWD, d->path, d->path, err);
-    if (d->fd < 0 || check_foreign(d, err) != 0 || lock(d, err) != 0 || give_folder(d, d->fd, "journal", err) != 0)
+    if (d->fd < 0 || check_foreign(d, err) != 0 || lock(d, err) != 0 || give_folder(d, d->fd, "journal", err) != 0 ||
+        swap_settle(d->fd, err) != 0)
         return -1;
     d->journal_fd = open_folder(d->fd, "journal", d->path, err);
     return d->journal_fd < 0 ? -1 : 0;

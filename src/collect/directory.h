@@ -6,7 +6,8 @@
  *     settings    what was fixed at the first start
  *     journal/    what was received (journal/chain.h)
  *     dnsflow.db  what is known of it (store/database.h), and lookups/ (store/partition.h)
- *     control     a socket: who connects asks that all that has been received is brought in there */
+ *     control     a socket: who connects asks that all that has been received is brought in there
+ *     replay/     a store that is being made anew (collect/swap.h) */
 #ifndef DNSFLOW_COLLECT_DIRECTORY_H
 #define DNSFLOW_COLLECT_DIRECTORY_H
 
@@ -24,8 +25,8 @@ struct directory {
     char user[64]; /* whom root is to become, as it belongs to them; empty: the caller is not root */
 };
 
-/* Opens it to write, making what is missing; as root for `user`, else for whom it belongs to. Locks it: "PATH: in use
- * by process N". Returns 0, or -1 with one line. */
+/* Opens it to write, making what is missing and completing what a replay that was killed has left (swap.h); as root for
+ * `user`, else for whom it belongs to. Locks it: "PATH: in use by process N". Returns 0, or -1 with one line. */
 MUST_CHECK int directory_open(const char *path, const char *user, struct directory *out, struct error *err);
 
 /* Opens it to read, beside who writes. */

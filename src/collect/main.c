@@ -25,6 +25,7 @@ static const struct {
     {"check", command_check, "say whether what is kept is whole"},
     {"export", command_export, "write what is kept as a capture file"},
     {"forget", command_forget, "take names and clients out of all that is kept"},
+    {"replay", command_replay, "bring the journal into a store again"},
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
