@@ -18,6 +18,7 @@
 #include "collect/swap.h"
 #include "store/database.h"
 #include "store/sqlite.h"
+#include "store/take_over.h"
 
 enum { TELL_US = 500000, FOLDER_MODE = 0750 };
 
@@ -71,7 +72,7 @@ static const struct option_row rows[] = {
     {0, "rebuild", NULL, NULL, "make it anew beside the present one, which goes when that is whole",
      offsetof(struct replay_config, is_rebuild)},
     {0, "from-journal-only", NULL, NULL,
-     "do so although the journal has not all that the store has, which is lost then",
+     "take nothing over from the present store, which is lost where the journal has it not",
      offsetof(struct replay_config, is_from_journal_only)},
     {'h', "help", NULL, NULL, "print this help", offsetof(struct replay_config, show_help)},
     {0, NULL, NULL, NULL, "dnsflow_collect replay --directory /srv/dns --store sqlite --rebuild", 0},
@@ -82,6 +83,7 @@ struct extent {
     uint64_t blocks, datagrams;
     uint64_t first, last; /* numbers of blocks */
     uint64_t missing;     /* numbers between 1 and the last that are not there */
+    uint64_t tail;        /* from this one on all are there */
 };
 
 struct replay {
@@ -89,7 +91,7 @@ struct replay {
     struct directory directory;
     char made[400]; /* where the new store is made */
     struct database_position known;
-    bool has_store;
+    bool has_store, keeps; /* keeps: the new store takes over what the journal has no longer */
     struct extent extent;
     struct sqlite_store *store;
     int64_t began_us, told_us;
@@ -135,6 +137,7 @@ static int measure(struct replay *r, uint64_t from, struct error *err)
         if (block.number <= e->last)
             continue; /* a copy */
         e->first = e->blocks == 0 ? block.number : e->first;
+        e->tail = e->blocks == 0 || block.number > e->last + 1 ? block.number : e->tail;
         e->missing += block.number - e->last - 1;
         e->last = block.number;
         e->blocks++;
@@ -144,17 +147,20 @@ static int measure(struct replay *r, uint64_t from, struct error *err)
     return result < 0 ? -1 : 0;
 }
 
-/* Whether something would be lost that the store has. */
-static int check_journal(const struct replay *r, struct error *err)
+/* What the journal has no longer is taken over from the store: its blocks up to the last gap. What is missing at the
+ * end cannot be. */
+static int check_journal(struct replay *r, struct error *err)
 {
     const struct extent *e = &r->extent;
-    uint64_t missing = e->missing + (r->known.block > e->last ? r->known.block - e->last : 0);
-    if (!r->has_store || r->config->is_from_journal_only || missing == 0)
+    if (!r->has_store || r->config->is_from_journal_only)
         return 0;
-    return error_set(err,
-                     "%s: the journal has not all that the store has: %" PRIu64 " of its blocks are gone%s, and with"
-                     " them lookups, answers and accounts would be; --from-journal-only does without these",
-                     r->directory.path, missing, e->first > 1 ? ", those of its oldest files" : "");
+    if (r->known.block > e->last)
+        return error_set(err,
+                         "%s: the journal has not the last %" PRIu64 " blocks that the store has, which would be lost;"
+                         " --from-journal-only does without them",
+                         r->directory.path, r->known.block - e->last);
+    r->keeps = e->missing > 0;
+    return 0;
 }
 
 /* ---- taking in ---- */
@@ -196,11 +202,23 @@ static int catch_up(struct replay *r, struct error *err)
     return 0;
 }
 
+/* The store that is there comes to the end of the journal, so that each of its sums is of all that there is. */
+static int complete_present(struct replay *r, struct error *err)
+{
+    if (sqlite_store_open(r->directory.path, r->directory.journal_fd, &r->store, err) != 0 || take_all(r, err) != 0)
+        return -1;
+    sqlite_store_close(r->store);
+    r->store = NULL;
+    return take_over_lookups(r->directory.path, r->made, r->extent.tail, err);
+}
+
 /* The new store, in a folder of its own. */
 static int make_store(struct replay *r, uint64_t size, struct error *err)
 {
     if (mkdirat(r->directory.fd, SWAP_FOLDER, FOLDER_MODE) != 0)
         return error_errno(err, "%s", r->made);
+    if (r->keeps && complete_present(r, err) != 0)
+        return -1;
     if (sqlite_store_open(r->made, r->directory.journal_fd, &r->store, err) != 0)
         return -1;
     sqlite_store_limit(r->store, size);
@@ -217,7 +235,12 @@ static int make_store(struct replay *r, uint64_t size, struct error *err)
     tell_end(r);
     sqlite_store_close(r->store);
     r->store = NULL;
-    return 0;
+    if (!r->keeps)
+        return 0;
+    log_line("taken over from the store, as the journal has them no longer: lookups, answers and accounts of blocks"
+             " before %" PRIu64,
+             r->extent.tail);
+    return take_over_rest(r->directory.path, r->made, err);
 }
 
 static int rebuild(struct replay *r, struct error *err)

@@ -326,6 +326,41 @@ def test_killed_beside_a_collector(tmp_path):
     assert "error" not in c.err
 
 
+def test_part_of_longer_names(tmp_path):
+    """Which stay: the database's file has it all the same, is written anew, and the collector goes on."""
+    with Running(tmp_path) as c:
+        for i in range(3):
+            send(c.target, [extended(3 * i + k, set4("10.0.0.1", "10.0.0.53", [name], ["192.0.2.1"]))
+                            for k, name in enumerate(("person.example", "www.person.example", "other.example"), 1)],
+                 source="127.0.0.2")
+            seal(c)
+            assert "answers: 1 rows" in forget(c.directory, "person.example")
+        c.stop()
+    assert "error" not in c.err
+    assert {key[0]: one[0] for key, one in answers(c.directory).items()} == {"www.person.example": 3, "other.example": 3}
+    check_sound(c.directory)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_root_becomes_the_owner(tmp_path):
+    """What is written is the collector's, also beside it."""
+    for path in (tmp_path, *tmp_path.parents):  # it must be able to get there
+        if not path.stat().st_mode & 1:
+            path.chmod(path.stat().st_mode | 0o111)
+    with Running(tmp_path, "--user", "nobody", directory=tmp_path / "of nobody") as c:
+        send(c.target, records_of(50), source="127.0.0.2")
+        seal(c)
+        done = collect("forget", c.directory, NAME)
+        assert done.status == 0 and "out of 1 files" in done.out.decode(), done
+        seal(c)
+        assert {p.owner() for p in c.directory.rglob("*")} == {"nobody"}
+        c.stop()
+    done = collect("forget", c.directory, NAME)
+    assert done.status == 0 and "journal: 1 files emptied" in done.out.decode(), done
+    assert collect("replay", c.directory, "--rebuild", "--from-journal-only").status == 0
+    assert {p.owner() for p in c.directory.rglob("*")} == {"nobody"}
+
+
 def test_not_taken_in(tmp_path):
     """What a collector that was killed had received, and not brought in, does not come back."""
     with Running(tmp_path) as c:
