@@ -43,6 +43,13 @@ static int remove_file(const struct pass *pass, const char *file, struct error *
     return sync_folder(pass->folder, err);
 }
 
+static bool is_gone(const struct pass *pass, const char *file)
+{
+    char path[560];
+    snprintf(path, sizeof(path), "%s/%s", pass->folder, file);
+    return access(path, F_OK) != 0 && errno == ENOENT;
+}
+
 /* ---- one partition ---- */
 
 /* The new one has its name, and is in the catalogue in place of the old one. */
@@ -74,6 +81,8 @@ static int publish(const struct pass *pass, const struct partition *old, const s
 static int erase_one(const struct pass *pass, const struct partition *old, struct error *err)
 {
     struct partition new_one;
+    if (is_gone(pass, old->file)) /* somebody has removed it */
+        return 0;
     int has = partition_has_forgotten(pass->folder, old->file, pass->forgotten, err);
     if (has != 1)
         return has;
@@ -108,16 +117,13 @@ static int erase_next(const struct pass *pass, uint64_t *done, struct error *err
 /* A partition that was merged into another, and has what is to be forgotten. 1, 0 = there is none, or -1. */
 static int find_replaced(const struct pass *pass, char file[PARTITION_NAME], struct error *err)
 {
-    struct stat info;
-    char path[560];
     sqlite3_stmt *s;
     int result, has = 0;
     if (sql_prepare(pass->db, "SELECT file FROM partitions WHERE replaced IS NOT NULL", &s, err) != 0)
         return -1;
     while (has == 0 && (result = sql_step(s, err)) == 1) {
         snprintf(file, PARTITION_NAME, "%s", (const char *)sqlite3_column_text(s, 0));
-        snprintf(path, sizeof(path), "%s/%s", pass->folder, file);
-        if (stat(path, &info) == 0)
+        if (!is_gone(pass, file))
             has = partition_has_forgotten(pass->folder, file, pass->forgotten, err);
     }
     sqlite3_finalize(s);

@@ -5,7 +5,9 @@ import os
 import shutil
 
 import pytest
-from conftest import run
+from conftest import release_build, run
+
+needs_preload = release_build("a sanitizer's library comes before all others")
 
 LIBRARY = r"""
 #include <fcntl.h>

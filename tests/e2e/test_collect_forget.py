@@ -3,10 +3,10 @@
 
 import fcntl
 import ipaddress
-import json
 import os
 import re
 import shutil
+import signal
 import sqlite3
 
 import pytest
@@ -14,7 +14,7 @@ from collecting import (AS_ROOT, COLLECT, Running, answers, check_sound, collect
                         needs_collector, reversed_name, send, sums)
 from conftest import BASE_US, RAW, READER, Background, made_capture, ok, run, wait_until, write_pcap
 from datagrams import extended, packet, set4
-from killing import kill_points, library_in
+from killing import kill_points, library_in, needs_preload
 
 pytestmark = needs_collector
 
@@ -140,6 +140,20 @@ def test_client(tmp_path):
     check_sound(tmp_path / "data")
     check_numbers(tmp_path / "data")
     assert collect("query", tmp_path / "data", "who", "a.example").status == 0
+
+
+def test_files_that_are_gone_or_damaged(tmp_path):
+    """What somebody has removed has nothing to forget; what cannot be read is named, and nothing is claimed."""
+    directory = store_in(tmp_path)
+    first, second, _ = sorted((directory / "lookups").iterdir())
+    first.unlink()
+    whole = second.read_bytes()
+    second.write_bytes(whole[:100] + bytes(len(whole) - 100))
+    done = collect("forget", directory, *AS_ROOT, NAME)
+    assert done.status == 1 and second.name in done.err and done.out == b"", done
+    second.write_bytes(whole)
+    forget(directory, NAME)
+    assert traces(directory, NAME) == []
 
 
 def test_rdata_that_names_it(tmp_path):
@@ -276,6 +290,7 @@ def roll_back(directory):
     db.close()
 
 
+@needs_preload
 def test_killed(tmp_path):
     """In front of any of its writes: all is sound, and asking again finishes."""
     library = library_in(tmp_path)
@@ -301,6 +316,7 @@ def test_killed(tmp_path):
         check_numbers(directory)
 
 
+@needs_preload
 def test_killed_beside_a_collector(tmp_path):
     """What it has left is removed by who asks again, without a start."""
     library = library_in(tmp_path)
@@ -366,10 +382,12 @@ def test_not_taken_in(tmp_path):
     with Running(tmp_path) as c:
         send(c.target, records_of(50), source="127.0.0.2")
         wait_until(lambda: journalled(c.directory)[0] == 50)
-        os.kill(c.process.process.pid, 9)
+        roles = c.roles()
+        for pid in (c.process.process.pid, *roles.values()):
+            os.kill(pid, signal.SIGKILL)
         c.process.process.wait()
-    assert reversed_name(NAME) not in {key[1] for key in (lookups(c.directory) if os.path.exists(
-        c.directory / "dnsflow.db") else {})}
+        wait_until(lambda: not any(os.path.exists("/proc/%d/exe" % pid) for pid in roles.values()))
+    assert reversed_name(NAME) not in {key[1] for key in lookups(c.directory)}
     forget(c.directory, NAME)
     assert sum(one[0] for one in lookups(c.directory).values()) == 45
     assert traces(c.directory, NAME) == []

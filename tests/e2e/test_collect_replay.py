@@ -14,7 +14,7 @@ from collecting import (AS_ROOT, COLLECT, Running, answers, check_sound, collect
                         sums)
 from conftest import BASE_US, RAW, run, wait_until, write_pcap
 from datagrams import extended, packet, set4
-from killing import kill_points, library_in
+from killing import kill_points, library_in, needs_preload
 
 pytestmark = needs_collector
 
@@ -210,6 +210,7 @@ def test_forgotten(tmp_path):
     assert "example.host1" not in {key[1] for key in lookups(directory)}
 
 
+@needs_preload
 def test_killed(tmp_path):
     """In front of any of its writes, the store before or the new one is there when the directory is opened again."""
     library = library_in(tmp_path)
@@ -240,6 +241,7 @@ def test_killed(tmp_path):
     assert {one[0] for one in seen} == {True, False}
 
 
+@needs_preload
 def test_every_step_of_the_swap(tmp_path):
     """From when the new store is whole, each of the last calls."""
     library = library_in(tmp_path)
@@ -270,6 +272,7 @@ def test_every_step_of_the_swap(tmp_path):
     assert 15 < rebuilt < 41
 
 
+@needs_preload
 def test_interrupted(tmp_path):
     """SIGINT leaves all as it was."""
     directory = store_in(tmp_path, parts=1, count=10)
