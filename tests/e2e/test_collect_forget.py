@@ -4,6 +4,7 @@
 import fcntl
 import ipaddress
 import os
+import random
 import re
 import shutil
 import signal
@@ -119,6 +120,36 @@ def test_below(tmp_path):
     check_numbers(tmp_path / "data")
     forget(tmp_path / "data", "person.example", "person")
     assert {key[1] for key in lookups(tmp_path / "data")} == left - {"example.person", "person"}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any(tmp_path, seed):
+    """Names that share labels and beginnings, clients that share bytes, several at a time, against a slow twin."""
+    chance = random.Random(seed)
+    names = sorted({".".join(chance.choice(["a", "b", "ab", "a-b", "b0", "example"]) for _ in range(chance.randint(1, 4)))
+                    for _ in range(120)})
+    clients = ["10.0.%d.%d" % (i % 3, i) for i in range(1, 20)] + ["a00:1:%x::" % i for i in range(1, 6)]
+    for part in range(3):
+        records = []
+        for i in range(400):
+            chain = chance.sample(names, chance.randint(1, 3))
+            client = chance.choice(clients)
+            one = set4(client, "a00:1:1::" if ":" in client else "10.0.1.1", chain, ["192.0.2.%d" % (i % 250)])
+            records.append((BASE_US + 3600000000 * part + i, packet(extended(1 + part * 400 + i, one))))
+        imported(tmp_path / "data", write_pcap(tmp_path / "in.pcap", RAW, records))
+    before, passive = lookups(tmp_path / "data"), answers(tmp_path / "data")
+    whole = set(chance.sample(names, 5)) | {"none.example"}
+    below = set(chance.sample([n for n in names if "." not in n] + names, 3))
+    gone = {ipaddress.ip_address(c).packed for c in chance.sample(clients, 4)}
+    has_gone = lambda name: name in whole or any(name.endswith("." + n) for n in below)
+    forget(tmp_path / "data", *whole, *("*." + n for n in below), *(str(ipaddress.ip_address(c)) for c in gone))
+    assert lookups(tmp_path / "data") == {key: one for key, one in before.items()
+                                          if key[0] not in gone and not has_gone(reversed_name(key[1]))}
+    assert answers(tmp_path / "data") == {key: one for key, one in passive.items()
+                                          if not has_gone(key[0]) and not has_gone(key[2])}
+    assert len(lookups(tmp_path / "data")) not in (0, len(before))
+    check_sound(tmp_path / "data")
+    check_numbers(tmp_path / "data")
 
 
 def test_client(tmp_path):
