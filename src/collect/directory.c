@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/options.h"
+#include "collect/swap.h"
 #include "guard/user.h"
 
 enum { FOLDER_MODE = 0750, FILE_MODE = 0640, SMALLEST = 16 << 20 /* that is kept, whatever is free */ };
@@ -153,7 +154,8 @@ static int open_all(struct directory *d, const char *user, struct error *err)
     if (find_user(d, user, err) != 0 || give_folder(d, AT_FDCWD, d->path, err) != 0)
         return -1;
     d->fd = open_folder(AT_FDCWD, d->path, d->path, err);
-    if (d->fd < 0 || check_foreign(d, err) != 0 || lock(d, err) != 0 || give_folder(d, d->fd, "journal", err) != 0)
+    if (d->fd < 0 || check_foreign(d, err) != 0 || lock(d, err) != 0 || give_folder(d, d->fd, "journal", err) != 0 ||
+        swap_settle(d->fd, err) != 0)
         return -1;
     d->journal_fd = open_folder(d->fd, "journal", d->path, err);
     return d->journal_fd < 0 ? -1 : 0;
@@ -178,6 +180,17 @@ int directory_look(const char *path, struct directory *out, struct error *err)
     if (out->fd >= 0)
         out->journal_fd = open_folder(out->fd, "journal", path, err);
     if (out->fd >= 0 && out->journal_fd >= 0)
+        return 0;
+    directory_close(out);
+    return -1;
+}
+
+int directory_look_as_owner(const char *path, const char *user, struct directory *out, struct error *err)
+{
+    if (directory_look(path, out, err) != 0)
+        return -1;
+    (void)umask(0777 & ~FOLDER_MODE);
+    if (find_user(out, user, err) == 0)
         return 0;
     directory_close(out);
     return -1;

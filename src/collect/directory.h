@@ -7,7 +7,8 @@
  *     journal/    what was received (journal/chain.h)
  *     dnsflow.db  what is known of it (store/database.h), and lookups/ (store/partition.h)
  *     backup/     copies (store/backups.h), if they go nowhere else
- *     control     a socket: who connects asks that all that has been received is brought in there */
+ *     control     a socket: who connects asks that all that has been received is brought in there
+ *     replay/     a store that is being made anew (collect/swap.h) */
 #ifndef DNSFLOW_COLLECT_DIRECTORY_H
 #define DNSFLOW_COLLECT_DIRECTORY_H
 
@@ -25,12 +26,16 @@ struct directory {
     char user[64]; /* whom root is to become, as it belongs to them; empty: the caller is not root */
 };
 
-/* Opens it to write, making what is missing; as root for `user`, else for whom it belongs to. Locks it: "PATH: in use
- * by process N". Returns 0, or -1 with one line. */
+/* Opens it to write, making what is missing and completing what a replay that was killed has left (swap.h); as root for
+ * `user`, else for whom it belongs to. Locks it: "PATH: in use by process N". Returns 0, or -1 with one line. */
 MUST_CHECK int directory_open(const char *path, const char *user, struct directory *out, struct error *err);
 
 /* Opens it to read, beside who writes. */
 MUST_CHECK int directory_look(const char *path, struct directory *out, struct error *err);
+
+/* The same, for who changes what is there beside its owner's processes: as root with whom to become, as
+ * directory_open() finds them. */
+MUST_CHECK int directory_look_as_owner(const char *path, const char *user, struct directory *out, struct error *err);
 
 /* The process that has it open to write, as text in *process ("?" = not known); false: nobody has. */
 bool directory_is_in_use(const struct directory *directory, char process[24]);

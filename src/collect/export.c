@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * `export` and `check`: a walk over the journal, beside who writes it. The first writes its datagrams as one pcap file
- * without damage, the second says what it has found. */
+ * without damage, or the store's rows, the second says what it has found. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,11 +15,17 @@
 #include "collect/command.h"
 #include "collect/directory.h"
 #include "journal/reader.h"
-#include "query/kept.h"
+#include "query/dump.h"
 #include "record/moment.h"
+
+enum export_format { EXPORT_PCAP, EXPORT_CSV, EXPORT_NDJSON, EXPORT_FORMATS };
+
+static const char *const export_formats[EXPORT_FORMATS] = {"pcap", "csv", "ndjson"};
 
 struct walk_config {
     const char *directory, *write_path;
+    unsigned format, what;
+    bool has_what;
     int64_t now_us, since_us, until_us;
     bool show_help;
 };
@@ -34,6 +40,26 @@ static int take_write(void *config, const char *value, struct error *err)
     return parse_path(value, &((struct walk_config *)config)->write_path, err);
 }
 
+static int take_format(void *config, const char *value, struct error *err)
+{
+    unsigned which;
+    if (parse_choice(value, export_formats, EXPORT_FORMATS, &which, err) != 0)
+        return -1;
+    ((struct walk_config *)config)->format = which;
+    return 0;
+}
+
+static int take_what(void *config, const char *value, struct error *err)
+{
+    struct walk_config *c = config;
+    unsigned which;
+    if (parse_choice(value, dump_names, DUMP_WHATS, &which, err) != 0)
+        return -1;
+    c->what = which;
+    c->has_what = true;
+    return 0;
+}
+
 static int take_since(void *config, const char *value, struct error *err)
 {
     struct walk_config *c = config;
@@ -46,15 +72,20 @@ static int take_until(void *config, const char *value, struct error *err)
     return moment_parse_end(value, c->now_us, &c->until_us, err);
 }
 
-static const struct option_row export_rows[] = {
+static const struct option_row export_rows_table[] = {
     {0, "directory", "DIR", take_directory, "where everything is kept, ./dnsflow-data if it is left out", 0},
     {'w', "write", "FILE", take_write, "the file, - = standard output (the default)", 0},
-    {0, "since", "TIME", take_since, "what was received from then on, such as today, 10:00 or 2h", 0},
-    {0, "until", "TIME", take_until, "what was received before then", 0},
+    {0, "format", "NAME", take_format,
+     "pcap, the default, is the datagrams of the journal; others are rows of the store, what was seen;", 0},
+    {0, "what", "NAME", take_what, "which rows, lookups by default;", 0},
+    {0, "since", "TIME", take_since, "what was received or seen from then on, such as today, 10:00 or 2h", 0},
+    {0, "until", "TIME", take_until, "what was received or seen before then", 0},
     {'h', "help", NULL, NULL, "print this help", offsetof(struct walk_config, show_help)},
     {0, NULL, NULL, NULL,
      "dnsflow_collect export --since 1h | dnsflow_read -r -\n"
-     "dnsflow_collect export -w /tmp/all.pcap",
+     "dnsflow_collect export -w /tmp/all.pcap\n"
+     "dnsflow_collect export --format csv --since yesterday --until today -w lookups.csv\n"
+     "dnsflow_collect export --format ndjson --what answers | gzip > answers.ndjson.gz",
      0},
 };
 
@@ -158,38 +189,96 @@ static struct walk_config usual(void)
     return (struct walk_config){.now_us = clock_unix_us(), .since_us = INT64_MIN, .until_us = INT64_MAX};
 }
 
-int command_export(int argc, char **argv, struct error *err)
+/* ---- rows ---- */
+
+/* A collector that does not run has brought in all. */
+static void refresh(const char *path)
 {
-    struct walk_config config = usual();
-    struct walk w = {.config = &config, .out = stdout, .first_us = INT64_MAX, .last_us = INT64_MIN};
-    if (options_parse(export_rows, argc, argv, &config, err) != 0)
-        return 2;
-    if (config.show_help) {
-        options_help(export_rows, "dnsflow_collect export", "Writes what was received as a capture file.", stdout);
-        return EXIT_SUCCESS;
-    }
-    if (config.since_us >= config.until_us) {
-        error_set(err, "options --since and --until: expected the first to be before the second");
-        return 2;
-    }
-    bool is_file = config.write_path && strcmp(config.write_path, "-") != 0;
-    if (is_file && !(w.out = fopen(config.write_path, "wbe"))) {
-        error_errno(err, "%s", config.write_path);
+    struct directory directory;
+    char process[24];
+    if (kept_refresh(path) || directory_look(path, &directory, NULL) != 0)
+        return;
+    if (directory_is_in_use(&directory, process))
+        log_line("warning: the collector (process %s) does not answer: what it has received last may be missing",
+                 process);
+    directory_close(&directory);
+}
+
+/* What is kept, with what a collector that runs has received last. Returns the exit status: what went meanwhile, as a
+ * partition that was let go, is missing, and 1. */
+static int export_rows(const struct walk_config *c, FILE *out, struct error *err)
+{
+    const char *path = c->directory ? c->directory : DIRECTORY_DEFAULT;
+    struct kept kept;
+    uint64_t rows;
+    refresh(path);
+    if (kept_open(path, &kept, err) != 0)
         return EXIT_FAILURE;
-    }
-    if (!is_file && isatty(STDOUT_FILENO)) {
-        error_set(err, "a capture is not for a terminal: expected -w FILE, or a pipe");
-        return 2;
-    }
+    int64_t since_s = c->since_us == INT64_MIN ? INT64_MIN : c->since_us / SECOND_US;
+    int64_t until_s = c->until_us == INT64_MAX ? INT64_MAX : (c->until_us + SECOND_US - 1) / SECOND_US;
+    enum answer_format format = c->format == EXPORT_CSV ? ANSWER_CSV : ANSWER_NDJSON;
+    int result = dump(&kept, (enum dump_what)c->what, since_s, until_s, out, format, &rows, err);
+    uint64_t missing = kept.missing;
+    kept_close(&kept);
+    if (result == 0 && (fflush(out) != 0 || ferror(out)) && errno != EPIPE)
+        result = error_errno(err, "%s", c->write_path ? c->write_path : "standard output");
+    if (result != 0)
+        return EXIT_FAILURE;
+    clearerr(out); /* who reads it has enough */
+    log_line("%" PRIu64 " rows exported", rows);
+    if (missing > 0)
+        log_line("error: %" PRIu64 " files of lookups went meanwhile, and are missing", missing);
+    return missing > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int export_datagrams(const struct walk_config *config, FILE *out, struct error *err)
+{
+    struct walk w = {.config = config, .out = out, .first_us = INT64_MAX, .last_us = INT64_MIN};
     int status = walk_directory(&w, err);
     if (err->text[0] == '\0')
         log_line("%" PRIu64 " datagrams exported", w.datagrams);
-    if (is_file && fclose(w.out) != 0) {
+    return status;
+}
+
+/* Returns 0, or -1 with what is wrong. */
+static int check_export(const struct walk_config *c, bool is_file, struct error *err)
+{
+    if (c->since_us >= c->until_us)
+        return error_set(err, "options --since and --until: expected the first to be before the second");
+    if (c->has_what && c->format == EXPORT_PCAP)
+        return error_set(err, "option --what: expected --format csv or ndjson with it, as a capture has no rows");
+    if (!is_file && c->format == EXPORT_PCAP && isatty(STDOUT_FILENO))
+        return error_set(err, "a capture is not for a terminal: expected -w FILE, or a pipe");
+    return 0;
+}
+
+int command_export(int argc, char **argv, struct error *err)
+{
+    struct walk_config config = usual();
+    FILE *out = stdout;
+    if (options_parse(export_rows_table, argc, argv, &config, err) != 0)
+        return 2;
+    if (config.show_help) {
+        options_help(export_rows_table, "dnsflow_collect export",
+                     "Writes what was received as a capture file, or what is kept as rows.", stdout);
+        return EXIT_SUCCESS;
+    }
+    bool is_file = config.write_path && strcmp(config.write_path, "-") != 0;
+    if (check_export(&config, is_file, err) != 0)
+        return 2;
+    if (is_file && !(out = fopen(config.write_path, "wbe"))) {
+        error_errno(err, "%s", config.write_path);
+        return EXIT_FAILURE;
+    }
+    int status = config.format == EXPORT_PCAP ? export_datagrams(&config, out, err) : export_rows(&config, out, err);
+    if (is_file && fclose(out) != 0) {
         error_errno(err, "%s", config.write_path);
         status = EXIT_FAILURE;
     }
     return status;
 }
+
+/* ---- check ---- */
 
 /* The database and every partition that it has. Returns 0, or -1, and has said why. */
 static int check_store(const char *directory)

@@ -26,6 +26,8 @@ static const struct {
     {"export", command_export, "write what is kept as a capture file"},
     {"sql", command_sql, "ask what is kept in SQL"},
     {"backup", command_backup, "copy what is kept, while a collector runs or not"},
+    {"forget", command_forget, "take names and clients out of all that is kept"},
+    {"replay", command_replay, "bring the journal into a store again"},
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

@@ -21,7 +21,8 @@ static const char store_name[] = "sqlite";
 static int set_up(sqlite3 *db, struct error *err)
 {
     static const char pragmas[] = "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA cache_size=-65536; PRAGMA journal_mode=WAL;"
-                                  " PRAGMA synchronous=FULL; PRAGMA journal_size_limit=16777216;";
+                                  " PRAGMA synchronous=FULL; PRAGMA journal_size_limit=16777216;"
+                                  " PRAGMA secure_delete=ON;";
     int tries = 0;
     while (sql_run(db, pragmas, err) != 0) {
         if ((sqlite3_errcode(db) & 0xff) != SQLITE_BUSY || ++tries == BUSY_TRIES)

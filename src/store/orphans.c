@@ -141,3 +141,37 @@ int orphans_settle(sqlite3 *db, const char *folder, const struct account *accoun
                  is_new ? "; dnsflow.db is new: the answers and accounts of their time are lost" : "");
     return result;
 }
+
+/* What is behind the position is about to be sealed. */
+static int sweep_found(sqlite3 *db, const char *folder, const struct found *found, struct error *err)
+{
+    struct database_position position = {.is_known = true};
+    int64_t block;
+    size_t i, entered = 0;
+    if (sql_number(db, "SELECT min(block) FROM position", 0, &block, err) != 0)
+        return -1;
+    position.block = (uint64_t)block;
+    for (i = 0; i < found->count; i++)
+        if (found->list[i].last_block <= position.block &&
+            settle(db, folder, &found->list[i], false, &position, &entered, err) != 0)
+            return -1;
+    return 0;
+}
+
+int orphans_sweep(sqlite3 *db, const char *folder, struct error *err)
+{
+    struct found found = {NULL, 0, 0};
+    if (sql_run(db, "BEGIN IMMEDIATE", err) != 0)
+        return -1;
+    int result = find_unknown(db, folder, &found, err);
+    if (found.count > 0)
+        qsort(found.list, found.count, sizeof(*found.list), by_breadth);
+    if (result == 0)
+        result = sweep_found(db, folder, &found, err);
+    if (result != 0 || sql_run(db, "COMMIT", err) != 0) {
+        sql_roll_back(db);
+        result = -1;
+    }
+    free(found.list);
+    return result;
+}

@@ -14,4 +14,8 @@
 MUST_CHECK int orphans_settle(sqlite3 *db, const char *folder, const struct account *account,
                               struct database_position *position, struct error *err);
 
+/* The same of what was left behind up to the store's position, beside the process that seals; under the lock of the
+ * folder, as merges are. */
+MUST_CHECK int orphans_sweep(sqlite3 *db, const char *folder, struct error *err);
+
 #endif

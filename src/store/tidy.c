@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "store/backups.h"
+#include "store/lookups_lock.h"
 
 enum {
     HOUR_S = 3600,
@@ -348,8 +349,8 @@ static int drop_accounts(sqlite3 *db, int64_t before_s, struct error *err)
     return result;
 }
 
-int tidy_step(sqlite3 *db, const char *directory, const struct tidy_limits *limits, int64_t now_s,
-              struct tidy_counts *counts, struct error *err)
+static int step(sqlite3 *db, const char *directory, const struct tidy_limits *limits, int64_t now_s,
+                struct tidy_counts *counts, struct error *err)
 {
     int64_t accounts_s = limits->age_s > 0 && limits->age_s < ACCOUNTS_KEPT_S ? limits->age_s : ACCOUNTS_KEPT_S;
     uint64_t replaced = 0;
@@ -365,4 +366,17 @@ int tidy_step(sqlite3 *db, const char *directory, const struct tidy_limits *limi
             counts->next_age_s = now_s + AGE_EVERY_S;
     }
     return result == 0 ? merge_some(db, directory, now_s, counts, err) : result;
+}
+
+int tidy_step(sqlite3 *db, const char *directory, const struct tidy_limits *limits, int64_t now_s,
+              struct tidy_counts *counts, struct error *err)
+{
+    char folder[448];
+    snprintf(folder, sizeof(folder), "%s/lookups", directory);
+    int lock = lookups_lock(folder, false, err);
+    if (lock < 0)
+        return lock == LOOKUPS_BUSY ? 0 : -1;
+    int result = step(db, directory, limits, now_s, counts, err);
+    close(lock);
+    return result;
 }

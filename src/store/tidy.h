@@ -23,7 +23,8 @@ struct tidy_counts {
 /* Of so much that the store may take, what backups beside it may. */
 uint64_t tidy_backup_bytes(uint64_t bytes);
 
-/* Does one thing of what is to be done. 1: it was done, 0: there is nothing to do, -1: it failed, with the cause. */
+/* Does one thing of what is to be done. 1: it was done, 0: there is nothing to do, or somebody else is about to change
+ * partitions (erase.h), -1: it failed, with the cause. */
 int tidy_step(sqlite3 *db, const char *directory, const struct tidy_limits *limits, int64_t now_s,
               struct tidy_counts *counts, struct error *err);
 

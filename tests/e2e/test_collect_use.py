@@ -78,7 +78,7 @@ def test_wrong_use(words, says):
     assert done.err.startswith("dnsflow_collect: ") and says in done.err
 
 
-@pytest.mark.parametrize("verb", ["run", "query", "status", "import", "check", "export", "backup", "sql"])
+@pytest.mark.parametrize("verb", ["run", "query", "status", "import", "check", "export", "backup", "sql", "forget", "replay"])
 def test_help(verb):
     done = run([COLLECT, verb, "--help"])
     assert done.status == 0 and done.err == "" and done.out.startswith(b"usage: dnsflow_collect %s" % verb.encode())
