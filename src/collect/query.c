@@ -75,7 +75,7 @@ static int take_limit(void *config, const char *value, struct error *err)
 /* "name, below, ... or loss" */
 static int refuse_question(struct error *err, const char *before, const char *after)
 {
-    char all[200] = "";
+    char all[300] = "";
     size_t i, used = 0;
     for (i = 0; i < questions_count && used < sizeof(all); i++)
         used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s",

@@ -63,9 +63,9 @@ int64_t ask_limit(const struct ask *ask)
 
 /* ---- all of them ---- */
 
-const struct question *const questions[] = {&question_name,    &question_below, &question_address, &question_who,
-                                            &question_client,  &question_rcode, &question_top,     &question_series,
-                                            &question_sensors, &question_loss};
+const struct question *const questions[] = {&question_name,    &question_below,   &question_address, &question_who,
+                                            &question_client,  &question_rcode,   &question_top,     &question_series,
+                                            &question_sensors, &question_streams, &question_loss};
 
 const size_t questions_count = sizeof(questions) / sizeof(questions[0]);
 

@@ -31,7 +31,7 @@ int put_rows(sqlite3_stmt *s, const struct ask *ask, struct ask_result *result, 
 int64_t ask_limit(const struct ask *ask);
 
 extern const struct question question_name, question_below, question_address, question_who, question_client,
-    question_rcode, question_top, question_series, question_sensors, question_loss;
+    question_rcode, question_top, question_series, question_sensors, question_streams, question_loss;
 
 /* What question_top can be about. Returns 0, or -1 with "expected ...". */
 MUST_CHECK int top_check(const char *what, struct error *err);

@@ -10,7 +10,7 @@
 #include "store/sql.h"
 #include "store/tally.h"
 
-enum { DATABASE_VERSION = 2 };
+enum { DATABASE_VERSION = 3 };
 
 /* Opens DIRECTORY/dnsflow.db to write, and makes or changes its tables to this version: one of a later version is
  * refused. Returns 0, or -1 with the cause. */

@@ -52,8 +52,24 @@ static const char version_1[] =
 /* ahead: by how many seconds the sensor's clock is before the collector's; NULL: it does not tell */
 static const char version_2[] = "ALTER TABLE streams ADD COLUMN ahead INT";
 
+/* What becomes of every number that a sensor gives: made + beside = datagrams + network + here + down. Of an earlier
+ * version nobody knows which came beside. told: what its trailer said last; sensor_minutes: how that has grown.
+ * no_room: what is missing here and not shared out yet. */
+static const char version_3[] =
+    "ALTER TABLE position ADD COLUMN no_room BLOB;"
+    "ALTER TABLE streams ADD COLUMN told BLOB;"
+    "ALTER TABLE minutes ADD COLUMN made INT NOT NULL DEFAULT 0;"
+    "ALTER TABLE minutes ADD COLUMN beside INT NOT NULL DEFAULT 0;"
+    "ALTER TABLE minutes ADD COLUMN memory INT NOT NULL DEFAULT 0;"
+    "ALTER TABLE minutes ADD COLUMN journal INT NOT NULL DEFAULT 0;"
+    "ALTER TABLE minutes ADD COLUMN expired INT NOT NULL DEFAULT 0;"
+    "UPDATE minutes SET made = datagrams + network + here + down;"
+    "CREATE TABLE sensor_minutes(minute INT, stream INT, frames INT NOT NULL, delivered INT NOT NULL,"
+    " refused INT NOT NULL, held INT NOT NULL, messages INT NOT NULL, answered INT NOT NULL, unfit INT NOT NULL,"
+    " records INT NOT NULL, sets INT NOT NULL, PRIMARY KEY(minute, stream)) WITHOUT ROWID";
+
 /* From version i to i + 1. */
-static const char *const steps[DATABASE_VERSION] = {version_1, version_2};
+static const char *const steps[DATABASE_VERSION] = {version_1, version_2, version_3};
 
 int schema_look(sqlite3 *db, int *version, struct error *err)
 {

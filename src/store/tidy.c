@@ -239,7 +239,9 @@ static int drop_accounts(sqlite3 *db, int64_t before_s, struct error *err)
 {
     static const char minutes[] = "DELETE FROM minutes WHERE (minute, stream) IN"
                                   " (SELECT minute, stream FROM minutes WHERE minute < ? / 60 LIMIT 10000)";
-    static const char *const statements[] = {minutes, "DELETE FROM totals WHERE minute < ? / 60",
+    static const char told[] = "DELETE FROM sensor_minutes WHERE (minute, stream) IN"
+                               " (SELECT minute, stream FROM sensor_minutes WHERE minute < ? / 60 LIMIT 10000)";
+    static const char *const statements[] = {minutes, told, "DELETE FROM totals WHERE minute < ? / 60",
                                              "DELETE FROM streams WHERE last < ?"};
     size_t i;
     int result = 0;
