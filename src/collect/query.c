@@ -268,6 +268,9 @@ static void tell(const struct asking *a, uint64_t rows_count)
                 "the answer is partial: %" PRIu64
                 " files of lookups are not there, as when they were let go meanwhile; \"check\" says more\n",
                 a->kept.missing);
+    if (a->kept.damaged > 0)
+        fprintf(stderr, "the answer is partial: of lookups %" PRIu64 " file%s cannot be used: %s\n", a->kept.damaged,
+                a->kept.damaged == 1 ? "" : "s", a->kept.damage.text);
     if (rows_count == 0 && a->config->format == ANSWER_TABLE)
         tell_empty(a);
 }
@@ -302,8 +305,9 @@ static int run_query(const struct query_config *config, struct error *err)
         result = error_errno(err, "standard output");
     if (result == 0)
         tell(&a, count);
+    bool is_whole = a.kept.damaged == 0;
     kept_close(&a.kept);
-    return result == 0 && !a.has_bad_lines ? EXIT_SUCCESS : EXIT_FAILURE;
+    return result == 0 && !a.has_bad_lines && is_whole ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int command_query(int argc, char **argv, struct error *err)

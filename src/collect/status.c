@@ -268,6 +268,21 @@ static void print_days(const struct usage *u, uint64_t max_size, uint64_t free_b
     printf("; it is full in %s, then the oldest go\n", text);
 }
 
+/* Each is opened, which shows most of what can be wrong. */
+static void print_damage(struct kept *kept)
+{
+    size_t i;
+    for (i = 0; i < kept->partitions_count; i++) {
+        sqlite3 *db;
+        (void)kept_partition(kept, i, &db);
+        sqlite3_close(db);
+    }
+    if (kept->damaged > 0)
+        printf("           %" PRIu64 " of these cannot be used: %s\n", kept->damaged, kept->damage.text);
+    if (kept->missing > 0)
+        printf("           %" PRIu64 " of these are not there\n", kept->missing);
+}
+
 static int print_disk(const struct directory *d, struct kept *kept, struct error *err)
 {
     struct usage u;
@@ -291,6 +306,7 @@ static int print_disk(const struct directory *d, struct kept *kept, struct error
     answer_time(u.oldest_s, false, since);
     printf("           lookups received since %s UTC, in %zu file%s\n", since, kept->partitions_count,
            kept->partitions_count == 1 ? "" : "s");
+    print_damage(kept);
     print_days(&u, max_size, (uint64_t)disk.f_bavail * disk.f_frsize);
     return 0;
 }

@@ -81,6 +81,7 @@ static int64_t find_number(const struct lookup_query *query, sqlite3 *partition,
     return query->by == BY_ALL ? 0 : dns_rcode_parse(what, &rcode) == 0 ? rcode : -1;
 }
 
+/* Returns 0, 1 = one was damaged, and it must be done again without it, or -1. */
 static int gather(struct kept *kept, const struct ask *ask, const struct lookup_query *query, sqlite3_stmt *into,
                   struct ask_result *result, struct error *err)
 {
@@ -91,20 +92,30 @@ static int gather(struct kept *kept, const struct ask *ask, const struct lookup_
         sqlite3 *db;
         if (p->record_last < ask->since_s || p->record_first >= ask->until_s)
             continue;
-        int opened = kept_partition(kept, i - 1, &db, err);
-        if (opened < 0)
-            return -1;
-        if (opened == 0)
+        if (kept_partition(kept, i - 1, &db) == 0)
             continue;
         int64_t number = find_number(query, db, ask->what, err);
         bool has_any = number > 0 || (query->by >= BY_RCODE && number == 0);
         int done = has_any ? gather_rows(db, query, number, into, ask, &left, err) : (int)number;
+        bool is_damaged = done != 0 && kept_is_damaged(kept, i - 1, db, err);
         sqlite3_close(db);
         if (done != 0)
-            return -1;
+            return is_damaged ? 1 : -1;
         result->is_partial = left == 0;
     }
     return 0;
+}
+
+/* Rows of a damaged one are taken back. */
+static int gather_whole(struct kept *kept, const struct ask *ask, const struct lookup_query *query, sqlite3 *found,
+                        sqlite3_stmt *into, struct ask_result *result, struct error *err)
+{
+    int done = gather(kept, ask, query, into, result, err);
+    while (done == 1) {
+        err->text[0] = '\0';
+        done = sql_run(found, "DELETE FROM found", err) == 0 ? gather(kept, ask, query, into, result, err) : -1;
+    }
+    return done;
 }
 
 static void put_lookup_row(sqlite3_stmt *s, const char *name, struct answer_output *output)
@@ -148,7 +159,7 @@ static int ask_lookups(struct kept *kept, const struct ask *ask, const struct lo
                     " count = count + excluded.count, first = min(first, excluded.first),"
                     " last = max(last, excluded.last)",
                     &into, err) == 0 &&
-        gather(kept, ask, query, into, result, err) == 0 && sql_prepare(found, order, &out, err) == 0)
+        gather_whole(kept, ask, query, found, into, result, err) == 0 && sql_prepare(found, order, &out, err) == 0)
         done = put_rows(out, ask, result, err, put, about, output);
     sqlite3_finalize(into);
     sqlite3_finalize(out);

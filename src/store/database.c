@@ -39,9 +39,10 @@ int database_open(const char *directory, sqlite3 **out, struct error *err)
         return -1;
     if (set_up(*out, err) == 0 && schema_bring(*out, err) == 0)
         return 0;
+    int result = sql_is_damaged(*out) ? DATABASE_DAMAGED : -1;
     sqlite3_close(*out);
     *out = NULL;
-    return -1;
+    return result;
 }
 
 void database_close(sqlite3 *db)
@@ -143,6 +144,9 @@ struct database_position database_look(const char *directory)
         return position;
     if (restore_totals(db, &account, &position, NULL) != 0)
         position = (struct database_position){.block = 0};
+    uint64_t block = 0; /* where the journal is read again for what was lost */
+    if (database_last_lookups(db, &block, NULL) == 0 && block > position.block)
+        position.block = block;
     sqlite3_close(db);
     return position;
 }

@@ -64,6 +64,19 @@ static int read_parts(sqlite3 *db, struct partition *p, struct error *err)
     return 1;
 }
 
+int partition_match(sqlite3 *db, const struct partition *partition, struct error *err)
+{
+    int64_t first, last;
+    int result = read_part(db, "first_block", &first, err);
+    if (result == 1)
+        result = read_part(db, "last_block", &last, err);
+    if (result < 0)
+        return -1;
+    if (result == 1 && (uint64_t)first == partition->first_block && (uint64_t)last == partition->last_block)
+        return 0;
+    return error_set(err, "%s: is another's file", partition->file);
+}
+
 int partition_describe(const char *folder, const char *file, struct partition *out, struct error *err)
 {
     char path[512];

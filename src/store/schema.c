@@ -89,11 +89,16 @@ int schema_look(sqlite3 *db, int *version, struct error *err)
 static int step(sqlite3 *db, struct error *err)
 {
     char pragma[64];
+    int64_t tables = 0;
     int version;
     if (schema_look(db, &version, err) != 0)
         return -1;
     if (version == DATABASE_VERSION)
         return 1;
+    if (version == 0 && sql_number(db, "SELECT count(*) FROM sqlite_schema", 0, &tables, err) != 0)
+        return -1;
+    if (version == 0 && tables > 0)
+        return error_set(err, "dnsflow.db: is of another program; move it away, or name another directory");
     snprintf(pragma, sizeof(pragma), "PRAGMA user_version = %d", version + 1);
     return sql_run(db, steps[version], err) == 0 && sql_run(db, pragma, err) == 0 ? 0 : -1;
 }

@@ -184,7 +184,7 @@ def test_damage_is_found(tmp_path):
     assert collect("check", tmp_path / "data").status == 0
     (tmp_path / "data" / "dnsflow.db").write_bytes(b"nothing that SQLite knows" * 100)
     done = collect("check", tmp_path / "data")
-    assert done.status == 1 and "not a database" in done.err and "moved away" in done.err
+    assert done.status == 1 and "not a database" in done.err and "sets it aside" in done.err
 
 
 def test_import_of_dns(tmp_path):
