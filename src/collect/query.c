@@ -148,6 +148,7 @@ struct asking {
     struct kept kept;
     struct answer_output *output;
     bool is_cut, is_partial, has_bad_lines;
+    char lost[512]; /* why there is no database */
 };
 
 static int ask_about(struct asking *a, const char *what, struct error *err)
@@ -271,7 +272,9 @@ static void tell(const struct asking *a, uint64_t rows_count)
     if (a->kept.damaged > 0)
         fprintf(stderr, "the answer is partial: of lookups %" PRIu64 " file%s cannot be used: %s\n", a->kept.damaged,
                 a->kept.damaged == 1 ? "" : "s", a->kept.damage.text);
-    if (rows_count == 0 && a->config->format == ANSWER_TABLE)
+    if (a->kept.is_lost)
+        fprintf(stderr, "the answer is of lookups alone: %s\n", a->lost);
+    if (rows_count == 0 && !a->kept.is_lost && a->config->format == ANSWER_TABLE)
         tell_empty(a);
 }
 
@@ -294,8 +297,11 @@ static int run_query(const struct query_config *config, struct error *err)
     const char *directory = config->directory ? config->directory : DIRECTORY_DEFAULT;
     if (!config->is_old)
         refresh(directory);
-    if (kept_open(directory, &a.kept, err) != 0)
+    if (kept_open(directory, &a.kept, err) != 0 && (!a.kept.is_lost || kept_open_lookups(directory, &a.kept) != 0))
         return EXIT_FAILURE;
+    if (a.kept.is_lost)
+        snprintf(a.lost, sizeof(a.lost), "%.400s", err->text);
+    err->text[0] = '\0';
     a.output = answer_open(stdout, config->format, wants_color(config->color), config->question->columns,
                            config->question->columns_count);
     int result = a.output ? ask_all(&a, err) : error_set(err, "out of memory");
@@ -305,7 +311,7 @@ static int run_query(const struct query_config *config, struct error *err)
         result = error_errno(err, "standard output");
     if (result == 0)
         tell(&a, count);
-    bool is_whole = a.kept.damaged == 0;
+    bool is_whole = a.kept.damaged == 0 && !a.kept.is_lost;
     kept_close(&a.kept);
     return result == 0 && !a.has_bad_lines && is_whole ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "query/kept.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -28,10 +29,11 @@ static int check_version(sqlite3 *db, struct error *err)
 }
 
 /* What is done about it. */
-static void tell_damage(sqlite3 *db, struct error *err)
+static void tell_damage(struct kept *kept, struct error *err)
 {
     struct error what = *err;
-    if (db && sql_is_damaged(db))
+    kept->is_lost = kept->db && sql_is_damaged(kept->db);
+    if (kept->is_lost)
         error_set(err, "%.300s; the next start of \"run\" sets it aside, and makes it anew of lookups and journal",
                   what.text);
 }
@@ -43,8 +45,10 @@ int kept_open(const char *directory, struct kept *out, struct error *err)
     if (snprintf(out->directory, sizeof(out->directory), "%s", directory) >= (int)sizeof(out->directory))
         return error_set(err, "%s: the path is too long", directory);
     snprintf(path, sizeof(path), "%s/dnsflow.db", directory);
-    if (access(path, F_OK) != 0)
+    if (access(path, F_OK) != 0) {
+        out->is_lost = errno == ENOENT;
         return error_errno(err, "%s", path);
+    }
     if (sql_open(path, SQL_READ, &out->db, err) == 0 && check_version(out->db, err) == 0 &&
         database_partitions(out->db, &out->partitions, &out->partitions_count, err) == 0) {
         out->is_damaged = calloc(out->partitions_count + 1, sizeof(*out->is_damaged));
@@ -52,7 +56,70 @@ int kept_open(const char *directory, struct kept *out, struct error *err)
             return 0;
         error_set(err, "out of memory");
     }
-    tell_damage(out->db, err);
+    tell_damage(out, err);
+    kept_close(out);
+    return -1;
+}
+
+static int by_breadth(const void *a, const void *b)
+{
+    const struct partition *x = a, *y = b;
+    if (x->first_block != y->first_block)
+        return x->first_block < y->first_block ? -1 : 1;
+    return x->last_block > y->last_block ? -1 : x->last_block < y->last_block;
+}
+
+/* What the folder has, into a list that is the caller's, also after a failure. Returns 0, or -1. */
+static int list_lookups(const char *folder, struct partition **list, size_t *count)
+{
+    size_t size = 0;
+    struct dirent *entry;
+    DIR *dir = opendir(folder);
+    if (!dir)
+        return -1;
+    while ((entry = readdir(dir))) {
+        struct partition p;
+        struct error why;
+        if (!partition_is_name(entry->d_name) || partition_describe(folder, entry->d_name, &p, &why) != 1)
+            continue;
+        if (*count == size) {
+            struct partition *grown = realloc(*list, (size = size ? 2 * size : 64) * sizeof(*grown));
+            if (!grown)
+                break;
+            *list = grown;
+        }
+        (*list)[(*count)++] = p;
+    }
+    closedir(dir);
+    return entry ? -1 : 0;
+}
+
+/* What was merged is there beside its parts for a while. */
+int kept_open_lookups(const char *directory, struct kept *out)
+{
+    struct partition *list = NULL;
+    struct error why;
+    char folder[448];
+    size_t count = 0, i;
+    uint64_t last = 0;
+    snprintf(folder, sizeof(folder), "%.400s/lookups", directory);
+    int result = list_lookups(folder, &list, &count) == 0 && count > 0 ? 0 : -1;
+    if (result == 0 && (sql_open(":memory:", SQL_WRITE, &out->db, &why) != 0 || schema_bring(out->db, &why) != 0))
+        result = -1;
+    if (count > 0)
+        qsort(list, count, sizeof(*list), by_breadth);
+    for (i = 0; result == 0 && i < count; i++) {
+        if (list[i].first_block <= last)
+            continue;
+        last = list[i].last_block;
+        result = database_add_partition(out->db, &list[i], &why);
+    }
+    free(list);
+    if (result == 0)
+        result = database_partitions(out->db, &out->partitions, &out->partitions_count, &why);
+    out->is_damaged = calloc(out->partitions_count + 1, sizeof(*out->is_damaged));
+    if (result == 0 && out->is_damaged)
+        return 0;
     kept_close(out);
     return -1;
 }

@@ -11,6 +11,7 @@ struct kept {
     sqlite3 *db;
     struct partition *partitions;
     size_t partitions_count;
+    bool is_lost;     /* dnsflow.db is not there, or damaged */
     uint64_t missing; /* partitions that are not there */
     bool *is_damaged; /* of each partition: it is not there, or cannot be used, which has been counted */
     uint64_t damaged;
@@ -19,6 +20,9 @@ struct kept {
 
 /* Returns 0, or -1 with the cause; closed then. */
 MUST_CHECK int kept_open(const char *directory, struct kept *out, struct error *err);
+
+/* After kept_open() has found that the database is lost: opens what is in lookups, without it. Returns 0, or -1. */
+int kept_open_lookups(const char *directory, struct kept *out);
 
 void kept_close(struct kept *kept);
 

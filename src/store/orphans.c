@@ -76,15 +76,15 @@ static int by_breadth(const void *a, const void *b)
     return x->last_block > y->last_block ? -1 : x->last_block < y->last_block;
 }
 
-/* Whether one in use has blocks of this one. 1, 0, or -1. */
-static int overlaps(sqlite3 *db, const struct partition *p, struct error *err)
+/* Whether one in use has a block up to `first` and one from `last` on. 1, 0, or -1. */
+static int has_blocks(sqlite3 *db, uint64_t first, uint64_t last, struct error *err)
 {
     sqlite3_stmt *s;
     if (sql_prepare(db, "SELECT 1 FROM partitions WHERE replaced IS NULL AND first_block <= ? AND last_block >= ?", &s,
                     err) != 0)
         return -1;
-    sqlite3_bind_int64(s, 1, (int64_t)p->last_block);
-    sqlite3_bind_int64(s, 2, (int64_t)p->first_block);
+    sqlite3_bind_int64(s, 1, (int64_t)first);
+    sqlite3_bind_int64(s, 2, (int64_t)last);
     int result = sql_step(s, err);
     sqlite3_finalize(s);
     return result;
@@ -97,7 +97,13 @@ static int settle(sqlite3 *db, const char *folder, struct partition *p, bool is_
     int is_back = quarantine_return(db, folder, p, err);
     if (is_back != 0)
         return is_back < 0 ? -1 : database_add_partition(db, p, err);
-    int result = !is_new && p->last_block > position->block ? 1 : overlaps(db, p, err);
+    int result = is_new ? 0 : has_blocks(db, p->first_block, p->last_block, err);
+    if (result == 1) {
+        log_line("warning: lookups/%s is left alone: another one is of all its time", p->file);
+        return 0;
+    }
+    if (result == 0)
+        result = !is_new && p->last_block > position->block ? 1 : has_blocks(db, p->last_block, p->first_block, err);
     if (result < 0)
         return -1;
     if (result > 0) {

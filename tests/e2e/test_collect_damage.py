@@ -213,6 +213,25 @@ def test_mended(tmp_path):
     assert collect("check", c.directory).status == 0 and aside.exists()
 
 
+def test_mended_too_late(tmp_path):
+    """The catalogue was lost meanwhile, and others were merged across its time: it stays a file, and a line says so."""
+    for path in made(tmp_path, 20):
+        imported(tmp_path / "data", path)
+    victim = partitions(tmp_path / "data")[7]
+    whole = victim.read_bytes()
+    victim.rename(tmp_path / "aside")
+    (tmp_path / "data" / "dnsflow.db").unlink()
+    with Running(tmp_path, directory=tmp_path / "data") as c:
+        wait_until(lambda: any(p.name.startswith("1-") for p in partitions(c.directory)))
+        c.stop()
+    shutil.copy(tmp_path / "aside", victim)
+    with Running(tmp_path, directory=tmp_path / "data") as c:
+        c.process.wait_err("lookups/%s is left alone: another one is of all its time" % victim.name)
+        assert sum(top(c.directory).values()) == 19 * 400
+        c.stop()
+    assert victim.read_bytes() == whole
+
+
 def test_never_removed(tmp_path, kept):
     """What was set aside stays, though its time is over; so does an older one of the same name."""
     shutil.copytree(kept, tmp_path / "data")
@@ -258,6 +277,10 @@ def test_database_is_made_anew(tmp_path, kept, how, verb):
         done = collect(words[0], tmp_path / "data", *words[1:])
         assert done.status in (0, 1) and done.err.count("\n") <= 1, done
         assert how not in ("none of SQLite's", "cut", "schema") or done.status == 1 and "sets it aside" in done.err
+    if how != "empty":
+        assert top(tmp_path / "data", 1) == top(kept), "lookups answer without it"
+        done = collect("query", tmp_path / "data", "name", "n1.d1.example", "--format", "ndjson")
+        assert (done.status, done.out, done.err.count("\n")) == (1, b"", 1) and "the answer is of lookups alone: " in done.err
     if verb == "run":
         with Running(tmp_path, directory=tmp_path / "data") as c:
             c.stop()
@@ -296,9 +319,9 @@ def test_made_anew_in_part(tmp_path, kept):
     check_sound(tmp_path / "data")
 
 
-def top(directory):
+def top(directory, status=0):
     done = collect("query", directory, "top", "clients", "--format", "ndjson", "--limit", "0")
-    assert done.status == 0, done.err
+    assert done.status == status, done.err
     return {row["value"]: row["count"] for row in map(json.loads, done.out.splitlines())}
 
 
