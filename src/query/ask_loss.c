@@ -8,14 +8,16 @@
 
 #include "query/question.h"
 
-/* What is summed up, in the order of the statement; from FRAMES on it is the trailer that tells. */
+/* What is summed up of a sensor, in the order of the statement; from FRAMES on it is the trailer that tells. What it
+ * could not send is among what did not arrive: with several collectors only some of it was for this one. */
 /* clang-format off */
 #define SUMS(X) \
-    X(DATAGRAMS, "datagrams") X(RECORDS, "m.records") X(STATISTICS, "statistics") X(MADE, "made") X(BESIDE, "beside") \
-    X(NETWORK, "network") X(HERE, "here") X(DOWN, "down") X(MEMORY, "memory") X(JOURNAL, "journal") \
-    X(EXPIRED, "expired") X(SEND, "send") X(RING, "ring") X(INTERFACE, "interface") \
-    X(FRAMES, "frames") X(DELIVERED, "delivered") X(REFUSED, "refused") X(HELD, "held") X(MESSAGES, "messages") \
-    X(ANSWERED, "answered") X(UNFIT, "unfit") X(SETS, "sets")
+    X(DATAGRAMS, "sum(datagrams)") X(RECORDS, "sum(m.records)") X(STATISTICS, "sum(statistics)") \
+    X(MADE, "sum(made)") X(BESIDE, "sum(beside)") X(SEND, "max(0, min(sum(send), sum(network)))") \
+    X(NETWORK, "sum(network)") X(HERE, "sum(here)") X(DOWN, "sum(down)") X(MEMORY, "sum(memory)") \
+    X(JOURNAL, "sum(journal)") X(EXPIRED, "sum(expired)") X(RING, "sum(ring)") X(INTERFACE, "sum(interface)") \
+    X(FRAMES, "sum(frames)") X(DELIVERED, "sum(delivered)") X(REFUSED, "sum(refused)") X(HELD, "sum(held)") \
+    X(MESSAGES, "sum(messages)") X(ANSWERED, "sum(answered)") X(UNFIT, "sum(unfit)") X(SETS, "sum(sets)")
 /* clang-format on */
 
 enum sum {
@@ -30,7 +32,7 @@ enum unit { PACKETS, MESSAGES, RECORDS, DATAGRAMS, UNITS };
 static const char *const unit_names[UNITS] = {"packets", "messages", "records", "datagrams"};
 
 /* Behind address and sensor. */
-enum { SUMS_AT = 2, STAGES_MAX = 24, STATEMENT = 1200 };
+enum { SUMS_AT = 2, STAGES_MAX = 24, STATEMENT = 2400 };
 
 struct stage {
     const char *name;
@@ -82,13 +84,11 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* What the sensor could not send is among what did not arrive: with several collectors only some of it was for this
- * one. What is missing here is of the socket if it is of none of the other stages; what has come late may have been
- * counted at one of these. */
+/* What is missing here is of the socket if it is of none of the other stages; what has come late may have been counted
+ * at one of these. */
 static void add_datagrams(struct stages *s, const int64_t *sums, bool has_told)
 {
-    int64_t missing = sums[SUM_NETWORK] > 0 ? sums[SUM_NETWORK] : 0, here = sums[SUM_HERE];
-    int64_t send = sums[SUM_SEND] < 0 ? 0 : least(sums[SUM_SEND], missing);
+    int64_t send = sums[SUM_SEND], here = sums[SUM_HERE];
     int64_t left = here > 0 ? here : 0;
     int64_t expired = least(sums[SUM_EXPIRED], left), journal = least(sums[SUM_JOURNAL], left - expired);
     int64_t memory = least(sums[SUM_MEMORY], left - expired - journal);
@@ -168,19 +168,24 @@ static void put_way(sqlite3_stmt *s, const char *source, const struct ask *ask, 
 static int put_ways(sqlite3 *db, const char *source, const struct ask *ask, struct answer_output *output,
                     struct ask_result *result, struct error *err)
 {
-#define SUM_TEXT(name, column) ", sum(" column ")"
-    static const char sums[] = "SELECT max(address), sensor" SUMS(
-        SUM_TEXT) " FROM minutes m"
-                  " LEFT JOIN streams ON id = m.stream"
-                  " LEFT JOIN sensor_minutes t ON t.minute = m.minute AND t.stream = m.stream"
-                  " WHERE m.minute >= ? AND m.minute < ?";
-#undef SUM_TEXT
-    static const char each[] = " GROUP BY CASE WHEN verified THEN x'' ELSE address END, sensor"
-                               " ORDER BY max(address) IS NULL, max(address), sensor";
+#define SUM_OF(name, sum) ", " sum " AS s" #name
+#define EACH(name, sum)   ", s" #name
+#define ALL(name, sum)    ", sum(s" #name ")"
+    static const char sensors[] = " FROM (SELECT max(address) AS source, sensor" SUMS(
+        SUM_OF) " FROM minutes m"
+                " LEFT JOIN streams ON id = m.stream"
+                " LEFT JOIN sensor_minutes t ON t.minute = m.minute AND t.stream = m.stream"
+                " WHERE m.minute >= ? AND m.minute < ?"
+                " GROUP BY CASE WHEN verified THEN x'' ELSE address END, sensor)";
+    static const char each[] = "SELECT source, sensor" SUMS(EACH), all[] = "SELECT NULL, NULL" SUMS(ALL);
+#undef SUM_OF
+#undef EACH
+#undef ALL
     char text[STATEMENT];
     sqlite3_stmt *s;
     int step = 0;
-    if (snprintf(text, sizeof(text), "%s%s", sums, source ? " GROUP BY NULL" : each) >= (int)sizeof(text) ||
+    if (snprintf(text, sizeof(text), "%s%s%s", source ? all : each, sensors,
+                 source ? " GROUP BY NULL" : " ORDER BY source IS NULL, source, sensor") >= (int)sizeof(text) ||
         sql_prepare(db, text, &s, err) != 0)
         return -1;
     sqlite3_bind_int64(s, 1, ask->since_s / 60);

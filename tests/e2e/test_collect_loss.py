@@ -123,6 +123,7 @@ def test_all_together(tmp_path):
     files = []
     for k, source in enumerate(("10.1.1.1", "10.1.1.2")):
         workers = [Worker(1700000000, sensor_id=k, worker=w) for w in (0, 1)]
+        workers[0].more(send_lost=5 * k)
         payloads = [w.data(ONE) for _ in range(10) for w in workers] + [w.stats() for w in workers]
         files.append(file_of(tmp_path, payloads[1:], "%d.pcap" % k, source))
     plain = [b"\4\1\0\0" + n.to_bytes(4, "big") + ONE for n in (1, 2, 4)]
@@ -133,7 +134,7 @@ def test_all_together(tmp_path):
     for stage, count in ways["all", None].items():
         assert count == sum(way[stage] or 0 for key, way in ways.items() if key[0] != "all")
     one = ways["10.1.1.2", "1"]
-    assert (one["tap"], one["made"], one["network"], one["stored"]) == (20, 22, 1, 21)
+    assert (one["tap"], one["made"], one["send"], one["network"], one["stored"]) == (20, 22, 1, 0, 21)
     told = "tap interface ring refused held delivered messages unfit answered records send".split()
     assert all(ways["10.1.1.3", None][stage] is None for stage in told), "not told is not none"
     assert lost(ways["10.1.1.3", None]) == {"network": 1}
