@@ -138,15 +138,17 @@ struct database_position database_look(const char *directory)
     struct account account = {.totals = {0}};
     struct database_position position = {.block = 0};
     char path[512];
-    sqlite3 *db;
-    if (snprintf(path, sizeof(path), "%s/dnsflow.db", directory) >= (int)sizeof(path) ||
-        sql_open(path, SQL_READ, &db, NULL) != 0)
-        return position;
-    if (restore_totals(db, &account, &position, NULL) != 0)
+    uint64_t block = 0;
+    sqlite3 *db = NULL;
+    if (snprintf(path, sizeof(path), "%s/dnsflow.db", directory) < (int)sizeof(path) &&
+        sql_open(path, SQL_READ, &db, NULL) == 0 && restore_totals(db, &account, &position, NULL) != 0)
         position = (struct database_position){.block = 0};
-    uint64_t block = 0; /* where the journal is read again for what was lost */
-    if (database_last_lookups(db, &block, NULL) == 0 && block > position.block)
-        position.block = block;
+    /* while the journal is read again for what was lost the position is before that */
+    if (position.is_known && database_last_lookups(db, &block, NULL) != 0)
+        block = 0;
+    if (!position.is_known && snprintf(path, sizeof(path), "%s/lookups", directory) < (int)sizeof(path))
+        block = partition_last_block(path);
+    position.block = block > position.block ? block : position.block;
     sqlite3_close(db);
     return position;
 }

@@ -35,7 +35,7 @@ struct database_position {
 };
 
 /* Where the store in the directory has come, without changing anything; all zero if there is none, or it cannot be
- * read. */
+ * read, but for the last block that partitions have. */
 struct database_position database_look(const char *directory);
 
 /* Where the store has come, all zero at first, with the account's streams and totals. */

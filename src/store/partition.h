@@ -55,6 +55,9 @@ int partition_describe(const char *folder, const char *file, struct partition *o
 /* Whether the open file is the one that the catalogue means. Returns 0, or -1 with what is wrong. */
 MUST_CHECK int partition_match(sqlite3 *db, const struct partition *partition, struct error *err);
 
+/* The greatest block that is in a partition's name in the folder, 0 = there is none. */
+uint64_t partition_last_block(const char *folder);
+
 /* Whether the name is one of partitions. */
 bool partition_is_name(const char *file);
 

@@ -325,6 +325,20 @@ def top(directory, status=0):
     return {row["value"]: row["count"] for row in map(json.loads, done.out.splitlines())}
 
 
+def test_journal_is_lost_too(tmp_path, kept):
+    """The next one begins behind what partitions have, so that nothing of it is passed over."""
+    shutil.copytree(kept, tmp_path / "data")
+    (tmp_path / "data" / "dnsflow.db").write_bytes(b"nothing that SQLite knows" * 100)
+    for path in (tmp_path / "data" / "journal").iterdir():
+        path.unlink()
+    worker = Worker(START, sensor_id=9)
+    payloads = [worker.data(set4("10.1.0.1", "10.0.0.53", ["new.example"], ["192.0.2.9"])) for _ in range(30)]
+    imported(tmp_path / "data", write_pcap(tmp_path / "new.pcap", RAW, [(1000000 * START, packet(p)) for p in payloads]))
+    found = top(tmp_path / "data")
+    assert found.pop("10.1.0.1") == 30 and found == top(kept)
+    check_sound(tmp_path / "data")
+
+
 def test_damage_met_while_running(tmp_path, kept):
     """In a page that is looked at only as something is written: the store begins anew, and loses nothing of lookups."""
     shutil.copytree(kept, tmp_path / "data")
