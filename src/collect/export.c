@@ -218,7 +218,7 @@ static int export_rows(const struct walk_config *c, FILE *out, struct error *err
     int64_t until_s = c->until_us == INT64_MAX ? INT64_MAX : (c->until_us + SECOND_US - 1) / SECOND_US;
     enum answer_format format = c->format == EXPORT_CSV ? ANSWER_CSV : ANSWER_NDJSON;
     int result = dump(&kept, (enum dump_what)c->what, since_s, until_s, out, format, &rows, err);
-    uint64_t missing = kept.missing;
+    uint64_t missing = kept.missing + kept.damaged;
     kept_close(&kept);
     if (result == 0 && (fflush(out) != 0 || ferror(out)) && errno != EPIPE)
         result = error_errno(err, "%s", c->write_path ? c->write_path : "standard output");
@@ -285,21 +285,29 @@ static int check_store(const char *directory)
 {
     struct kept kept;
     struct error why;
-    uint64_t lookups;
+    uint64_t lookups = 0;
     char path[512];
+    size_t i;
     snprintf(path, sizeof(path), "%s/dnsflow.db", directory);
     if (access(path, F_OK) != 0) {
         printf("store: none yet\n");
         return 0;
     }
     if (kept_open(directory, &kept, &why) != 0) {
-        log_line("error: %s; moved away, it is made anew from what is in lookups, but for answers and accounts",
-                 why.text);
+        log_line("error: %s", why.text);
         return -1;
     }
-    int result = kept_check(&kept, &lookups, &why);
+    int result = kept_check_database(&kept, &why);
     if (result != 0)
         log_line("error: %s", why.text);
+    for (i = 0; i < kept.partitions_count; i++) {
+        if (kept_check_partition(&kept, i, &why) == 0) {
+            lookups += kept.partitions[i].lookups;
+            continue;
+        }
+        log_line("error: %s", why.text);
+        result = -1;
+    }
     printf("store: %zu files of lookups, %" PRIu64 " lookups%s\n", kept.partitions_count, lookups,
            result == 0 ? ", all whole" : "");
     kept_close(&kept);

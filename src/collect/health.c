@@ -190,6 +190,20 @@ static int measure(struct health *h, const struct directory *d, const struct kep
     return 0;
 }
 
+/* Each is opened, which shows most of what can be wrong. */
+static void look_at_files(struct health *h, struct kept *kept)
+{
+    size_t i;
+    for (i = 0; i < kept->partitions_count; i++) {
+        sqlite3 *db;
+        (void)kept_partition(kept, i, &db);
+        sqlite3_close(db);
+    }
+    h->damaged = kept->damaged;
+    h->missing = kept->missing;
+    h->damage = kept->damage;
+}
+
 /* At the rate of what is kept now. */
 static void tell_rate(struct health *h)
 {
@@ -205,7 +219,7 @@ static void tell_rate(struct health *h)
     h->full_s = (int64_t)(left / rate);
 }
 
-static int read_disk(struct health *h, const struct directory *d, const struct kept *kept, struct error *err)
+static int read_disk(struct health *h, const struct directory *d, struct kept *kept, struct error *err)
 {
     struct statvfs disk;
     if (measure(h, d, kept, err) != 0 || directory_look_size(d, &h->max_size, err) != 0)
@@ -214,6 +228,7 @@ static int read_disk(struct health *h, const struct directory *d, const struct k
         return error_errno(err, "%s", d->path);
     h->free = (uint64_t)disk.f_bavail * disk.f_frsize;
     tell_rate(h);
+    look_at_files(h, kept);
     return 0;
 }
 

@@ -36,6 +36,8 @@ struct health {
     uint64_t journal, lookups, database, backups, max_size, free;
     size_t files, backups_count;        /* of lookups */
     int64_t oldest_s, newest_s;         /* of lookups, when there are files */
+    uint64_t damaged, missing;          /* of these files: that cannot be used, and that are not there */
+    struct error damage;                /* of the first of these */
     bool has_rate;                      /* the next two are known: it is long enough */
     int64_t room_s, full_s;             /* of lookups that fit; until then, at the rate of now */
     uint64_t totals_24h[HEALTH_TOTALS]; /* what was dropped or not taken, by enum journal_total, and HEALTH_EXPIRED */

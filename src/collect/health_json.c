@@ -92,6 +92,8 @@ static void put_disk(FILE *out, const struct health *h)
                    {"database_bytes", h->database},
                    {"backups_bytes", h->backups},
                    {"lookups_files", h->files},
+                   {"lookups_files_damaged", h->damaged},
+                   {"lookups_files_missing", h->missing},
                    {"backups", h->backups_count}};
     size_t i;
     for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)

@@ -97,7 +97,7 @@ static int take_limit(void *config, const char *value, struct error *err)
 /* "name, below, ... or loss" */
 static int refuse_question(struct error *err, const char *before, const char *after)
 {
-    char all[200] = "";
+    char all[300] = "";
     size_t i, used = 0;
     for (i = 0; i < questions_count && used < sizeof(all); i++)
         used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s",
@@ -184,6 +184,7 @@ struct asking {
     size_t lines_count, what_count;
     struct ask_result result;
     bool has_bad_lines;
+    char lost[512]; /* why there is no database */
 };
 
 /* Room comes in powers of two. Returns 0, or -1: out of memory. */
@@ -358,7 +359,12 @@ static void tell(const struct asking *a, uint64_t rows_count)
                 "the answer is partial: %" PRIu64
                 " files of lookups are not there, as when they were let go meanwhile; \"check\" says more\n",
                 a->kept.missing);
-    if (rows_count == 0 && a->config->format == ANSWER_TABLE)
+    if (a->kept.damaged > 0)
+        fprintf(stderr, "the answer is partial: of lookups %" PRIu64 " file%s cannot be used: %s\n", a->kept.damaged,
+                a->kept.damaged == 1 ? "" : "s", a->kept.damage.text);
+    if (a->kept.is_lost)
+        fprintf(stderr, "the answer is of lookups alone: %s\n", a->lost);
+    if (rows_count == 0 && !a->kept.is_lost && a->config->format == ANSWER_TABLE)
         tell_empty(a);
 }
 
@@ -392,8 +398,11 @@ static int run_asking(struct asking *a, struct error *err)
         return 2;
     if (!config->is_old)
         asking_refresh(directory);
-    if (kept_open(directory, &a->kept, err) != 0)
+    if (kept_open(directory, &a->kept, err) != 0 && (!a->kept.is_lost || kept_open_lookups(directory, &a->kept) != 0))
         return EXIT_FAILURE;
+    if (a->kept.is_lost)
+        snprintf(a->lost, sizeof(a->lost), "%.400s", err->text);
+    err->text[0] = '\0';
     a->output = answer_open(stdout, config->format, asking_wants_color(config->color), config->question->columns,
                             config->question->columns_count);
     int result = a->output ? ask_all(a, from, err) : error_set(err, "out of memory");
@@ -403,8 +412,9 @@ static int run_asking(struct asking *a, struct error *err)
         result = error_errno(err, "standard output");
     if (result == 0)
         tell(a, count);
+    bool is_whole = a->kept.damaged == 0 && !a->kept.is_lost;
     kept_close(&a->kept);
-    return result == 0 && !a->has_bad_lines ? EXIT_SUCCESS : EXIT_FAILURE;
+    return result == 0 && !a->has_bad_lines && is_whole ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static int run_query(const struct query_config *config, struct error *err)

@@ -2,6 +2,7 @@
  *
  * `sql`: statements over what is kept, which can read alone. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -168,6 +169,10 @@ static int run_sql(const struct sql_config *config, struct error *err)
         result = error_errno(err, "standard output");
     if (bench.kept.missing > 0)
         fprintf(stderr, "the answer is partial: files of lookups are not there, as when they were let go meanwhile\n");
+    if (bench.kept.damaged > 0)
+        fprintf(stderr, "the answer is partial: of lookups %" PRIu64 " file%s cannot be used: %s\n", bench.kept.damaged,
+                bench.kept.damaged == 1 ? "" : "s", bench.kept.damage.text);
+    result = result == 0 && bench.kept.damaged > 0 ? -1 : result;
     bench_close(&bench);
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -132,6 +132,10 @@ static void print_lookups(const struct health *h)
     char since[ANSWER_TIME], text[WORDS];
     answer_time(h->oldest_s, false, since);
     printf("           lookups received since %s UTC, in %zu file%s\n", since, h->files, h->files == 1 ? "" : "s");
+    if (h->damaged > 0)
+        printf("           %" PRIu64 " of these cannot be used: %s\n", h->damaged, h->damage.text);
+    if (h->missing > 0)
+        printf("           %" PRIu64 " of these are not there\n", h->missing);
     if (!h->has_rate) {
         printf("           too short a time to say how long that lasts\n");
         return;

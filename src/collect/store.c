@@ -35,7 +35,7 @@ struct keeper {
     int asking[ASKING_MAX]; /* sockets of who wait for a seal */
     size_t asking_count;
     int64_t next_look_us, asked_us, sealed_us, seal_took_us, retry_us, next_line_us, next_report_us;
-    bool has_moved, is_failing, has_all; /* has_all: the journal's end was reached */
+    bool has_moved, is_renewed, is_failing, has_all; /* has_all: the journal's end was reached */
     uint64_t told_damage, seals;
     struct daily daily;
 };
@@ -69,6 +69,9 @@ static void take_asking(struct keeper *k)
 static void fail(struct keeper *k, const struct error *why)
 {
     int64_t now_us = clock_monotonic_us();
+    k->is_renewed |= sqlite_store_renew(k->store, why->text);
+    if (k->is_renewed)
+        return;
     if (!k->is_failing || now_us >= k->next_line_us) {
         log_line("error: store: %s; tried again each second, the journal keeps what comes meanwhile", why->text);
         k->next_line_us = now_us + LINE_US;
@@ -175,7 +178,7 @@ static void keep_until_stopped(struct keeper *k)
                              {.fd = k->context->seal_fd, .events = POLLIN}};
     unsigned orders = 0;
     bool has_more = true;
-    while (!(orders & ROLE_STOP) && !has_moved(k)) {
+    while (!(orders & ROLE_STOP) && !k->is_renewed && !has_moved(k)) {
         (void)poll(waits, 2, has_more ? 0 : WAIT_MS);
         if (waits[1].revents)
             take_asking(k);
@@ -226,7 +229,9 @@ static int run(const struct role_context *context)
         log_line("error: store: dnsflow.db has been removed or replaced, and is opened anew; what was in it is lost");
         _exit(EXIT_FAILURE);
     }
-    int status = finish(&k);
+    int status = k.is_renewed ? EXIT_FAILURE : finish(&k);
+    if (k.is_renewed)
+        _exit(status);
     answer_all(&k, "no\n");
     sqlite_store_close(k.store);
     return status;

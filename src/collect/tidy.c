@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "collect/role.h"
+#include "store/quarantine.h"
 #include "store/tidy.h"
 
 enum { WAIT_MS = 1000, LINE_US = 60 * SECOND_US };
@@ -35,6 +36,17 @@ static int tidy_up(sqlite3 *db, const struct role_context *context, struct tidy_
     return result < 0 ? -1 : 0;
 }
 
+/* Where a failure was as the database is damaged, that is set aside, and the store makes a new one. */
+static void renew(sqlite3 *db, const char *directory, const struct error *why)
+{
+    struct error err;
+    if (!sql_is_damaged(db) || database_has_moved(db))
+        return;
+    if (quarantine_database(directory, why->text, &err) == 0)
+        _exit(EXIT_FAILURE);
+    log_line("error: tidy: %s", err.text);
+}
+
 static int run(const struct role_context *context)
 {
     struct pollfd control = {.fd = context->control_fd, .events = POLLIN};
@@ -54,7 +66,10 @@ static int run(const struct role_context *context)
         if (orders & ROLE_REPORT)
             log_line("store: %" PRIu64 " partitions merged into %" PRIu64 ", %" PRIu64 " let go", counts.merged,
                      counts.merges, counts.expired);
-        if (tidy_up(db, context, &counts, &why) != 0 && clock_monotonic_us() >= next_line_us) {
+        if (tidy_up(db, context, &counts, &why) == 0)
+            continue;
+        renew(db, context->config->directory, &why);
+        if (clock_monotonic_us() >= next_line_us) {
             log_line("error: tidy: %s; tried again each second", why.text);
             next_line_us = clock_monotonic_us() + LINE_US;
         }

@@ -16,6 +16,7 @@ enum { SIDES_MAX = 800, CHUNK = GRAM_NAMES * GRAM_BLOCKS };
 /* A partition, and the name where it stands. */
 struct side {
     sqlite3 *db;
+    size_t index; /* in kept->partitions */
     sqlite3_stmt *names, *grams, *sums, *rows;
     bool has_grams, has_sums; /* sums: all of it is of the time that is asked for */
     int64_t base, next, last; /* numbers of names: the next to be looked at */
@@ -149,7 +150,7 @@ static int look_in_block(struct search *search, struct side *side, struct error 
     return found == 0 && step < 0 ? -1 : found;
 }
 
-static int advance(struct search *search, struct side *side, struct error *err)
+static int go_on(struct search *search, struct side *side, struct error *err)
 {
     while (!search->is_over) {
         if (side->has_grams && skip_blocks(search, side, err) != 0)
@@ -162,6 +163,17 @@ static int advance(struct search *search, struct side *side, struct error *err)
     }
     side->has_ended = true;
     return 0;
+}
+
+/* To the next name; what is damaged ends there, and is counted. */
+static int advance(struct search *search, struct side *side, struct error *err)
+{
+    int done = go_on(search, side, err);
+    if (done != 0 && kept_is_damaged(search->kept, side->index, side->db, err)) {
+        side->has_ended = true;
+        done = 0;
+    }
+    return done;
 }
 
 /* ---- partitions ---- */
@@ -217,11 +229,15 @@ static int open_sides(struct search *search, struct error *err)
             search->is_over = true;
             break;
         }
-        int opened = kept_partition(search->kept, i - 1, &side->db, err);
-        if (opened < 0)
-            return -1;
-        search->count += (size_t)opened;
-        done = opened > 0 ? open_side(search, side, p, err) : 0;
+        if (kept_partition(search->kept, i - 1, &side->db) == 0)
+            continue;
+        side->index = i - 1;
+        search->count++;
+        done = open_side(search, side, p, err);
+        if (done != 0 && kept_is_damaged(search->kept, side->index, side->db, err)) {
+            side->has_ended = true;
+            done = 0;
+        }
     }
     return done;
 }

@@ -65,9 +65,9 @@ static int ask_sensors(struct kept *kept, const struct ask *ask, struct answer_o
     return done;
 }
 
-/* ---- loss: where what is missing was lost ---- */
+/* ---- streams: where what is missing was lost ---- */
 
-static const struct answer_column loss_columns[] = {
+static const struct answer_column stream_columns[] = {
     {"source", CELL_TEXT, NULL},         {"sensor", CELL_TEXT, NULL},
     {"datagrams", CELL_NUMBER, NULL},    {"records", CELL_NUMBER, NULL},
     {"network", CELL_NUMBER, NULL},      {"here", CELL_NUMBER, NULL},
@@ -75,19 +75,19 @@ static const struct answer_column loss_columns[] = {
     {"ring_packets", CELL_NUMBER, NULL}, {"interface_packets", CELL_NUMBER, NULL},
     {"first", CELL_TIME, NULL},          {"last", CELL_TIME, NULL}};
 
-static void put_loss_row(sqlite3_stmt *s, struct answer_output *output)
+static void put_stream_row(sqlite3_stmt *s, struct answer_output *output)
 {
     char source[ADDRESS_TEXT + 16], sensor[48];
     size_t i;
-    struct answer_cell cells[sizeof(loss_columns) / sizeof(loss_columns[0])] = {
+    struct answer_cell cells[sizeof(stream_columns) / sizeof(stream_columns[0])] = {
         {source_text(s, source, sizeof(source)), 0}, {sensor_text(s, sensor, sizeof(sensor)), 0}};
     for (i = 2; i < sizeof(cells) / sizeof(cells[0]); i++)
         cells[i].number = sqlite3_column_int64(s, (int)i + 2);
     answer_row(output, cells);
 }
 
-static int ask_loss(struct kept *kept, const struct ask *ask, struct answer_output *output, struct ask_result *result,
-                    struct error *err)
+static int ask_streams(struct kept *kept, const struct ask *ask, struct answer_output *output,
+                       struct ask_result *result, struct error *err)
 {
     sqlite3_stmt *s;
     if (sql_prepare(kept->db,
@@ -99,17 +99,18 @@ static int ask_loss(struct kept *kept, const struct ask *ask, struct answer_outp
         return -1;
     sqlite3_bind_int64(s, 1, ask->since_s);
     sqlite3_bind_int64(s, 2, ask->until_s);
-    int done = put_rows(kept, s, ask, result, err, put_loss_row, output);
+    int done = put_rows(kept, s, ask, result, err, put_stream_row, output);
     sqlite3_finalize(s);
     return done;
 }
 
 /* ---- series ---- */
 
-static const struct answer_column series_columns[] = {{"time", CELL_TIME, NULL},      {"seconds", CELL_NUMBER, NULL},
-                                                      {"records", CELL_NUMBER, NULL}, {"datagrams", CELL_NUMBER, NULL},
-                                                      {"network", CELL_NUMBER, NULL}, {"here", CELL_NUMBER, NULL},
-                                                      {"down", CELL_NUMBER, NULL},    {"send", CELL_NUMBER, NULL}};
+static const struct answer_column series_columns[] = {
+    {"time", CELL_TIME, NULL},   {"seconds", CELL_NUMBER, NULL},   {"packets", CELL_NUMBER, NULL},
+    {"ring", CELL_NUMBER, NULL}, {"messages", CELL_NUMBER, NULL},  {"records", CELL_NUMBER, NULL},
+    {"made", CELL_NUMBER, NULL}, {"datagrams", CELL_NUMBER, NULL}, {"network", CELL_NUMBER, NULL},
+    {"here", CELL_NUMBER, NULL}, {"down", CELL_NUMBER, NULL},      {"send", CELL_NUMBER, NULL}};
 
 enum { SERIES_ROWS = 200, HOUR = 60, DAY = 1440 /* minutes */ };
 
@@ -118,7 +119,8 @@ static void put_series_row(sqlite3_stmt *s, struct answer_output *output)
     struct answer_cell cells[sizeof(series_columns) / sizeof(series_columns[0])];
     size_t i;
     for (i = 0; i < sizeof(cells) / sizeof(cells[0]); i++)
-        cells[i] = (struct answer_cell){NULL, sqlite3_column_int64(s, (int)i)};
+        cells[i] = (struct answer_cell){
+            NULL, sqlite3_column_type(s, (int)i) == SQLITE_NULL ? ANSWER_NONE : sqlite3_column_int64(s, (int)i)};
     answer_row(output, cells);
 }
 
@@ -149,8 +151,10 @@ static int ask_series(struct kept *kept, const struct ask *ask, struct answer_ou
     sqlite3_stmt *s;
     if (step < 0 ||
         sql_prepare(kept->db,
-                    "SELECT minute / ?1 * ?1 * 60, ?1 * 60, sum(records), sum(datagrams), sum(network), sum(here),"
-                    " sum(down), sum(send) FROM minutes WHERE minute >= ?2 AND minute < ?3 GROUP BY minute / ?1"
+                    "SELECT m.minute / ?1 * ?1 * 60, ?1 * 60, sum(frames), sum(ring), sum(messages), sum(m.records),"
+                    " sum(made), sum(datagrams), sum(network), sum(here), sum(down), sum(send) FROM minutes m"
+                    " LEFT JOIN sensor_minutes t ON t.minute = m.minute AND t.stream = m.stream"
+                    " WHERE m.minute >= ?2 AND m.minute < ?3 GROUP BY m.minute / ?1"
                     " ORDER BY 1 LIMIT ?4",
                     &s, err) != 0)
         return -1;
@@ -171,9 +175,9 @@ const struct question question_sensors = {"sensors",
                                           PAGES_NONE,
                                           QUESTION_COLUMNS(sensor_columns),
                                           ask_sensors};
-const struct question question_loss = {"loss",
-                                       "what came of each sensor, and what is missing where",
-                                       ABOUT_NOTHING,
-                                       PAGES_NONE,
-                                       QUESTION_COLUMNS(loss_columns),
-                                       ask_loss};
+const struct question question_streams = {"streams",
+                                          "what came of each stream, and what is missing where",
+                                          ABOUT_NOTHING,
+                                          PAGES_NONE,
+                                          QUESTION_COLUMNS(stream_columns),
+                                          ask_streams};

@@ -93,14 +93,12 @@ static int dump_lookups(const struct dumping *d, struct kept *kept, struct error
         sqlite3 *db;
         if (p->record_last < d->since_s || p->record_first >= d->until_s)
             continue;
-        int result = kept_partition(kept, i, &db, err);
-        if (result == 0)
+        if (kept_partition(kept, i, &db) == 0)
             continue;
-        if (result == 1) {
-            result = put_all(d, db, query, put_lookup, err);
-            sqlite3_close(db);
-        }
-        if (result != 0)
+        int result = put_all(d, db, query, put_lookup, err);
+        bool is_damaged = result != 0 && kept_is_damaged(kept, i, db, err);
+        sqlite3_close(db);
+        if (result != 0 && !is_damaged)
             return -1;
     }
     return 0;

@@ -166,6 +166,12 @@ static int gather_partition(struct gather *g, sqlite3 *partition, struct error *
     return done;
 }
 
+static int forget_found(struct gather *g, struct error *err)
+{
+    err->text[0] = '\0';
+    return sql_run(g->found, "DELETE FROM found", err);
+}
+
 /* The latest first, as the rest may have to be left out. */
 static int gather_all(struct gather *g, struct error *err)
 {
@@ -175,16 +181,17 @@ static int gather_all(struct gather *g, struct error *err)
         sqlite3 *db;
         if (!ask_wants(g->ask, p->record_first, p->record_last))
             continue;
-        int opened = kept_partition(g->kept, i - 1, &db, err);
-        if (opened == 0)
+        if (kept_partition(g->kept, i - 1, &db) == 0)
             continue;
-        int done = opened > 0 ? gather_partition(g, db, err) : -1;
-        if (opened > 0)
-            sqlite3_close(db);
-        if (done != 0 && !kept_may_go_on(g->kept))
-            g->is_over = true;
-        else if (done != 0)
+        int done = gather_partition(g, db, err);
+        bool is_damaged = done != 0 && kept_is_damaged(g->kept, i - 1, db, err);
+        sqlite3_close(db);
+        if (done != 0 && !is_damaged && kept_may_go_on(g->kept))
             return -1;
+        g->is_over |= done != 0 && !is_damaged;
+        if (is_damaged && forget_found(g, err) != 0) /* what it has given is taken back, with all that is there */
+            return -1;
+        i = is_damaged ? g->kept->partitions_count + 1 : i;
     }
     return 0;
 }

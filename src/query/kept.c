@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "query/kept.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "store/quarantine.h"
 #include "store/schema.h"
 
 enum { REFRESH_MS = 15000, AGAIN_MS = 50, STEPS = 2000 /* of SQLite, some 20 us */ };
@@ -27,6 +29,16 @@ static int check_version(sqlite3 *db, struct error *err)
                            DATABASE_VERSION);
 }
 
+/* What is done about it. */
+static void tell_damage(struct kept *kept, struct error *err)
+{
+    struct error what = *err;
+    kept->is_lost = kept->db && sql_is_damaged(kept->db);
+    if (kept->is_lost)
+        error_set(err, "%.300s; the next start of \"run\" sets it aside, and makes it anew of lookups and journal",
+                  what.text);
+}
+
 int kept_open(const char *directory, struct kept *out, struct error *err)
 {
     char path[512];
@@ -35,10 +47,80 @@ int kept_open(const char *directory, struct kept *out, struct error *err)
     if (snprintf(out->directory, sizeof(out->directory), "%s", directory) >= (int)sizeof(out->directory))
         return error_set(err, "%s: the path is too long", directory);
     snprintf(path, sizeof(path), "%s/dnsflow.db", directory);
-    if (access(path, F_OK) != 0)
+    if (access(path, F_OK) != 0) {
+        out->is_lost = errno == ENOENT;
         return error_errno(err, "%s", path);
+    }
     if (sql_open(path, SQL_READ, &out->db, err) == 0 && check_version(out->db, err) == 0 &&
-        database_partitions(out->db, &out->partitions, &out->partitions_count, err) == 0)
+        database_partitions(out->db, &out->partitions, &out->partitions_count, err) == 0) {
+        out->is_damaged = calloc(out->partitions_count + 1, sizeof(*out->is_damaged));
+        if (out->is_damaged)
+            return 0;
+        error_set(err, "out of memory");
+    }
+    tell_damage(out, err);
+    kept_close(out);
+    return -1;
+}
+
+static int by_breadth(const void *a, const void *b)
+{
+    const struct partition *x = a, *y = b;
+    if (x->first_block != y->first_block)
+        return x->first_block < y->first_block ? -1 : 1;
+    return x->last_block > y->last_block ? -1 : x->last_block < y->last_block;
+}
+
+/* What the folder has, into a list that is the caller's, also after a failure. Returns 0, or -1. */
+static int list_lookups(const char *folder, struct partition **list, size_t *count)
+{
+    size_t size = 0;
+    struct dirent *entry;
+    DIR *dir = opendir(folder);
+    if (!dir)
+        return -1;
+    while ((entry = readdir(dir))) {
+        struct partition p;
+        struct error why;
+        if (!partition_is_name(entry->d_name) || partition_describe(folder, entry->d_name, &p, &why) != 1)
+            continue;
+        if (*count == size) {
+            struct partition *grown = realloc(*list, (size = size ? 2 * size : 64) * sizeof(*grown));
+            if (!grown)
+                break;
+            *list = grown;
+        }
+        (*list)[(*count)++] = p;
+    }
+    closedir(dir);
+    return entry ? -1 : 0;
+}
+
+/* What was merged is there beside its parts for a while. */
+int kept_open_lookups(const char *directory, struct kept *out)
+{
+    struct partition *list = NULL;
+    struct error why;
+    char folder[448];
+    size_t count = 0, i;
+    uint64_t last = 0;
+    snprintf(folder, sizeof(folder), "%.400s/lookups", directory);
+    int result = list_lookups(folder, &list, &count) == 0 && count > 0 ? 0 : -1;
+    if (result == 0 && (sql_open(":memory:", SQL_WRITE, &out->db, &why) != 0 || schema_bring(out->db, &why) != 0))
+        result = -1;
+    if (count > 0)
+        qsort(list, count, sizeof(*list), by_breadth);
+    for (i = 0; result == 0 && i < count; i++) {
+        if (list[i].first_block <= last)
+            continue;
+        last = list[i].last_block;
+        result = database_add_partition(out->db, &list[i], &why);
+    }
+    free(list);
+    if (result == 0)
+        result = database_partitions(out->db, &out->partitions, &out->partitions_count, &why);
+    out->is_damaged = calloc(out->partitions_count + 1, sizeof(*out->is_damaged));
+    if (result == 0 && out->is_damaged)
         return 0;
     kept_close(out);
     return -1;
@@ -50,9 +132,16 @@ int kept_look_again(struct kept *kept, struct error *err)
     size_t count;
     if (database_partitions(kept->db, &list, &count, err) != 0)
         return -1;
+    bool *is_damaged = calloc(count + 1, sizeof(*is_damaged));
+    if (!is_damaged) {
+        free(list);
+        return error_set(err, "out of memory");
+    }
     free(kept->partitions);
+    free(kept->is_damaged);
     kept->partitions = list;
     kept->partitions_count = count;
+    kept->is_damaged = is_damaged;
     return 0;
 }
 
@@ -60,6 +149,8 @@ void kept_close(struct kept *kept)
 {
     sqlite3_close(kept->db);
     free(kept->partitions);
+    free(kept->is_damaged);
+    kept->is_damaged = NULL;
     kept->db = NULL;
     kept->partitions = NULL;
 }
@@ -133,65 +224,70 @@ int kept_step(struct kept *kept, sqlite3_stmt *s, bool *is_over, struct error *e
     return result == SQLITE_DONE || result == SQLITE_INTERRUPT ? 0 : sql_fail(sqlite3_db_handle(s), err);
 }
 
-int kept_partition(struct kept *kept, size_t index, sqlite3 **out, struct error *err)
+/* ---- partitions ---- */
+
+static void count_damaged(struct kept *kept, size_t index, const char *why)
 {
-    char path[512];
-    snprintf(path, sizeof(path), "%s/lookups/%s", kept->directory, kept->partitions[index].file);
-    if (access(path, F_OK) != 0) { /* let go, or merged, since the list was read */
-        kept->missing++;
-        return 0;
-    }
-    if (sql_open(path, SQL_SEALED, out, err) != 0)
-        return -1;
-    watch(kept, *out);
-    return 1;
+    if (kept->damaged++ == 0)
+        error_set(&kept->damage, "lookups/%s (%s)", kept->partitions[index].file, why);
+    kept->is_damaged[index] = true;
 }
 
-/* Returns 0, or -1: SQLite finds it damaged. */
-static int check_database(sqlite3 *db, const char *name, struct error *err)
-{
-    sqlite3_stmt *s;
-    if (sql_prepare(db, "PRAGMA integrity_check(1)", &s, err) != 0)
-        return -1;
-    int result = sql_step(s, err);
-    const char *text = result == 1 ? (const char *)sqlite3_column_text(s, 0) : "";
-    if (result == 1)
-        result = strcmp(text, "ok") == 0 ? 0 : error_set(err, "%s: damaged: %.200s", name, text);
-    sqlite3_finalize(s);
-    return result;
-}
-
-static int check_partition(struct kept *kept, size_t index, struct error *err)
+int kept_partition(struct kept *kept, size_t index, sqlite3 **out)
 {
     const struct partition *p = &kept->partitions[index];
-    int64_t rows = 0, lookups = 0;
-    sqlite3 *db;
-    int result = kept_partition(kept, index, &db, err);
-    if (result != 1)
-        return result < 0 ? -1 : error_set(err, "lookups/%s: is not there", p->file);
-    result = check_database(db, p->file, err);
-    if (result == 0 && (sql_number(db, "SELECT count(*) FROM rows", 0, &rows, err) != 0 ||
-                        sql_number(db, "SELECT sum(count) FROM rows", 0, &lookups, err) != 0))
-        result = -1;
-    sqlite3_close(db);
-    if (result == 0 && ((uint64_t)rows != p->rows || (uint64_t)lookups != p->lookups))
-        result = error_set(err, "lookups/%s: has not what the catalogue says", p->file);
-    return result;
+    struct error why;
+    char path[512];
+    *out = NULL;
+    if (kept->is_damaged[index])
+        return 0;
+    snprintf(path, sizeof(path), "%s/lookups/%s", kept->directory, p->file);
+    if (access(path, F_OK) != 0) { /* let go, or merged, since the list was read */
+        kept->missing++;
+        kept->is_damaged[index] = true;
+        return 0;
+    }
+    if (quarantine_has(p))
+        error_set(&why, "set aside");
+    else if (sql_open(path, SQL_SEALED, out, &why) == 0 && partition_match(*out, p, &why) == 0) {
+        watch(kept, *out);
+        return 1;
+    }
+    sqlite3_close(*out);
+    *out = NULL;
+    count_damaged(kept, index, why.text);
+    return 0;
 }
 
-int kept_check(struct kept *kept, uint64_t *lookups, struct error *err)
+bool kept_is_damaged(struct kept *kept, size_t index, sqlite3 *partition, const struct error *why)
 {
-    struct error why;
-    int result = check_database(kept->db, "dnsflow.db", err);
-    size_t i;
-    *lookups = 0;
-    for (i = 0; i < kept->partitions_count; i++) {
-        if (check_partition(kept, i, result == 0 ? err : &why) == 0)
-            *lookups += kept->partitions[i].lookups;
-        else
-            result = -1;
+    switch (sqlite3_errcode(partition) & 0xff) {
+    case SQLITE_OK:
+    case SQLITE_ROW:
+    case SQLITE_DONE:
+    case SQLITE_NOMEM:
+    case SQLITE_BUSY:
+    case SQLITE_INTERRUPT:
+        return false;
+    default:
+        count_damaged(kept, index, why->text);
+        return true;
     }
-    return result;
+}
+
+int kept_check_database(struct kept *kept, struct error *err)
+{
+    return quarantine_check_pages(kept->db, "dnsflow.db", err);
+}
+
+int kept_check_partition(struct kept *kept, size_t index, struct error *err)
+{
+    const struct partition *p = &kept->partitions[index];
+    char folder[448];
+    snprintf(folder, sizeof(folder), "%s/lookups", kept->directory);
+    if (quarantine_has(p))
+        return error_set(err, "lookups/%s: was set aside", p->file);
+    return quarantine_check(folder, p, err);
 }
 
 /* Numbers are in the order of what they stand for. */

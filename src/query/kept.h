@@ -20,10 +20,14 @@ struct kept {
     sqlite3 *db;
     struct partition *partitions;
     size_t partitions_count;
-    uint64_t missing; /* partitions that could not be opened */
+    uint64_t missing; /* partitions that are not there */
     struct kept_budget budget;
-    int64_t ends_us; /* monotonic: when the time is over; INT64_MAX: never */
-    uint64_t rows;   /* that were looked at since kept_begin() */
+    int64_t ends_us;  /* monotonic: when the time is over; INT64_MAX: never */
+    uint64_t rows;    /* that were looked at since kept_begin() */
+    bool is_lost;     /* dnsflow.db is not there, or damaged */
+    bool *is_damaged; /* of each partition: it is not there, or cannot be used, which has been counted */
+    uint64_t damaged;
+    struct error damage; /* of the first of these */
 };
 
 /* Returns 0, or -1 with the cause; closed then. */
@@ -31,6 +35,8 @@ MUST_CHECK int kept_open(const char *directory, struct kept *out, struct error *
 
 /* Which partitions there are now. Returns 0, or -1 with the cause, and it is as it was. */
 MUST_CHECK int kept_look_again(struct kept *kept, struct error *err);
+/* After kept_open() has found that the database is lost: opens what is in lookups, without it. Returns 0, or -1. */
+int kept_open_lookups(const char *directory, struct kept *out);
 
 void kept_close(struct kept *kept);
 
@@ -48,12 +54,18 @@ int kept_step(struct kept *kept, sqlite3_stmt *s, bool *is_over, struct error *e
  * of up to a minute before, or of when the collector ended. */
 bool kept_refresh(const char *directory);
 
-/* Looks whether the database and every partition are whole, and tell the same. *lookups is how many are in those that
- * are. Returns 0, or -1 with the first that is not. */
-int kept_check(struct kept *kept, uint64_t *lookups, struct error *err);
+/* Looks whether the database is whole. Returns 0, or -1 with what is wrong. */
+int kept_check_database(struct kept *kept, struct error *err);
 
-/* Opens a partition. Returns 1, 0 = it is gone, which is counted, or -1. */
-int kept_partition(struct kept *kept, size_t index, sqlite3 **out, struct error *err);
+/* Looks whether a partition is whole, and has what the catalogue says. Returns 0, or -1 with what is wrong. */
+int kept_check_partition(struct kept *kept, size_t index, struct error *err);
+
+/* Opens a partition. Returns 1, or 0 = it is gone, or cannot be used, which is counted. */
+int kept_partition(struct kept *kept, size_t index, sqlite3 **out);
+
+/* After a failure with an open partition: whether it was as that is damaged. It is counted then, and is not opened any
+ * more, so that the rest can be asked. */
+bool kept_is_damaged(struct kept *kept, size_t index, sqlite3 *partition, const struct error *why);
 
 /* A place in the numbers of names, or addresses, of a partition: that of the least that is not before what is looked
  * for; one more than there are: all are. */

@@ -184,7 +184,7 @@ static int next_part(struct reading *c, struct error *err)
         size_t index = --c->left;
         if (!may_have_any(c, &c->bench->kept.partitions[index]))
             continue;
-        result = kept_partition(&c->bench->kept, index, &c->part, err);
+        result = kept_partition(&c->bench->kept, index, &c->part);
         if (result == 1)
             result = begin_part(c, err);
         if (result == 0)

@@ -104,6 +104,8 @@ static const char *cell_text(const struct answer_column *column, const struct an
         return cell->text;
     if (column->kind == CELL_TIME)
         answer_time(cell->number, is_iso, room);
+    else if (cell->number == ANSWER_NONE)
+        return NULL;
     else
         snprintf(room, 32, "%" PRId64, cell->number);
     return room;

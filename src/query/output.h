@@ -26,6 +26,9 @@ struct answer_column {
     const char *cof; /* its name there; NULL in the first column: the answer has no such form */
 };
 
+/* A number that is not told: there is no value. */
+#define ANSWER_NONE INT64_MIN
+
 /* By the column's kind; text NULL: there is no value. Of CELL_VALUE the number is not 0 where the text is a number. */
 struct answer_cell {
     const char *text;

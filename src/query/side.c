@@ -14,6 +14,7 @@ enum { SIDES_MAX = 800 /* partitions that are open at once: descriptors are few 
 /* A partition, and the row where it stands. */
 struct side {
     sqlite3 *db;
+    size_t index;     /* in kept->partitions */
     sqlite3_stmt *at; /* NULL: there is no more */
     int64_t base;
 };
@@ -120,9 +121,10 @@ static int advance(struct sides *sides, struct side *side, const struct lookup_r
         if (ask_wants(sides->ask, row.first, row.last) && (!from || compare_rows(&row, from) > 0))
             return 0;
     }
+    bool is_damaged = step < 0 && kept_is_damaged(sides->kept, side->index, side->db, err);
     sqlite3_finalize(side->at);
     side->at = NULL;
-    return step;
+    return is_damaged ? 0 : step;
 }
 
 /* Number of what is asked for, and the least of what the cursor is at. Returns 1, 0: it is not there, or -1. */
@@ -168,11 +170,16 @@ static int open_sides(struct sides *sides, const struct lookup_row *from, struct
             sides->is_over = true;
             break;
         }
-        int opened = kept_partition(sides->kept, i - 1, &side->db, err);
-        if (opened < 0)
-            return -1;
-        sides->count += (size_t)opened;
-        done = opened > 0 ? open_side(sides, side, from, err) : 0;
+        if (kept_partition(sides->kept, i - 1, &side->db) == 0)
+            continue;
+        side->index = i - 1;
+        sides->count++;
+        done = open_side(sides, side, from, err);
+        if (done != 0 && kept_is_damaged(sides->kept, side->index, side->db, err)) {
+            sqlite3_finalize(side->at);
+            side->at = NULL;
+            done = 0;
+        }
     }
     return done;
 }

@@ -248,7 +248,7 @@ static bool count_sequence(struct source *s, uint32_t sequence, bool is_same_run
 /* A new run's counter begins with 0, and what the first statistics tell was before they were watched. */
 static void count_send_lost(struct source *s, uint64_t now)
 {
-    if (s->stats_datagrams > 1 && now >= s->send_lost)
+    if ((s->stats_datagrams > 1 || s->is_whole) && now >= s->send_lost)
         s->send_lost_grown += now - s->send_lost;
     s->send_lost = now;
 }
@@ -284,7 +284,7 @@ static bool is_new_run(const struct source *s, const struct dnsflow_stats *now)
 static void count_stats(struct source *s, const struct dnsflow_stats *now)
 {
     const struct dnsflow_stats zero = {0}, *before = is_new_run(s, now) ? &zero : &s->last_stats;
-    if (s->has_stats) {
+    if (s->has_stats || s->is_whole) {
         s->grown[GROWN_CAPTURED] += now->pkts_captured - before->pkts_captured;
         s->grown[GROWN_RECEIVED] += now->pkts_received - before->pkts_received;
         s->grown[GROWN_DROPPED] += now->pkts_dropped - before->pkts_dropped;
@@ -432,7 +432,7 @@ void sources_save(const struct sources *sources, uint32_t index, uint8_t state[S
     write_be16(&out, s->port);
     write_bytes(&out, s->address, sizeof(s->address));
     write_bytes(&out, p->key, KEY);
-    write_u8(&out, s->has_stats);
+    write_u8(&out, (uint8_t)(s->has_stats | s->is_whole << 1));
     for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         write_be32(&out, words[i]);
     for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
@@ -445,7 +445,8 @@ static void read_numbers(struct reader *in, struct known_source *p)
 {
     struct source *s = &p->source;
     struct dnsflow_stats *stats = &s->last_stats;
-    s->has_stats = read_u8(in);
+    uint8_t flags = read_u8(in);
+    s->has_stats = flags & 1, s->is_whole = flags >> 1;
     s->start_time = read_be32(in);
     s->former_start_time = read_be32(in);
     s->sequence = read_be32(in);

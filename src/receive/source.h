@@ -45,6 +45,7 @@ struct source {
     struct dnsflow_stats last_stats;
     bool has_stats;  /* last_stats is set */
     bool is_resumed; /* nothing has come since sources_resume() */
+    bool is_whole;   /* the caller's: known from its first number on, so that its counters began with 0 */
     uint16_t counters_count;
     uint64_t grown[SOURCE_COUNTERS];     /* by how much the sensor's counters grew between the statistics that came */
     uint64_t send_lost, send_lost_grown; /* the trailer's counter of datagrams not sent, as it came last; likewise */

@@ -53,6 +53,15 @@ int database_partitions(sqlite3 *db, struct partition **out, size_t *count, stru
     return -1;
 }
 
+int database_last_lookups(sqlite3 *db, uint64_t *block, struct error *err)
+{
+    int64_t last;
+    if (sql_number(db, "SELECT max(last_block) FROM partitions", 0, &last, err) != 0)
+        return -1;
+    *block = (uint64_t)last;
+    return 0;
+}
+
 int database_add_partition(sqlite3 *db, const struct partition *partition, struct error *err)
 {
     const int64_t numbers[] = {partition->level,

@@ -10,10 +10,10 @@
 #include "store/sql.h"
 #include "store/tally.h"
 
-enum { DATABASE_VERSION = 3 };
+enum { DATABASE_VERSION = 4, DATABASE_DAMAGED = -2 };
 
 /* Opens DIRECTORY/dnsflow.db to write, and makes or changes its tables to this version: one of a later version is
- * refused. Returns 0, or -1 with the cause. */
+ * refused, and one of another program. Returns 0, or with the cause -1, or DATABASE_DAMAGED: it is none, or damaged. */
 MUST_CHECK int database_open(const char *directory, sqlite3 **out, struct error *err);
 
 /* Leaves WAL mode where nobody else has the database open, and closes it. */
@@ -35,7 +35,7 @@ struct database_position {
 };
 
 /* Where the store in the directory has come, without changing anything; all zero if there is none, or it cannot be
- * read. */
+ * read, but for the last block that partitions have. */
 struct database_position database_look(const char *directory);
 
 /* Where the store has come, all zero at first, with the account's streams and totals. */
@@ -59,6 +59,9 @@ MUST_CHECK int database_set_position(sqlite3 *db, const struct account *account,
 
 /* The partitions in use, in order of their blocks, to be freed by the caller. Returns 0, or -1 with the cause. */
 MUST_CHECK int database_partitions(sqlite3 *db, struct partition **out, size_t *count, struct error *err);
+
+/* The greatest block of which a partition has the lookups, 0 = there is none. Returns 0, or -1 with the cause. */
+MUST_CHECK int database_last_lookups(sqlite3 *db, uint64_t *block, struct error *err);
 
 /* Enters a partition. Inside a transaction if there is one. */
 MUST_CHECK int database_add_partition(sqlite3 *db, const struct partition *partition, struct error *err);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "store/quarantine.h"
 
 struct found {
     struct partition *list;
@@ -55,7 +56,9 @@ static int find_unknown(sqlite3 *db, const char *folder, struct found *found, st
         if (!partition_is_name(entry->d_name) || (result = is_known(s, entry->d_name, err)) != 0)
             continue;
         int is_ours = partition_describe(folder, entry->d_name, &p, &why);
-        if (is_ours < 0)
+        if (is_ours == 0)
+            error_set(&why, "it is no partition");
+        if (is_ours <= 0)
             log_line("warning: lookups/%s is left alone: %s", entry->d_name, why.text);
         if (is_ours == 1)
             result = add_found(found, &p, err);
@@ -73,25 +76,34 @@ static int by_breadth(const void *a, const void *b)
     return x->last_block > y->last_block ? -1 : x->last_block < y->last_block;
 }
 
-/* Whether one in use has blocks of this one. 1, 0, or -1. */
-static int overlaps(sqlite3 *db, const struct partition *p, struct error *err)
+/* Whether one in use has a block up to `first` and one from `last` on. 1, 0, or -1. */
+static int has_blocks(sqlite3 *db, uint64_t first, uint64_t last, struct error *err)
 {
     sqlite3_stmt *s;
     if (sql_prepare(db, "SELECT 1 FROM partitions WHERE replaced IS NULL AND first_block <= ? AND last_block >= ?", &s,
                     err) != 0)
         return -1;
-    sqlite3_bind_int64(s, 1, (int64_t)p->last_block);
-    sqlite3_bind_int64(s, 2, (int64_t)p->first_block);
+    sqlite3_bind_int64(s, 1, (int64_t)first);
+    sqlite3_bind_int64(s, 2, (int64_t)last);
     int result = sql_step(s, err);
     sqlite3_finalize(s);
     return result;
 }
 
-static int settle(sqlite3 *db, const char *folder, const struct partition *p, bool is_new,
-                  struct database_position *position, size_t *entered, struct error *err)
+static int settle(sqlite3 *db, const char *folder, struct partition *p, bool is_new,
+                  const struct database_position *position, size_t *entered, struct error *err)
 {
     char path[512];
-    int result = !is_new && p->last_block > position->block ? 1 : overlaps(db, p, err);
+    int is_back = quarantine_return(db, folder, p, err);
+    if (is_back != 0)
+        return is_back < 0 ? -1 : database_add_partition(db, p, err);
+    int result = is_new ? 0 : has_blocks(db, p->first_block, p->last_block, err);
+    if (result == 1) {
+        log_line("warning: lookups/%s is left alone: another one is of all its time", p->file);
+        return 0;
+    }
+    if (result == 0)
+        result = !is_new && p->last_block > position->block ? 1 : has_blocks(db, p->last_block, p->first_block, err);
     if (result < 0)
         return -1;
     if (result > 0) {
@@ -100,8 +112,6 @@ static int settle(sqlite3 *db, const char *folder, const struct partition *p, bo
         return 0;
     }
     ++*entered;
-    if (is_new && p->last_block > position->block)
-        *position = (struct database_position){.at = p->end, .block = p->last_block};
     return database_add_partition(db, p, err);
 }
 
@@ -130,6 +140,8 @@ int orphans_settle(sqlite3 *db, const char *folder, const struct account *accoun
     if (found.count > 0)
         qsort(found.list, found.count, sizeof(*found.list), by_breadth);
     if (result == 0)
+        result = quarantine_look(db, folder, err);
+    if (result == 0)
         result = settle_all(db, folder, account, &found, position, &entered, err);
     if (result != 0 || sql_run(db, "COMMIT", err) != 0) {
         sql_roll_back(db);
@@ -138,7 +150,8 @@ int orphans_settle(sqlite3 *db, const char *folder, const struct account *accoun
     free(found.list);
     if (result == 0 && entered > 0)
         log_line("warning: %zu partitions were not in the catalogue, and are entered%s", entered,
-                 is_new ? "; dnsflow.db is new: the answers and accounts of their time are lost" : "");
+                 is_new ? "; dnsflow.db is new: answers and accounts of what is not in the journal any more are lost"
+                        : "");
     return result;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "store/partition.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,6 +22,26 @@ bool partition_is_name(const char *file)
 {
     const char *at = file;
     return skip_number(&at, '-') && skip_number(&at, '-') && skip_number(&at, '.') && strcmp(at, "db") == 0;
+}
+
+uint64_t partition_last_block(const char *folder)
+{
+    const uint64_t most = INT64_MAX / 2; /* behind it there are still blocks */
+    uint64_t last = 0, block;
+    struct dirent *entry;
+    DIR *dir = opendir(folder);
+    while (dir && (entry = readdir(dir))) {
+        char text[PARTITION_NAME];
+        if (!partition_is_name(entry->d_name) || strlen(entry->d_name) >= sizeof(text))
+            continue;
+        snprintf(text, sizeof(text), "%.63s", strrchr(entry->d_name, '-') + 1);
+        text[strcspn(text, ".")] = '\0';
+        if (parse_number(text, 0, most, &block, NULL) == 0 && block > last)
+            last = block;
+    }
+    if (dir)
+        closedir(dir);
+    return last;
 }
 
 /* A key of the file's table about itself. */
@@ -62,6 +83,19 @@ static int read_parts(sqlite3 *db, struct partition *p, struct error *err)
     p->rows = (uint64_t)values[10];
     p->lookups = (uint64_t)values[11];
     return 1;
+}
+
+int partition_match(sqlite3 *db, const struct partition *partition, struct error *err)
+{
+    int64_t first, last;
+    int result = read_part(db, "first_block", &first, err);
+    if (result == 1)
+        result = read_part(db, "last_block", &last, err);
+    if (result < 0)
+        return -1;
+    if (result == 1 && (uint64_t)first == partition->first_block && (uint64_t)last == partition->last_block)
+        return 0;
+    return error_set(err, "%s: is another's file", partition->file);
 }
 
 int partition_describe(const char *folder, const char *file, struct partition *out, struct error *err)

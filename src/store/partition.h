@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "journal/chain.h"
+#include "store/sql.h"
 #include "store/tally.h"
 
 /* What a partition has become by merging. */
@@ -50,6 +51,12 @@ MUST_CHECK int partition_publish(const char *folder, const struct partition *par
 
 /* What the file says of itself. Returns 1, 0 = it is no partition, or of a later version, or -1 with the cause. */
 int partition_describe(const char *folder, const char *file, struct partition *out, struct error *err);
+
+/* Whether the open file is the one that the catalogue means. Returns 0, or -1 with what is wrong. */
+MUST_CHECK int partition_match(sqlite3 *db, const struct partition *partition, struct error *err);
+
+/* The greatest block that is in a partition's name in the folder, 0 = there is none. */
+uint64_t partition_last_block(const char *folder);
 
 /* Whether the name is one of partitions. */
 bool partition_is_name(const char *file);

@@ -57,9 +57,24 @@ static const char version_2[] = "ALTER TABLE streams ADD COLUMN ahead INT";
 static const char version_3[] = "CREATE TABLE news(what INT, first INT, rname TEXT, PRIMARY KEY(what, first, rname))"
                                 " WITHOUT ROWID;"
                                 "INSERT INTO news SELECT 0, min(first), rname FROM answers GROUP BY rname";
+/* What becomes of every number that a sensor gives: made + beside = datagrams + network + here + down. Of an earlier
+ * version nobody knows which came beside. told: what its trailer said last; sensor_minutes: how that has grown.
+ * no_room: what is missing here and not shared out yet. */
+static const char version_4[] =
+    "ALTER TABLE position ADD COLUMN no_room BLOB;"
+    "ALTER TABLE streams ADD COLUMN told BLOB;"
+    "ALTER TABLE minutes ADD COLUMN made INT NOT NULL DEFAULT 0;"
+    "ALTER TABLE minutes ADD COLUMN beside INT NOT NULL DEFAULT 0;"
+    "ALTER TABLE minutes ADD COLUMN memory INT NOT NULL DEFAULT 0;"
+    "ALTER TABLE minutes ADD COLUMN journal INT NOT NULL DEFAULT 0;"
+    "ALTER TABLE minutes ADD COLUMN expired INT NOT NULL DEFAULT 0;"
+    "UPDATE minutes SET made = datagrams + network + here + down;"
+    "CREATE TABLE sensor_minutes(minute INT, stream INT, frames INT NOT NULL, delivered INT NOT NULL,"
+    " refused INT NOT NULL, held INT NOT NULL, messages INT NOT NULL, answered INT NOT NULL, unfit INT NOT NULL,"
+    " records INT NOT NULL, sets INT NOT NULL, PRIMARY KEY(minute, stream)) WITHOUT ROWID";
 
 /* From version i to i + 1. */
-static const char *const steps[DATABASE_VERSION] = {version_1, version_2, version_3};
+static const char *const steps[DATABASE_VERSION] = {version_1, version_2, version_3, version_4};
 
 int schema_look(sqlite3 *db, int *version, struct error *err)
 {
@@ -79,11 +94,16 @@ int schema_look(sqlite3 *db, int *version, struct error *err)
 static int step(sqlite3 *db, struct error *err)
 {
     char pragma[64];
+    int64_t tables = 0;
     int version;
     if (schema_look(db, &version, err) != 0)
         return -1;
     if (version == DATABASE_VERSION)
         return 1;
+    if (version == 0 && sql_number(db, "SELECT count(*) FROM sqlite_schema", 0, &tables, err) != 0)
+        return -1;
+    if (version == 0 && tables > 0)
+        return error_set(err, "dnsflow.db: is of another program; move it away, or name another directory");
     snprintf(pragma, sizeof(pragma), "PRAGMA user_version = %d", version + 1);
     return sql_run(db, steps[version], err) == 0 && sql_run(db, pragma, err) == 0 ? 0 : -1;
 }

@@ -48,6 +48,12 @@ int sql_run(sqlite3 *db, const char *text, struct error *err)
     return sqlite3_exec(db, text, NULL, NULL, NULL) == SQLITE_OK ? 0 : sql_fail(db, err);
 }
 
+bool sql_is_damaged(sqlite3 *db)
+{
+    int code = sqlite3_errcode(db) & 0xff;
+    return code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+}
+
 void sql_roll_back(sqlite3 *db)
 {
     (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);

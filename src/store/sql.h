@@ -35,6 +35,9 @@ MUST_CHECK int sql_do(sqlite3_stmt *statement, struct error *err);
 /* The first number of the first row; `none` where there is no row. Returns 0, or -1 with the cause. */
 MUST_CHECK int sql_number(sqlite3 *db, const char *text, int64_t none, int64_t *out, struct error *err);
 
+/* Whether what has failed last did so as the file is damaged, or none of SQLite's. */
+bool sql_is_damaged(sqlite3 *db);
+
 /* Ends a transaction without effect. */
 void sql_roll_back(sqlite3 *db);
 

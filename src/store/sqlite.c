@@ -13,6 +13,7 @@
 #include "base/process.h"
 #include "store/database.h"
 #include "store/orphans.h"
+#include "store/quarantine.h"
 
 enum {
     HOUR_S = 3600,
@@ -35,6 +36,7 @@ struct sqlite_store {
     struct journal_block block;            /* read, but of the next hour: to be taken after a seal */
     const uint8_t *plain;                  /* its records; NULL: there is none */
     uint64_t most_lookups;                 /* that one seal may have */
+    uint64_t lookups_block;                /* up to this one lookups are in partitions, whatever the database has */
     struct sqlite_store_counts counts;
 };
 
@@ -54,14 +56,42 @@ static void forget(struct sqlite_store *s)
 
 /* ---- opening ---- */
 
+static int open_database(struct sqlite_store *s, struct error *err)
+{
+    int result = database_open(s->directory, &s->db, err);
+    if (result == 0 && (database_restore(s->db, &s->account, &s->sealed, err) != 0 ||
+                        orphans_settle(s->db, s->lookups, &s->account, &s->sealed, err) != 0 ||
+                        database_last_lookups(s->db, &s->lookups_block, err) != 0))
+        result = sql_is_damaged(s->db) ? DATABASE_DAMAGED : -1;
+    return result;
+}
+
+/* One that is damaged is set aside, and there is a new one. */
+static int open_or_renew(struct sqlite_store *s, struct error *err)
+{
+    struct error why;
+    int result = open_database(s, &why);
+    if (result == DATABASE_DAMAGED) {
+        result = quarantine_database(s->directory, why.text, err);
+        sqlite3_close(s->db);
+        s->db = NULL;
+        account_close(&s->account);
+        if (result != 0)
+            return -1;
+        if (account_open(&s->account) != 0)
+            return error_set(err, "store: out of memory");
+        result = open_database(s, &why);
+    }
+    return result == 0 ? 0 : error_set(err, "%s", why.text);
+}
+
 static int open_parts(struct sqlite_store *s, int journal, struct error *err)
 {
     if (mkdir(s->lookups, 0750) != 0 && errno != EEXIST)
         return error_errno(err, "%s", s->lookups);
     if (tally_open(&s->tally) != 0 || account_open(&s->account) != 0)
         return error_set(err, "store: out of memory");
-    if (database_open(s->directory, &s->db, err) != 0 || database_restore(s->db, &s->account, &s->sealed, err) != 0 ||
-        orphans_settle(s->db, s->lookups, &s->account, &s->sealed, err) != 0)
+    if (open_or_renew(s, err) != 0)
         return -1;
     s->read = s->sealed;
     s->reader = journal_follow(journal, s->sealed.at);
@@ -117,6 +147,17 @@ int64_t sqlite_store_age_us(const struct sqlite_store *store)
 void sqlite_store_limit(struct sqlite_store *store, uint64_t max_size)
 {
     store->most_lookups = max_size / BYTES_OF_ALL;
+}
+
+bool sqlite_store_renew(struct sqlite_store *store, const char *why)
+{
+    struct error err;
+    if (!sql_is_damaged(store->db) || database_has_moved(store->db))
+        return false;
+    if (quarantine_database(store->directory, why, &err) == 0)
+        return true;
+    log_line("error: store: %s", err.text);
+    return false;
 }
 
 bool sqlite_store_has_moved(const struct sqlite_store *store)
@@ -216,6 +257,7 @@ static void take_block(struct sqlite_store *s)
     uint64_t before = s->tally.records;
     if (is_empty(s))
         s->begun_us = clock_monotonic_us();
+    s->tally.has_no_lookups = block->number <= s->lookups_block;
     account_block(&s->account, block);
     while (journal_record_read(&at, end, &from) == 1)
         take_datagram(s, block, &from);
@@ -240,6 +282,12 @@ static bool is_of_another_hour(const struct sqlite_store *s)
            s->block.first_us / SECOND_US / HOUR_S != s->since_us / SECOND_US / HOUR_S;
 }
 
+/* Nor has one those of blocks that others have. */
+static bool is_behind_others(const struct sqlite_store *s)
+{
+    return s->read.block <= s->lookups_block && s->block.number > s->lookups_block && !is_empty(s);
+}
+
 int sqlite_store_step(struct sqlite_store *store, struct error *err)
 {
     if (!store->plain) {
@@ -255,7 +303,7 @@ int sqlite_store_step(struct sqlite_store *store, struct error *err)
     }
     bool is_full = tally_is_full(&store->tally) || store->account.is_short_of_memory ||
                    intern_size(store->tally.lookups) >= store->most_lookups;
-    if ((is_of_another_hour(store) || is_full) && sqlite_store_seal(store, err) != 0)
+    if ((is_of_another_hour(store) || is_behind_others(store) || is_full) && sqlite_store_seal(store, err) != 0)
         return -1;
     take_block(store);
     return 1;

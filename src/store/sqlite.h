@@ -28,6 +28,10 @@ int64_t sqlite_store_age_us(const struct sqlite_store *store);
 /* Whether somebody has removed or replaced the database, as database_has_moved() has it. */
 bool sqlite_store_has_moved(const struct sqlite_store *store);
 
+/* After a failure: where that was as the database is damaged it is set aside, with the reason that is given, and the
+ * store must be opened anew, by another process, as after sqlite_store_has_moved(). */
+bool sqlite_store_renew(struct sqlite_store *store, const char *why);
+
 /* Seals what is gathered. Returns 0, or -1 with the cause, and it is still there. */
 MUST_CHECK int sqlite_store_seal(struct sqlite_store *store, struct error *err);
 

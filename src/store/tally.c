@@ -185,7 +185,7 @@ void tally_record(struct tally *tally, const struct received *from, const struct
     if ((len = name_next(&walk, wire)) == 0)
         return;
     uint32_t name = intern_add(tally->names, wire, len), next;
-    if (!is_part)
+    if (!is_part && !tally->has_no_lookups)
         add_lookup(&t, name, record);
     tally->records += !is_part;
     while ((len = name_next(&walk, wire)) > 0 && !walk.has_skipped) {

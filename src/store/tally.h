@@ -22,6 +22,7 @@ struct tally {
     struct intern *lookups;   /* struct tally_lookup, counted */
     struct intern *answers;   /* name u32, type u16, in this machine's order, rdata; counted */
     uint64_t records;         /* that were taken */
+    bool has_no_lookups;      /* of what comes, answers alone are taken */
     bool is_short_of_memory;  /* something could not be taken; nothing more may be */
 };
 

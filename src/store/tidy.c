@@ -9,8 +9,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "store/backups.h"
 #include "store/lookups_lock.h"
+#include "store/quarantine.h"
 
 enum {
     HOUR_S = 3600,
@@ -22,6 +24,7 @@ enum {
     WRITER_MS = 60000, /* that somebody writes: a seal of much takes its time */
     UNUSED_BYTES = 64 << 20,
     AGE_EVERY_S = 300,
+    CHECK_AGAIN_S = 60,
     ACCOUNTS_KEPT_S = 31 * 86400
 };
 
@@ -86,12 +89,15 @@ static int drop_backup_for_age(const char *directory, int64_t before_s, struct e
 
 /* ---- removing ---- */
 
-/* The file first: a file without an entry would count as lost to the catalogue. */
+/* The file first: a file without an entry would count as lost to the catalogue. One that was set aside stays. */
 static int remove_partition(sqlite3 *db, const char *directory, const char *file, uint64_t *removed, struct error *err)
 {
     char path[512];
     snprintf(path, sizeof(path), "%s/lookups/%s", directory, file);
-    if (remove(path) != 0 && errno != ENOENT)
+    if (strstr(file, ".db" QUARANTINE_SUFFIX))
+        log_line("warning: store: lookups/%s is too old, or too much, to be kept; it stays until somebody removes it",
+                 file);
+    else if (remove(path) != 0 && errno != ENOENT)
         return error_errno(err, "%s", path);
     if (database_remove(db, file, err) != 0)
         return -1;
@@ -268,7 +274,7 @@ struct group {
 static size_t run_length(const struct partition *list, size_t count, size_t at, int64_t span, unsigned level)
 {
     size_t n = 0;
-    while (at + n < count && n < PARTITION_MERGE_MAX && list[at + n].level < level &&
+    while (at + n < count && n < PARTITION_MERGE_MAX && list[at + n].level < level && !quarantine_has(&list[at + n]) &&
            list[at + n].since / span == list[at].since / span)
         n++;
     return n;
@@ -302,16 +308,55 @@ static bool find_group(const struct partition *list, size_t count, struct group 
     return false;
 }
 
+/* A merge that has failed: inputs that are damaged are set aside, and then there is something to be gone on with. All
+ * of each has to be read for that. Returns 1, or -1 with the cause. */
+static int sort_out(sqlite3 *db, const char *folder, const struct partition *list, size_t count,
+                    struct tidy_counts *counts, struct error *err)
+{
+    int64_t now_s = clock_monotonic_us() / SECOND_US;
+    int result = -1;
+    size_t i;
+    if (now_s < counts->next_check_s)
+        return -1;
+    for (i = 0; i < count; i++) {
+        struct error why;
+        if (quarantine_check(folder, &list[i], &why) == 0)
+            continue;
+        if (quarantine_partition(db, folder, &list[i], why.text, err) != 0)
+            return -1;
+        result = 1;
+    }
+    if (result != 1)
+        counts->next_check_s = now_s + CHECK_AGAIN_S;
+    return result;
+}
+
+/* What is merged has all lookups of what it was made of. */
+static int merge_whole(const char *folder, const struct partition *list, size_t count, struct partition *merged,
+                       struct error *err)
+{
+    uint64_t lookups = 0;
+    size_t i;
+    for (i = 0; i < count; i++)
+        lookups += list[i].lookups;
+    if (partition_merge(folder, list, count, merged, err) != 0)
+        return -1;
+    return merged->lookups == lookups ? 0 : error_set(err, "lookups/%s: has not what its parts have", merged->file);
+}
+
 static int merge_group(sqlite3 *db, const char *directory, const struct partition *list, const struct group *group,
-                       int64_t now_s, struct error *err)
+                       int64_t now_s, struct tidy_counts *counts, struct error *err)
 {
     char folder[448], path[512];
     struct partition merged = {.level = group->level};
     snprintf(folder, sizeof(folder), "%s/lookups", directory);
-    if (partition_merge(folder, list + group->first, group->count, &merged, err) != 0)
-        return -1;
-    if (database_replace(db, folder, &merged, now_s, err) == 0)
+    if (merge_whole(folder, list + group->first, group->count, &merged, err) != 0)
+        return sort_out(db, folder, list + group->first, group->count, counts, err);
+    if (database_replace(db, folder, &merged, now_s, err) == 0) {
+        counts->merges++;
+        counts->merged += group->count;
         return 1;
+    }
     snprintf(path, sizeof(path), "%s/%s", folder, merged.file);
     (void)remove(path);
     return -1;
@@ -326,11 +371,7 @@ static int merge_some(sqlite3 *db, const char *directory, int64_t now_s, struct 
     if (database_partitions(db, &list, &count, err) != 0)
         return -1;
     if (find_group(list, count, &group))
-        result = merge_group(db, directory, list, &group, now_s, err);
-    if (result == 1) {
-        counts->merges++;
-        counts->merged += group.count;
-    }
+        result = merge_group(db, directory, list, &group, now_s, counts, err);
     free(list);
     return result;
 }
@@ -340,7 +381,9 @@ static int drop_accounts(sqlite3 *db, int64_t before_s, struct error *err)
 {
     static const char minutes[] = "DELETE FROM minutes WHERE (minute, stream) IN"
                                   " (SELECT minute, stream FROM minutes WHERE minute < ? / 60 LIMIT 10000)";
-    static const char *const statements[] = {minutes, "DELETE FROM totals WHERE minute < ? / 60",
+    static const char told[] = "DELETE FROM sensor_minutes WHERE (minute, stream) IN"
+                               " (SELECT minute, stream FROM sensor_minutes WHERE minute < ? / 60 LIMIT 10000)";
+    static const char *const statements[] = {minutes, told, "DELETE FROM totals WHERE minute < ? / 60",
                                              "DELETE FROM streams WHERE last < ?"};
     size_t i;
     int result = 0;

@@ -17,6 +17,7 @@ struct tidy_counts {
     uint64_t expired;        /* partitions that went for want of room or for their age */
     int64_t next_age_s;      /* when ages are looked at again */
     int64_t next_wal_s;      /* monotonic: when SQLite's log may be cut again */
+    int64_t next_check_s;    /* monotonic: when partitions that could not be merged may be checked again */
     int64_t cut_s;           /* answers seen last by then are on their way out; 0 = none are */
 };
 

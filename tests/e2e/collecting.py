@@ -173,10 +173,41 @@ def check_sound(directory):
 def sums(directory):
     """Of the accounts: {column: sum}"""
     db = database(directory)
-    columns = "datagrams records statistics network here down ring interface send".split()
+    columns = "datagrams records statistics network here down ring interface send made beside".split()
     row = db.execute("SELECT %s FROM minutes" % ", ".join("coalesce(sum(%s), 0)" % c for c in columns)).fetchone()
     db.close()
     return dict(zip(columns, row))
+
+
+STAGES = ("tap interface ring refused held delivered messages unfit answered records made beside send network socket "
+          "memory down journal expired stored").split()
+
+
+def waterfalls(directory, *options):
+    """{(source, sensor): {stage: count}} of `query loss`, each of which balances; `kept` are the records stored."""
+    done = collect("query", directory, "loss", "--format", "ndjson", "--limit", "0", *options)
+    assert done.status == 0, done.err
+    ways = {}
+    for row in map(json.loads, done.out.splitlines()):
+        way = ways.setdefault((row["source"], row["sensor"]), {})
+        stage = "kept" if (row["stage"], row["unit"]) == ("stored", "records") else row["stage"]
+        assert stage not in way and row["estimated"] in ((None,) if row["count"] is None else ("yes", "no"))
+        way[stage] = row["count"]
+    for way in ways.values():
+        assert list(way) == STAGES + ["kept", "difference"]
+        assert way.pop("difference") == 0, way
+        lost = sum(way[stage] or 0 for stage in "send network socket memory down journal expired".split())
+        assert way["made"] + way["beside"] == lost + way["stored"]
+        if way["tap"] is not None:
+            assert way["tap"] == sum(way[s] for s in "interface ring refused held delivered".split())
+            assert way["messages"] == way["unfit"] + way["answered"]
+    return ways
+
+
+def waterfall(directory, *options):
+    """Of the one sensor that there is."""
+    way, = waterfalls(directory, *options).values()
+    return way
 
 
 def reversed_name(name):

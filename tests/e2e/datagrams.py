@@ -3,7 +3,7 @@
 
 import struct
 
-from conftest import BASE_US, address, udp_packet, wire_name
+from conftest import BASE_US, TRAILER_COUNTERS, address, udp_packet, wire_name
 
 
 def padded(data):
@@ -51,6 +51,40 @@ def extended(sequence, *sets, ext=((0, 300, 1, 40000, 0),), base=BASE_US, sensor
     trailer = struct.pack("!BBHIIIQ", 1, worker, 24 + 16 * len(sets), sensor_id, 1600000000, rate, base)
     trailer += b"".join(struct.pack("!iIHHHH", *e, 0) for e in ext)
     return datagram(sequence, *sets, trailer, flags=2, count=len(sets))
+
+
+class Worker:
+    """A sensor's worker from its start: numbers its datagrams, and counts as a trailer does."""
+
+    def __init__(self, start, sensor_id=7, worker=0):
+        self.start, self.sensor_id, self.worker, self.number = start, sensor_id, worker, 0
+        self.counters = dict.fromkeys(TRAILER_COUNTERS, 0)
+        self.ring = self.interface = 0
+
+    def _trailer(self, rest):
+        return struct.pack("!BBHIIIQ", 1, self.worker, 24 + len(rest), self.sensor_id, self.start, 0,
+                           (self.start + self.number // 50) * 1000000) + rest
+
+    def data(self, *sets):
+        self.number += 1
+        for name, by in (("frames_seen", 1), ("frames_delivered", 1), ("messages_parsed", 1), ("messages_with_record", 1),
+                         ("records", len(sets)), ("sets", len(sets)), ("datagrams", 1)):
+            self.counters[name] += by
+        rest = struct.pack("!iIHHHH", 0, 300, 1, 40000, 0, 0) * len(sets)
+        return datagram(self.number, *sets, self._trailer(rest), flags=2, count=len(sets))
+
+    def more(self, **counters):
+        """What else it has counted."""
+        for name, by in counters.items():
+            self.counters[name] += by
+
+    def stats(self):
+        self.number += 1
+        kernel = [self.counters["frames_seen"], self.counters["frames_seen"] + self.ring, self.ring, self.interface, 0]
+        rest = struct.pack("!HH%dQ" % len(TRAILER_COUNTERS), len(TRAILER_COUNTERS), 0,
+                           *(self.counters[n] % 2**64 for n in TRAILER_COUNTERS))
+        self.counters["datagrams"] += 1
+        return datagram(self.number, struct.pack("!5I", *(n & 0xffffffff for n in kernel)), self._trailer(rest), flags=3, count=1)
 
 
 ONE = set4("10.0.0.9", "10.0.0.53", ["www.example.com", "cdn.example.net"], ["192.0.2.1", "192.0.2.2"], ["2001:db8::1"])

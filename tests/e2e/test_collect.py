@@ -14,7 +14,7 @@ import time
 
 import pytest
 from collecting import (AS_ROOT, COLLECT, Running, answers, check_sound, collect, database, journalled, lookups,
-                        needs_collector, send, sums)
+                        needs_collector, send, sums, waterfall, waterfalls)
 from conftest import (BUILD, SENSOR, Background, made_capture, needs_root, ok, read_pcap, reader, run, sensor, wait_until,
                       written_payload)
 from datagrams import datagram, extended, set2, set3, set4, stats
@@ -37,7 +37,7 @@ def test_sensor_to_question(tmp_path):
     source = made_capture(tmp_path / "in.pcap", 500, clients=5)
     with Running(tmp_path) as collector:
         ok("-r", source, "-x", "-u", collector.target)
-        done = collect("query", collector.directory, "loss", "--format", "csv")
+        done = collect("query", collector.directory, "streams", "--format", "csv")
         assert done.status == 0 and done.err == "" and b",500,0,0,0,0," in done.out, done
         client = next(iter(lookups(collector.directory)))[0]
         text = socket.inet_ntop(socket.AF_INET if len(client) == 4 else socket.AF_INET6, client)
@@ -61,7 +61,7 @@ def test_every_version(tmp_path):
                 stats(6, 1, 2, 3, 4, 0), extended(1, set4("10.0.0.1", "10.0.0.53", asked, ["192.0.2.1"]))]
     with Running(tmp_path) as collector:
         send(collector.target, payloads)
-        wait_until(lambda: collect("query", collector.directory, "loss").out.count(b"\n") == 3, 30)
+        wait_until(lambda: collect("query", collector.directory, "streams").out.count(b"\n") == 3, 30)
         collector.stop()
     found = answers(collector.directory)
     assert found["www.example.com", "CNAME", "cdn.example.net"][0] == 6
@@ -251,6 +251,7 @@ def assert_nothing_doubled(directory, sent):
     assert one["datagrams"] == datagrams
     assert one["datagrams"] + one["down"] + one["here"] + one["network"] == sent
     assert one["network"] == one["here"] == 0, one
+    assert waterfall(directory)["made"] == sent
     check_sound(directory)
     return one
 
@@ -383,8 +384,9 @@ def test_flood_of_streams(tmp_path):
     db.close()
     if "release" in str(BUILD):
         assert peaks["receive"] < 64 and peaks["store"] < 160, peaks
-    done = collect("query", collector.directory, "loss", "--format", "csv", "--limit", "0")
+    done = collect("query", collector.directory, "streams", "--format", "csv", "--limit", "0")
     assert done.status == 0 and b"\nothers,," in done.out
+    assert waterfalls(collector.directory)["others", None]["stored"] > 0
 
 
 @contextlib.contextmanager
@@ -417,7 +419,7 @@ def test_full_disk(tmp_path):
     disk.mkdir()
     with small_disk(disk):
         with Running(tmp_path, directory=disk / "data") as collector, Sender(collector.target, 3000):
-            wait_until(lambda: collect("query", disk / "data", "loss", "--format", "csv").out.count(b"\n") == 2, 30)
+            wait_until(lambda: collect("query", disk / "data", "streams", "--format", "csv").out.count(b"\n") == 2, 30)
             with filled(disk):
                 collector.process.wait_err("error: journal: No space left on device", 20)
             collector.process.wait_err("journal: can be written to again", 20)

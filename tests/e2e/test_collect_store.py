@@ -12,7 +12,7 @@ import struct
 
 import pytest
 from collecting import (AS_ROOT, answers, check_sound, cof, collect, database, imported, journalled, lookups,
-                        needs_collector, reversed_name, sums)
+                        needs_collector, reversed_name, sums, waterfall)
 from datagrams import extended, packet, set4
 from conftest import BASE_US, CAPTURES, RAW, READER, list_captures, made_capture, ok, read_pcap, run, sensor, write_pcap
 
@@ -156,7 +156,7 @@ def test_many_sensors(tmp_path):
                 payload = extended(number, one, sensor_id=0, worker=worker)
                 records.append((BASE_US + len(records), packet(payload, source, 4000 + worker)))
     imported(tmp_path / "data", write_pcap(tmp_path / "out.pcap", RAW, records))
-    done = collect("query", tmp_path / "data", "loss", "--format", "ndjson", "--limit", "0")
+    done = collect("query", tmp_path / "data", "streams", "--format", "ndjson", "--limit", "0")
     rows = [json.loads(line) for line in done.out.splitlines()]
     assert len(rows) == len({row["source"] for row in rows}) == 4000
     assert collections.Counter((row["datagrams"], row["network"]) for row in rows) == {(3, 0): 3600, (2, 1): 400}
@@ -284,14 +284,32 @@ def test_unknown_version_is_refused(tmp_path, version):
         assert done.status == 1 and done.err.count("\n") == 1 and "version %d" % version in done.err, done.err
 
 
+TO_VERSION_2 = ["DROP TABLE sensor_minutes", "ALTER TABLE streams DROP COLUMN told",
+                "ALTER TABLE position DROP COLUMN no_room"] + [
+    "ALTER TABLE minutes DROP COLUMN " + column for column in ("made", "beside", "memory", "journal", "expired")] + [
+    "PRAGMA user_version = 2"]
+
+
+def test_version_2_is_changed(tmp_path):
+    """What it does not tell is not told; what came is the same, and balances."""
+    one = set4("10.0.0.1", "10.0.0.53", ["a.example"], ["192.0.2.1"])
+    sent = [(BASE_US + n, packet(extended(n, one))) for n in (1, 2, 5, 6)]
+    imported(tmp_path / "data", write_pcap(tmp_path / "out.pcap", RAW, sent))
+    before = waterfall(tmp_path / "data")
+    change(tmp_path / "data", *TO_VERSION_2)
+    imported(tmp_path / "data", write_pcap(tmp_path / "none.pcap", RAW, sent[:1]))
+    assert waterfall(tmp_path / "data") == before
+    assert (before["made"], before["network"], before["stored"], before["tap"]) == (6, 2, 4, None)
+
+
 def test_earlier_version_is_changed(tmp_path):
     """By who writes; who only reads says so."""
     for i in range(2):
         ok("-r", made_capture(tmp_path / "in.pcap", 100), "-x", "--sensor-id", str(i), "-w", tmp_path / ("out.%d" % i))
     imported(tmp_path / "data", tmp_path / "out.0")
-    change(tmp_path / "data", "ALTER TABLE streams DROP COLUMN ahead", "PRAGMA user_version = 1")
+    change(tmp_path / "data", *TO_VERSION_2, "ALTER TABLE streams DROP COLUMN ahead", "PRAGMA user_version = 1")
     done = collect("query", tmp_path / "data", "sensors")
-    assert done.status == 1 and "is of version 1, not 2" in done.err
+    assert done.status == 1 and "is of version 1, not 3" in done.err
     imported(tmp_path / "data", tmp_path / "out.1")
     done = collect("query", tmp_path / "data", "sensors", "--format", "ndjson")
     assert {json.loads(line)["sensor"] for line in done.out.splitlines()} == {"0/0", "1/0"}

@@ -39,8 +39,8 @@ WRONG = [
     ((), "no verb: expected one of run, query, status, import, check, export, sql, backup"),
     (("what",), "what: expected one of run, query"),
     (("--what",), "--what: expected one of run"),
-    (("query",), "no question: expected name, below, address, who, client, rcode, top, series, sensors or loss"),
-    (("query", "what"), "argument what: expected name, below, address, who, client, rcode, top, series, sensors or loss"),
+    (("query",), "no question: expected name, below, address, who, client, rcode, top, series, sensors, streams or loss"),
+    (("query", "what"), "argument what: expected name, below, address, who, client, rcode, top, series, sensors, streams or loss"),
     (("query", "name"), "query name: expected NAME behind it, or @FILE"),
     (("query", "client"), "query client: expected ADDRESS behind it"),
     (("query", "name", "192.0.2.1"), "expected a name, not an address"),
@@ -186,7 +186,7 @@ def test_damage_is_found(tmp_path):
     assert collect("check", tmp_path / "data").status == 0
     (tmp_path / "data" / "dnsflow.db").write_bytes(b"nothing that SQLite knows" * 100)
     done = collect("check", tmp_path / "data")
-    assert done.status == 1 and "not a database" in done.err and "moved away" in done.err
+    assert done.status == 1 and "not a database" in done.err and "sets it aside" in done.err
 
 
 def test_import_of_dns(tmp_path):

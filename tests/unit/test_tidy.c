@@ -297,9 +297,10 @@ static void add_account(struct place *p, int id, int64_t last)
     run_sql(p->db,
             "INSERT INTO streams(id, identity, sensor, worker, start, address, port, verified, first, last, state) "
             "VALUES(%d, 'id%d', 1, 1, 1, x'0a000001', 1, 0, 0, %" PRId64 ", x'00');"
-            "INSERT INTO minutes VALUES(%" PRId64 ", %d, 1, 1, 0, 0, 0, 0, 0, 0, 0);"
+            "INSERT INTO minutes VALUES(%" PRId64 ", %d, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0);"
+            "INSERT INTO sensor_minutes VALUES(%" PRId64 ", %d, 1, 1, 0, 0, 1, 1, 0, 1, 1);"
             "INSERT INTO totals VALUES(%" PRId64 ", 'socket', 1)",
-            id, id, last, last / 60, id, last / 60);
+            id, id, last, last / 60, id, last / 60, id, last / 60);
 }
 
 /* On both sides of the limit: what is older goes, and nothing else, whatever there is of it. */
@@ -319,7 +320,7 @@ static void what_is_old(void **state)
     add_account(&p, 1, before - 60);
     add_account(&p, 2, before);
     p.limits.age_s = DAY;
-    assert_true(tidy_at(&p, now) >= 2 + 3 + 3);
+    assert_true(tidy_at(&p, now) >= 2 + 3 + 4);
     assert_int_equal(p.counts.expired, 2);
     assert_int_equal(count_files(&p), 2);
     assert_kept(&p, 0);
@@ -327,6 +328,7 @@ static void what_is_old(void **state)
     assert_int_equal(number_of(p.db, "SELECT min(last) FROM answers"), before);
     assert_int_equal(number_of(p.db, "SELECT sum(id) FROM streams"), 2);
     assert_int_equal(number_of(p.db, "SELECT sum(stream) FROM minutes"), 2);
+    assert_int_equal(number_of(p.db, "SELECT sum(stream) FROM sensor_minutes"), 2);
     assert_int_equal(number_of(p.db, "SELECT sum(minute) FROM totals"), before / 60);
     assert_int_equal(tidy_at(&p, now + 1), 0);
     remove_place(&p);
@@ -343,10 +345,11 @@ static void without_a_limit(void **state)
     add_answers(&p, "o", 10, MIDNIGHT);
     add_account(&p, 1, before - 60);
     add_account(&p, 2, before);
-    assert_int_equal(tidy_at(&p, now), 3);
+    assert_int_equal(tidy_at(&p, now), 4);
     assert_kept(&p, 0);
     assert_int_equal(number_of(p.db, "SELECT count(*) FROM answers"), 10);
     assert_int_equal(number_of(p.db, "SELECT sum(stream) FROM minutes"), 2);
+    assert_int_equal(number_of(p.db, "SELECT sum(stream) FROM sensor_minutes"), 2);
     remove_place(&p);
 }
 
