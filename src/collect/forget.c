@@ -17,6 +17,7 @@
 #include "collect/forget_journal.h"
 #include "query/kept.h"
 #include "query/output.h"
+#include "store/backups.h"
 #include "store/erase.h"
 #include "store/sqlite.h"
 
@@ -63,6 +64,7 @@ struct forget {
     sqlite3 *db;
     struct erase_counts counts;
     struct forget_journal journal;
+    size_t backups; /* that were removed */
 };
 
 /* ---- who has it ---- */
@@ -133,9 +135,23 @@ static int forget_files(struct forget *f, struct error *err)
                : -1;
 }
 
+/* They cannot be looked into without making them anew, which the next one is. */
+static int forget_backups(struct forget *f, struct error *err)
+{
+    struct backups all;
+    int fd = openat(f->directory.fd, BACKUP_FOLDER, O_RDONLY | O_DIRECTORY | O_CLOEXEC), result = 0;
+    if (fd < 0)
+        return 0;
+    backups_remove_unfinished(fd);
+    for (backups_list(fd, &all); result == 0 && f->backups < all.count; f->backups++)
+        result = backups_remove(fd, all.stamps[f->backups], err);
+    close(fd);
+    return result;
+}
+
 static int forget_all(struct forget *f, struct error *err)
 {
-    if (forget_store(f, err) != 0 || forget_files(f, err) != 0)
+    if (forget_store(f, err) != 0 || forget_files(f, err) != 0 || forget_backups(f, err) != 0)
         return -1;
     if (f->journal.left == 0 || !f->is_alone)
         return 0;
@@ -159,11 +175,13 @@ static void tell_journal(const struct forget *f)
            f->journal.last.name, until);
 }
 
-/* What somebody has copied away is theirs to remove. */
+/* What somebody else has put there is theirs to remove. */
 static void tell_backups(const struct forget *f)
 {
     struct dirent *entry;
-    int fd = openat(f->directory.fd, "backup", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (f->backups > 0)
+        printf("backup: %zu removed, which may have had it\n", f->backups);
+    int fd = openat(f->directory.fd, BACKUP_FOLDER, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
     while (dir && (entry = readdir(dir)))
         if (entry->d_name[0] != '.')

@@ -104,8 +104,13 @@ int erase_answers(sqlite3 *db, const struct forgotten *forgotten, struct erase_c
     if (prepare(db, &s, err) == 0)
         while ((result = erase_slice(&s, &counts->answers, err)) == 1)
             ;
-    if (result == 0)
-        result = sql_run(db, "DELETE FROM news WHERE is_forgotten(rname, NULL)", err);
+    if (result == 0) /* and domains of which no name is left */
+        result = sql_run(db,
+                         "DELETE FROM news WHERE is_forgotten(rname, NULL) OR (what = 1"
+                         " AND NOT EXISTS (SELECT 1 FROM answers a WHERE a.rname = news.rname)"
+                         " AND NOT EXISTS (SELECT 1 FROM answers a"
+                         " WHERE a.rname >= news.rname || '.' AND a.rname < news.rname || '/'))",
+                         err);
     sqlite3_finalize(s.end);
     sqlite3_finalize(s.middle);
     sqlite3_finalize(s.last);

@@ -424,8 +424,13 @@ def test_not_taken_in(tmp_path):
     assert traces(c.directory, NAME) == []
 
 
-def test_backups_are_named(tmp_path):
+def test_backups_go(tmp_path):
+    """Those that are the collector's; what else is there is named."""
     directory = store_in(tmp_path, parts=1)
+    assert collect("backup", directory, directory / "backup").status == 0
+    assert any(one.startswith("backup/") for one in traces(directory, NAME))
+    assert "backup: 1 removed, which may have had it" in forget(directory, NAME)
+    assert traces(directory, NAME) == []
     (directory / "backup" / "2026-11-27").mkdir(parents=True)
     assert "backup: %s/backup/2026-11-27 is not looked into" % directory in forget(directory, NAME)
 
