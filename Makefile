@@ -108,8 +108,9 @@ FUZZERS  := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES  := $(patsubst %.c,$(O)/%,$(wildcard bench/*.c))
 # Without the collector its tests are left out.
 ifneq ($(COLLECT),yes)
-TESTS    := $(filter-out $(O)/tests/unit/test_journal% $(O)/tests/unit/test_collect% $(O)/tests/unit/test_store% $(O)/tests/unit/test_tidy,$(TESTS))
-FUZZERS  := $(filter-out $(O)/tests/fuzz/fuzz_journal $(O)/tests/fuzz/fuzz_config,$(FUZZERS))
+ITS      := $(shell grep -lE '"((journal|store|query|collect)/|journals.h)' tests/unit/test_*.c tests/fuzz/fuzz_*.c)
+TESTS    := $(filter-out $(ITS:%.c=$(O)/%) $(O)/tests/unit/test_journal%,$(TESTS))
+FUZZERS  := $(filter-out $(ITS:%.c=$(O)/%),$(FUZZERS))
 BENCHES  := $(filter-out $(O)/bench/upserts $(O)/bench/gencollect,$(BENCHES))
 endif
 # Of these, what includes no other folder and no other library.
@@ -222,7 +223,7 @@ check-cross:
 check-abi: $(O)/$(SO_NAME)
 	$(Q)scripts/check-abi $<
 
-# make fuzz T=frame|input|message|dnstap|datagram|capture|reader|http|journal|config S=seconds
+# make fuzz T=frame|input|message|dnstap|datagram|capture|reader|http|journal|config|ask S=seconds
 fuzz:
 	$(Q)$(MAKE) BUILD=fuzz CC=clang build/fuzz/tests/fuzz/fuzz_$(T)
 	$(Q)scripts/fuzz build/fuzz/tests/fuzz/fuzz_$(T) $(or $(S),60)

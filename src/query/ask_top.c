@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "query/lookups.h"
-#include "record/domain.h"
 #include "record/field.h"
+#include "store/domain_walk.h"
 #include "store/summary.h"
 
 static const struct answer_column columns[] = {{"what", CELL_TEXT, NULL},    {"value", CELL_TEXT, NULL},
@@ -68,45 +68,86 @@ struct gather {
     const struct ask *ask;
     const struct top *top;
     struct domains *domains; /* where names become these */
+    struct domain_walk walk;
     sqlite3 *found;
     sqlite3_stmt *into;
     int64_t least; /* of all partitions */
     bool is_over;
 };
 
-static void bind_value(const struct gather *g, sqlite3_stmt *s)
+/* A thing, whose value has been bound; times are Unix seconds. Outside the time it is none. */
+static int add(struct gather *g, int64_t count, int64_t first, int64_t last, int64_t least, struct error *err)
 {
-    const char *rname = g->domains ? (const char *)sqlite3_column_text(s, 0) : NULL;
-    char text[RNAME_TEXT];
-    uint8_t wire[NAME_WIRE];
-    size_t len = rname ? rname_to_wire(rname, wire) : 0;
-    size_t start = len > 0 ? domain_start(g->domains, wire) : 0;
-    if (start == 0) {
-        sqlite3_bind_value(g->into, 1, sqlite3_column_value(s, 0));
-        return;
-    }
-    size_t text_len = rname_of(wire + start, len - start, text);
-    sqlite3_bind_text(g->into, 1, text, (int)text_len, SQLITE_TRANSIENT);
+    if (!ask_wants(g->ask, first, last))
+        return 0;
+    sqlite3_bind_int64(g->into, 2, count);
+    sqlite3_bind_int64(g->into, 3, first);
+    sqlite3_bind_int64(g->into, 4, last);
+    sqlite3_bind_int64(g->into, 5, least);
+    int done = sql_do(g->into, err);
+    g->is_over |= lookups_are_too_many(g->kept, g->found);
+    return done;
 }
 
-static int gather_rows(struct gather *g, sqlite3_stmt *s, int64_t base, int64_t least, struct error *err)
+/* A name, or its domain. */
+static void bind_name(struct gather *g, const char *rname)
 {
-    int step;
+    size_t len = g->domains ? domain_walk_len(&g->walk, g->domains, rname, NULL) : strlen(rname);
+    sqlite3_bind_text(g->into, 1, rname, (int)len, SQLITE_TRANSIENT);
+}
+
+static int gather_rows(struct gather *g, sqlite3_stmt *s, bool has_names, int64_t base, int64_t least,
+                       struct error *err)
+{
+    int step = 0;
     while (!g->is_over && (step = kept_step(g->kept, s, &g->is_over, err)) == 1) {
         int64_t first = time_later(sqlite3_column_int64(s, 2), base);
         int64_t last = time_later(first, sqlite3_column_int64(s, 3));
-        if (!ask_wants(g->ask, first, last))
-            continue;
-        bind_value(g, s);
-        sqlite3_bind_value(g->into, 2, sqlite3_column_value(s, 1));
-        sqlite3_bind_int64(g->into, 3, first);
-        sqlite3_bind_int64(g->into, 4, last);
-        sqlite3_bind_int64(g->into, 5, least);
-        if (sql_do(g->into, err) != 0)
+        const char *rname = has_names ? (const char *)sqlite3_column_text(s, 0) : NULL;
+        if (has_names)
+            bind_name(g, rname ? rname : "");
+        else
+            sqlite3_bind_value(g->into, 1, sqlite3_column_value(s, 0));
+        if (add(g, sqlite3_column_int64(s, 1), first, last, least, err) != 0)
             return -1;
-        g->is_over |= lookups_are_too_many(g->kept, g->found);
     }
     return g->is_over ? 0 : step;
+}
+
+/* The names of a block of sums. */
+static int gather_block(struct gather *g, sqlite3_stmt *names, const struct summary_sum *sums, size_t count,
+                        int64_t base, struct error *err)
+{
+    size_t i;
+    int step = 0;
+    for (i = 0; i < count && (step = kept_step(g->kept, names, &g->is_over, err)) == 1; i++) {
+        const char *rname = (const char *)sqlite3_column_text(names, 0);
+        if (sums[i].count == 0)
+            continue;
+        bind_name(g, rname ? rname : "");
+        if (add(g, (int64_t)sums[i].count, time_later(sums[i].first, base), time_later(sums[i].last, base), 0, err) !=
+            0)
+            return -1;
+    }
+    return step < 0 ? -1 : 0;
+}
+
+/* All names with their sums, in place of all rows. */
+static int gather_sums(struct gather *g, sqlite3 *partition, int64_t base, struct error *err)
+{
+    struct summary_sum sums[SUMMARY_NAMES];
+    sqlite3_stmt *blocks = NULL, *names = NULL;
+    int step = 0;
+    if (sql_prepare(partition, "SELECT names FROM sums ORDER BY block", &blocks, err) != 0 ||
+        sql_prepare(partition, "SELECT rname FROM names ORDER BY id", &names, err) != 0)
+        step = -1;
+    while (step == 0 && !g->is_over && (step = sql_step(blocks, err)) == 1) {
+        size_t count = summary_read(sqlite3_column_blob(blocks, 0), (size_t)sqlite3_column_bytes(blocks, 0), sums);
+        step = gather_block(g, names, sums, count, base, err);
+    }
+    sqlite3_finalize(blocks);
+    sqlite3_finalize(names);
+    return step < 0 ? -1 : 0;
 }
 
 /* What the partition keeps of its tops. 1: they are *s, 0: it keeps none, or -1. */
@@ -129,17 +170,22 @@ static int prepare_tops(struct gather *g, sqlite3 *partition, sqlite3_stmt **s, 
 static int gather_partition(struct gather *g, const struct partition *p, sqlite3 *partition, struct error *err)
 {
     bool is_whole = p->record_first >= g->ask->since_s && p->record_last < g->ask->until_s;
-    bool wants_all = g->ask->limit == 0 || g->ask->limit > SUMMARY_TOPS;
-    int64_t base, least = 0;
+    bool wants_all = g->ask->limit == 0 || g->ask->limit > SUMMARY_TOPS, has_names = g->top <= &tops[DOMAINS];
+    int64_t base, least = 0, has_sums = 0;
     sqlite3_stmt *s = NULL;
     if (partition_base(partition, &base, err) != 0)
         return -1;
     int has_tops = is_whole && !wants_all ? prepare_tops(g, partition, &s, &least, err) : 0;
+    if (has_tops == 0 && has_names && is_whole &&
+        sql_number(partition, "SELECT count(*) FROM sqlite_schema WHERE name = 'sums'", 0, &has_sums, err) != 0)
+        return -1;
+    if (has_sums > 0)
+        return gather_sums(g, partition, base, err);
     if (has_tops == 0 && sql_prepare(partition, g->top->rows, &s, err) == 0) {
         sqlite3_bind_int64(s, 1, time_before(g->ask->since_s, base));
         sqlite3_bind_int64(s, 2, time_before(g->ask->until_s, base));
     }
-    int done = s ? gather_rows(g, s, base, least, err) : -1;
+    int done = s ? gather_rows(g, s, has_names && has_tops == 0, base, least, err) : -1;
     g->least += least;
     sqlite3_finalize(s);
     return done;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Inside of store/: the registered domains of reversed names that come in order, in which most labels are those of the
+ * The registered domains of reversed names that come in order, in which most labels are those of the
  * name before and need not be looked up again. */
 #ifndef DNSFLOW_STORE_DOMAIN_WALK_H
 #define DNSFLOW_STORE_DOMAIN_WALK_H

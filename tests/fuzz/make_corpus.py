@@ -4,7 +4,7 @@
 
 usage: tests/fuzz/make_corpus.py BUILD_DIR      needs the programs there, for datagrams and a journal
 """
-import glob, hashlib, os, re, struct, subprocess, sys, tempfile
+import base64, glob, hashlib, os, re, struct, subprocess, sys, tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CAPTURES = os.path.join(HERE, "..", "captures")
@@ -125,9 +125,34 @@ def put_config():
     put("config", b"help")
 
 
+def fnv(data, value=0xcbf29ce484222325):
+    for byte in data:
+        value = (value ^ byte) * 0x100000001b3 & (1 << 64) - 1
+    return value
+
+
+def cursor(question, name, key, number):
+    body = struct.pack(">qqqQH", -1 << 63, (1 << 63) - 1, number, 0, len(name)) + name + key
+    head = bytes([1]) + struct.pack(">Q", fnv(body, fnv(question)))
+    return base64.urlsafe_b64encode(head + body).rstrip(b"=")
+
+
+def put_ask():
+    """In the order of questions[]."""
+    subjects = [(b"name", b"www.example.com"), (b"below", b"example.com"), (b"contains", b"exa"), (b"address", b"192.0.2.0/24"),
+                (b"at", b"192.0.2.1"), (b"who", b"example.com"), (b"client", b"192.0.2.1"), (b"rcode", b"NXDOMAIN"),
+                (b"new", b"domains"), (b"top", b"names"), (b"series", b""), (b"sensors", b""), (b"streams", b""), (b"loss", b"")]
+    for number, (question, what) in enumerate(subjects):
+        put("ask", bytes([number]) + what)
+        put("ask", bytes([number]) + what + b"\0" + cursor(question, b"com.example", b"\4\x0a\0\0\1\xc0\0\2\1", 3))
+    put("ask", b"\1*.example.com\0A")
+    put("ask", b"\0\\*.example.com")
+
+
 def main():
     build = sys.argv[1]
     put_config()
+    put_ask()
     put_journal(build)
     put_http()
     put_input()
