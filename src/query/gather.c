@@ -65,8 +65,9 @@ static int find_each(struct gather *g, sqlite3 *partition, struct error *err)
 static int find_all(struct gather *g, sqlite3 *partition, struct error *err)
 {
     sqlite3_stmt *s;
+    uint64_t looked_at = g->kept->rows;
     size_t i = 0;
-    int step;
+    int step = 0;
     memset(g->numbers, 0, g->subjects.count * sizeof(*g->numbers));
     if (sql_prepare(partition,
                     g->subjects.are_names ? "SELECT id, rname FROM names ORDER BY id"
@@ -87,7 +88,7 @@ static int find_all(struct gather *g, sqlite3 *partition, struct error *err)
         }
     }
     sqlite3_finalize(s);
-    g->kept->rows = 0; /* what is looked at counts where it is found */
+    g->kept->rows = looked_at; /* what is found counts */
     return i < g->subjects.count && step < 0 ? -1 : 0;
 }
 

@@ -229,7 +229,7 @@ NEAREST = [
     (("address", "192.0.2.0/33"), "or a prefix such as"),
     (("rcode", "NXDOMAINS"), "expected an RCODE, such as NXDOMAIN or 3"),
     (("rcode", ), "query rcode: expected RCODE behind it, or @FILE"),
-    (("top", "domains"), "expected one of: names, domains, clients, resolvers, types, rcodes"),
+    (("top", "domain"), "expected one of: names, domains, clients, resolvers, types, rcodes"),
     (("sensors", "7"), "expected nothing behind sensors"),
 ]
 
