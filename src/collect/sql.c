@@ -14,7 +14,7 @@
 #include "collect/asking.h"
 #include "collect/command.h"
 #include "collect/directory.h"
-#include "query/bench.h"
+#include "query/sql_session.h"
 
 enum { STATEMENTS_MAX = 64, TEXT_MAX = 1 << 20, MEMORY_MIB = 1024 };
 
@@ -81,15 +81,15 @@ static const struct option_row rows[] = {
      0},
 };
 
-static int run_text(struct bench *bench, const struct sql_config *config, const char *text, struct error *err)
+static int run_text(struct sql_session *session, const struct sql_config *config, const char *text, struct error *err)
 {
-    return bench_run(bench, text, stdout, config->format, asking_wants_color(config->color), err);
+    return sql_session_run(session, text, stdout, config->format, asking_wants_color(config->color), err);
 }
 
 /* What has been read and may be run. At a terminal what is wrong is said, and the next is taken. */
-static int run_input(struct bench *bench, const struct sql_config *config, const char *text, struct error *err)
+static int run_input(struct sql_session *session, const struct sql_config *config, const char *text, struct error *err)
 {
-    int result = run_text(bench, config, text, err);
+    int result = run_text(session, config, text, err);
     if (result == 0 || !isatty(STDIN_FILENO))
         return result;
     fflush(stdout);
@@ -120,7 +120,7 @@ static void prompt(bool is_more)
 }
 
 /* Each statement once its ; has come; the last one may be without. */
-static int run_lines(struct bench *bench, const struct sql_config *config, struct error *err)
+static int run_lines(struct sql_session *session, const struct sql_config *config, struct error *err)
 {
     char *text = NULL, line[4096];
     size_t len = 0;
@@ -128,8 +128,8 @@ static int run_lines(struct bench *bench, const struct sql_config *config, struc
     prompt(false);
     while (result == 0 && fgets(line, sizeof(line), stdin)) {
         result = add_line(&text, &len, line, strlen(line), err);
-        if (result == 0 && strchr(line, '\n') && bench_is_complete(text)) {
-            result = run_input(bench, config, text, err);
+        if (result == 0 && strchr(line, '\n') && sql_session_is_complete(text)) {
+            result = run_input(session, config, text, err);
             fflush(stdout);
             len = 0;
         }
@@ -138,42 +138,42 @@ static int run_lines(struct bench *bench, const struct sql_config *config, struc
     if (result == 0 && ferror(stdin))
         result = error_errno(err, "standard input");
     if (result == 0 && len > 0)
-        result = run_input(bench, config, text, err);
+        result = run_input(session, config, text, err);
     free(text);
     return result;
 }
 
-static int run_all(struct bench *bench, const struct sql_config *config, struct error *err)
+static int run_all(struct sql_session *session, const struct sql_config *config, struct error *err)
 {
     size_t i;
     if (config->count == 0)
-        return run_lines(bench, config, err);
+        return run_lines(session, config, err);
     for (i = 0; i < config->count; i++)
-        if (run_text(bench, config, config->statements[i], err) != 0)
+        if (run_text(session, config, config->statements[i], err) != 0)
             return -1;
     return 0;
 }
 
 static int run_sql(const struct sql_config *config, struct error *err)
 {
-    struct bench bench;
+    struct sql_session session;
     const char *directory = config->directory ? config->directory : DIRECTORY_DEFAULT;
     process_limit_memory((size_t)MEMORY_MIB << 20);
     if (!config->is_old)
         asking_refresh(directory);
-    if (bench_open(&bench, directory, (int64_t)config->timeout_s * SECOND_US, err) != 0)
+    if (sql_session_open(&session, directory, (int64_t)config->timeout_s * SECOND_US, err) != 0)
         return EXIT_FAILURE;
-    int result = run_all(&bench, config, err);
+    int result = run_all(&session, config, err);
     bool is_closed = fflush(stdout) != 0 && errno == EPIPE; /* who reads it has enough */
     if (result == 0 && !is_closed && ferror(stdout))
         result = error_errno(err, "standard output");
-    if (bench.kept.missing > 0)
+    if (session.kept.missing > 0)
         fprintf(stderr, "the answer is partial: files of lookups are not there, as when they were let go meanwhile\n");
-    if (bench.kept.damaged > 0)
-        fprintf(stderr, "the answer is partial: of lookups %" PRIu64 " file%s cannot be used: %s\n", bench.kept.damaged,
-                bench.kept.damaged == 1 ? "" : "s", bench.kept.damage.text);
-    result = result == 0 && bench.kept.damaged > 0 ? -1 : result;
-    bench_close(&bench);
+    if (session.kept.damaged > 0)
+        fprintf(stderr, "the answer is partial: of lookups %" PRIu64 " file%s cannot be used: %s\n",
+                session.kept.damaged, session.kept.damaged == 1 ? "" : "s", session.kept.damage.text);
+    result = result == 0 && session.kept.damaged > 0 ? -1 : result;
+    sql_session_close(&session);
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

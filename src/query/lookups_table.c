@@ -20,12 +20,12 @@ enum given { BY_NAME, BY_CLIENT, FROM, TO, GIVEN };
 
 struct table {
     sqlite3_vtab base;
-    struct bench *bench;
+    struct sql_session *session;
 };
 
 struct reading {
     sqlite3_vtab_cursor base;
-    struct bench *bench;
+    struct sql_session *session;
     size_t left;   /* partitions that are still to be read */
     sqlite3 *part; /* the one that is read; NULL: none is left */
     sqlite3_stmt *rows;
@@ -38,7 +38,7 @@ struct reading {
 
 /* ---- the table ---- */
 
-static int connect_table(sqlite3 *db, void *bench, int argc, const char *const *argv, sqlite3_vtab **out, char **why)
+static int connect_table(sqlite3 *db, void *session, int argc, const char *const *argv, sqlite3_vtab **out, char **why)
 {
     (void)argc;
     (void)argv;
@@ -47,7 +47,7 @@ static int connect_table(sqlite3 *db, void *bench, int argc, const char *const *
     if (!t)
         return SQLITE_NOMEM;
     memset(t, 0, sizeof(*t));
-    t->bench = bench;
+    t->session = session;
     *out = &t->base;
     (void)sqlite3_vtab_config(db, SQLITE_VTAB_INNOCUOUS);
     return sqlite3_declare_vtab(db, columns);
@@ -99,7 +99,7 @@ static int open_cursor(sqlite3_vtab *base, sqlite3_vtab_cursor **out)
     if (!c)
         return SQLITE_NOMEM;
     memset(c, 0, sizeof(*c));
-    c->bench = ((struct table *)base)->bench;
+    c->session = ((struct table *)base)->session;
     *out = &c->base;
     return SQLITE_OK;
 }
@@ -163,7 +163,7 @@ static int begin_part(struct reading *c, struct error *err)
                                           ROWS("rows.client = ?2 AND ?1 = 0"),
                                           ROWS("rows.client = ?2 AND rows.name = ?1")};
     int64_t name, client;
-    bench_watch(c->bench, c->part);
+    sql_session_watch(c->session, c->part);
     int result = find_numbers(c, &name, &client, err);
     if (result != 1)
         return result;
@@ -182,9 +182,9 @@ static int next_part(struct reading *c, struct error *err)
     close_part(c);
     while (result == 0 && c->left > 0) {
         size_t index = --c->left;
-        if (!may_have_any(c, &c->bench->kept.partitions[index]))
+        if (!may_have_any(c, &c->session->kept.partitions[index]))
             continue;
-        result = kept_partition(&c->bench->kept, index, &c->part);
+        result = kept_partition(&c->session->kept, index, &c->part);
         if (result == 1)
             result = begin_part(c, err);
         if (result == 0)
@@ -231,7 +231,7 @@ static int filter(sqlite3_vtab_cursor *base, int given, const char *unused, int 
     for (i = 0; i < GIVEN; i++)
         if ((given & 1 << i) != 0 && argument < argc)
             take_given(c, (enum given)i, argv[argument++]);
-    c->left = c->is_none ? 0 : c->bench->kept.partitions_count;
+    c->left = c->is_none ? 0 : c->session->kept.partitions_count;
     return next_row(base);
 }
 
@@ -306,9 +306,9 @@ static const sqlite3_module module = {.xConnect = connect_table,
                                       .xColumn = column,
                                       .xRowid = row_number};
 
-int lookups_table_add(struct bench *bench, struct error *err)
+int lookups_table_add(struct sql_session *session, struct error *err)
 {
-    return sqlite3_create_module_v2(bench->kept.db, "lookups", &module, bench, NULL) == SQLITE_OK
+    return sqlite3_create_module_v2(session->kept.db, "lookups", &module, session, NULL) == SQLITE_OK
                ? 0
-               : sql_fail(bench->kept.db, err);
+               : sql_fail(session->kept.db, err);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "query/bench.h"
+#include "query/sql_session.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -41,7 +41,7 @@ static const char *const pragmas[] = {"table_info",      "table_xinfo", "table_l
 static int authorize(void *context, int action, const char *what, const char *more, const char *unused,
                      const char *inside)
 {
-    struct bench *b = context;
+    struct sql_session *b = context;
     static const char *const functions[] = {"load_extension", "fts3_tokenizer", "edit", "writefile", "readfile"};
     (void)unused;
     (void)inside;
@@ -57,16 +57,16 @@ static int authorize(void *context, int action, const char *what, const char *mo
 
 static int is_late(void *context)
 {
-    const struct bench *b = context;
+    const struct sql_session *b = context;
     return b->until_us != 0 && clock_monotonic_us() >= b->until_us;
 }
 
-void bench_watch(struct bench *bench, sqlite3 *db)
+void sql_session_watch(struct sql_session *session, sqlite3 *db)
 {
-    sqlite3_progress_handler(db, WATCH_STEPS, is_late, bench);
+    sqlite3_progress_handler(db, WATCH_STEPS, is_late, session);
 }
 
-static int set_up(struct bench *b, struct error *err)
+static int set_up(struct sql_session *b, struct error *err)
 {
     static const char views[] =
         "CREATE TEMP VIEW answers_text AS SELECT name_text(rname) AS name,"
@@ -80,27 +80,27 @@ static int set_up(struct bench *b, struct error *err)
         return -1;
     sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
     sqlite3_limit(db, SQLITE_LIMIT_LENGTH, VALUE_BYTES);
-    bench_watch(b, db);
+    sql_session_watch(b, db);
     return sqlite3_set_authorizer(db, authorize, b) == SQLITE_OK ? 0 : sql_fail(db, err);
 }
 
-int bench_open(struct bench *bench, const char *directory, int64_t timeout_us, struct error *err)
+int sql_session_open(struct sql_session *session, const char *directory, int64_t timeout_us, struct error *err)
 {
-    *bench = (struct bench){.timeout_us = timeout_us};
-    if (kept_open(directory, &bench->kept, err) != 0)
+    *session = (struct sql_session){.timeout_us = timeout_us};
+    if (kept_open(directory, &session->kept, err) != 0)
         return -1;
-    if (set_up(bench, err) == 0)
+    if (set_up(session, err) == 0)
         return 0;
-    bench_close(bench);
+    sql_session_close(session);
     return -1;
 }
 
-void bench_close(struct bench *bench)
+void sql_session_close(struct sql_session *session)
 {
-    kept_close(&bench->kept);
+    kept_close(&session->kept);
 }
 
-bool bench_is_complete(const char *text)
+bool sql_session_is_complete(const char *text)
 {
     return sqlite3_complete(text) != 0;
 }
@@ -108,7 +108,7 @@ bool bench_is_complete(const char *text)
 /* ---- statements ---- */
 
 /* Without "dnsflow.db: ", as it is the statement that is wrong. */
-static int fail(struct bench *b, struct error *err)
+static int fail(struct sql_session *b, struct error *err)
 {
     sqlite3 *db = b->kept.db;
     if (b->is_refused)
@@ -146,7 +146,7 @@ static void put_row(sqlite3_stmt *s, struct answer_output *output, char *rooms)
 }
 
 /* From the first row on, which is there or not. Returns 0, or -1. */
-static int put_rows(struct bench *b, sqlite3_stmt *s, int step, const struct printing *to, struct error *err)
+static int put_rows(struct sql_session *b, sqlite3_stmt *s, int step, const struct printing *to, struct error *err)
 {
     struct answer_column columns[ANSWER_COLUMNS_MAX];
     int i, count = sqlite3_column_count(s);
@@ -165,7 +165,7 @@ static int put_rows(struct bench *b, sqlite3_stmt *s, int step, const struct pri
     return step == SQLITE_DONE || step == SQLITE_ROW ? 0 : fail(b, err);
 }
 
-static int run_one(struct bench *b, sqlite3_stmt *s, const struct printing *to, struct error *err)
+static int run_one(struct sql_session *b, sqlite3_stmt *s, const struct printing *to, struct error *err)
 {
     int count = sqlite3_column_count(s);
     if (!sqlite3_stmt_readonly(s) || count == 0)
@@ -179,19 +179,19 @@ static int run_one(struct bench *b, sqlite3_stmt *s, const struct printing *to, 
     return step == SQLITE_ROW || step == SQLITE_DONE ? put_rows(b, s, step, to, err) : fail(b, err);
 }
 
-int bench_run(struct bench *bench, const char *text, FILE *out, enum answer_format format, bool color,
-              struct error *err)
+int sql_session_run(struct sql_session *session, const char *text, FILE *out, enum answer_format format, bool color,
+                    struct error *err)
 {
     const struct printing to = {out, format, color};
     int result = 0;
     while (result == 0 && *text && !ferror(out)) {
         sqlite3_stmt *s;
-        bench->is_refused = false;
-        bench->until_us = 0;
-        if (sqlite3_prepare_v2(bench->kept.db, text, -1, &s, &text) != SQLITE_OK)
-            return fail(bench, err);
+        session->is_refused = false;
+        session->until_us = 0;
+        if (sqlite3_prepare_v2(session->kept.db, text, -1, &s, &text) != SQLITE_OK)
+            return fail(session, err);
         if (s) /* else a comment, or blanks */
-            result = run_one(bench, s, &to, err);
+            result = run_one(session, s, &to, err);
         sqlite3_finalize(s);
     }
     return result;

@@ -9,13 +9,13 @@
  *                   type_text(NUMBER) and rcode_text(NUMBER) go the other way
  *
  * Belongs to one thread. */
-#ifndef DNSFLOW_QUERY_BENCH_H
-#define DNSFLOW_QUERY_BENCH_H
+#ifndef DNSFLOW_QUERY_SQL_SESSION_H
+#define DNSFLOW_QUERY_SQL_SESSION_H
 
 #include "query/kept.h"
 #include "query/output.h"
 
-struct bench {
+struct sql_session {
     struct kept kept;
     int64_t timeout_us, until_us; /* 0 = none; of the statement that runs, monotonic */
     bool is_refused;              /* the last statement was one that does more than read */
@@ -23,16 +23,17 @@ struct bench {
 
 /* Opens it over the directory. A statement ends after so long a time, 0 = it may take any. Returns 0, or -1 with the
  * cause. */
-MUST_CHECK int bench_open(struct bench *bench, const char *directory, int64_t timeout_us, struct error *err);
+MUST_CHECK int sql_session_open(struct sql_session *session, const char *directory, int64_t timeout_us,
+                                struct error *err);
 
 /* Runs every statement in the text, and prints the rows of each. Returns 0, or -1 with the cause; rows may have been
  * printed then. */
-MUST_CHECK int bench_run(struct bench *bench, const char *text, FILE *out, enum answer_format format, bool color,
-                         struct error *err);
+MUST_CHECK int sql_session_run(struct sql_session *session, const char *text, FILE *out, enum answer_format format,
+                               bool color, struct error *err);
 
 /* Whether the text ends behind a statement. */
-bool bench_is_complete(const char *text);
+bool sql_session_is_complete(const char *text);
 
-void bench_close(struct bench *bench);
+void sql_session_close(struct sql_session *session);
 
 #endif
