@@ -9,8 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "store/rname.h"
-
 /* Where the range of a row's first and last are times from `base` on, and the difference. NULL in `scaled` is the
  * count. */
 static const char schema[] =
@@ -96,11 +94,37 @@ int builder_open(struct builder *builder, const char *folder, struct partition *
     return 0;
 }
 
+/* A domain has two labels or more, or is one: it has no more names than these groups. */
+static void count_group(struct builder *b, const char *rname)
+{
+    size_t len = strcspn(rname, ".");
+    len += rname[len] ? 1 + strcspn(rname + len + 1, ".") : 0;
+    if (strncmp(b->group, rname, len) != 0 || b->group[len] != '\0') {
+        memcpy(b->group, rname, len);
+        b->group[len] = '\0';
+        b->group_names = 0;
+    }
+    if (++b->group_names > b->most_of_group)
+        b->most_of_group = b->group_names;
+}
+
+static void count_client(struct builder *b, const struct builder_row *row)
+{
+    if (row->client != b->last_client)
+        b->client_names = 0;
+    b->client_names += row->client != b->last_client || row->name != b->last_name;
+    b->last_client = row->client;
+    b->last_name = row->name;
+    if (b->client_names > b->most_of_client)
+        b->most_of_client = b->client_names;
+}
+
 int builder_name(struct builder *builder, const char *rname, size_t len, struct error *err)
 {
     char whole[RNAME_TEXT], text[NAME_TEXT];
     snprintf(whole, sizeof(whole), "%.*s", (int)len, rname);
     size_t text_len = rname_to_text(whole, text);
+    count_group(builder, whole);
     if (summary_name(builder->summary, whole) != 0)
         return error_set(err, "lookups: out of memory");
     sqlite3_bind_text(builder->name, 1, rname, (int)len, SQLITE_STATIC);
@@ -132,6 +156,7 @@ int builder_row(struct builder *builder, const struct builder_row *row, struct e
     struct partition *info = builder->info;
     sqlite3_stmt *s = builder->row;
     const struct summary_sum sum = {row->count, row->first - builder->base, row->last - builder->base};
+    count_client(builder, row);
     summary_row(builder->summary, row->client, row->name, row->kind, &sum);
     sqlite3_bind_int64(s, 1, row->client);
     sqlite3_bind_int64(s, 2, row->name);
@@ -180,7 +205,9 @@ static int put_parts(struct builder *b, struct error *err)
                  {"record_last", p->record_last},
                  {"rows", (int64_t)p->rows},
                  {"lookups", (int64_t)p->lookups},
-                 {"base", b->base}};
+                 {"base", b->base},
+                 {"names of a group", b->most_of_group},
+                 {"names of a client", b->most_of_client}};
     size_t i;
     for (i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
         if (put_part(b, parts[i].key, parts[i].value, err) != 0)

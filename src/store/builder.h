@@ -7,6 +7,7 @@
 
 #include "store/grams.h"
 #include "store/partition.h"
+#include "store/rname.h"
 #include "store/sql.h"
 #include "store/summary.h"
 
@@ -16,7 +17,10 @@ struct builder {
     sqlite3_stmt *name, *address, *kind, *row;
     struct grams *grams;
     struct summary *summary;
-    int64_t base; /* what times in the file count from */
+    char group[RNAME_TEXT]; /* the first two labels of the name that came last */
+    uint32_t group_names, client_names, last_client, last_name;
+    uint32_t most_of_group, most_of_client; /* names: of these, and of a client, so that who merges knows what can be */
+    int64_t base;                           /* what times in the file count from */
     struct partition *info;
 };
 
@@ -26,6 +30,15 @@ struct builder_row {
     uint64_t count, scaled;
     int64_t first, last;
 };
+
+/* Adds what another row of the same lookup has. */
+static inline void builder_row_add(struct builder_row *sum, const struct builder_row *row)
+{
+    sum->count += row->count;
+    sum->scaled += row->scaled;
+    sum->first = row->first < sum->first ? row->first : sum->first;
+    sum->last = row->last > sum->last ? row->last : sum->last;
+}
 
 /* Begins the file of *info, which must outlive the builder; its lookups lie not before `base`. Returns 0, or -1 with
  * the cause. */

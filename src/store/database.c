@@ -8,12 +8,10 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
-#include "record/rdata.h"
-#include "store/news.h"
-#include "store/rnames.h"
+#include "store/answers.h"
 #include "store/schema.h"
 
-enum { TYPE_A = 1, TYPE_AAAA = 28, RDATA_TEXT = 4 * 65536 + 16, WAL_BYTES = 16 << 20, BUSY_TRIES = 200, BUSY_MS = 50 };
+enum { WAL_BYTES = 16 << 20, BUSY_TRIES = 200, BUSY_MS = 50 };
 
 static const char store_name[] = "sqlite";
 
@@ -166,137 +164,6 @@ int database_restore(sqlite3 *db, struct account *account, struct database_posit
     return restore_totals(db, account, position, err) != 0 || restore_no_room(db, account, err) != 0
                ? -1
                : restore_streams(db, account, err);
-}
-
-/* ---- passive DNS ---- */
-
-/* An answer in the order of the table. */
-struct answer_order {
-    const char *rname;
-    uint32_t number;
-};
-
-static int by_rname(const void *a, const void *b)
-{
-    const struct answer_order *x = a, *y = b;
-    int order = strcmp(x->rname, y->rname);
-    return order != 0 ? order : x->number < y->number ? -1 : x->number > y->number;
-}
-
-/* An answer that is known, and one that is not: the first is tried first. */
-struct answer_puts {
-    sqlite3_stmt *update, *insert;
-};
-
-static const char update_sql[] = "UPDATE answers SET first = min(first, ?4), last = max(last, ?5), count = count + ?6,"
-                                 " scaled = scaled + ?7 WHERE rname = ?1 AND type = ?2 AND rdata = ?3";
-static const char insert_sql[] = "INSERT INTO answers VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-
-static void bind_answer(sqlite3_stmt *s, const char *rname, uint16_t type, const uint8_t *rdata, size_t len,
-                        bool is_address, const struct intern_count *c)
-{
-    sqlite3_bind_text(s, 1, rname, -1, SQLITE_STATIC);
-    sqlite3_bind_int(s, 2, type);
-    if (is_address)
-        sqlite3_bind_blob(s, 3, rdata, (int)len, SQLITE_STATIC);
-    else
-        sqlite3_bind_text(s, 3, (const char *)rdata, (int)len, SQLITE_STATIC);
-    sqlite3_bind_int64(s, 4, c->first);
-    sqlite3_bind_int64(s, 5, c->last);
-    sqlite3_bind_int64(s, 6, (int64_t)c->count);
-    sqlite3_bind_int64(s, 7, (int64_t)c->scaled);
-}
-
-/* *is_new: there was none of this name, type and rdata. */
-static int put_answer(const struct answer_puts *puts, const struct tally *tally, const struct answer_order *at,
-                      char *text, bool *is_new, struct error *err)
-{
-    const struct intern_count *c = intern_counted(tally->answers, at->number);
-    const uint8_t *rdata;
-    uint32_t name;
-    uint16_t type;
-    size_t len;
-    tally_answer_at(tally, at->number, &name, &type, &rdata, &len);
-    bool is_address = (type == TYPE_A && len == 4) || (type == TYPE_AAAA && len == 16);
-    if (!is_address) {
-        len = rdata_text(type, rdata, len, text, RDATA_TEXT);
-        rdata = (const uint8_t *)text;
-    }
-    bind_answer(puts->update, at->rname, type, rdata, len, is_address, c);
-    if (sql_do(puts->update, err) != 0)
-        return -1;
-    *is_new = sqlite3_changes(sqlite3_db_handle(puts->update)) == 0;
-    if (!*is_new)
-        return 0;
-    bind_answer(puts->insert, at->rname, type, rdata, len, is_address, c);
-    return sql_do(puts->insert, err);
-}
-
-/* In the order of names, so that neighbours in the table come one after the other. */
-static void sort_answers(const struct tally *tally, const struct rnames *rnames, struct answer_order *order)
-{
-    uint32_t i, count = intern_size(tally->answers), name;
-    const uint8_t *rdata;
-    uint16_t type;
-    size_t len;
-    for (i = 0; i < count; i++) {
-        tally_answer_at(tally, i, &name, &type, &rdata, &len);
-        order[i] = (struct answer_order){rnames->list[name], i};
-    }
-    qsort(order, count, sizeof(*order), by_rname);
-}
-
-/* All answers of one name, from `at` on. Returns how many there are, 0 = it failed, with the cause. */
-static uint32_t put_name(const struct answer_puts *puts, struct news *news, const struct tally *tally,
-                         const struct answer_order *order, uint32_t count, char *text, struct error *err)
-{
-    int64_t first_s = INT64_MAX;
-    uint32_t i, new_count = 0;
-    for (i = 0; i < count && strcmp(order[i].rname, order[0].rname) == 0; i++) {
-        int64_t seen_s = intern_counted(tally->answers, order[i].number)->first;
-        bool is_new;
-        if (put_answer(puts, tally, &order[i], text, &is_new, err) != 0)
-            return 0;
-        first_s = seen_s < first_s ? seen_s : first_s;
-        new_count += is_new;
-    }
-    return new_count > 0 && news_name(news, order[0].rname, new_count, first_s, err) != 0 ? 0 : i;
-}
-
-static int put_ordered(sqlite3 *db, const struct tally *tally, const struct answer_order *order, char *text,
-                       struct error *err)
-{
-    uint32_t i = 0, count = intern_size(tally->answers), taken = 1;
-    struct answer_puts puts = {NULL, NULL};
-    struct news news;
-    int result = news_open(&news, db, err);
-    if (result == 0 &&
-        (sql_prepare(db, update_sql, &puts.update, err) != 0 || sql_prepare(db, insert_sql, &puts.insert, err) != 0))
-        result = -1;
-    for (; result == 0 && i < count && taken > 0; i += taken)
-        taken = put_name(&puts, &news, tally, order + i, count - i, text, err);
-    if (result == 0)
-        result = taken > 0 ? news_end(&news, err) : -1;
-    news_close(&news);
-    sqlite3_finalize(puts.update);
-    sqlite3_finalize(puts.insert);
-    return result;
-}
-
-static int put_answers(sqlite3 *db, const struct tally *tally, struct error *err)
-{
-    struct answer_order *order = calloc(intern_size(tally->answers) + (size_t)1, sizeof(*order));
-    char *text = malloc(RDATA_TEXT);
-    struct rnames rnames;
-    int result = rnames_make(&rnames, tally) == 0 && order && text ? 0 : error_set(err, "dnsflow.db: out of memory");
-    if (result == 0) {
-        sort_answers(tally, &rnames, order);
-        result = put_ordered(db, tally, order, text, err);
-    }
-    rnames_free(&rnames);
-    free(text);
-    free(order);
-    return result;
 }
 
 /* ---- accounts ---- */
@@ -467,24 +334,24 @@ static int64_t last_minute(const struct account *account)
     return last;
 }
 
-static int put_all(sqlite3 *db, const struct tally *tally, const struct account *account,
+static int put_all(sqlite3 *db, const struct folded *folded, const struct account *account,
                    const struct database_position *position, struct error *err)
 {
     struct account before = {.totals = {0}};
     struct database_position old = {.block = 0};
-    if (restore_totals(db, &before, &old, err) != 0 || put_answers(db, tally, err) != 0 ||
+    if (restore_totals(db, &before, &old, err) != 0 || answers_put(db, folded, err) != 0 ||
         put_streams(db, account, err) != 0 || put_minutes(db, account, err) != 0 || put_told(db, account, err) != 0 ||
         put_totals(db, account, &before, last_minute(account), err) != 0)
         return -1;
     return database_set_position(db, account, position, err);
 }
 
-int database_begin(sqlite3 *db, const struct tally *tally, const struct account *account,
+int database_begin(sqlite3 *db, const struct folded *folded, const struct account *account,
                    const struct database_position *position, struct error *err)
 {
     if (sql_run(db, "BEGIN IMMEDIATE", err) != 0)
         return -1;
-    if (put_all(db, tally, account, position, err) == 0)
+    if (put_all(db, folded, account, position, err) == 0)
         return 0;
     sql_roll_back(db);
     return -1;

@@ -44,7 +44,7 @@ MUST_CHECK int database_restore(sqlite3 *db, struct account *account, struct dat
 
 /* Brings in what was gathered up to the position, in a transaction that database_end() closes. Returns 0, or -1 with
  * the cause, and then there is none. */
-MUST_CHECK int database_begin(sqlite3 *db, const struct tally *tally, const struct account *account,
+MUST_CHECK int database_begin(sqlite3 *db, const struct folded *folded, const struct account *account,
                               const struct database_position *position, struct error *err);
 
 /* Enters the partition with the lookups of what database_begin() has brought in, NULL: there are none, and closes the

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/builder.h"
+#include "store/folded.h"
+#include "store/merge_plan.h"
 
 enum { TABLES = 3, NAMES = 0, ADDRESSES = 1, KINDS = 2 };
 
@@ -25,6 +26,8 @@ struct merge {
     struct input inputs[PARTITION_MERGE_MAX];
     size_t count;
     struct builder builder;
+    struct merge_plan plan;
+    enum { MERGE_ALL, MERGE_PLANS, MERGE_PLANNED } stage; /* without a plan; makes one; by it */
 };
 
 static const char *const table_names[TABLES] = {"names", "addresses", "kinds"};
@@ -115,16 +118,28 @@ static int compare_kinds(const struct input *a, const struct input *b)
     return x < y ? -1 : x > y;
 }
 
-static int put(struct builder *b, int table, const struct input *in, struct error *err)
+static int put_name(struct merge *m, uint32_t number, const char *rname, size_t len, struct error *err)
+{
+    char text[RNAME_TEXT];
+    if (m->stage == MERGE_ALL)
+        return builder_name(&m->builder, rname, len, err);
+    snprintf(text, sizeof(text), "%.*s", (int)len, rname);
+    return m->stage == MERGE_PLANS ? plan_name(&m->plan, text, err)
+                                   : plan_write_name(&m->plan, number, text, &m->builder, err);
+}
+
+static int put(struct merge *m, int table, uint32_t number, const struct input *in, struct error *err)
 {
     const void *bytes = table == KINDS ? NULL : sqlite3_column_blob(in->at, 0);
     size_t len = table == KINDS ? 0 : (size_t)sqlite3_column_bytes(in->at, 0);
     if (table == NAMES)
-        return builder_name(b, len > 0 ? bytes : "", len, err);
+        return put_name(m, number, len > 0 ? bytes : "", len, err);
+    if (m->stage == MERGE_PLANS)
+        return 0;
     if (table == ADDRESSES)
-        return builder_address(b, bytes, len, err);
+        return builder_address(&m->builder, bytes, len, err);
     uint64_t kind = kind_of(in);
-    return builder_kind(b, (uint32_t)(kind >> 32), (uint16_t)(kind >> 16), (uint16_t)kind, err);
+    return builder_kind(&m->builder, (uint32_t)(kind >> 32), (uint16_t)(kind >> 16), (uint16_t)kind, err);
 }
 
 /* The input that stands at the least; NULL: all have ended. */
@@ -165,9 +180,9 @@ static int merge_table(struct merge *m, int table, struct error *err)
     if (begin(m, queries[table], err) != 0)
         return -1;
     while ((least = find_least(m, table == KINDS ? compare_kinds : compare_bytes)))
-        if (put(&m->builder, table, least, err) != 0 || take_equals(m, table, least, ++number, err) != 0)
+        if (put(m, table, ++number, least, err) != 0 || take_equals(m, table, least, number, err) != 0)
             return -1;
-    return 0;
+    return table == NAMES && m->stage == MERGE_PLANNED ? plan_end_names(&m->plan, &m->builder, err) : 0;
 }
 
 /* ---- rows ---- */
@@ -211,12 +226,11 @@ static int next_row(struct input *in, struct error *err)
     return 0;
 }
 
-static void add_row(struct builder_row *sum, const struct builder_row *row)
+static int put_row(struct merge *m, const struct builder_row *row, struct error *err)
 {
-    sum->count += row->count;
-    sum->scaled += row->scaled;
-    sum->first = row->first < sum->first ? row->first : sum->first;
-    sum->last = row->last > sum->last ? row->last : sum->last;
+    if (m->stage == MERGE_ALL)
+        return builder_row(&m->builder, row, err);
+    return m->stage == MERGE_PLANS ? plan_row(&m->plan, row, err) : plan_write_row(&m->plan, row, &m->builder, err);
 }
 
 static int merge_rows(struct merge *m, struct error *err)
@@ -235,28 +249,71 @@ static int merge_rows(struct merge *m, struct error *err)
             return -1;
         for (i = 0; i < m->count; i++)
             while (m->inputs[i].at && compare_rows(&m->inputs[i], &sum) == 0) {
-                add_row(&sum.row, &m->inputs[i].row);
+                builder_row_add(&sum.row, &m->inputs[i].row);
                 if (next_row(&m->inputs[i], err) != 0)
                     return -1;
             }
-        if (builder_row(&m->builder, &sum.row, err) != 0)
+        if (put_row(m, &sum.row, err) != 0)
             return -1;
     }
-    return 0;
+    return m->stage == MERGE_PLANNED ? plan_end_rows(&m->plan, &m->builder, err) : 0;
 }
 
 /* ---- all of it ---- */
 
-static int merge_opened(struct merge *m, const char *folder, struct partition *out, int64_t base, struct error *err)
+static int merge_tables(struct merge *m, struct error *err)
 {
-    int result = -1, table = 0;
-    if (builder_open(&m->builder, folder, out, base, err) != 0)
-        return -1;
+    int table = 0;
     while (table < TABLES && merge_table(m, table, err) == 0)
         table++;
-    if (table == TABLES && merge_rows(m, err) == 0)
-        result = builder_finish(&m->builder, err);
-    builder_close(&m->builder);
+    return table == TABLES ? merge_rows(m, err) : -1;
+}
+
+/* Whether there may be too many names of a domain, or of a client: together no more than in each. Returns 1, 0, or -1.
+ */
+static int may_fold(const struct merge *m, struct error *err)
+{
+    static const char *const keys[] = {"names of a group", "names of a client"};
+    char query[80];
+    size_t i, k;
+    for (k = 0; k < sizeof(keys) / sizeof(keys[0]); k++) {
+        uint64_t all = 0;
+        snprintf(query, sizeof(query), "SELECT value FROM part WHERE key = '%s'", keys[k]);
+        for (i = 0; i < m->count; i++) {
+            int64_t most;
+            if (sql_number(m->inputs[i].db, query, m->inputs[i].counts[NAMES], &most, err) != 0)
+                return -1;
+            all += most > 0 ? (uint64_t)most : 0;
+        }
+        if (all > FOLD_NAMES)
+            return 1;
+    }
+    return 0;
+}
+
+/* All of it is read first where names may have to be folded. */
+static int make_plan(struct merge *m, struct error *err)
+{
+    int is_needed = may_fold(m, err);
+    if (is_needed <= 0)
+        return is_needed;
+    m->stage = MERGE_PLANS;
+    if (plan_open(&m->plan, FOLD_NAMES, err) != 0 || merge_tables(m, err) != 0 || plan_decide(&m->plan, err) != 0)
+        return -1;
+    m->stage = m->plan.rests_count > 0 ? MERGE_PLANNED : MERGE_ALL;
+    return 0;
+}
+
+static int merge_opened(struct merge *m, const char *folder, struct partition *out, int64_t base, struct error *err)
+{
+    int result = make_plan(m, err);
+    if (result == 0)
+        result = builder_open(&m->builder, folder, out, base, err);
+    if (result == 0) {
+        result = merge_tables(m, err) == 0 ? builder_finish(&m->builder, err) : -1;
+        builder_close(&m->builder);
+    }
+    plan_close(&m->plan);
     return result;
 }
 

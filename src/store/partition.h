@@ -15,6 +15,8 @@
 #include "store/sql.h"
 #include "store/tally.h"
 
+struct folded;
+
 /* What a partition has become by merging. */
 enum partition_level {
     PARTITION_SEALED, /* as it was written */
@@ -36,10 +38,12 @@ struct partition {
     uint64_t rows, lookups, bytes;     /* rows in it; lookups that they stand for; of the file */
 };
 
-/* Writes the tally's lookups as a sealed partition into the folder: level, block range, end, since and until of *out
- * are given, the rest is filled. A file of that name is replaced. Returns 0, or -1 with the cause, and leaves nothing.
+/* Writes the folded tally's lookups as a sealed partition into the folder: level, block range, end, since and until of
+ * *out are given, the rest is filled. A file of that name is replaced. Returns 0, or -1 with the cause, and leaves
+ * nothing.
  */
-MUST_CHECK int partition_seal(const char *folder, const struct tally *tally, struct partition *out, struct error *err);
+MUST_CHECK int partition_seal(const char *folder, const struct folded *folded, struct partition *out,
+                              struct error *err);
 
 /* Merges the partitions, in order of their blocks, into one of out->level; the rest of *out is filled. It has its name
  * after partition_publish() alone. */

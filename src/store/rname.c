@@ -61,13 +61,31 @@ size_t rname_to_wire(const char *rname, uint8_t wire[NAME_WIRE])
     return NAME_WIRE - at;
 }
 
-size_t rname_to_text(const char *rname, char text[NAME_TEXT])
+/* A name's text in so much room; what is no name stays as it is. */
+static size_t name_to_text(const char *rname, char *text, size_t size)
 {
     uint8_t wire[NAME_WIRE];
     const uint8_t *at = wire;
     size_t len = rname_to_wire(rname, wire);
-    int used = len > 0 ? dnsflow_name_text(&at, wire + len, NULL, text, NAME_TEXT) : -1;
+    int used = len > 0 ? dnsflow_name_text(&at, wire + len, NULL, text, size) : -1;
     if (used < 0)
-        used = snprintf(text, NAME_TEXT, "%s", rname);
-    return used < NAME_TEXT ? (size_t)used : NAME_TEXT - 1;
+        used = snprintf(text, size, "%s", rname);
+    return (size_t)used < size ? (size_t)used : size - 1;
+}
+
+/* The rest of a domain, or of all: "*.example.com", or "*". */
+static size_t rest_to_text(const char *rname, size_t len, char text[NAME_TEXT])
+{
+    char domain[RNAME_TEXT];
+    snprintf(domain, sizeof(domain), "%.*s", (int)(len - 1), rname);
+    text[0] = '*';
+    text[1] = len > 1 ? '.' : '\0';
+    size_t used = len > 1 ? 2 + name_to_text(domain, text + 2, NAME_TEXT - 2) : 1;
+    return used;
+}
+
+size_t rname_to_text(const char *rname, char text[NAME_TEXT])
+{
+    size_t len = strlen(rname);
+    return len > 0 && rname[len - 1] == '.' ? rest_to_text(rname, len, text) : name_to_text(rname, text, NAME_TEXT);
 }

@@ -15,7 +15,8 @@ size_t rname_of(const uint8_t *wire, size_t len, char rname[RNAME_TEXT]);
 /* The key of a reversed name. Returns its length, 0 when it is none. */
 size_t rname_to_wire(const char *rname, uint8_t wire[NAME_WIRE]);
 
-/* The name in presentation form, as dnsflow_name_text() writes it; what is no name stays as it is. Returns its length.
+/* What names were folded into (folded.h) ends with a dot, as no name does: "com.example." is "*.example.com". The name
+ * in presentation form, as dnsflow_name_text() writes it; what is no name stays as it is. Returns its length.
  */
 size_t rname_to_text(const char *rname, char text[NAME_TEXT]);
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "store/builder.h"
-#include "store/rnames.h"
+#include "store/folded.h"
 
 /* A key to be sorted, and the number that it had. */
 struct sorted {
@@ -15,8 +15,8 @@ struct sorted {
 
 struct seal {
     const struct tally *tally;
+    const struct folded *folded;
     struct builder builder;
-    struct rnames rnames;
     struct sorted *sorted;               /* of whatever is being numbered */
     uint32_t *names, *addresses, *kinds; /* number in the tally -> number in the file */
     uint32_t *kind_of;                   /* lookup -> number in `kinds_seen` */
@@ -58,13 +58,15 @@ static void number(struct seal *s, uint32_t count, uint32_t *numbers)
 /* Only names that were asked for are in lookups. */
 static int put_names(struct seal *s, struct error *err)
 {
-    uint32_t i, count = 0, all = intern_size(s->tally->names), lookups = intern_size(s->tally->lookups);
+    const struct folded *f = s->folded;
+    uint32_t i, count = 0, all = f->names_count + f->rests_count, lookups = intern_size(s->tally->lookups);
     memset(s->names, 0, all * sizeof(*s->names));
     for (i = 0; i < lookups; i++)
-        s->names[tally_lookup_at(s->tally, i).name] = 1;
+        s->names[folded_lookup(f, i)] = 1;
     for (i = 0; i < all; i++) {
+        const char *text = folded_text(f, i);
         if (s->names[i] != 0)
-            s->sorted[count++] = (struct sorted){s->rnames.list[i], (uint32_t)strlen(s->rnames.list[i]), i};
+            s->sorted[count++] = (struct sorted){text, (uint32_t)strlen(text), i};
     }
     number(s, count, s->names);
     for (i = 0; i < count; i++)
@@ -124,6 +126,19 @@ static int put_kinds(struct seal *s, struct error *err)
     return 0;
 }
 
+/* Where names were folded several rows are of the same lookup. */
+static uint32_t add_equals(struct builder_row *rows, uint32_t count)
+{
+    uint32_t kept = 0, i;
+    for (i = 0; i < count; i++) {
+        if (kept > 0 && by_row(&rows[i], &rows[kept - 1]) == 0)
+            builder_row_add(&rows[kept - 1], &rows[i]);
+        else
+            rows[kept++] = rows[i];
+    }
+    return kept;
+}
+
 static int put_rows(struct seal *s, struct error *err)
 {
     uint32_t i, count = intern_size(s->tally->lookups);
@@ -131,7 +146,7 @@ static int put_rows(struct seal *s, struct error *err)
         struct tally_lookup lookup = tally_lookup_at(s->tally, i);
         const struct intern_count *c = intern_counted(s->tally->lookups, i);
         s->rows[i] = (struct builder_row){.client = s->addresses[lookup.client],
-                                          .name = s->names[lookup.name],
+                                          .name = s->names[folded_lookup(s->folded, i)],
                                           .kind = s->kinds[s->kind_of[i]],
                                           .count = c->count,
                                           .scaled = c->scaled,
@@ -139,6 +154,7 @@ static int put_rows(struct seal *s, struct error *err)
                                           .last = c->last};
     }
     qsort(s->rows, count, sizeof(*s->rows), by_row);
+    count = add_equals(s->rows, count);
     for (i = 0; i < count; i++)
         if (builder_row(&s->builder, &s->rows[i], err) != 0)
             return -1;
@@ -147,10 +163,9 @@ static int put_rows(struct seal *s, struct error *err)
 
 static int make_room(struct seal *s, struct error *err)
 {
-    size_t names = intern_size(s->tally->names), addresses = intern_size(s->tally->addresses);
+    size_t names = s->folded->names_count + s->folded->rests_count, addresses = intern_size(s->tally->addresses);
     size_t lookups = intern_size(s->tally->lookups), most = names > addresses ? names : addresses;
     most = most > lookups ? most : lookups;
-    bool has_names = rnames_make(&s->rnames, s->tally) == 0;
     s->sorted = calloc(most + 1, sizeof(*s->sorted));
     s->names = calloc(names + 1, sizeof(*s->names));
     s->addresses = calloc(addresses + 1, sizeof(*s->addresses));
@@ -158,7 +173,7 @@ static int make_room(struct seal *s, struct error *err)
     s->kind_of = calloc(lookups + 1, sizeof(*s->kind_of));
     s->rows = calloc(lookups + 1, sizeof(*s->rows));
     s->kinds_seen = intern_create();
-    bool has_all = has_names && s->sorted && s->names && s->addresses && s->kinds && s->kind_of && s->rows;
+    bool has_all = s->sorted && s->names && s->addresses && s->kinds && s->kind_of && s->rows;
     return has_all && s->kinds_seen ? 0 : error_set(err, "lookups: out of memory");
 }
 
@@ -172,9 +187,10 @@ static int64_t least_time(const struct tally *tally)
     return least;
 }
 
-int partition_seal(const char *folder, const struct tally *tally, struct partition *out, struct error *err)
+int partition_seal(const char *folder, const struct folded *folded, struct partition *out, struct error *err)
 {
-    struct seal s = {.tally = tally};
+    const struct tally *tally = folded->tally;
+    struct seal s = {.tally = tally, .folded = folded};
     int result = -1;
     out->level = PARTITION_SEALED;
     if (make_room(&s, err) == 0 && builder_open(&s.builder, folder, out, least_time(tally), err) == 0) {
@@ -185,7 +201,6 @@ int partition_seal(const char *folder, const struct tally *tally, struct partiti
             result = partition_publish(folder, out, err);
     }
     intern_destroy(s.kinds_seen);
-    rnames_free(&s.rnames);
     free(s.sorted);
     free(s.names);
     free(s.addresses);

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "store/database.h"
+#include "store/folded.h"
 #include "store/orphans.h"
 #include "store/quarantine.h"
 
@@ -170,7 +171,7 @@ bool sqlite_store_has_moved(const struct sqlite_store *store)
 /* Lookups on their way into a partition. */
 struct lookups {
     const char *folder;
-    const struct tally *tally;
+    struct folded folded;
     struct partition partition;
     int result;
     struct error why;
@@ -179,7 +180,7 @@ struct lookups {
 static void *seal_lookups(void *context)
 {
     struct lookups *l = context;
-    l->result = partition_seal(l->folder, l->tally, &l->partition, &l->why);
+    l->result = partition_seal(l->folder, &l->folded, &l->partition, &l->why);
     return NULL;
 }
 
@@ -194,7 +195,7 @@ static int write_away(struct sqlite_store *s, struct lookups *l, struct error *e
         (void)seal_lookups(l);
     if (!has_thread && l->result != 0)
         return error_set(err, "%s", l->why.text);
-    bool has_begun = database_begin(s->db, &s->tally, &s->account, &s->read, err) == 0;
+    bool has_begun = database_begin(s->db, &l->folded, &s->account, &s->read, err) == 0;
     if (has_thread)
         (void)pthread_join(thread, NULL);
     if (has_begun && l->result != 0) {
@@ -212,7 +213,6 @@ static int write_away(struct sqlite_store *s, struct lookups *l, struct error *e
 int sqlite_store_seal(struct sqlite_store *store, struct error *err)
 {
     struct lookups lookups = {.folder = store->lookups,
-                              .tally = &store->tally,
                               .partition = {.first_block = store->sealed.block + 1,
                                             .last_block = store->read.block,
                                             .end = store->read.at,
@@ -220,7 +220,10 @@ int sqlite_store_seal(struct sqlite_store *store, struct error *err)
                                             .until = store->until_us / SECOND_US}};
     if (is_empty(store))
         return 0;
-    if (write_away(store, &lookups, err) != 0)
+    int result = folded_make(&lookups.folded, &store->tally, FOLD_NAMES) == 0 ? write_away(store, &lookups, err)
+                                                                              : error_set(err, "store: out of memory");
+    folded_free(&lookups.folded);
+    if (result != 0)
         return -1;
     (void)database_cut_wal(store->db, store->directory, WAL_MS);
     sqlite3_busy_timeout(store->db, WRITER_MS);

@@ -179,6 +179,26 @@ void summary_row(struct summary *summary, uint32_t client, uint32_t name, uint32
         add_to(&summary->kinds.list[kind - 1], sum);
 }
 
+uint32_t summary_names(const struct summary *summary)
+{
+    return summary->names.count;
+}
+
+const struct summary_sum *summary_name_sum(const struct summary *summary, uint32_t name)
+{
+    return &summary->names.list[name];
+}
+
+uint32_t summary_domain(const struct summary *summary, uint32_t name)
+{
+    return summary->domain_of[name];
+}
+
+const char *summary_domain_text(const struct summary *summary, uint32_t domain)
+{
+    return summary->domain_texts[domain];
+}
+
 /* ---- sums of names ---- */
 
 static size_t put_varint(uint8_t *out, uint64_t value)

@@ -45,6 +45,13 @@ MUST_CHECK int summary_kind(struct summary *summary, uint32_t resolver, uint16_t
 /* A row. */
 void summary_row(struct summary *summary, uint32_t client, uint32_t name, uint32_t kind, const struct summary_sum *sum);
 
+/* What has come: names, the sum of one, the number of its domain, and that domain's reversed name. Of names from 0 on.
+ */
+uint32_t summary_names(const struct summary *summary);
+const struct summary_sum *summary_name_sum(const struct summary *summary, uint32_t name);
+uint32_t summary_domain(const struct summary *summary, uint32_t name);
+const char *summary_domain_text(const struct summary *summary, uint32_t domain);
+
 /* Writes it all; `rows`: of the partition. Returns 0, or -1 with the cause. */
 MUST_CHECK int summary_write(const struct summary *summary, sqlite3 *db, uint64_t rows, struct error *err);
 

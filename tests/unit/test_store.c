@@ -4,6 +4,7 @@
 #include "journals.h"
 
 #include "store/database.h"
+#include "store/folded.h"
 #include "store/partition.h"
 #include "store/rname.h"
 #include "store/tally.h"
@@ -124,6 +125,7 @@ static void take_lookup(struct tally *tally, uint32_t i)
 static struct partition seal_piece(const char *folder, uint32_t first, uint32_t last)
 {
     struct tally tally;
+    struct folded folded;
     struct partition p = {.first_block = first + 1,
                           .last_block = last + 1,
                           .end = {1, last},
@@ -133,8 +135,10 @@ static struct partition seal_piece(const char *folder, uint32_t first, uint32_t 
     assert_int_equal(tally_open(&tally), 0);
     for (; first <= last; first++)
         take_lookup(&tally, first);
-    if (partition_seal(folder, &tally, &p, &err) != 0)
+    assert_int_equal(folded_make(&folded, &tally, FOLD_NAMES), 0);
+    if (partition_seal(folder, &folded, &p, &err) != 0)
         fail_msg("%s", err.text);
+    folded_free(&folded);
     tally_close(&tally);
     return p;
 }

@@ -6,6 +6,7 @@
 
 #include "journals.h"
 
+#include "store/folded.h"
 #include "store/tidy.h"
 
 enum { HOUR = 3600, DAY = 86400, MIDNIGHT = 1700006400, EACH = 40, KEPT = 600, LISTED = 256 };
@@ -96,6 +97,7 @@ static void take_lookup(struct place *p, struct tally *tally, int64_t time_s)
 static struct partition add_partition(struct place *p, int64_t since, int64_t until)
 {
     struct tally tally;
+    struct folded folded;
     struct partition made = {.first_block = p->blocks + 1,
                              .last_block = p->blocks + 2,
                              .end = {1, p->blocks + 2},
@@ -105,8 +107,10 @@ static struct partition add_partition(struct place *p, int64_t since, int64_t un
     assert_int_equal(tally_open(&tally), 0);
     for (int i = 0; i < EACH; i++)
         take_lookup(p, &tally, since + (until - since) * i / (EACH - 1));
-    if (partition_seal(p->lookups, &tally, &made, &err) != 0 || database_add_partition(p->db, &made, &err) != 0)
+    assert_int_equal(folded_make(&folded, &tally, FOLD_NAMES), 0);
+    if (partition_seal(p->lookups, &folded, &made, &err) != 0 || database_add_partition(p->db, &made, &err) != 0)
         fail_msg("%s", err.text);
+    folded_free(&folded);
     tally_close(&tally);
     p->blocks += 2;
     return made;
