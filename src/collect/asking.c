@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "collect/asking.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +28,18 @@ bool asking_wants_color(unsigned color)
     if (color != 0)
         return color == 1;
     return isatty(STDOUT_FILENO) && !(no && *no) && type && strcmp(type, "dumb") != 0;
+}
+
+int asking_end_output(FILE *out, struct error *err)
+{
+    struct pollfd pipe = {.fd = fileno(out), .events = POLLOUT};
+    int flushed = fflush(out), cause = errno;
+    if (flushed == 0 && !ferror(out))
+        return 0;
+    if (poll(&pipe, 1, 0) == 1 && (pipe.revents & POLLERR))
+        return 0;
+    errno = flushed != 0 ? cause : EIO;
+    return error_errno(err, "standard output");
 }
 
 /* A collector that does not run has brought in all. */

@@ -5,6 +5,7 @@
 #define DNSFLOW_COLLECT_ASKING_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "base/error.h"
 
@@ -16,5 +17,9 @@ bool asking_wants_color(unsigned color);
 
 /* Asks a collector that runs to bring in what it has received; one that does not answer is told on standard error. */
 void asking_refresh(const char *directory);
+
+/* Behind the last row: whether all of it could be written. One who reads it may have had enough, which is no failure.
+ * Returns 0, or -1 with the cause. */
+MUST_CHECK int asking_end_output(FILE *out, struct error *err);
 
 #endif

@@ -39,15 +39,18 @@ static const struct option_row rows[] = {
 
 void backup_text(const struct backup_result *result, char text[BACKUP_TEXT])
 {
-    char until[ANSWER_TIME] = "nothing", all[WORDS], new[WORDS];
+    char until[ANSWER_TIME] = "nothing", all[WORDS], new[WORDS], out[80] = "";
+    size_t count = result->partitions - result->left_out;
+    if (result->left_out > 0)
+        snprintf(out, sizeof(out), "; %zu more cannot be used, \"check\" says which", result->left_out);
     if (result->until_s > 0)
         answer_time(result->until_s, false, until);
     words_size(result->bytes, all);
     words_size(result->new_bytes, new);
     snprintf(text, BACKUP_TEXT,
-             "%s: answers, accounts and %zu file%s of lookups; %s, of which %s are no links; %s %s%s", result->path,
-             result->partitions, result->partitions == 1 ? "" : "s", all, new,
-             result->until_s > 0 ? "received until" : "received", until, result->until_s > 0 ? " UTC" : "");
+             "%s: answers, accounts and %zu file%s of lookups; %s, of which %s are no links; %s %s%s%s", result->path,
+             count, count == 1 ? "" : "s", all, new, result->until_s > 0 ? "received until" : "received", until,
+             result->until_s > 0 ? " UTC" : "", out);
 }
 
 static int copy(const char *directory, const char *target, struct error *err)

@@ -289,7 +289,13 @@ static int check_store(const char *directory)
     char path[512];
     size_t i;
     snprintf(path, sizeof(path), "%s/dnsflow.db", directory);
-    if (access(path, F_OK) != 0) {
+    bool is_new = access(path, F_OK) != 0;
+    if (is_new && kept_open_lookups(directory, &kept) == 0) {
+        kept_close(&kept);
+        log_line("error: %s: is not there, but lookups are; the next start of \"run\" makes it anew", path);
+        return -1;
+    }
+    if (is_new) {
         printf("store: none yet\n");
         return 0;
     }

@@ -25,6 +25,7 @@ struct query_config {
     uint64_t limit, most_s; /* 0 = none */
     const char *cursor, *client;
     bool is_old; /* --no-refresh */
+    bool has_time;
     const struct question *question;
     const char *about[ABOUT_MAX];
     size_t about_count;
@@ -68,6 +69,7 @@ static int take_until(void *config, const char *value, struct error *err)
 static int take_time(void *config, const char *value, struct error *err)
 {
     struct query_config *c = config;
+    c->has_time = true;
     return moment_parse(value, c->now_us, &c->at_us, err);
 }
 
@@ -183,7 +185,7 @@ struct asking {
     const char **what;
     size_t lines_count, what_count;
     struct ask_result result;
-    bool has_bad_lines;
+    bool has_bad_lines, has_rest;
     char lost[512]; /* why there is no database */
 };
 
@@ -335,18 +337,28 @@ static void tell_empty(const struct asking *a)
     fprintf(stderr, "; what is kept was seen from %s to %s UTC\n", since, until);
 }
 
+/* What a cursor belongs to. */
+static void cursor_about(const struct asking *a, char about[LINE])
+{
+    snprintf(about, LINE, "%s %s", a->config->question->name, a->what_count > 0 ? a->what[0] : "");
+}
+
 /* What the rows do not show, on standard error. */
 static void tell(const struct asking *a, uint64_t rows_count)
 {
     const struct ask_result *result = &a->result;
-    char cursor[CURSOR_TEXT];
+    char cursor[CURSOR_TEXT], about[LINE];
     if (result->is_partial)
         fprintf(stderr,
                 "the answer is partial: it takes more than %" PRIu64
                 " s, %d rows or %d MiB; --since and --until narrow it, --max-time gives it more\n",
                 a->config->most_s, KEPT_ROWS, KEPT_BYTES >> 20);
+    if (a->has_rest)
+        fputs("a name that begins with * is the rest of a domain, or of what a client asked for, with too many names\n",
+              stderr);
     if (result->has_next) {
-        cursor_text(&result->next, a->config->question->name, cursor);
+        cursor_about(a, about);
+        cursor_text(&result->next, about, cursor);
         fprintf(stderr, "there is more: --limit is %" PRIu64 "; go on with --cursor %s\n", a->config->limit, cursor);
     } else if (result->is_cut || result->is_partial) {
         fprintf(stderr, "there is more: --limit is %" PRIu64 "%s\n", a->config->limit,
@@ -373,6 +385,7 @@ static int read_cursor(const struct asking *a, struct cursor *room, const struct
 {
     const struct query_config *c = a->config;
     struct error why;
+    char about[LINE];
     *from = NULL;
     if (!c->cursor)
         return 0;
@@ -381,7 +394,8 @@ static int read_cursor(const struct asking *a, struct cursor *room, const struct
     if (c->question->pages == PAGES_NONE || a->what_count != 1)
         return error_set(err, "option --cursor: expected one name or address, and name, below, contains, address, who,"
                               " client or new: others have no pages");
-    if (strcmp(c->cursor, "start") != 0 && cursor_parse(c->cursor, c->question->name, room, &why) != 0)
+    cursor_about(a, about);
+    if (strcmp(c->cursor, "start") != 0 && cursor_parse(c->cursor, about, room, &why) != 0)
         return error_set(err, "option --cursor: %s", why.text);
     return 0;
 }
@@ -406,10 +420,10 @@ static int run_asking(struct asking *a, struct error *err)
     a->output = answer_open(stdout, config->format, asking_wants_color(config->color), config->question->columns,
                             config->question->columns_count);
     int result = a->output ? ask_all(a, from, err) : error_set(err, "out of memory");
+    a->has_rest = a->output && answer_has_rest(a->output);
     uint64_t count = a->output ? answer_close(a->output) : 0;
-    bool is_closed = fflush(stdout) != 0 && errno == EPIPE;
-    if (result == 0 && !is_closed && ferror(stdout))
-        result = error_errno(err, "standard output");
+    if (asking_end_output(stdout, result == 0 ? err : NULL) != 0)
+        result = -1;
     if (result == 0)
         tell(a, count);
     bool is_whole = a->kept.damaged == 0 && !a->kept.is_lost;
@@ -447,6 +461,10 @@ int command_query(int argc, char **argv, struct error *err)
         size_t len = strcspn(config.question->help, ":");
         error_set(err, "query %s: expected %.*s behind it, or @FILE", config.question->name, (int)len,
                   config.question->help);
+        return 2;
+    }
+    if (config.question->about != ABOUT_ADDRESS && (config.client || config.has_time)) {
+        error_set(err, "option --%s: expected at, which alone has it", config.client ? "client" : "time");
         return 2;
     }
     if (config.format == ANSWER_COF && !config.question->columns[0].cof) {

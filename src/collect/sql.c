@@ -164,9 +164,8 @@ static int run_sql(const struct sql_config *config, struct error *err)
     if (sql_session_open(&session, directory, (int64_t)config->timeout_s * SECOND_US, err) != 0)
         return EXIT_FAILURE;
     int result = run_all(&session, config, err);
-    bool is_closed = fflush(stdout) != 0 && errno == EPIPE; /* who reads it has enough */
-    if (result == 0 && !is_closed && ferror(stdout))
-        result = error_errno(err, "standard output");
+    if (asking_end_output(stdout, result == 0 ? err : NULL) != 0)
+        result = -1;
     if (session.kept.missing > 0)
         fprintf(stderr, "the answer is partial: files of lookups are not there, as when they were let go meanwhile\n");
     if (session.kept.damaged > 0)

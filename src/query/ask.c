@@ -79,12 +79,42 @@ const struct question *const questions[] = {&question_name,    &question_below, 
 
 const size_t questions_count = sizeof(questions) / sizeof(questions[0]);
 
+/* As a prefix with too many bits, or four numbers of which one is too large. */
+static bool looks_like_address(const char *text)
+{
+    size_t dots = 0, i;
+    if (strchr(text, '/') && strspn(text, "0123456789abcdefABCDEF.:/") == strlen(text))
+        return strpbrk(text, ".:") != NULL;
+    for (i = 0; text[i]; i++)
+        dots += text[i] == '.';
+    return dots == 3 && text[strspn(text, "0123456789.")] == '\0';
+}
+
+static bool is_ascii(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text >= 0x80)
+            return false;
+    return true;
+}
+
 /* What is no whole name may be what another question is about. */
 static int check_name(const struct question *question, const char *what, struct error *err)
 {
     uint8_t address[16];
     if (parse_address(what, address) > 0)
-        return error_set(err, "expected a name, not an address; did you mean \"address %s\"?", what);
+        return question == &question_who
+                   ? 0
+                   : error_set(err, "expected a name, not an address; did you mean \"address %s\"?", what);
+    if (looks_like_address(what))
+        return error_set(err, "expected a name, or an address or prefix that is one");
+    if (strstr(what, "://"))
+        return error_set(err, "expected a name alone, without what stands around it in a URL");
+    if (strpbrk(what, " \t[]"))
+        return error_set(err,
+                         "expected a name alone; as a part of one these characters are \\032, \\009, \\091 and \\093");
+    if (!is_ascii(what))
+        return error_set(err, "expected letters of ASCII: what is beyond is in names as xn--..., or as \\DDD");
     if (what[0] == '*' && what[1] == '.' && what[2] != '\0')
         return question == &question_below
                    ? error_set(err, "expected a whole name, without the star")

@@ -21,6 +21,7 @@ struct answer_output {
     const struct answer_column *columns;
     size_t columns_count;
     uint64_t rows;
+    bool has_rest;
     /* of a table: cells of the first rows, until widths are known */
     char **cells;
     size_t waiting;
@@ -191,12 +192,26 @@ static void put_table(struct answer_output *o, const struct answer_cell *cells)
         put_waiting(o);
 }
 
+bool answer_has_rest(const struct answer_output *output)
+{
+    return output->has_rest;
+}
+
+static bool is_rest(const struct answer_column *column, const struct answer_cell *cell)
+{
+    bool is_name =
+        column->kind == CELL_TEXT && (strcmp(column->name, "name") == 0 || strcmp(column->name, "value") == 0);
+    return is_name && cell->text && cell->text[0] == '*' && (cell->text[1] == '\0' || cell->text[1] == '.');
+}
+
 void answer_row(struct answer_output *output, const struct answer_cell *cells)
 {
     struct answer_output *o = output;
     char room[32];
     size_t i;
     o->rows++;
+    for (i = 0; i < o->columns_count && !o->has_rest; i++)
+        o->has_rest = is_rest(&o->columns[i], &cells[i]);
     switch (o->format) {
     case ANSWER_JSON:
     case ANSWER_NDJSON:

@@ -44,6 +44,9 @@ struct answer_output *answer_open(FILE *out, enum answer_format format, bool col
 /* A row of as many cells as there are columns. */
 void answer_row(struct answer_output *output, const struct answer_cell *cells);
 
+/* Whether a name was the rest of a domain, or of all (store/folded.h): it begins with a star. */
+bool answer_has_rest(const struct answer_output *output);
+
 /* Ends it, and frees. Returns how many rows there were. */
 uint64_t answer_close(struct answer_output *output);
 

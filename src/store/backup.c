@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "store/database.h"
+#include "store/quarantine.h"
 #include "store/schema.h"
 
 enum {
@@ -98,14 +99,24 @@ static bool has_same_before(const struct backup *b, const char *file, const stru
            other.st_mtim.tv_nsec == info->st_mtim.tv_nsec;
 }
 
+/* What was set aside, or is not there whenever it is looked for, keeps the rest from nothing. */
+static int leave_out(struct backup *b)
+{
+    b->result.left_out++;
+    b->next++;
+    return 1;
+}
+
 /* One that is gone was merged or let go since the moment. Returns 1, 0 = it is gone, or -1. */
 static int begin_partition(struct backup *b, const char *file, struct error *err)
 {
     struct stat info;
+    if (quarantine_has(&b->list[b->next]))
+        return leave_out(b);
     if (!partition_is_name(file)) /* of a catalogue that is damaged: nothing outside of the folder is touched */
         return error_set(err, "dnsflow.db: damaged: its catalogue has %s; \"check\" says more", file);
     if (fstatat(b->source, file, &info, AT_SYMLINK_NOFOLLOW) != 0)
-        return errno == ENOENT ? 0 : error_errno(err, "lookups/%s", file);
+        return errno != ENOENT ? error_errno(err, "lookups/%s", file) : b->tries >= TRIES ? leave_out(b) : 0;
     if (linkat(b->source, file, b->lookups, file, 0) == 0 ||
         (has_same_before(b, file, &info) && linkat(b->before, file, b->lookups, file, 0) == 0)) {
         b->result.bytes += (uint64_t)info.st_size;
@@ -148,10 +159,10 @@ static int copy_partition(struct backup *b, const char *file, struct error *err)
 static int make_folders(struct backup *b, struct error *err);
 
 /* At another moment, with nothing of this one. */
-static int begin_again(struct backup *b, const char *file, struct error *err)
+static int begin_again(struct backup *b, struct error *err)
 {
-    if (++b->tries == TRIES)
-        return error_set(err, "lookups/%s: is not there; \"check\" says more", file);
+    b->tries++;
+    b->result.left_out = 0;
     close_fd(&b->lookups);
     close_moment(b);
     backups_empty(b->folder);
@@ -165,7 +176,7 @@ static int take_partition(struct backup *b, struct error *err)
     if (b->in >= 0)
         return copy_partition(b, file, err);
     int result = begin_partition(b, file, err);
-    return result == 0 ? begin_again(b, file, err) : result < 0 ? -1 : 0;
+    return result == 0 ? begin_again(b, err) : result < 0 ? -1 : 0;
 }
 
 /* ---- the database ---- */

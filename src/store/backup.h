@@ -12,9 +12,9 @@ struct backup;
 
 struct backup_result {
     char path[512];
-    size_t partitions;
-    uint64_t bytes, new_bytes; /* of its files; of those that are no links */
-    int64_t until_s;           /* received last, 0 = nothing has been */
+    size_t partitions, left_out; /* of these: what was set aside, or is not there */
+    uint64_t bytes, new_bytes;   /* of its files; of those that are no links */
+    int64_t until_s;             /* received last, 0 = nothing has been */
 };
 
 /* Begins one of the collector's directory in `target`, which is made if need be; one at a time can be made there.

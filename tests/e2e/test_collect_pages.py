@@ -110,7 +110,9 @@ def test_cursors_of_others(kept):
         assert "option --cursor: expected" in done.err
     for question in ("name", "contains", "who"):
         done = collect("query", directory, question, "example", "--cursor", cursor)
-        assert done.status == 2 and "expected \"start\", or what an answer of \"%s\"" % question in done.err
+        assert done.status == 2 and "expected \"start\", or what an answer of \"%s example\"" % question in done.err
+    done = collect("query", directory, "below", "example", "--cursor", cursor)
+    assert done.status == 2 and "what an answer of \"below example\"" in done.err
     for words in (("top", "names"), ("loss",), ("who", "a", "example"), ("rcode", "NXDOMAIN"), ("at", "192.0.2.1")):
         done = collect("query", directory, *words, "--cursor", "start")
         assert done.status == 2 and "others have no pages" in done.err
@@ -272,6 +274,41 @@ def test_at(tmp_path):
     assert ask(tmp_path / "data", "at", "192.0.2.9")[0] == []
     done = collect("query", tmp_path / "data", "at", "192.0.2.0/24")
     assert done.status == 2 and 'did you mean "address 192.0.2.0/24"?' in done.err
+
+
+def test_too_many_names(tmp_path):
+    """Of a domain, and of a client: the rest is counted, and the answer says so."""
+    from datagrams import extended, packet, set4
+    from conftest import RAW, write_pcap
+    names = ["n%d.big.example" % n for n in range(21000)] + ["www.big.example"] * 5 + ["big.example"]
+    sets = [set4("10.0.0.%d" % (n % 3), "10.0.0.53", [name], ["192.0.2.1"]) for n, name in enumerate(names)]
+    payloads = [extended(n // 20 + 1, *sets[n:n + 20], base=BASE_US + n) for n in range(0, len(sets), 20)]
+    imported(tmp_path / "data", write_pcap(tmp_path / "out.pcap", RAW, [(BASE_US + n, packet(p)) for n, p in enumerate(payloads)]))
+    rows, said = ask(tmp_path / "data", "contains", "big.example", "--limit", "0")
+    assert "a name that begins with * is the rest" in said
+    counts = {row["name"]: row["count"] for row in rows}
+    assert sum(counts.values()) == len(names) and counts["www.big.example"] == 5 and counts["big.example"] == 1
+    assert 20000 <= len(rows) <= 20002 and counts["*.big.example"] == len(names) - sum(n for name, n in counts.items() if name[0] != "*")
+    rows, said = ask(tmp_path / "data", "below", "big.example", "--limit", "0")
+    assert "is the rest" in said and sum(row["count"] for row in rows) == len(names) and len(rows) <= 20002
+    assert [row["rdata"] for row in rows if row["name"] == "*.big.example"] == [""]
+    rows, said = ask(tmp_path / "data", "who", "www.big.example")
+    assert sum(row["count"] for row in rows) == 5 and said == ""
+    assert ask(tmp_path / "data", "top", "domains")[0][0]["count"] == len(names)
+    assert len(ask(tmp_path / "data", "new", "names", "--limit", "0")[0]) <= 20001
+
+
+def test_closed_pipe(kept):
+    """Who reads has had enough."""
+    import subprocess
+    from collecting import COLLECT
+    directory, _ = kept
+    for words in (("query", "below", "."), ("query", "top", "names"), ("sql", "SELECT * FROM lookups")):
+        for form in ("csv", "json", "table"):
+            done = subprocess.run("'%s' %s --directory '%s' --format %s%s | head -1" % (
+                COLLECT, " ".join(words[:1]) + " " + " ".join("'%s'" % w for w in words[1:]), directory, form,
+                " --limit 0" if words[0] == "query" else ""), shell=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30)
+            assert done.stderr.count(b"\n") == 0, done.stderr
 
 
 def test_budget(kept):
