@@ -72,6 +72,15 @@ bool process_has_sanitizer(void)
     return HAS_SANITIZER;
 }
 
+void process_raise_files(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 void process_limit_memory(size_t bytes)
 {
     struct rlimit limit;

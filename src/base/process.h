@@ -31,4 +31,7 @@ int process_start_thread(pthread_t *thread, void *(*run)(void *), void *context)
 /* Keeps the calling thread on one CPU, number `index` of those it may use, counted round. False: it stays free. */
 bool process_pin_thread(unsigned index);
 
+/* As many descriptors as it may have. */
+void process_raise_files(void);
+
 #endif

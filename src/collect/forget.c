@@ -200,6 +200,11 @@ static void tell(const struct forget *f)
            " files that had been merged went\n",
            c->lookups, c->rows, c->files, c->replaced);
     printf("answers: %" PRIu64 " rows\n", c->answers);
+    if (c->damaged > 0)
+        log_line("error: %" PRIu64
+                 " file%s of lookups damaged, and may have it still: %s; remove or mend what \"check\""
+                 " names, and ask again",
+                 c->damaged, c->damaged == 1 ? " is" : "s are", c->damage.text);
     tell_journal(f);
     tell_backups(f);
 }
@@ -217,7 +222,7 @@ static int run_forget(const struct forget_config *config, struct error *err)
     if (result == 0)
         tell(&f);
     directory_close(&f.directory);
-    return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return result == 0 && f.counts.damaged == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int command_forget(int argc, char **argv, struct error *err)

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/options.h"
+#include "collect/asked.h"
 #include "collect/asking.h"
 #include "collect/command.h"
 #include "collect/directory.h"
@@ -181,107 +182,21 @@ struct asking {
     const struct query_config *config;
     struct kept kept;
     struct answer_output *output;
-    char **lines; /* of files */
-    const char **what;
-    size_t lines_count, what_count;
+    struct asked asked;
     struct ask_result result;
-    bool has_bad_lines, has_rest;
+    bool has_rest;
     char lost[512]; /* why there is no database */
 };
-
-/* Room comes in powers of two. Returns 0, or -1: out of memory. */
-static int add_what(struct asking *a, const char *what, struct error *err)
-{
-    if ((a->what_count & (a->what_count - 1)) == 0) {
-        const char **what_list = realloc(a->what, (a->what_count > 0 ? 2 * a->what_count : 1) * sizeof(*what_list));
-        if (!what_list)
-            return error_set(err, "out of memory");
-        a->what = what_list;
-    }
-    a->what[a->what_count++] = what;
-    return 0;
-}
-
-static int add_line(struct asking *a, const char *what, struct error *err)
-{
-    if ((a->lines_count & (a->lines_count - 1)) == 0) {
-        char **lines = realloc(a->lines, (a->lines_count > 0 ? 2 * a->lines_count : 1) * sizeof(*lines));
-        if (!lines)
-            return error_set(err, "out of memory");
-        a->lines = lines;
-    }
-    char *copy = strdup(what);
-    if (!copy)
-        return error_set(err, "out of memory");
-    a->lines[a->lines_count++] = copy;
-    return add_what(a, copy, err);
-}
-
-static void free_asking(struct asking *a)
-{
-    size_t i;
-    for (i = 0; i < a->lines_count; i++)
-        free(a->lines[i]);
-    free(a->lines);
-    free(a->what);
-}
-
-/* The line without blanks around it, and without the mark that some editors begin a file with. */
-static char *trim(char *line)
-{
-    static const char mark[] = "\xef\xbb\xbf";
-    if (strncmp(line, mark, sizeof(mark) - 1) == 0)
-        line += sizeof(mark) - 1;
-    line += strspn(line, " \t");
-    size_t len = strcspn(line, "\r\n");
-    while (len > 0 && (line[len - 1] == ' ' || line[len - 1] == '\t'))
-        len--;
-    line[len] = '\0';
-    return line;
-}
-
-/* A name or address on each line; blank lines and those that begin with # are passed over. A line that is neither is
- * told, and the others are asked all the same. */
-static int read_lines(struct asking *a, FILE *in, const char *path, struct error *err)
-{
-    char line[LINE];
-    size_t number = 0;
-    while (fgets(line, sizeof(line), in)) {
-        struct error why;
-        const char *what = trim(line);
-        number++;
-        if (what[0] == '\0' || what[0] == '#')
-            continue;
-        if (question_check_line(a->config->question, what, &why) != 0) {
-            fprintf(stderr, "dnsflow_collect: %s: line %zu: %.100s: %s\n", path, number, what, why.text);
-            a->has_bad_lines = true;
-        } else if (add_line(a, what, err) != 0) {
-            return -1;
-        }
-    }
-    return ferror(in) ? error_errno(err, "%s", path) : 0;
-}
-
-static int read_file(struct asking *a, const char *path, struct error *err)
-{
-    FILE *in = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-    if (!in)
-        return error_errno(err, "%s", path);
-    int result = read_lines(a, in, in == stdin ? "standard input" : path, err);
-    if (in != stdin)
-        fclose(in);
-    return result;
-}
 
 static int read_all(struct asking *a, struct error *err)
 {
     const struct query_config *c = a->config;
     size_t i;
     if (c->question->about == ABOUT_NOTHING)
-        return add_what(a, "", err);
+        return asked_add(&a->asked, "", err);
     for (i = 0; i < c->about_count; i++) {
         const char *what = c->about[i];
-        if ((what[0] == '@' ? read_file(a, what + 1, err) : add_what(a, what, err)) != 0)
+        if ((what[0] == '@' ? asked_read(&a->asked, c->question, what + 1, err) : asked_add(&a->asked, what, err)) != 0)
             return -1;
     }
     return 0;
@@ -299,21 +214,21 @@ static int ask_all(struct asking *a, const struct cursor *from, struct error *er
     const struct kept_budget budget = {.time_us = (int64_t)c->most_s * SECOND_US,
                                        .rows = c->most_s > 0 ? KEPT_ROWS : 0,
                                        .bytes = c->most_s > 0 ? KEPT_BYTES : 0};
-    const struct ask ask = {.what = a->what,
-                            .what_count = a->what_count,
-                            .is_list = a->lines_count > 0,
+    const struct ask ask = {.what = a->asked.list,
+                            .what_count = a->asked.count,
+                            .is_list = a->asked.lines_count > 0,
                             .since_s = from && from->is_behind ? from->since_s : to_seconds(c->since_us, false),
                             .until_s = from && from->is_behind ? from->until_s : to_seconds(c->until_us, true),
                             .limit = c->limit,
                             .from = from,
                             .at_s = to_seconds(c->at_us, false),
                             .client = c->client};
-    if (a->what_count == 0) /* files without any line */
+    if (a->asked.count == 0) /* files without any line */
         return 0;
     kept_begin(&a->kept, &budget);
     err->text[0] = '\0';
     if (c->question->run(&a->kept, &ask, a->output, &a->result, err) != 0)
-        return err->text[0] ? -1 : error_set(err, "%s: no name", a->what[0]);
+        return err->text[0] ? -1 : error_set(err, "%s: no name", a->asked.list[0]);
     return 0;
 }
 
@@ -337,10 +252,16 @@ static void tell_empty(const struct asking *a)
     fprintf(stderr, "; what is kept was seen from %s to %s UTC\n", since, until);
 }
 
+static bool takes_one(const struct question *question)
+{
+    return question->about == ABOUT_ADDRESS || question->about == ABOUT_RCODE || question->about == ABOUT_TOP ||
+           question->about == ABOUT_NEW;
+}
+
 /* What a cursor belongs to. */
 static void cursor_about(const struct asking *a, char about[LINE])
 {
-    snprintf(about, LINE, "%s %s", a->config->question->name, a->what_count > 0 ? a->what[0] : "");
+    snprintf(about, LINE, "%s %s", a->config->question->name, a->asked.count > 0 ? a->asked.list[0] : "");
 }
 
 /* What the rows do not show, on standard error. */
@@ -348,11 +269,14 @@ static void tell(const struct asking *a, uint64_t rows_count)
 {
     const struct ask_result *result = &a->result;
     char cursor[CURSOR_TEXT], about[LINE];
-    if (result->is_partial)
-        fprintf(stderr,
-                "the answer is partial: it takes more than %" PRIu64
-                " s, %d rows or %d MiB; --since and --until narrow it, --max-time gives it more\n",
-                a->config->most_s, KEPT_ROWS, KEPT_BYTES >> 20);
+    if (result->is_partial && a->config->most_s > 0)
+        fprintf(
+            stderr,
+            "the answer is partial: it takes more than %" PRIu64
+            " s, %d rows, %d MiB, or names of an address; --since and --until narrow it, --max-time gives it more\n",
+            a->config->most_s, KEPT_ROWS, KEPT_BYTES >> 20);
+    else if (result->is_partial)
+        fputs("the answer is partial: more names led to an address than are followed\n", stderr);
     if (a->has_rest)
         fputs("a name that begins with * is the rest of a domain, or of what a client asked for, with too many names\n",
               stderr);
@@ -362,7 +286,7 @@ static void tell(const struct asking *a, uint64_t rows_count)
         fprintf(stderr, "there is more: --limit is %" PRIu64 "; go on with --cursor %s\n", a->config->limit, cursor);
     } else if (result->is_cut || result->is_partial) {
         fprintf(stderr, "there is more: --limit is %" PRIu64 "%s\n", a->config->limit,
-                a->what_count == 1 && a->config->question->pages == PAGES_WANTED
+                a->asked.count == 1 && a->config->question->pages == PAGES_WANTED
                     ? "; --cursor start gives all of it, page by page"
                     : "");
     }
@@ -391,7 +315,7 @@ static int read_cursor(const struct asking *a, struct cursor *room, const struct
         return 0;
     *from = room;
     memset(room, 0, sizeof(*room));
-    if (c->question->pages == PAGES_NONE || a->what_count != 1)
+    if (c->question->pages == PAGES_NONE || a->asked.count != 1 || a->asked.lines_count > 0)
         return error_set(err, "option --cursor: expected one name or address, and name, below, contains, address, who,"
                               " client or new: others have no pages");
     cursor_about(a, about);
@@ -408,6 +332,8 @@ static int run_asking(struct asking *a, struct error *err)
     const struct cursor *from;
     if (read_all(a, err) != 0)
         return EXIT_FAILURE;
+    if (a->asked.count > 1 && takes_one(config->question))
+        return error_set(err, "query %s: expected one at a time", config->question->name) == 0 ? 1 : 2;
     if (read_cursor(a, &room, &from, err) != 0)
         return 2;
     if (!config->is_old)
@@ -428,14 +354,14 @@ static int run_asking(struct asking *a, struct error *err)
         tell(a, count);
     bool is_whole = a->kept.damaged == 0 && !a->kept.is_lost;
     kept_close(&a->kept);
-    return result == 0 && !a->has_bad_lines && is_whole ? EXIT_SUCCESS : EXIT_FAILURE;
+    return result == 0 && !a->asked.has_bad_lines && is_whole ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static int run_query(const struct query_config *config, struct error *err)
 {
     struct asking a = {.config = config};
     int status = run_asking(&a, err);
-    free_asking(&a);
+    asked_free(&a.asked);
     return status;
 }
 

@@ -6,6 +6,7 @@
 #include "base/dns_words.h"
 #include "base/prefix.h"
 #include "query/question.h"
+#include "record/idn.h"
 #include "record/pattern.h"
 
 /* ---- what questions share ---- */
@@ -32,6 +33,12 @@ size_t parse_address(const char *text, uint8_t address[16])
 int parse_rname(const char *text, char rname[RNAME_TEXT])
 {
     uint8_t wire[NAME_WIRE];
+    char dns[NAME_TEXT];
+    if (idn_is_needed(text)) {
+        if (idn_to_dns(text, dns, NULL) < 0)
+            return -1;
+        text = dns;
+    }
     size_t len = strcmp(text, ".") == 0 ? 1 : name_parse(text, wire);
     if (len == 1)
         wire[0] = 0;
@@ -90,18 +97,11 @@ static bool looks_like_address(const char *text)
     return dots == 3 && text[strspn(text, "0123456789.")] == '\0';
 }
 
-static bool is_ascii(const char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text >= 0x80)
-            return false;
-    return true;
-}
-
 /* What is no whole name may be what another question is about. */
 static int check_name(const struct question *question, const char *what, struct error *err)
 {
     uint8_t address[16];
+    char dns[NAME_TEXT];
     if (parse_address(what, address) > 0)
         return question == &question_who
                    ? 0
@@ -113,8 +113,8 @@ static int check_name(const struct question *question, const char *what, struct 
     if (strpbrk(what, " \t[]"))
         return error_set(err,
                          "expected a name alone; as a part of one these characters are \\032, \\009, \\091 and \\093");
-    if (!is_ascii(what))
-        return error_set(err, "expected letters of ASCII: what is beyond is in names as xn--..., or as \\DDD");
+    if (idn_is_needed(what))
+        return idn_to_dns(what, dns, err) < 0 ? -1 : 0;
     if (what[0] == '*' && what[1] == '.' && what[2] != '\0')
         return question == &question_below
                    ? error_set(err, "expected a whole name, without the star")

@@ -83,8 +83,8 @@ static int take_client(struct candidates *c, struct kept *kept, const struct ask
 {
     static const struct lookup_query query = {
         BY_CLIENT,
-        "SELECT n.rname, x'', 0, 0, sum(rows.count), min(rows.first), max(rows.first + rows.span) - min(rows.first)"
-        " FROM rows JOIN names n ON n.id = rows.name WHERE rows.client = ?1 GROUP BY rows.name",
+        "SELECT n.rname, x'', 0, 0, rows.count, rows.first, rows.span FROM rows JOIN names n ON n.id = rows.name"
+        " WHERE rows.client = ?1",
         NULL};
     const struct ask own = {.what = &ask->client, .what_count = 1, .since_s = ask->since_s, .until_s = ask->at_s + 1};
     sqlite3 *found;

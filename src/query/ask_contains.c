@@ -6,12 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/process.h"
 #include "query/lookups.h"
 #include "record/pattern.h"
 #include "store/grams.h"
 #include "store/summary.h"
-
-enum { SIDES_MAX = 800, CHUNK = GRAM_NAMES * GRAM_BLOCKS };
 
 /* A partition, and the name where it stands. */
 struct side {
@@ -171,6 +170,7 @@ static int advance(struct search *search, struct side *side, struct error *err)
     int done = go_on(search, side, err);
     if (done != 0 && kept_is_damaged(search->kept, side->index, side->db, err)) {
         side->has_ended = true;
+        err->text[0] = '\0';
         done = 0;
     }
     return done;
@@ -225,10 +225,6 @@ static int open_sides(struct search *search, struct error *err)
         struct side *side = &search->list[search->count];
         if (!ask_wants(search->ask, p->record_first, p->record_last))
             continue;
-        if (search->count == SIDES_MAX) {
-            search->is_over = true;
-            break;
-        }
         if (kept_partition(search->kept, i - 1, &side->db) == 0)
             continue;
         side->index = i - 1;
@@ -236,6 +232,7 @@ static int open_sides(struct search *search, struct error *err)
         done = open_side(search, side, p, err);
         if (done != 0 && kept_is_damaged(search->kept, side->index, side->db, err)) {
             side->has_ended = true;
+            err->text[0] = '\0';
             done = 0;
         }
     }
@@ -312,12 +309,13 @@ static int put_names(struct search *search, struct answer_output *output, struct
 static int ask_one(struct kept *kept, const struct ask *ask, const char *what, struct answer_output *output,
                    struct ask_result *result, struct error *err)
 {
-    struct search search = {.kept = kept, .ask = ask, .list = calloc(SIDES_MAX, sizeof(*search.list))};
+    struct search search = {.kept = kept, .ask = ask, .list = calloc(kept->partitions_count + 1, sizeof(*search.list))};
     if (!search.list)
         return error_set(err, "out of memory");
     search.text_len = pattern_text(what, search.text);
     if (ask->from)
         result->next = *ask->from;
+    process_raise_files();
     int done = open_sides(&search, err);
     if (done == 0)
         done = put_names(&search, output, result, err);
@@ -336,7 +334,7 @@ static int ask_contains(struct kept *kept, const struct ask *ask, struct answer_
 {
     size_t i;
     int done = 0;
-    for (i = 0; done == 0 && i < ask->what_count; i++)
+    for (i = 0; done == 0 && i < ask->what_count && !result->is_partial; i++)
         done = ask_one(kept, ask, ask->what[i], output, result, err);
     result->has_next &= ask->what_count == 1;
     return done;

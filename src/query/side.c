@@ -6,10 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/dns_words.h"
+#include "base/process.h"
 #include "query/lookups.h"
-
-enum { SIDES_MAX = 800 /* partitions that are open at once: descriptors are few */ };
 
 /* A partition, and the row where it stands. */
 struct side {
@@ -122,6 +120,8 @@ static int advance(struct sides *sides, struct side *side, const struct lookup_r
             return 0;
     }
     bool is_damaged = step < 0 && kept_is_damaged(sides->kept, side->index, side->db, err);
+    if (is_damaged)
+        err->text[0] = '\0';
     sqlite3_finalize(side->at);
     side->at = NULL;
     return is_damaged ? 0 : step;
@@ -166,10 +166,6 @@ static int open_sides(struct sides *sides, const struct lookup_row *from, struct
         struct side *side = &sides->list[sides->count];
         if (!ask_wants(sides->ask, p->record_first, p->record_last))
             continue;
-        if (sides->count == SIDES_MAX) {
-            sides->is_over = true;
-            break;
-        }
         if (kept_partition(sides->kept, i - 1, &side->db) == 0)
             continue;
         side->index = i - 1;
@@ -178,6 +174,7 @@ static int open_sides(struct sides *sides, const struct lookup_row *from, struct
         if (done != 0 && kept_is_damaged(sides->kept, side->index, side->db, err)) {
             sqlite3_finalize(side->at);
             side->at = NULL;
+            err->text[0] = '\0';
             done = 0;
         }
     }
@@ -267,10 +264,11 @@ int ask_page(struct kept *kept, const struct ask *ask, const struct lookup_query
     int done = -1;
     if (ask->from->is_behind)
         read_cursor(&sides, ask->from, &from);
-    sides.list = calloc(SIDES_MAX, sizeof(*sides.list));
+    sides.list = calloc(kept->partitions_count + 1, sizeof(*sides.list));
     if (!sides.list)
         return error_set(err, "out of memory");
     result->next = *ask->from;
+    process_raise_files();
     if (subjects_make(&subjects, kept, ask, query, result, err) == 0 && subjects.count == 1) {
         sides.about = subjects.list[0];
         done = open_sides(&sides, ask->from->is_behind ? &from : NULL, err);

@@ -12,6 +12,7 @@
 #include "store/erase_partition.h"
 #include "store/lookups_lock.h"
 #include "store/orphans.h"
+#include "store/quarantine.h"
 
 enum { WRITER_MS = 60000 /* that somebody writes */, FOLDER_MODE = 0750 };
 
@@ -97,6 +98,18 @@ static int erase_one(const struct pass *pass, const struct partition *old, struc
 
 /* ---- all of them ---- */
 
+/* What is damaged keeps the rest from nothing. */
+static int count_damaged(const struct pass *pass, const struct partition *p, struct error *err)
+{
+    bool is_damaged = quarantine_has(p) || strstr(err->text, "malformed") || strstr(err->text, "not a database");
+    if (!is_damaged)
+        return -1;
+    if (pass->counts->damaged++ == 0)
+        error_set(&pass->counts->damage, "lookups/%s", p->file);
+    err->text[0] = '\0';
+    return 0;
+}
+
 /* The next partition behind the block, which is the last of those that are done; under the lock. 1, 0 = there is none,
  * or -1. What a merge makes of those that are done is done too, of others it comes behind them. */
 static int erase_next(const struct pass *pass, uint64_t *done, struct error *err)
@@ -107,7 +120,10 @@ static int erase_next(const struct pass *pass, uint64_t *done, struct error *err
         return -1;
     for (i = 0; i < count && list[i].last_block <= *done; i++)
         ;
-    int result = i == count ? 0 : erase_one(pass, &list[i], err) == 0 ? 1 : -1;
+    int result = i < count;
+    if (i < count && (quarantine_has(&list[i]) || erase_one(pass, &list[i], err) != 0) &&
+        count_damaged(pass, &list[i], err) != 0)
+        result = -1;
     if (result == 1)
         *done = list[i].last_block;
     free(list);

@@ -17,6 +17,8 @@ struct erase_counts {
     uint64_t rows, lookups; /* that went from these */
     uint64_t replaced;      /* files that had been merged into others, and went at once */
     uint64_t answers;       /* rows of passive DNS */
+    uint64_t damaged;       /* files of lookups that could not be looked into */
+    struct error damage;    /* of the first of these */
 };
 
 /* From all partitions. Returns 0, or -1 with the cause; it may be done again. */

@@ -26,7 +26,9 @@ static int read_name(struct forgotten_entry *entry, const char *text, struct err
     uint8_t wire[NAME_WIRE];
     if (text[0] == '\0' || text[0] == '*' || strcmp(text, ".") == 0)
         return error_set(err, "expected a name, *.NAME for all names below it, or a client's address");
-    if (strpbrk(text, "/"))
+    if (text[0] == '@')
+        return error_set(err, "expected a name or address; of a file each line is to be told here, as by xargs");
+    if (strchr(text, '/') && strspn(text, "0123456789abcdefABCDEF.:/") == strlen(text))
         return error_set(err, "expected one address, not a prefix, or a name");
     if (idn_is_needed(text)) {
         if (idn_to_dns(text, dns, err) < 0)
