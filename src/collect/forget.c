@@ -201,10 +201,9 @@ static void tell(const struct forget *f)
            c->lookups, c->rows, c->files, c->replaced);
     printf("answers: %" PRIu64 " rows\n", c->answers);
     if (c->damaged > 0)
-        log_line("error: %" PRIu64
-                 " file%s of lookups damaged, and may have it still: %s; remove or mend what \"check\""
-                 " names, and ask again",
-                 c->damaged, c->damaged == 1 ? " is" : "s are", c->damage.text);
+        log_line("error: %" PRIu64 " of the files of lookups cannot be read, and may have it still: %s; remove or mend"
+                 " what \"check\" names, and ask again",
+                 c->damaged, c->damage.text);
     tell_journal(f);
     tell_backups(f);
 }

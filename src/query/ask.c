@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "query/ask.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/dns_words.h"
@@ -89,9 +90,13 @@ const size_t questions_count = sizeof(questions) / sizeof(questions[0]);
 /* As a prefix with too many bits, or four numbers of which one is too large. */
 static bool looks_like_address(const char *text)
 {
-    size_t dots = 0, i;
-    if (strchr(text, '/') && strspn(text, "0123456789abcdefABCDEF.:/") == strlen(text))
-        return strpbrk(text, ".:") != NULL;
+    char head[ADDRESS_TEXT];
+    uint8_t address[16];
+    size_t dots = 0, i, len = strcspn(text, "/");
+    if (text[len] && len < sizeof(head) && text[len + 1 + strspn(text + len + 1, "0123456789")] == '\0') {
+        snprintf(head, sizeof(head), "%.*s", (int)len, text);
+        return parse_address(head, address) > 0;
+    }
     for (i = 0; text[i]; i++)
         dots += text[i] == '.';
     return dots == 3 && text[strspn(text, "0123456789.")] == '\0';

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "base/prefix.h"
 #include "record/idn.h"
 #include "record/pattern.h"
 
@@ -22,13 +23,14 @@ static size_t read_address(const char *text, uint8_t address[16])
 
 static int read_name(struct forgotten_entry *entry, const char *text, struct error *err)
 {
+    struct prefixes prefixes = {.count = 0};
     char dns[NAME_TEXT];
     uint8_t wire[NAME_WIRE];
     if (text[0] == '\0' || text[0] == '*' || strcmp(text, ".") == 0)
         return error_set(err, "expected a name, *.NAME for all names below it, or a client's address");
     if (text[0] == '@')
         return error_set(err, "expected a name or address; of a file each line is to be told here, as by xargs");
-    if (strchr(text, '/') && strspn(text, "0123456789abcdefABCDEF.:/") == strlen(text))
+    if (strchr(text, '/') && prefixes_add(&prefixes, text, NULL) == 0)
         return error_set(err, "expected one address, not a prefix, or a name");
     if (idn_is_needed(text)) {
         if (idn_to_dns(text, dns, err) < 0)

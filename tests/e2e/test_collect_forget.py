@@ -174,15 +174,19 @@ def test_client(tmp_path):
 
 
 def test_files_that_are_gone_or_damaged(tmp_path):
-    """What somebody has removed has nothing to forget; what cannot be read is named, and nothing is claimed."""
+    """What somebody has removed has nothing to forget; what cannot be read is named, and keeps the rest from nothing."""
     directory = store_in(tmp_path)
     first, second, _ = sorted((directory / "lookups").iterdir())
     first.unlink()
     whole = second.read_bytes()
     second.write_bytes(whole[:100] + bytes(len(whole) - 100))
     done = collect("forget", directory, *AS_ROOT, NAME)
-    assert done.status == 1 and second.name in done.err and done.out == b"", done
+    aside = second.parent / (second.name + ".corrupt")
+    assert done.status == 1 and "1 of the files of lookups cannot be read, and may have it still: lookups/" + aside.name in done.err, done
+    assert b"lookups: 10 in 1 rows, out of 1 files" in done.out and aside.exists()
+    aside.unlink()
     second.write_bytes(whole)
+    collect("import", directory, *AS_ROOT, write_pcap(tmp_path / "more.pcap", RAW, []))  # which enters it again
     forget(directory, NAME)
     assert traces(directory, NAME) == []
 
