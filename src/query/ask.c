@@ -115,9 +115,8 @@ static int check_name(const struct question *question, const char *what, struct 
         return error_set(err, "expected a name, or an address or prefix that is one");
     if (strstr(what, "://"))
         return error_set(err, "expected a name alone, without what stands around it in a URL");
-    if (strpbrk(what, " \t[]"))
-        return error_set(err,
-                         "expected a name alone; as a part of one these characters are \\032, \\009, \\091 and \\093");
+    if (strpbrk(what, " \t") || strstr(what, "[.]"))
+        return error_set(err, "expected a name alone, with plain dots; a blank that is part of one is \\032");
     if (idn_is_needed(what))
         return idn_to_dns(what, dns, err) < 0 ? -1 : 0;
     if (what[0] == '*' && what[1] == '.' && what[2] != '\0')
