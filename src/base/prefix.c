@@ -70,3 +70,15 @@ size_t prefix_range(const struct prefix *prefix, uint8_t least[16], uint8_t most
     }
     return prefix->ip_vers == 6 ? 16 : 4;
 }
+
+size_t parse_address(const char *text, uint8_t address[16])
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    bool is_ip6 = strchr(text, ':') != NULL;
+    if (inet_pton(is_ip6 ? AF_INET6 : AF_INET, text, address) != 1)
+        return 0;
+    if (!is_ip6 || memcmp(address, mapped, sizeof(mapped)) != 0)
+        return is_ip6 ? 16 : 4;
+    memmove(address, address + sizeof(mapped), 4);
+    return 4;
+}

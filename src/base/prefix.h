@@ -32,4 +32,7 @@ bool prefixes_have(const struct prefixes *prefixes, uint8_t ip_vers, const uint8
 /* The least and the greatest address of the prefix. Returns their length. */
 size_t prefix_range(const struct prefix *prefix, uint8_t least[16], uint8_t most[16]);
 
+/* An address alone. Returns its length, 0: it is none. IPv4 in the form of IPv6 is IPv4, as in records. */
+size_t parse_address(const char *text, uint8_t address[16]);
+
 #endif

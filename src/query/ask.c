@@ -19,18 +19,6 @@ const char *address_text(const void *bytes, int len, char text[ADDRESS_TEXT])
     return inet_ntop(len == 16 ? AF_INET6 : AF_INET, bytes, text, ADDRESS_TEXT);
 }
 
-size_t parse_address(const char *text, uint8_t address[16])
-{
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-    bool is_ip6 = strchr(text, ':') != NULL;
-    if (inet_pton(is_ip6 ? AF_INET6 : AF_INET, text, address) != 1)
-        return 0;
-    if (!is_ip6 || memcmp(address, mapped, sizeof(mapped)) != 0)
-        return is_ip6 ? 16 : 4;
-    memmove(address, address + sizeof(mapped), 4);
-    return 4;
-}
-
 int parse_rname(const char *text, char rname[RNAME_TEXT])
 {
     uint8_t wire[NAME_WIRE];

@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 
+#include "base/prefix.h"
 #include "query/ask.h"
 #include "store/rname.h"
 
@@ -13,9 +14,6 @@ enum { ADDRESS_TEXT = INET6_ADDRSTRLEN, CONTAINS_LEAST = 3 /* characters */ };
 
 /* NULL: it is none. */
 const char *address_text(const void *bytes, int len, char text[ADDRESS_TEXT]);
-
-/* Returns the length, 0: it is no address. IPv4 in the form of IPv6 is IPv4. */
-size_t parse_address(const char *text, uint8_t address[16]);
 
 /* The reversed name. Returns 0, or -1: it is none. */
 int parse_rname(const char *text, char rname[RNAME_TEXT]);

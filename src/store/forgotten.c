@@ -1,25 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "store/forgotten.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 
 #include "base/prefix.h"
 #include "record/idn.h"
 #include "record/pattern.h"
-
-/* The length, 0: it is none. IPv4 in the form of IPv6 is IPv4, as in records. */
-static size_t read_address(const char *text, uint8_t address[16])
-{
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-    bool is_ip6 = strchr(text, ':') != NULL;
-    if (inet_pton(is_ip6 ? AF_INET6 : AF_INET, text, address) != 1)
-        return 0;
-    if (!is_ip6 || memcmp(address, mapped, sizeof(mapped)) != 0)
-        return is_ip6 ? 16 : 4;
-    memmove(address, address + sizeof(mapped), 4);
-    return 4;
-}
 
 static int read_name(struct forgotten_entry *entry, const char *text, struct error *err)
 {
@@ -51,7 +37,7 @@ int forgotten_add(struct forgotten *forgotten, const char *text, struct error *e
     struct forgotten_entry entry = {.text = text};
     if (forgotten->count == FORGOTTEN_MAX)
         return error_set(err, "expected at most %d at a time", FORGOTTEN_MAX);
-    entry.address_len = read_address(text, entry.address);
+    entry.address_len = parse_address(text, entry.address);
     entry.is_below = entry.address_len == 0 && text[0] == '*' && text[1] == '.';
     if (entry.address_len == 0 && read_name(&entry, entry.is_below ? text + 2 : text, err) != 0)
         return -1;
