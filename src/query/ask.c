@@ -105,14 +105,17 @@ static int check_name(const struct question *question, const char *what, struct 
         return error_set(err, "expected a name alone, without what stands around it in a URL");
     if (strpbrk(what, " \t") || strstr(what, "[.]"))
         return error_set(err, "expected a name alone, with plain dots; a blank that is part of one is \\032");
-    if (idn_is_needed(what))
-        return idn_to_dns(what, dns, err) < 0 ? -1 : 0;
     if (what[0] == '*' && what[1] == '.' && what[2] != '\0')
         return question == &question_below
                    ? error_set(err, "expected a whole name, without the star")
                    : error_set(err, "expected a whole name; did you mean \"below %.100s\"?", what + 2);
     if (what[0] == '\0' || what[0] == '*')
         return error_set(err, "expected a whole name, such as www.example.com; \\* is a star");
+    if (idn_is_needed(what)) {
+        if (idn_to_dns(what, dns, err) < 0)
+            return -1;
+        what = dns;
+    }
     return strcmp(what, ".") == 0 ? 0 : pattern_check(what, false, err);
 }
 
