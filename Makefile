@@ -24,7 +24,7 @@ PACKAGES := libpcap libarchive libevent_core libcap-ng libseccomp
 # The collector and what only it needs, where its libraries are found.
 COLLECT  := $(shell pkg-config --exists 'libzstd >= 1.4' 'sqlite3 >= 3.38' 2>/dev/null && echo yes)
 ROOMS    := base guard http net dns flow capture sink receive record $(if $(COLLECT),journal store query) sensor reader \
-            $(if $(COLLECT),collect)
+            $(if $(COLLECT),serve collect)
 # Found or not; --version tells.
 OPTIONAL := $(shell for p in libcrypto ncurses libpsl libidn2; do pkg-config --exists $$p 2>/dev/null && echo $$p; done)
 ifeq ($(origin CC),default)
@@ -102,22 +102,27 @@ VERSION  := $(shell sed -n 's/.*DNSFLOW_PROGRAM_VERSION "\(.*\)"/\1/p' src/base/
 of       = $(filter $(1:%=$(O)/obj/src/%/%),$(OBJECTS))
 SENSOR   := $(call of,base guard http net dns flow capture sink sensor)
 READER   := $(call of,base guard net flow capture receive record journal reader)
-COLLECTOR := $(call of,base guard net flow capture receive record journal store query collect)
+COLLECTOR := $(call of,base guard http net flow capture receive record journal store query serve collect)
 TESTS    := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c tests/prop/test_*.c))
 FUZZERS  := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES  := $(patsubst %.c,$(O)/%,$(wildcard bench/*.c))
 # Without the collector its tests are left out.
 ifneq ($(COLLECT),yes)
-ITS      := $(shell grep -lE '"((journal|store|query|collect)/|journals.h)' tests/unit/test_*.c tests/fuzz/fuzz_*.c)
+ITS      := $(shell grep -lE '"((journal|store|query|serve|collect)/|journals.h)' tests/unit/test_*.c tests/fuzz/fuzz_*.c)
 TESTS    := $(filter-out $(ITS:%.c=$(O)/%) $(O)/tests/unit/test_journal%,$(TESTS))
 FUZZERS  := $(filter-out $(ITS:%.c=$(O)/%),$(FUZZERS))
 BENCHES  := $(filter-out $(O)/bench/upserts $(O)/bench/gencollect,$(BENCHES))
 endif
 # Of these, what includes no other folder and no other library.
-OTHERS   := src/(guard|http|capture|sink|sensor|reader|journal|store|query|collect)/|[ /](pcap|archive|ldns)[/.]
+OTHERS   := src/(guard|http|capture|sink|sensor|reader|journal|store|query|serve|collect)/|[ /](pcap|archive|ldns)[/.]
 CORE     := $(if $(PACKAGES),,$(shell for test in tests/unit/test_*.c tests/prop/test_*.c tests/fuzz/fuzz_*.c; do \
               $(CC) -M -MG -Isrc -Iinclude -I. $$test 2>/dev/null | grep -qE '$(OTHERS)' || echo $$test; done))
 CORE     := $(CORE:%.c=$(O)/%)
+
+# What the page is made of. A source archive has the lines' library in page/vendor.
+DYGRAPHS := $(or $(wildcard page/vendor),/usr/share/javascript/dygraphs)
+PAGE     := page/index.html page/page.js page/page.css docs/openapi.json $(DYGRAPHS)/dygraph.min.js \
+            $(DYGRAPHS)/dygraph.min.css
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1)  $(2)")
@@ -135,6 +140,12 @@ programs: $(PROGRAMS:%=$(O)/%)
 
 $(PROGRAMS): %: $(O)/%
 	$(Q)cp $< $@
+
+$(O)/obj/src/serve/assets.o: CPPFLAGS_ALL += -I$(O)/page
+$(O)/obj/src/serve/assets.o: $(O)/page/page_files.inc
+$(O)/page/page_files.inc: scripts/embed $(PAGE)
+	$(Q)mkdir -p $(@D)
+	$(Q)scripts/embed $(PAGE) >$@.new && mv $@.new $@
 
 $(O)/obj/%.o: %.c
 	$(call say,CC,$<)

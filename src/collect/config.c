@@ -2,6 +2,7 @@
 #include "collect/config.h"
 
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,8 @@
 #include "base/options.h"
 #include "collect/directory.h"
 #include "dnsflow.h"
+
+#define HTTP_DEFAULT "127.0.0.1:8353"
 
 enum { BUFFER = 64 << 20, DAY_S = 86400 };
 
@@ -146,6 +149,54 @@ static int take_log(void *config, const char *value, struct error *err)
     return log_choose(value, c ? &c->log : NULL, err);
 }
 
+static int take_http(void *config, const char *value, struct error *err)
+{
+    struct collect_config *c = config;
+    c->has_http = true;
+    c->has_no_http = strcmp(value, "off") == 0;
+    c->http_path = NULL;
+    if (c->has_no_http)
+        return 0;
+    if (strncmp(value, "unix:", 5) == 0)
+        return parse_path(value + 5, &c->http_path, err);
+    size_t len = strlen(value);
+    char any[sizeof(c->http.text)];
+    bool is_any = len > 2 && len < sizeof(any) && strcmp(value + len - 2, ":0") == 0; /* a port that is free */
+    if (is_any)
+        snprintf(any, sizeof(any), "%.*s1", (int)len - 1, value);
+    if (address_parse(is_any ? any : value, 0, &c->http, NULL) != 0)
+        return error_set(err, "expected ADDRESS:PORT, unix:PATH or off");
+    if (is_any)
+        memcpy(c->http.port, "0", 2);
+    return 0;
+}
+
+static int take_http_host(void *config, const char *value, struct error *err)
+{
+    struct collect_config *c = config;
+    if (c->hosts_count == COLLECT_HOSTS_MAX)
+        return error_set(err, "expected at most %d of them", COLLECT_HOSTS_MAX);
+    if (*value == '\0' || strpbrk(value, "/: \t"))
+        return error_set(err, "expected a name such as dns.example.com, without a port");
+    c->hosts[c->hosts_count++] = value;
+    return 0;
+}
+
+static int take_token_file(void *config, const char *value, struct error *err)
+{
+    struct collect_config *c = config;
+    return parse_path(value, &c->token_path, err) != 0 ? -1 : tokens_read(value, &c->tokens, err);
+}
+
+static int take_seccomp(void *config, const char *value, struct error *err)
+{
+    unsigned which;
+    if (parse_choice(value, sandbox_mode_names, SANDBOX_MODES, &which, err) != 0)
+        return -1;
+    ((struct collect_config *)config)->seccomp = (enum sandbox_mode)which;
+    return 0;
+}
+
 static const struct option_row rows[] = {
     {0, "", NULL, NULL, "What comes in", 0},
     {'l', "listen", "[ADDR:PORT]", take_listen,
@@ -168,12 +219,27 @@ static const struct option_row rows[] = {
     {0, "backup", "DIR", take_backup,
      "where backups go, the folder backup of the directory if it is left out; \"off\": none is made", 0},
     {0, "backup-every", "TIME", take_backup_every, "how often, such as 12h or 7d; 1d if it is left out", 0},
+    {0, "", NULL, NULL, "Who may ask", 0},
+    {0, "http", "WHERE", take_http,
+     "where the page, the API and /metrics are: ADDRESS:PORT or unix:PATH; 127.0.0.1:8353 by default, \"off\": nowhere",
+     0},
+    {0, "http-host", "NAME", take_http_host,
+     "the name that browsers have for it, as behind a proxy; IP addresses and localhost need none; repeatable",
+     OPTION_REPEATS},
+    {0, "token-file", "FILE", take_token_file,
+     "who asks needs a token of this file, lines of \"read TOKEN\" or \"read-no-clients TOKEN\"; addresses other than "
+     "127.0.0.1 and ::1 are for who has one alone",
+     0},
     {0, "", NULL, NULL, "As a service", 0},
     {0, "user", "NAME", take_user, "started by root: become this user, by default the directory's owner", 0},
     {0, "config", "FILE", take_config,
      "more options, one on each line: the long name, blanks, the value; is read again at SIGHUP", 0},
     {'D', "daemon", NULL, NULL, "go into the background once everything works",
      offsetof(struct collect_config, is_daemon)},
+    {0, "seccomp", "MODE", take_seccomp,
+     "whether the process that answers is held to a list of system calls, on by default; \"log\" allows others and "
+     "notes them in the kernel's log;",
+     0},
     {0, "log", "WHERE", take_log, "where lines go, stderr by default, syslog with -D;", 0},
     {'P', "pidfile", "FILE", take_pid_path, "write the process id to this file and lock it", 0},
     {'h', "help", NULL, NULL, "print this help", offsetof(struct collect_config, show_help)},
@@ -215,6 +281,27 @@ static int parse_both(struct collect_config *config, int argc, char **argv, stru
     return options_parse(rows, argc, argv, config, err);
 }
 
+/* What is answered is personal data. */
+static int check_http(const struct collect_config *config, struct error *err)
+{
+    struct address at;
+    struct sockaddr_in ip4;
+    struct sockaddr_in6 ip6;
+    bool is_here =
+        !config->has_http || config->has_no_http || config->http_path || strcmp(config->http.host, "localhost") == 0;
+    if (!is_here && address_read(&config->http, &at) == 0 && at.address.ss_family == AF_INET) {
+        memcpy(&ip4, &at.address, sizeof(ip4));
+        is_here = ntohl(ip4.sin_addr.s_addr) >> 24 == 127;
+    } else if (!is_here && at.len > 0) {
+        memcpy(&ip6, &at.address, sizeof(ip6));
+        is_here = IN6_IS_ADDR_LOOPBACK(&ip6.sin6_addr);
+    }
+    return is_here || config->tokens.count > 0
+               ? 0
+               : error_set(err, "option --http %s: expected --token-file with it, as others can reach that address",
+                           config->http.text);
+}
+
 int collect_config_parse(struct collect_config *config, int argc, char **argv, struct error *err)
 {
     if (parse_both(config, argc, argv, err) != 0)
@@ -225,6 +312,10 @@ int collect_config_parse(struct collect_config *config, int argc, char **argv, s
         return -1;
     if (!config->directory)
         config->directory = DIRECTORY_DEFAULT;
+    if (check_http(config, err) != 0)
+        return -1;
+    if (!config->has_http && address_parse(HTTP_DEFAULT, 0, &config->http, err) != 0)
+        return -1;
     if (config->is_daemon && !config->log.is_given)
         config->log.where = LOG_TO_SYSLOG;
     if (config->user && !getpwnam(config->user))
@@ -246,8 +337,10 @@ static bool is_other(const char *a, const char *b)
 void collect_config_renew(struct collect_config *config, const struct collect_config *now, char *text, size_t size)
 {
     const struct collect_config *before = config;
-    bool listens = before->listeners_count != now->listeners_count;
+    bool listens = before->listeners_count != now->listeners_count, has_hosts = before->hosts_count != now->hosts_count;
     size_t i, used = 0;
+    for (i = 0; !has_hosts && i < now->hosts_count; i++)
+        has_hosts = is_other(before->hosts[i], now->hosts[i]);
     for (i = 0; !listens && i < now->listeners_count; i++)
         listens = is_other(before->listeners[i].text, now->listeners[i].text);
     const struct {
@@ -258,6 +351,11 @@ void collect_config_renew(struct collect_config *config, const struct collect_co
                {is_other(before->backup, now->backup) || before->has_no_backup != now->has_no_backup, "backup"},
                {before->backup_every_s != now->backup_every_s, "backup-every"},
                {is_other(before->user, now->user), "user"},
+               {before->has_no_http != now->has_no_http || is_other(before->http_path, now->http_path) ||
+                    is_other(before->http.text, now->http.text),
+                "http"},
+               {has_hosts, "http-host"},
+               {before->seccomp != now->seccomp, "seccomp"},
                {is_other(before->pid_path, now->pid_path), "pidfile"},
                {before->is_daemon != now->is_daemon, "daemon"},
                {before->log.where != now->log.where, "log"}};
@@ -270,4 +368,5 @@ void collect_config_renew(struct collect_config *config, const struct collect_co
     config->max_size = now->max_size;
     config->max_age_s = now->max_age_s;
     config->sync_us = now->sync_us;
+    config->tokens = now->tokens;
 }

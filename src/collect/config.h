@@ -9,10 +9,12 @@
 
 #include "base/log_process.h"
 #include "base/prefix.h"
+#include "guard/sandbox.h"
 #include "receive/target.h"
 #include "receive/verify.h"
+#include "serve/tokens.h"
 
-enum { COLLECT_LISTENERS_MAX = 16 };
+enum { COLLECT_LISTENERS_MAX = 16, COLLECT_HOSTS_MAX = 16 };
 
 struct collect_config {
     const char *directory;
@@ -27,6 +29,15 @@ struct collect_config {
     const char *backup; /* where backups go, NULL = below the directory */
     bool has_no_backup; /* none is made */
     uint64_t backup_every_s;
+    bool has_http; /* told; else it is there if its port is free */
+    bool has_no_http;
+    const char *http_path; /* of a socket; else: */
+    struct address_name http;
+    size_t hosts_count;
+    const char *hosts[COLLECT_HOSTS_MAX];
+    const char *token_path; /* NULL = none */
+    struct tokens tokens;   /* out of it */
+    enum sandbox_mode seccomp;
     const char *user;     /* NULL = not told */
     const char *pid_path; /* NULL = none */
     const char *path;     /* of a file with more of these, NULL = none */
@@ -43,8 +54,8 @@ MUST_CHECK int collect_config_parse(struct collect_config *config, int argc, cha
 /* A configuration of zeros is fine. */
 void collect_config_free(struct collect_config *config);
 
-/* Takes over what may change while the collector runs: who may send, keys, limits, --sync. `text` gets what differs and
- * may not, as "--listen, --user", or "". */
+/* Takes over what may change while the collector runs: who may send, keys, limits, --sync, tokens. `text` gets what
+ * differs and may not, as "--listen, --user", or "". */
 void collect_config_renew(struct collect_config *config, const struct collect_config *now, char *text, size_t size);
 
 void collect_config_help(FILE *out);

@@ -40,6 +40,16 @@ static void count_block(struct journal_thread *t, const struct journal_block *bl
     counter_add(&t->totals[TOTAL_STATISTICS], statistics);
 }
 
+/* For those who want to know without reading the journal. */
+static void publish(struct journal_thread *t, const struct journal_block *block)
+{
+    size_t i;
+    for (i = 0; i < TOTALS_COUNT; i++) {
+        uint64_t own = counter_read(&t->totals[i]);
+        atomic_store(&t->board->totals[i], own > 0 ? own : block->totals[i]);
+    }
+}
+
 /* The block tells of itself as written. */
 static void write_block(struct journal_thread *t, struct filled_block *block)
 {
@@ -62,6 +72,7 @@ static void write_block(struct journal_thread *t, struct filled_block *block)
         counter_add(&t->totals[TOTAL_JOURNAL], head->datagrams);
         counter_add(&t->totals[TOTAL_JOURNAL_RECORDS], head->records);
     }
+    publish(t, head);
 }
 
 static void sync(struct journal_thread *t, bool at_once)

@@ -6,11 +6,13 @@
 
 #include "base/counters.h"
 #include "collect/blocks.h"
+#include "collect/board.h"
 #include "journal/writer.h"
 
 struct journal_thread {
     struct journal_writer *writer;
     struct block_pool *pool;
+    struct board *board;
     counter totals[TOTALS_COUNT]; /* of the chain; those that are counted when a block is written or lost */
     counter bytes, files;         /* of the chain */
     /* The thread's own. */

@@ -298,6 +298,7 @@ static int open_journal(struct receiver *r, struct error *err)
     if (cut > 0)
         log_line("journal: %" PRIu64 " bytes of a block that was not whole were cut off", cut);
     const struct journal_block *last = journal_last(r->writer.writer);
+    r->writer.board = context->board;
     counter_set(&r->writer.bytes, journal_size(r->writer.writer).bytes);
     counter_set(&r->writer.files, journal_size(r->writer.writer).files);
     for (i = 0; last && i < TOTALS_COUNT; i++) {
@@ -356,4 +357,4 @@ static int run(const struct role_context *context)
     return status;
 }
 
-const struct role role_receive = {"receive", run};
+const struct role role_receive = {"receive", run, false};

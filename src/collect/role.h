@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "collect/board.h"
 #include "collect/config.h"
 #include "collect/directory.h"
 #include "receive/listener.h"
@@ -20,17 +21,21 @@ struct role_context {
     uint64_t least_file, least_block;  /* that the store knows of the journal */
     struct listener *const *listeners; /* config->listeners_count of them */
     int seal_fd;                       /* where connections ask for a seal */
-    int control_fd;                    /* readable when there is an order */
-    bool is_passed_on;                 /* the process before this one has passed on its work (ROLE_PASS) */
+    struct board *board;
+    int ask_fd;        /* an eventfd: board->wanted has grown */
+    int http_fd;       /* where questions come in, -1 = nowhere */
+    int control_fd;    /* readable when there is an order */
+    bool is_passed_on; /* the process before this one has passed on its work (ROLE_PASS) */
 };
 
 struct role {
     const char *name; /* of the process too, 15 characters at most */
     /* Runs until it is told to stop. Returns the exit status. */
     int (*run)(const struct role_context *context);
+    bool only_reads; /* ends before the others, and has nothing left to do then */
 };
 
-extern const struct role role_receive, role_store, role_tidy;
+extern const struct role role_receive, role_store, role_tidy, role_query;
 
 /* Orders, as bits. ROLE_PASS comes with ROLE_STOP: the role begins anew, and the sockets are for the next process. */
 enum { ROLE_STOP = 1, ROLE_REPORT = 2, ROLE_PASS = 4 };

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/daemon.h"
@@ -13,6 +14,7 @@
 #include "base/pid_file.h"
 #include "base/process.h"
 #include "base/unix_socket.h"
+#include "collect/answer.h"
 #include "collect/command.h"
 #include "collect/supervisor.h"
 #include "store/database.h"
@@ -29,6 +31,7 @@ struct collector {
     size_t listeners_count; /* that are open */
     struct role_context context;
     char control[4096]; /* path of seal_fd */
+    struct unix_socket_id http_socket;
     int pid_fd, ready_fd;
 };
 
@@ -77,7 +80,7 @@ static bool read_again(void *context)
     struct collector *c = context;
     struct collect_config *now = malloc(sizeof(*now));
     struct error why;
-    char stays[100];
+    char stays[200];
     if (!now)
         return false;
     bool is_good = collect_config_parse(now, c->argc, c->argv, &why) == 0 &&
@@ -120,6 +123,25 @@ static int open_control(struct collector *c, struct error *err)
     return c->context.seal_fd < 0 ? -1 : 0;
 }
 
+/* Where nothing was told and the port is in use, it goes without. */
+static int open_http(struct collector *c, struct error *err)
+{
+    const struct collect_config *config = &c->config;
+    struct error why;
+    if (config->has_no_http)
+        return 0;
+    c->context.ask_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    c->context.http_fd = c->context.ask_fd >= 0 ? answer_listen(config, &why) : error_errno(&why, "eventfd");
+    if (c->context.http_fd < 0 && config->has_http)
+        return error_set(err, "option --http: %s", why.text);
+    if (c->context.http_fd < 0)
+        log_line("warning: no page and no API: %s; --http ADDRESS:PORT takes another one, --http off does without",
+                 why.text);
+    if (c->context.http_fd >= 0 && config->http_path)
+        unix_socket_find(config->http_path, &c->http_socket);
+    return 0;
+}
+
 /* Of the process that passes lines on. */
 static void give_up_all(const void *context)
 {
@@ -135,7 +157,9 @@ static int run_opened(struct collector *c, struct error *err)
     catch_signals(&unblocked);
     if (log_process_start(&c->config.log, "dnsflow_collect", give_up_all, &c->directory, err) != 0 ||
         directory_max_size(&c->directory, c->config.max_size, &c->context.max_size, err) != 0 ||
-        open_listeners(c, err) != 0 || directory_become_owner(&c->directory, err) != 0 || open_control(c, err) != 0)
+        open_listeners(c, err) != 0 || (!c->config.http_path && open_http(c, err) != 0) ||
+        directory_become_owner(&c->directory, err) != 0 || open_control(c, err) != 0 ||
+        (c->config.http_path && open_http(c, err) != 0) || !(c->context.board = board_make(err)))
         return EXIT_FAILURE;
     const struct database_position known = database_look(c->config.directory);
     c->context.least_file = known.at.file;
@@ -158,13 +182,20 @@ static int run_configured(struct collector *c, struct error *err)
         pid_file_remove(config->pid_path, c->pid_fd);
         return EXIT_FAILURE;
     }
-    c->context = (struct role_context){
-        .config = config, .directory = &c->directory, .listeners = c->listeners, .seal_fd = -1, .control_fd = -1};
+    c->context = (struct role_context){.config = config,
+                                       .directory = &c->directory,
+                                       .listeners = c->listeners,
+                                       .seal_fd = -1,
+                                       .control_fd = -1,
+                                       .ask_fd = -1,
+                                       .http_fd = -1};
     int status = run_opened(c, err);
     if (c->context.seal_fd >= 0) {
         close(c->context.seal_fd);
         (void)unlink(c->control);
     }
+    if (config->http_path)
+        unix_socket_remove(config->http_path, &c->http_socket);
     while (c->listeners_count > 0)
         listener_close(c->listeners[--c->listeners_count]);
     directory_close(&c->directory);

@@ -34,6 +34,7 @@ struct keeper {
     struct sqlite_store *store;
     int asking[ASKING_MAX]; /* sockets of who wait for a seal */
     size_t asking_count;
+    uint64_t wanted; /* of the board, as it was when they asked; 0 = nobody there does */
     int64_t next_look_us, asked_us, sealed_us, seal_took_us, retry_us, next_line_us, next_report_us;
     bool has_moved, is_renewed, is_failing, has_all; /* has_all: the journal's end was reached */
     uint64_t told_damage, seals;
@@ -50,6 +51,14 @@ static void answer_all(struct keeper *k, const char *text)
         close(k->asking[i]);
     }
     k->asking_count = 0;
+    if (k->wanted > 0)
+        atomic_store(text[0] == 'o' ? &k->context->board->done : &k->context->board->failed, k->wanted);
+    k->wanted = 0;
+}
+
+static bool is_asked(const struct keeper *k)
+{
+    return k->asking_count > 0 || k->wanted > 0;
 }
 
 /* Whoever connects asks for a seal. */
@@ -58,10 +67,21 @@ static void take_asking(struct keeper *k)
     int fd;
     while (k->asking_count < ASKING_MAX &&
            (fd = accept4(k->context->seal_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
-        if (k->asking_count == 0)
+        if (!is_asked(k))
             k->asked_us = clock_monotonic_us();
         k->asking[k->asking_count++] = fd;
     }
+}
+
+/* The role that answers questions asks by the board. Whoever asks while others wait is for the next seal. */
+static void take_wanted(struct keeper *k)
+{
+    uint64_t count;
+    if (k->wanted > 0 || read(k->context->ask_fd, &count, sizeof(count)) != (ssize_t)sizeof(count))
+        return;
+    if (!is_asked(k))
+        k->asked_us = clock_monotonic_us();
+    k->wanted = atomic_load(&k->context->board->wanted);
 }
 
 /* ---- failing and healing ---- */
@@ -77,6 +97,7 @@ static void fail(struct keeper *k, const struct error *why)
         k->next_line_us = now_us + LINE_US;
     }
     k->is_failing = true;
+    atomic_fetch_add(&k->context->board->failures, 1);
     k->retry_us = now_us + RETRY_US;
     answer_all(k, "no\n");
 }
@@ -136,10 +157,18 @@ static bool is_due(const struct keeper *k, int64_t now_us, bool is_last)
         return false;
     if (is_last || sqlite_store_age_us(k->store) >= SEAL_US || (k->is_failing && sqlite_store_age_us(k->store) > 0))
         return true;
-    if (k->asking_count == 0 || !k->has_all || now_us - k->asked_us < BLOCK_US)
+    if (!is_asked(k) || !k->has_all || now_us - k->asked_us < BLOCK_US)
         return false;
     int64_t pause_us = k->seal_took_us * ASKED_TIMES > ASKED_US ? k->seal_took_us * ASKED_TIMES : ASKED_US;
     return sqlite_store_age_us(k->store) == 0 || k->sealed_us == 0 || now_us - k->sealed_us >= pause_us;
+}
+
+static void publish(const struct keeper *k)
+{
+    const struct sqlite_store_counts *c = sqlite_store_counts(k->store);
+    atomic_store(&k->context->board->rows, c->rows);
+    atomic_store(&k->context->board->seals, c->seals);
+    atomic_store(&k->context->board->sealed_s, clock_unix_us() / SECOND_US);
 }
 
 /* Returns 0, or -1: it failed. */
@@ -157,6 +186,7 @@ static int seal_when_due(struct keeper *k, bool is_last)
     tell_damage(k);
     k->sealed_us = clock_monotonic_us();
     k->seal_took_us = k->sealed_us - now_us;
+    publish(k);
     answer_all(k, "ok\n");
     return 0;
 }
@@ -175,13 +205,17 @@ static bool has_moved(struct keeper *k)
 static void keep_until_stopped(struct keeper *k)
 {
     struct pollfd waits[] = {{.fd = k->context->control_fd, .events = POLLIN},
-                             {.fd = k->context->seal_fd, .events = POLLIN}};
+                             {.fd = k->context->seal_fd, .events = POLLIN},
+                             {.fd = k->context->ask_fd, .events = POLLIN}};
     unsigned orders = 0;
     bool has_more = true;
     while (!(orders & ROLE_STOP) && !k->is_renewed && !has_moved(k)) {
-        (void)poll(waits, 2, has_more ? 0 : WAIT_MS);
+        (void)poll(waits, 3, has_more ? 0 : WAIT_MS);
         if (waits[1].revents)
             take_asking(k);
+        if (waits[2].revents)
+            take_wanted(k);
+        waits[2].fd = k->wanted > 0 ? -1 : k->context->ask_fd;
         waits[1].fd = k->asking_count < ASKING_MAX ? k->context->seal_fd : -1;
         has_more = take_blocks(k);
         (void)seal_when_due(k, false);
@@ -237,4 +271,4 @@ static int run(const struct role_context *context)
     return status;
 }
 
-const struct role role_store = {"store", run};
+const struct role role_store = {"store", run, false};

@@ -14,8 +14,10 @@
 #include "base/daemon.h"
 #include "base/log.h"
 
-/* In the order in which they work on the data. */
-static const struct role *const roles[] = {&role_receive, &role_store, &role_tidy};
+/* In the order in which they work on the data; the last one is there if anybody may ask. */
+static const struct role *const roles[] = {&role_receive, &role_store, &role_tidy, &role_query};
+
+_Static_assert(sizeof(roles) / sizeof(roles[0]) <= BOARD_ROLES, "the board has room for every role");
 
 enum {
     ROLES = sizeof(roles) / sizeof(roles[0]),
@@ -43,6 +45,7 @@ struct supervisor {
     const struct supervisor_owner *owner;
     const sigset_t *unblocked;
     int notify_fd;
+    size_t count; /* of roles */
     bool is_told_ready, has_failed;
     struct running each[ROLES];
 };
@@ -95,6 +98,7 @@ static void start_role(struct supervisor *s, size_t index)
     r->pid = pid;
     r->fd = pair[0];
     r->is_ready = r->is_replaced = r->has_passed = false;
+    atomic_fetch_add(&s->context->board->starts[index], 1);
 }
 
 /* The first time, one after the other: what the one makes the next one finds. */
@@ -183,7 +187,7 @@ static void tell_when_ready(struct supervisor *s)
     size_t i, ready = 0;
     for (i = 0; i < ROLES; i++)
         ready += s->each[i].is_ready;
-    if (ready < ROLES || s->is_told_ready)
+    if (ready < s->count || s->is_told_ready)
         return;
     s->is_told_ready = true;
     log_line("ready");
@@ -245,7 +249,7 @@ static bool end_role(struct supervisor *s, size_t index)
 static bool stop_role(struct supervisor *s, size_t index)
 {
     const struct running *r = &s->each[index];
-    bool has_work = r->was_ready && !s->has_failed && (r->pid == 0 || r->is_replaced);
+    bool has_work = r->was_ready && !s->has_failed && (r->pid == 0 || r->is_replaced) && !roles[index]->only_reads;
     bool is_good = end_role(s, index);
     if (!has_work)
         return is_good;
@@ -268,7 +272,7 @@ static void reload(struct supervisor *s)
 static void work(struct supervisor *s)
 {
     size_t i;
-    for (i = 0; i < ROLES; i++)
+    for (i = 0; i < s->count; i++)
         if (s->each[i].pid == 0 && clock_monotonic_us() >= s->each[i].next_start_us && may_begin(s, i))
             start_role(s, i);
     wait_for_news(s);
@@ -283,7 +287,11 @@ static void work(struct supervisor *s)
 
 int supervisor_run(const struct role_context *context, const struct supervisor_owner *owner, const sigset_t *unblocked)
 {
-    struct supervisor s = {.context = context, .owner = owner, .unblocked = unblocked, .notify_fd = notify_open()};
+    struct supervisor s = {.context = context,
+                           .owner = owner,
+                           .unblocked = unblocked,
+                           .notify_fd = notify_open(),
+                           .count = context->http_fd >= 0 ? ROLES : ROLES - 1};
     bool is_good = true;
     size_t i;
     for (i = 0; i < ROLES; i++)
@@ -291,8 +299,8 @@ int supervisor_run(const struct role_context *context, const struct supervisor_o
     while (!atomic_load(owner->stop) && !s.has_failed)
         work(&s);
     notify_send(s.notify_fd, "STOPPING=1");
-    for (i = 0; i < ROLES; i++)
-        is_good &= stop_role(&s, i);
+    for (i = 0; i < ROLES; i++) /* who only reads is the last and ends first */
+        is_good &= stop_role(&s, (i + ROLES - 1) % ROLES);
     if (s.notify_fd >= 0)
         close(s.notify_fd);
     return is_good && !s.has_failed ? EXIT_SUCCESS : EXIT_FAILURE;

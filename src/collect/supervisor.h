@@ -20,7 +20,7 @@ struct supervisor_owner {
 
 /* Runs the roles with what `context` has, control_fd aside, until it is told to stop, or one could not start at all.
  * SIGCHLD and the signals of the handlers must be blocked; `unblocked` is the mask to wait with. Roles end one after
- * the other, in the order in which they work on the data. Returns the exit status. */
+ * the other: who only reads, then the others in the order in which they work on the data. Returns the exit status. */
 int supervisor_run(const struct role_context *context, const struct supervisor_owner *owner, const sigset_t *unblocked);
 
 #endif

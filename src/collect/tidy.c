@@ -80,4 +80,4 @@ static int run(const struct role_context *context)
     return EXIT_SUCCESS;
 }
 
-const struct role role_tidy = {"tidy", run};
+const struct role role_tidy = {"tidy", run, false};

@@ -99,10 +99,11 @@ static const int sends[] = {SCMP_SYS(bind), SCMP_SYS(connect), SCMP_SYS(sendto),
 
 /* Libraries may try: for them these files are not there. The last two libevent takes when there are no descriptors for
  * what it takes else. */
-static const int refused[] = {SCMP_SYS(openat2),     SCMP_SYS(access),     SCMP_SYS(faccessat), SCMP_SYS(faccessat2),
-                              SCMP_SYS(readlink),    SCMP_SYS(readlinkat), SCMP_SYS(stat),      SCMP_SYS(lstat),
-                              SCMP_SYS(statx),       SCMP_SYS(unlink),     SCMP_SYS(unlinkat),  SCMP_SYS(socketpair),
-                              SCMP_SYS(epoll_create)};
+static const int refused[] = {SCMP_SYS(openat2),      SCMP_SYS(access),     SCMP_SYS(faccessat), SCMP_SYS(faccessat2),
+                              SCMP_SYS(readlink),     SCMP_SYS(readlinkat), SCMP_SYS(stat),      SCMP_SYS(lstat),
+                              SCMP_SYS(statx),        SCMP_SYS(unlink),     SCMP_SYS(unlinkat),  SCMP_SYS(socketpair),
+                              SCMP_SYS(epoll_create), SCMP_SYS(fchown),     SCMP_SYS(fchmod),    SCMP_SYS(fsync),
+                              SCMP_SYS(fdatasync)};
 
 /* What is asked of interfaces, and of the terminal by stdio. */
 static const unsigned requests[] = {SIOCGIFHWADDR, SIOCGIFMTU, SIOCGIFFLAGS, SIOCGIFINDEX,
@@ -133,6 +134,21 @@ static const int helper_allowed[] = {
     SCMP_SYS(tgkill),     SCMP_SYS(eventfd),   SCMP_SYS(getresuid),       SCMP_SYS(getresgid),
     SCMP_SYS(getgroups),  SCMP_SYS(umask),     SCMP_SYS(times),           SCMP_SYS(inotify_add_watch),
 };
+
+/* With SANDBOX_ANSWERS: what reading files by name, and databases among them, takes. */
+static const int answers[] = {SCMP_SYS(access),     SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(readlink),
+                              SCMP_SYS(readlinkat), SCMP_SYS(stat),      SCMP_SYS(lstat),      SCMP_SYS(statx),
+                              SCMP_SYS(getdents64), SCMP_SYS(fstatfs),   SCMP_SYS(getcwd),     SCMP_SYS(getppid),
+                              SCMP_SYS(statfs)};
+
+static bool is_answer(int call)
+{
+    size_t i;
+    for (i = 0; i < sizeof(answers) / sizeof(answers[0]); i++)
+        if (answers[i] == call)
+            return true;
+    return false;
+}
 
 static int allow(scmp_filter_ctx filter, const int *calls, size_t count)
 {
@@ -170,10 +186,25 @@ static int allow_requests(scmp_filter_ctx filter, const unsigned *list, size_t c
     return result;
 }
 
+/* Opening a file to write fails. */
+static int refuse_writing(scmp_filter_ctx filter)
+{
+    static const scmp_datum_t flags[] = {O_WRONLY, O_RDWR, O_CREAT, O_TRUNC};
+    int result = 0;
+    size_t i;
+    for (i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+        result |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(open), 1,
+                                   SCMP_A1(SCMP_CMP_MASKED_EQ, flags[i], flags[i])) |
+                  seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(openat), 1,
+                                   SCMP_A2(SCMP_CMP_MASKED_EQ, flags[i], flags[i]));
+    return result;
+}
+
 /* Opening by name: only to read, or it fails. */
-static int allow_files(scmp_filter_ctx filter, bool may_read)
+static int allow_files(scmp_filter_ctx filter, unsigned needs)
 {
     const scmp_datum_t writes = O_ACCMODE | O_CREAT | O_TRUNC;
+    bool may_read = needs & (SANDBOX_FILES | SANDBOX_ANSWERS);
     uint32_t act = may_read ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM);
     if (!may_read)
         return seccomp_rule_add(filter, act, SCMP_SYS(open), 0) | seccomp_rule_add(filter, act, SCMP_SYS(openat), 0);
@@ -232,11 +263,16 @@ int sandbox_enter(unsigned needs, enum sandbox_mode mode, struct error *err)
     if (!filter)
         return error_set(err, "cannot make the list of system calls; --seccomp off does without");
     int result = allow(filter, allowed, sizeof(allowed) / sizeof(allowed[0])) | allow_some(filter);
+    if (needs & SANDBOX_ANSWERS)
+        result |= allow(filter, answers, sizeof(answers) / sizeof(answers[0])) | refuse_writing(filter);
     for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
-        result |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), refused[i], 0);
-    result |= allow_files(filter, needs & SANDBOX_FILES);
+        if (!(needs & SANDBOX_ANSWERS) || !is_answer(refused[i]))
+            result |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), refused[i], 0);
+    result |= allow_files(filter, needs);
     if (needs & SANDBOX_SOCKETS)
         result |= allow(filter, sends, sizeof(sends) / sizeof(sends[0])) | allow_sockets(filter);
+    else if (needs & SANDBOX_ANSWERS) /* on what is connected */
+        result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1, SCMP_A4(SCMP_CMP_EQ, 0, 0));
     else /* lines to standard error, should that be a socket */
         result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1,
                                    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)STDERR_FILENO, 0));

@@ -179,6 +179,8 @@ const char *http_reason(int status)
         const char *reason;
     } rows[] = {{200, "OK"},
                 {400, "Bad Request"},
+                {401, "Unauthorized"},
+                {403, "Forbidden"},
                 {404, "Not Found"},
                 {405, "Method Not Allowed"},
                 {413, "Content Too Large"},

@@ -16,11 +16,11 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "http/reply.h"
 #include "http/request.h"
 
 enum {
@@ -32,7 +32,8 @@ enum {
     MS_US = SECOND_US / 1000,
 };
 
-enum state { READING, WRITING, LINGERING };
+/* WAITING: the answer comes later; DELAYED: it is there, and is not sent yet. */
+enum state { READING, WAITING, DELAYED, WRITING, LINGERING };
 
 struct connection {
     struct http_server *server;
@@ -42,6 +43,8 @@ struct connection {
     struct in6_addr peer; /* an IPv4 address is mapped */
     enum state state;
     int64_t since_us;
+    uint64_t ticket; /* of its request; its place among the connections is the remainder */
+    bool is_head;
     size_t seen; /* bytes: of the header that have been looked at, then of what came behind it */
 };
 
@@ -54,6 +57,7 @@ struct http_server {
     struct http_stats stats;
     uint64_t refused; /* since the last line about it */
     int64_t next_line_us;
+    uint64_t serial; /* of connections */
     struct connection connections[];
 };
 
@@ -84,28 +88,17 @@ static void limit_time(struct connection *c, int64_t us)
     (void)event_add(c->deadline, &span);
 }
 
-static void send_reply(struct connection *c, const struct http_reply *reply, bool with_body)
+static void send_reply(struct connection *c, const struct http_reply *reply)
 {
     struct evbuffer *out = bufferevent_get_output(c->io);
-    time_t now = (time_t)(clock_unix_us() / SECOND_US);
-    struct tm utc;
-    char date[40] = "";
-    if (gmtime_r(&now, &utc))
-        (void)strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &utc);
-    int result =
-        evbuffer_add_printf(out,
-                            "HTTP/1.1 %d %s\r\nDate: %s\r\nConnection: close\r\nCache-Control: no-store\r\n"
-                            "X-Content-Type-Options: nosniff\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s\r\n",
-                            reply->status, http_reason(reply->status), date, reply->content_type,
-                            evbuffer_get_length(reply->body), reply->status == 405 ? "Allow: GET, HEAD\r\n" : "");
-    if (result < 0 || (with_body && evbuffer_add_buffer(out, reply->body) != 0)) {
+    bufferevent_disable(c->io, reply->delay_ms ? EV_READ | EV_WRITE : EV_READ);
+    if (reply_put_head(reply, out) != 0 || (!c->is_head && evbuffer_add_buffer(out, reply->body) != 0)) {
         close_connection(c);
         return;
     }
-    c->state = WRITING;
+    c->state = reply->delay_ms ? DELAYED : WRITING;
     c->seen = 0;
-    bufferevent_disable(c->io, EV_READ);
-    limit_time(c, INT64_MAX);
+    limit_time(c, reply->delay_ms ? reply->delay_ms * (int64_t)MS_US : INT64_MAX);
 }
 
 /* ---- requests ---- */
@@ -127,17 +120,19 @@ static const struct http_route *find_route(const struct http_options *o, const c
 }
 
 /* `status`: what is wrong with the request so far, 0 = nothing. */
-static void answer(struct connection *c, const struct http_request *request, int status)
+static void answer(struct connection *c, struct http_request *request, int status)
 {
     struct http_server *s = c->server;
-    struct http_reply reply = {status, "text/plain; charset=utf-8", evbuffer_new()};
+    struct http_reply reply;
     const struct http_route *route = status == 0 ? find_route(&s->options, request->path) : NULL;
-    if (!reply.body) {
+    c->is_head = strcmp(request->method, "HEAD") == 0;
+    request->ticket = c->ticket;
+    if (reply_make(&reply, status) != 0) {
+        reply_free(&reply);
         close_connection(c);
         return;
     }
     if (route) {
-        reply.status = 200;
         s->stats.requests++;
         route->handler(request, &reply, route->context);
     } else {
@@ -145,8 +140,27 @@ static void answer(struct connection *c, const struct http_request *request, int
         s->stats.bad++;
         evbuffer_add_printf(reply.body, "%d %s\n", reply.status, http_reason(reply.status));
     }
-    send_reply(c, &reply, strcmp(request->method, "HEAD") != 0);
-    evbuffer_free(reply.body);
+    if (reply.is_later) {
+        c->state = WAITING;
+        bufferevent_disable(c->io, EV_READ);
+        limit_time(c, INT64_MAX);
+    } else {
+        send_reply(c, &reply);
+    }
+    reply_free(&reply);
+}
+
+static struct connection *find_waiting(const struct http_server *s, uint64_t ticket)
+{
+    struct connection *c = (struct connection *)&s->connections[ticket % s->options.connections];
+    return c->io && c->state == WAITING && c->ticket == ticket ? c : NULL;
+}
+
+void http_answer(struct http_server *server, uint64_t ticket, const struct http_reply *reply)
+{
+    struct connection *c = find_waiting(server, ticket);
+    if (c)
+        send_reply(c, reply);
 }
 
 /* A page of another site may have had its own name lead here, to read what it is not meant to; its browser tells. */
@@ -220,6 +234,13 @@ static void on_deadline(evutil_socket_t fd, short what, void *context)
 {
     struct connection *c = context;
     (void)fd, (void)what;
+    if (c->state == DELAYED) {
+        c->state = WRITING;
+        bufferevent_enable(c->io, EV_WRITE);
+        limit_time(c, INT64_MAX);
+        return;
+    }
+    c->server->stats.late += c->state == WAITING;
     c->server->stats.slow += c->state == READING;
     c->server->stats.slow_read += c->state == WRITING;
     close_connection(c);
@@ -269,7 +290,7 @@ static struct connection *find_oldest(struct http_server *s, bool spares_more)
     unsigned i, count, most = 0;
     for (i = 0; i < s->options.connections; i++) {
         struct connection *c = &s->connections[i];
-        if (c->state == WRITING || (count = places_of_peer(s, c)) < most)
+        if (c->state == WRITING || c->state == WAITING || (count = places_of_peer(s, c)) < most)
             continue;
         if ((!oldest || count > most || c->since_us < oldest->since_us) && !(spares_more && has_more(c))) {
             oldest = c;
@@ -324,7 +345,10 @@ static bool peer_of(const struct sockaddr_storage *from, struct in6_addr *out)
 /* Returns false when there is no memory. The descriptor is the connection's then or stays the caller's. */
 static bool open_connection(struct http_server *s, struct connection *c, int fd, const struct in6_addr *peer)
 {
-    struct connection fresh = {.server = s, .has_peer = peer != NULL, .since_us = clock_monotonic_us()};
+    struct connection fresh = {.server = s,
+                               .has_peer = peer != NULL,
+                               .since_us = clock_monotonic_us(),
+                               .ticket = s->serial++ * s->options.connections + (uint64_t)(c - s->connections)};
     struct timeval span = span_of(s->options.header_ms * (int64_t)MS_US);
     int on = 1;
     if (peer) {
@@ -461,22 +485,4 @@ void http_stop(struct http_server *server)
 void http_stats(const struct http_server *server, struct http_stats *out)
 {
     *out = server->stats;
-}
-
-/* ---- libevent's own lines ---- */
-
-static void say_nothing(int severity, const char *text)
-{
-    (void)severity, (void)text;
-}
-
-static void say_once(int severity, const char *text)
-{
-    log_line("%s: libevent: %s", severity == EVENT_LOG_ERR ? "error" : "warning", text);
-    event_set_log_callback(say_nothing);
-}
-
-void http_take_libevent_line(void)
-{
-    event_set_log_callback(say_once);
 }

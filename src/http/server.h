@@ -34,6 +34,7 @@ struct http_request {
     const char *method; /* "GET" or "HEAD"; a handler need not care, it answers both alike */
     const char *path;   /* from the first '/' on, as sent: not decoded, printable ASCII */
     const char *query;  /* behind the '?', as sent; "" if there is none */
+    uint64_t ticket;    /* for http_answer() */
     size_t fields_count;
     struct http_field fields[HTTP_FIELDS_MAX];
 };
@@ -41,14 +42,17 @@ struct http_request {
 /* Value of the first field of that name, NULL if there is none. */
 const char *http_request_field(const struct http_request *request, const char *name);
 
-/* What the handler fills. It is given 200, text/plain in UTF-8 and an empty body. */
+/* What the handler fills. It is given 200, text/plain in UTF-8, an empty body and no more lines. */
 struct http_reply {
     int status;
     const char *content_type; /* good until the handler has returned */
     struct evbuffer *body;
+    struct evbuffer *lines; /* more of the header, each line with CR LF */
+    unsigned delay_ms;      /* until it is sent; a newer client may take its place meanwhile */
+    bool is_later;          /* it is not sent at all: http_answer() gives another one */
 };
 
-/* Answers at once: the loop waits for it. */
+/* Answers at once: the loop waits for it. Or is_later. */
 typedef void http_handler(const struct http_request *request, struct http_reply *reply, void *context);
 
 struct http_route {
@@ -78,7 +82,8 @@ struct http_stats {
     uint64_t left;      /* clients that went before they had sent a request */
     uint64_t slow;      /* ... that were cut off before, at the deadline ... */
     uint64_t crowded;   /* ... that were cut off to make place for a newer one */
-    uint64_t slow_read; /* requests and bad ones of which the answer was not read in time */
+    uint64_t slow_read; /* requests and bad ones of which the answer was not read in time ... */
+    uint64_t late;      /* ... or was not there in time */
     uint64_t full;      /* connections refused, as all places were taken by clients being answered ... */
     uint64_t peer_full; /* ... as their address had its share ... */
     uint64_t no_file;   /* ... for want of descriptors or memory */
@@ -87,6 +92,10 @@ struct http_stats {
 /* Serves a listening socket that does not block, of tcp_socket_listen() or unix_socket_listen(), which belongs to the
  * server from then on. NULL: out of memory or descriptors. */
 struct http_server *http_start(struct event_base *base, int listener, const struct http_options *options);
+
+/* Gives the answer that was to come later, from the thread of the loop. No effect when the client is gone. What `reply`
+ * has stays the caller's, but is empty then. */
+void http_answer(struct http_server *server, uint64_t ticket, const struct http_reply *reply);
 
 /* Closes everything at once. NULL is fine. */
 void http_stop(struct http_server *server);

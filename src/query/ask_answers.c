@@ -203,6 +203,26 @@ static int run_address(struct kept *kept, const char *what, const struct ask *as
     return done;
 }
 
+/* ---- rdata ---- */
+
+/* The name as rdata has it: as it is printed. */
+static int run_rdata(struct kept *kept, const char *what, const struct ask *ask, struct answer_output *output,
+                     struct ask_result *result, struct error *err)
+{
+    char rname[RNAME_TEXT], name[NAME_TEXT];
+    sqlite3_stmt *s;
+    if (parse_rname(what, rname) != 0)
+        return -1;
+    (void)rname_to_text(rname, name);
+    if (sql_prepare(kept->db,
+                    ANSWERS "INDEXED BY answers_rdata WHERE rdata = ? AND last >= ? AND first < ?"
+                            " ORDER BY last DESC, rname, type LIMIT ?",
+                    &s, err) != 0)
+        return -1;
+    sqlite3_bind_text(s, 1, name, -1, SQLITE_STATIC);
+    return put_latest(kept, s, 2, ask, output, result, err);
+}
+
 /* ---- all of them ---- */
 
 typedef int run_one(struct kept *kept, const char *what, const struct ask *ask, struct answer_output *output,
@@ -259,6 +279,15 @@ static int ask_address(struct kept *kept, const struct ask *ask, struct answer_o
     return run_all(kept, ask, run_address, output, result, err);
 }
 
+static int ask_rdata(struct kept *kept, const struct ask *ask, struct answer_output *output, struct ask_result *result,
+                     struct error *err)
+{
+    return run_all(kept, ask, run_rdata, output, result, err);
+}
+
+const struct question question_rdata = {
+    "rdata",  "NAME: what leads to it, as by CNAME, NS or PTR", ABOUT_NAME, PAGES_NONE, QUESTION_COLUMNS(columns),
+    ask_rdata};
 const struct question question_name = {"name",       "NAME: what it was answered with", ABOUT_NAME,
                                        PAGES_WANTED, QUESTION_COLUMNS(columns),         ask_name};
 const struct question question_below = {"below",

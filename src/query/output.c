@@ -22,6 +22,8 @@ struct answer_output {
     size_t columns_count;
     uint64_t rows;
     bool has_rest;
+    answer_row_taker *take; /* NULL: they are printed */
+    void *context;
     /* of a table: cells of the first rows, until widths are known */
     char **cells;
     size_t waiting;
@@ -60,6 +62,17 @@ struct answer_output *answer_open(FILE *out, enum answer_format format, bool col
         fputs("\r\n", out);
     if (format == ANSWER_JSON)
         fputs("[", out);
+    return o;
+}
+
+struct answer_output *answer_open_taker(answer_row_taker *take, void *context, const struct answer_column *columns,
+                                        size_t columns_count)
+{
+    struct answer_output *o = answer_open(NULL, ANSWER_NDJSON, false, columns, columns_count);
+    if (!o)
+        return NULL;
+    o->take = take;
+    o->context = context;
     return o;
 }
 
@@ -212,6 +225,10 @@ void answer_row(struct answer_output *output, const struct answer_cell *cells)
     o->rows++;
     for (i = 0; i < o->columns_count && !o->has_rest; i++)
         o->has_rest = is_rest(&o->columns[i], &cells[i]);
+    if (o->take) {
+        o->take(o->context, cells);
+        return;
+    }
     switch (o->format) {
     case ANSWER_JSON:
     case ANSWER_NDJSON:

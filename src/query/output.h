@@ -41,6 +41,11 @@ struct answer_output;
 struct answer_output *answer_open(FILE *out, enum answer_format format, bool color, const struct answer_column *columns,
                                   size_t columns_count);
 
+/* Rows go to a function instead. NULL: out of memory. */
+typedef void answer_row_taker(void *context, const struct answer_cell *cells);
+struct answer_output *answer_open_taker(answer_row_taker *take, void *context, const struct answer_column *columns,
+                                        size_t columns_count);
+
 /* A row of as many cells as there are columns. */
 void answer_row(struct answer_output *output, const struct answer_cell *cells);
 

@@ -33,7 +33,7 @@ bool ask_wants(const struct ask *ask, int64_t first_s, int64_t last_s);
 
 extern const struct question question_name, question_below, question_contains, question_address, question_at,
     question_who, question_rcode, question_new, question_top, question_series, question_sensors, question_streams,
-    question_loss;
+    question_loss, question_summary, question_rdata;
 
 /* What question_top and question_new can be about. Return 0, or -1 with "expected ...". */
 MUST_CHECK int top_check(const char *what, struct error *err);

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "collect/answer.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <netdb.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/tcp_socket.h"
+#include "base/unix_socket.h"
+#include "guard/landlock.h"
+#include "guard/user.h"
+
+enum {
+    REFRESH_US = 5 * SECOND_US, /* between two that questions ask for */
+    REFRESH_WAIT_US = 3 * SECOND_US,
+    POLL_MS = 5,
+    STUCK_S = 180,        /* without a seal though there is something to seal */
+    DISK_LEAST = 64 << 20 /* bytes that are free */
+};
+
+struct answerer {
+    const struct role_context *context;
+    struct event_base *base;
+    struct serve *serve;
+    pthread_mutex_t mutex; /* of refreshing */
+    int64_t refreshed_us;
+    bool was_refreshed;
+};
+
+/* ---- bringing in ---- */
+
+/* Asks the store for a seal. Returns whether there was one. */
+static bool wait_for_seal(struct board *board, int ask_fd)
+{
+    const uint64_t one = 1, wanted = atomic_fetch_add(&board->wanted, 1) + 1, failed = atomic_load(&board->failed);
+    int64_t until_us = clock_monotonic_us() + REFRESH_WAIT_US;
+    if (write(ask_fd, &one, sizeof(one)) != (ssize_t)sizeof(one))
+        return false;
+    while (atomic_load(&board->done) < wanted) {
+        if (atomic_load(&board->failed) != failed || clock_monotonic_us() > until_us)
+            return false;
+        (void)poll(NULL, 0, POLL_MS);
+    }
+    return true;
+}
+
+/* Those who ask meanwhile wait for the same. */
+static bool refresh(void *context)
+{
+    struct answerer *a = context;
+    pthread_mutex_lock(&a->mutex);
+    if (a->refreshed_us == 0 || clock_monotonic_us() - a->refreshed_us >= REFRESH_US) {
+        a->was_refreshed = wait_for_seal(a->context->board, a->context->ask_fd);
+        a->refreshed_us = clock_monotonic_us();
+    }
+    bool result = a->was_refreshed;
+    pthread_mutex_unlock(&a->mutex);
+    return result;
+}
+
+/* ---- how everything is ---- */
+
+/* health_free() is due either way. */
+static int look(const struct answerer *a, int most_sensors, struct health *health, struct error *err)
+{
+    const struct board *board = a->context->board;
+    memset(health, 0, sizeof(*health));
+    health->now_s = clock_unix_us() / SECOND_US;
+    health->is_running = true;
+    health->is_fresh = atomic_load(&board->failed) == 0 || atomic_load(&board->done) > atomic_load(&board->failed);
+    snprintf(health->process, sizeof(health->process), "%d", (int)getppid());
+    return health_read(health, a->context->config->directory, most_sensors, err);
+}
+
+static int print_status(void *context, FILE *out, struct error *err)
+{
+    struct health health;
+    int result = look(context, -1, &health, err);
+    if (result == 0)
+        health_print_json(&health, out);
+    health_free(&health);
+    return result;
+}
+
+static int print_metrics(void *context, FILE *out, struct error *err)
+{
+    const struct answerer *a = context;
+    struct serve_counts counts;
+    struct health health;
+    int result = look(a, -1, &health, err);
+    serve_counts(a->serve, &counts);
+    if (result == 0)
+        metrics_print(a->context->board, &health, &counts, out);
+    health_free(&health);
+    return result;
+}
+
+/* Reasons, a line for each. */
+static int print_health(void *context, FILE *out, struct error *err)
+{
+    const struct answerer *a = context;
+    struct health health;
+    struct error why;
+    int64_t sealed_s = atomic_load(&a->context->board->sealed_s);
+    (void)err;
+    if (look(a, 0, &health, &why) != 0) {
+        fprintf(out, "what is kept cannot be read: %s\n", why.text);
+        health_free(&health);
+        return 0;
+    }
+    int64_t since_s = sealed_s > 0 ? sealed_s : a->context->board->started_s;
+    if (health.behind > 0 && health.now_s - since_s > STUCK_S)
+        fprintf(out, "the store has taken nothing in for %" PRId64 " s; %" PRIu64 " records wait in the journal\n",
+                health.now_s - since_s, health.behind);
+    if (health.free < DISK_LEAST)
+        fprintf(out, "the disk is full: %" PRIu64 " MiB are free\n", health.free >> 20);
+    if (health.damaged + health.missing > 0)
+        fprintf(out, "%" PRIu64 " files of lookups are damaged, %" PRIu64 " missing\n", health.damaged, health.missing);
+    health_free(&health);
+    return 0;
+}
+
+/* ---- the role ---- */
+
+int answer_listen(const struct collect_config *config, struct error *err)
+{
+    struct sockaddr_storage at;
+    socklen_t len = sizeof(at);
+    char host[NI_MAXHOST] = "?", port[NI_MAXSERV] = "?";
+    int fd;
+    if (config->http_path) {
+        fd = unix_socket_listen(config->http_path, 0660, HTTP_BACKLOG, err);
+        if (fd >= 0)
+            log_line("http: listening on unix:%s", config->http_path);
+        return fd;
+    }
+    fd = tcp_socket_listen(config->http.host, config->http.port, HTTP_BACKLOG, err);
+    if (fd < 0)
+        return -1;
+    if (getsockname(fd, (struct sockaddr *)&at, &len) == 0)
+        (void)getnameinfo((const struct sockaddr *)&at, len, host, sizeof(host), port, sizeof(port),
+                          NI_NUMERICHOST | NI_NUMERICSERV);
+    log_line(strchr(host, ':') ? "http: listening on [%s]:%s" : "http: listening on %s:%s", host, port);
+    return fd;
+}
+
+/* Nothing is left but to read what is kept. */
+static int confine(const struct role_context *context, struct error *err)
+{
+    static const char *const lists[] = {"/usr/share/publicsuffix"};
+    const struct landlock_rules rules = {
+        .read_below = context->config->directory, .read = lists, .read_count = sizeof(lists) / sizeof(lists[0])};
+    if (geteuid() == 0 && user_drop("root", USER_KEEPS_NOTHING, err) != 0)
+        return -1;
+    landlock_enter(&rules);
+    return sandbox_enter(SANDBOX_ANSWERS, context->config->seccomp, err);
+}
+
+static void on_order(evutil_socket_t fd, short what, void *context)
+{
+    const struct answerer *a = context;
+    struct serve_counts counts;
+    unsigned orders = role_orders(a->context);
+    (void)fd, (void)what;
+    if (orders & ROLE_REPORT) {
+        serve_counts(a->serve, &counts);
+        log_line("http: %" PRIu64 " requests, %" PRIu64 " bad ones, %" PRIu64 " without a right token",
+                 counts.http.requests, counts.http.bad, counts.unauthorized);
+    }
+    if (orders & ROLE_STOP)
+        (void)event_base_loopbreak(a->base);
+}
+
+static int answer_until_stopped(struct answerer *a, struct error *err)
+{
+    const struct collect_config *config = a->context->config;
+    const struct serve_options options = {.directory = config->directory,
+                                          .tokens = &config->tokens,
+                                          .hosts = config->hosts,
+                                          .hosts_count = config->hosts_count,
+                                          .owner = {a, refresh, print_status, print_metrics, print_health}};
+    int result = -1;
+    a->base = event_base_new();
+    struct event *order =
+        a->base ? event_new(a->base, a->context->control_fd, EV_READ | EV_PERSIST, on_order, a) : NULL;
+    if (!order || event_add(order, NULL) != 0)
+        error_set(err, "out of memory or descriptors");
+    else if ((a->serve = serve_start(a->base, a->context->http_fd, &options, err)))
+        result = 0;
+    if (result == 0) {
+        role_tell_ready(a->context);
+        (void)event_base_dispatch(a->base);
+        serve_stop(a->serve);
+    }
+    if (order)
+        event_free(order);
+    if (a->base)
+        event_base_free(a->base);
+    return result;
+}
+
+static int run(const struct role_context *context)
+{
+    struct answerer a = {.context = context};
+    struct error why;
+    pthread_mutex_init(&a.mutex, NULL);
+    http_take_libevent_line();
+    int result = confine(context, &why) != 0 ? -1 : answer_until_stopped(&a, &why);
+    if (result != 0)
+        log_line("error: query: %s", why.text);
+    pthread_mutex_destroy(&a.mutex);
+    return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+const struct role role_query = {"query", run, true};

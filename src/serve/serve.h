@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Answers over HTTP: the questions, two interfaces of passive DNS that others have, and the page. One thread has the
+ * connections, others work out what takes time. */
+#ifndef DNSFLOW_SERVE_SERVE_H
+#define DNSFLOW_SERVE_SERVE_H
+
+#include <stdio.h>
+
+#include "http/server.h"
+#include "serve/tokens.h"
+
+enum {
+    SERVE_THREADS = 4,
+    SERVE_CONNECTIONS = 64,
+    SERVE_OF_A_PEER = 48, /* a proxy or a tunnel brings many */
+    SERVE_TOTAL_MS = 30000,
+    SERVE_BUDGET_MS = 2000,
+    SERVE_LIMIT = 100, /* rows, if nothing else is said ... */
+    SERVE_LIMIT_MAX = 10000
+};
+
+/* What only the collector knows. All of them are called by any of the threads. */
+struct serve_owner {
+    void *context;
+    /* Brings in what has been received; waits for it. False: that did not work. */
+    bool (*refresh)(void *context);
+    /* Print how everything is, as JSON and for Prometheus, and what is wrong, a reason on each line. Return 0, or -1
+     * with the cause; `health` returns 0 also where something is wrong. */
+    int (*status)(void *context, FILE *out, struct error *err);
+    int (*metrics)(void *context, FILE *out, struct error *err);
+    int (*health)(void *context, FILE *out, struct error *err);
+};
+
+struct serve_options {
+    const char *directory;
+    const struct tokens *tokens; /* none: nobody needs one */
+    const char *const *hosts;    /* struct http_options */
+    size_t hosts_count;
+    struct serve_owner owner;
+};
+
+/* Counts since the start. */
+enum { SERVE_TIMES = 9 };
+extern const double serve_times[SERVE_TIMES]; /* upper bounds in seconds */
+
+struct serve_counts {
+    struct http_stats http; /* as of the last request */
+    uint64_t unauthorized, forbidden, busy, partial;
+    uint64_t took[SERVE_TIMES + 1]; /* questions by the time they took; the last is more than all bounds */
+    double took_all;                /* seconds */
+};
+
+struct serve;
+
+/* The options must outlive it; the socket belongs to it from then on. NULL: the cause. */
+struct serve *serve_start(struct event_base *base, int listener, const struct serve_options *options,
+                          struct error *err);
+
+/* Waits for answers that are being worked out. NULL is fine. */
+void serve_stop(struct serve *serve);
+
+/* From any thread. */
+void serve_counts(struct serve *serve, struct serve_counts *out);
+
+#endif
