@@ -269,7 +269,13 @@ int ask_page(struct kept *kept, const struct ask *ask, const struct lookup_query
         return error_set(err, "out of memory");
     result->next = *ask->from;
     process_raise_files();
-    if (subjects_make(&subjects, kept, ask, query, result, err) == 0 && subjects.count == 1) {
+    bool is_made = subjects_make(&subjects, kept, ask, query, result, err) == 0;
+    if (is_made && subjects.count == 0) {
+        result->has_next = false;
+        done = 0;
+    } else if (is_made && subjects.count > 1) {
+        error_set(err, "%s: several names are behind it, which have no pages; ask for one of them", ask->what[0]);
+    } else if (is_made) {
         sides.about = subjects.list[0];
         done = open_sides(&sides, ask->from->is_behind ? &from : NULL, err);
         if (done == 0)

@@ -26,7 +26,7 @@ static const struct endpoint endpoints[] = {
     {"names", "contains", TAKES_CURSOR | ABOUT_PARAMETER, "contains"},
     {"addresses/*", "address", TAKES_CURSOR, NULL},
     {"addresses/*/at", "at", TAKES_MOMENT, NULL},
-    {"addresses/*/clients", "who", TAKES_CURSOR | TELLS_CLIENTS, NULL},
+    {"addresses/*/clients", "who", TELLS_CLIENTS, NULL},
     {"clients/*/lookups", "client", TAKES_CURSOR | TELLS_CLIENTS, NULL},
     {"clients/*/summary", "summary", TELLS_CLIENTS, NULL},
     {"rcodes/*/clients", "rcode", TELLS_CLIENTS, NULL},

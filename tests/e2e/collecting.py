@@ -38,7 +38,7 @@ class Running:
     def __init__(self, tmp_path, *options, directory=None):
         self.directory = directory or tmp_path / "data"
         self.process = Background([COLLECT, "run", "--directory", self.directory, "-l", "127.0.0.1:0", *(() if "--user" in options else AS_ROOT),
-                                   *options], tmp_path)
+                                   *(() if "--http" in options else ("--http", "off")), *options], tmp_path)
 
     def __enter__(self):
         self.process.__enter__()

@@ -318,3 +318,12 @@ def test_budget(kept):
     assert done.status == 0 and done.err == ""
     done = collect("query", directory, "below", ".", "--max-time", "x")
     assert done.status == 2 and "option --max-time x: expected" in done.err
+
+
+def test_pages_of_names_behind_an_address(kept):
+    """One name has pages, several have not; nobody is no failure."""
+    directory, _ = kept
+    rows, said = ask(directory, "who", "198.51.100.1", "--cursor", "start")
+    assert rows == [] and "--cursor" not in said
+    _, said = ask(directory, "who", "192.0.1.7", "--cursor", "start", status=1)
+    assert "192.0.1.7: several names are behind it, which have no pages" in said

@@ -55,7 +55,29 @@ static inline void unwell(const struct http_request *r, struct http_reply *reply
     reply->status = 503;
 }
 
+/* The answer comes later, with the request's path. */
+static uint64_t ticket;
+
+static inline void later(const struct http_request *r, struct http_reply *reply, void *context)
+{
+    (void)context;
+    live.handled++;
+    ticket = r->ticket;
+    reply->is_later = true;
+}
+
+static inline void delayed(const struct http_request *r, struct http_reply *reply, void *context)
+{
+    (void)r, (void)context;
+    live.handled++;
+    reply->status = 401;
+    reply->delay_ms = 300;
+    evbuffer_add_printf(reply->lines, "X-More: a\r\nX-Most: b\r\n");
+}
+
 static const struct http_route routes[] = {
+    {"/later", false, later, NULL},
+    {"/delayed", false, delayed, NULL},
     {"/", false, echo, (void *)(uintptr_t) "page"},
     {"/api/", true, echo, (void *)(uintptr_t) "api"},
     {"/api/v1/", true, echo, (void *)(uintptr_t) "v1"},
