@@ -321,7 +321,8 @@ static bool has_peer_room(const struct http_server *s, const struct in6_addr *pe
 {
     unsigned i, count = 0;
     for (i = 0; i < s->options.connections; i++)
-        count += is_of_peer(&s->connections[i], peer) && s->connections[i].state != LINGERING;
+        count += is_of_peer(&s->connections[i], peer) && s->connections[i].state != LINGERING &&
+                 s->connections[i].state != DELAYED; /* whose place is had for the asking */
     return count < s->options.of_a_peer;
 }
 

@@ -110,7 +110,7 @@ static void held_back(void **state)
     start(false, (struct http_options){0});
     int64_t before = clock_monotonic_us();
     assert_int_equal(ask(asks_delayed, strlen(asks_delayed)), 401);
-    assert_true(clock_monotonic_us() - before >= 300000);
+    assert_true(clock_monotonic_us() - before >= 250000);
     assert_true(has_line("X-More: a") && has_line("X-Most: b"));
     stop();
 }
