@@ -21,7 +21,7 @@ DASHBOARD = TOP / "packaging" / "grafana" / "dnsflow-collect.json"
 
 PREFIX = "dnsflow_collect_"
 COUNTERS = """role_starts_total datagrams_total records_total dropped_datagrams_total refused_datagrams_total store_rows_total store_seals_total
-    store_failures_total http_requests_total http_bad_total http_refused_total http_unauthorized_total query_partial_total query_busy_total""".split()
+    store_failures_total http_requests_total http_bad_total http_refused_total http_unauthorized_total http_forbidden_total query_partial_total query_busy_total""".split()
 GAUGES = """build_info start_time_seconds store_behind_records store_sealed_timestamp_seconds journal_bytes lookups_bytes database_bytes
     backups_bytes max_bytes disk_free_bytes lookups_files lookups_files_damaged lookups_files_missing lookups_oldest_timestamp_seconds
     sensor_heard_timestamp_seconds sensor_records_day sensor_lost_day http_connections""".split()
@@ -29,7 +29,7 @@ LABELS = {"version", "role", "reason", "sensor", "stage", "le"}
 VALUES = {"stage": {"ring", "send", "network", "here", "down"},
           "dropped": {"socket", "memory", "journal"},
           "refused": {"doubled", "not_allowed", "malformed", "unsigned", "forged", "replayed", "stale", "crowded"},
-          "http": {"full", "peer_full", "no_file", "slow", "slow_read", "crowded"}}
+          "http": {"full", "peer_full", "no_file", "slow", "slow_read", "late", "crowded"}}
 
 
 def scrape(c):
@@ -122,7 +122,7 @@ def test_values(served):
     assert now - 300 < value(families, "store_sealed_timestamp_seconds") <= now + 1
     assert now - 300 < value(families, "sensor_heard_timestamp_seconds", sensor="8") <= now + 1
     assert value(families, "sensor_records_day", sensor="8") == 3 and value(families, "sensor_records_day", sensor="none") == 2
-    assert value(families, "datagrams_total") >= 4 and value(families, "records_total") == 5
+    assert value(families, "datagrams_total") >= 5 and value(families, "records_total") >= 5
     status = json.loads(served.get("/api/v1/status").body)
     families = scrape(served)
     for name in "journal_bytes", "lookups_bytes", "backups_bytes", "max_bytes", "lookups_files", "lookups_files_damaged", "lookups_files_missing":
@@ -197,7 +197,7 @@ def test_roles_that_are_replaced(tmp_path):
 
 
 def test_unauthorized(tmp_path):
-    (tmp_path / "tokens").write_text("%s read\n" % ("a1" * 16))
+    (tmp_path / "tokens").write_text("read %s\n" % ("a1" * 16))
     (tmp_path / "tokens").chmod(0o600)
     with Served(tmp_path, "--token-file", tmp_path / "tokens") as c:
         assert c.get("/metrics").status == 401
