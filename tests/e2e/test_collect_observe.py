@@ -2,13 +2,14 @@
 """/metrics of a collector, and the alert rules and the dashboard that go by it."""
 
 import json
+import os
 import re
 import signal
 import socket
 import time
 
 import pytest
-from collecting import needs_collector
+from collecting import collect, needs_collector
 from conftest import TOP, need, run, wait_until
 from datagrams import Worker, set4
 from over_http import Served, fill, send, send_some
@@ -123,15 +124,15 @@ def test_values(served):
     assert now - 300 < value(families, "sensor_heard_timestamp_seconds", sensor="8") <= now + 1
     assert value(families, "sensor_records_day", sensor="8") == 3 and value(families, "sensor_records_day", sensor="none") == 2
     assert value(families, "datagrams_total") >= 5 and value(families, "records_total") >= 5
-    status = json.loads(served.get("/api/v1/status").body)
+    told = status(served)
     families = scrape(served)
     for name in "journal_bytes", "lookups_bytes", "backups_bytes", "max_bytes", "lookups_files", "lookups_files_damaged", "lookups_files_missing":
-        assert value(families, name) == status[name], name
-    assert abs(value(families, "disk_free_bytes") - status["free_bytes"]) < 1 << 30
+        assert value(families, name) == told[name], name
+    assert abs(value(families, "disk_free_bytes") - told["free_bytes"]) < 1 << 30
     assert value(families, "store_behind_records") == 0 and value(families, "store_seals_total") >= 1
     assert {s.labels["role"]: s.value for s in families[PREFIX + "role_starts"].samples}.keys() >= {"receive", "store", "tidy"}
     oldest = value(families, "lookups_oldest_timestamp_seconds")
-    assert time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(oldest)) == status["lookups_since"]
+    assert time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(oldest)) == told["lookups_since"]
 
 
 def test_histogram(served):
@@ -215,6 +216,49 @@ def test_healthz(tmp_path):
         c.stop()
         with pytest.raises(OSError):
             c.get("/healthz")
+
+
+def status(c):
+    return json.loads(c.get("/api/v1/status").body)
+
+
+def same_status(c):
+    """What both say of the same moment, but for what changes by itself."""
+    api = status(c)
+    done = collect("status", c.directory, "--format", "json")
+    assert done.status == 0, done.err
+    told = json.loads(done.out)
+    assert list(api) == list(told)
+    for one in api, told:
+        for key in "time", "free_bytes", "lasts_seconds", "full_in_seconds", "database_bytes", "used_bytes":
+            del one[key]
+        for sensor in one["sensors"]:
+            del sensor["silent_seconds"]
+    return api, told
+
+
+def test_status(tmp_path):
+    """As the command line has it; also while the store does nothing."""
+    fill(tmp_path, tmp_path / "data")
+    with Served(tmp_path) as c:
+        send_some(c.target)
+        wait_until(lambda: c.rows("/api/v1/names/old.example.com/clients"), 20, 0.2)
+        api, told = same_status(c)
+        assert api == told and api["up_to_date"] and len(api["sensors"]) == 4
+        store = c.roles()["store"]
+        os.kill(store, signal.SIGSTOP)
+        try:
+            send_some(c.target, 2)
+            wait_until(lambda: status(c)["behind_records"] > 0, 10, 0.1)
+            assert c.get("/healthz").status in (200, 503)
+            rows = json.loads(c.get("/api/v1/names/www.example.com").body)
+            assert rows["rows"] and "not take" in " ".join(rows["notes"]), "what there is, and that some is missing"
+            api, told = same_status(c)
+            assert not told["up_to_date"] and api == told
+        finally:
+            os.kill(store, signal.SIGCONT)
+        wait_until(lambda: c.rows("/api/v1/sensors") and status(c)["up_to_date"] and status(c)["behind_records"] == 0, 20, 0.2)
+        c.stop()
 
 
 def test_connections_that_are_slow(served):
