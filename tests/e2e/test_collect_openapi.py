@@ -7,13 +7,16 @@ import csv
 import io
 import itertools
 import json
+import random
 import re
+import time
 import urllib.parse
 import warnings
 
 import pytest
-from collecting import Running, collect, needs_collector
-from conftest import TOP, wait_until
+from collecting import Running, collect, imported, needs_collector
+from conftest import RAW, TOP, wait_until, write_pcap
+from datagrams import extended, packet, set4
 from over_http import Served, basic, fill, request, send_some
 
 jsonschema = pytest.importorskip("jsonschema")
@@ -337,6 +340,48 @@ def test_pages(served, template):
         cursor = page["next"]
         assert len(found) <= len(whole)
     assert found == whole
+
+
+# Large ones
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """24 000 long names of 300 domains, asked for by 1000 clients."""
+    folder, chance = tmp_path_factory.mktemp("large"), random.Random(1)
+    begun, frames = int(time.time() - 7200) * 1000000, []
+    for n in range(3000):
+        sets = [set4("10.0.%d.%d" % (chance.randrange(4), chance.randrange(250)), "10.0.0.53",
+                     ["%s.%s.z%d.d%d.example" % ("x" * 60, "y" * 60, chance.randrange(40000), chance.randrange(300))],
+                     ["192.0.%d.%d" % (chance.randrange(200), chance.randrange(250))]) for _ in range(8)]
+        frames.append((begun + n * 1000000, packet(extended(n + 1, *sets, base=begun + n * 1000000))))
+    imported(folder / "data", write_pcap(folder / "out.pcap", RAW, frames), timeout=120)
+    with Served(folder) as c:
+        yield c
+        c.stop()
+
+
+@pytest.mark.parametrize("template, path, words", [
+    ("/api/v1/names", "names?below=.&limit=10000", ("below", ".")), ("/api/v1/names", "names?contains=xyx&limit=10000", ("contains", "xyx")),
+    ("/api/v1/names", "names?contains=yy.z1&limit=10000", ("contains", "yy.z1")),
+    ("/api/v1/addresses/{address}", "addresses/0.0.0.0/0?limit=10000", ("address", "0.0.0.0/0")),
+    ("/api/v1/rcodes/{rcode}/clients", "rcodes/NOERROR/clients?limit=10000", ("rcode", "NOERROR")),
+    ("/api/v1/new/{what}", "new/names?limit=10000", ("new", "names")), ("/api/v1/new/{what}", "new/domains?limit=10000", ("new", "domains")),
+    ("/api/v1/top/{what}", "top/names?limit=10000", ("top", "names")), ("/api/v1/top/{what}", "top/domains?limit=10000", ("top", "domains")),
+    ("/api/v1/top/{what}", "top/clients?limit=10000", ("top", "clients"))], ids=lambda v: v if isinstance(v, str) and "?" in v else "")
+def test_large_answers(large, template, path, words):
+    """What is sorted for them has room though nothing may be written."""
+    rows = check_answer(template, large.get("/api/v1/" + path))
+    done = collect("query", large.directory, *words, "--limit", "10000", "--format", "json", timeout=60)
+    assert rows == json.loads(done.out) and (rows or words[1] == "xyx")
+
+
+@pytest.mark.parametrize("path", ["/pdns/query/*.example", "/pdns/query/0.0.0.0%2F0", "/dnsdb/v2/lookup/rrset/name/*.example", "/dnsdb/v2/lookup/rdata/ip/0.0.0.0,0"])
+def test_large_answers_of_passive_dns(large, path):
+    """10 000 rows, and DNSDB's says that there are more."""
+    got = large.get(path)
+    assert got.status == 200, got
+    lines = got.body.splitlines()
+    assert len(lines) == (10002 if "dnsdb" in path else 10000) and ("dnsdb" not in path or json.loads(lines[-1])["cond"] == "limited")
 
 
 # What goes wrong
