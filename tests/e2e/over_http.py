@@ -5,10 +5,10 @@ import base64
 import collections
 import http.client
 import json
-import re
 import time
 
-from collecting import Running, imported, send
+from asking_http import Asked
+from collecting import imported, send
 from conftest import ETHERNET, SENSOR, address_record, ethernet, record, response, run, udp_packet, wire_name, write_pcap
 from datagrams import Worker, datagram, set3, set4
 
@@ -34,23 +34,15 @@ def basic(token, user="x"):
     return "Basic " + base64.b64encode(("%s:%s" % (user, token)).encode()).decode()
 
 
-class Served(Running):
-    """dnsflow_collect run with --http, on a port of its own."""
+class Served(Asked):
+    """dnsflow_collect run with --http, asked by a client that knows HTTP."""
 
-    def __init__(self, tmp_path, *options, directory=None, http="127.0.0.1:0"):
-        super().__init__(tmp_path, "--http", http, *options, directory=directory)
+    def __init__(self, tmp_path, *options, http="127.0.0.1:0", **more):
+        super().__init__(tmp_path, *options, at=http, **more)
 
-    def __enter__(self):
-        super().__enter__()
-        try:
-            self.process.wait_err("http: listening on ")
-            found = re.search(r"http: listening on 127\.0\.0\.1:(\d+)", self.err)
-            self.address = ("127.0.0.1", int(found.group(1))) if found else None
-            self.port = int(re.search(r"listening on 127\.0\.0\.1:(\d+), room", self.err).group(1))
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-        return self
+    @property
+    def address(self):
+        return ("127.0.0.1", self.http_port) if not self.path else None
 
     def get(self, path, **more):
         return request(self.address, path, **more)
