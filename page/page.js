@@ -347,7 +347,7 @@ const nameLink = name => !name ? '–' : name === '*' ? el('span', { class: 'dim
   el('a', { href: link('name', name === '.' ? '*.' : name) }, foreign(name));
 const addressLink = address => address ? el('a', { href: link('address', address) }, foreign(address)) : '–';
 const clientLink = client => client ? el('a', { href: link('client', client) }, foreign(client)) : '–';
-const rcodeLink = rcode => rcode && rcode !== 'NOERROR' ? el('a', { href: link('rcode', rcode) }, foreign(rcode)) : rcode || '–';
+const rcodeLink = rcode => rcode && rcode !== 'NOERROR' ? el('a', { href: link('rcode', rcode) }, foreignText(rcode)) : rcode || '–';
 
 function rdataNode(row) {
   if (row.type === 'A' || row.type === 'AAAA') return addressLink(row.rdata);
@@ -356,10 +356,10 @@ function rdataNode(row) {
 }
 
 const COLUMNS = {
-  name: { label: 'Name', value: row => row.name, cell: row => nameLink(row.name) },
+  name: { label: 'Name', kind: 'what', value: row => row.name, cell: row => nameLink(row.name) },
   client: { label: 'Client', value: row => row.client, cell: row => clientLink(row.client) },
   type: { label: 'Type', value: row => row.type || '–', from: 'tablet' },
-  rdata: { label: 'Answer', value: row => row.rdata, cell: rdataNode },
+  rdata: { label: 'Answer', kind: 'what', value: row => row.rdata, cell: rdataNode },
   rcode: { label: 'Result', value: row => row.rcode || '–', cell: row => rcodeLink(row.rcode) },
   resolver: { label: 'Resolver', value: row => row.resolver || '–', cell: row => addressLink(row.resolver), from: 'wide' },
   count: { label: 'Count', kind: 'num', value: row => row.count },
@@ -373,8 +373,8 @@ function stripNode(row) {
   const from = isNaN(sinceMs()) ? oldestMs : sinceMs(), to = untilMs();
   const at = text => Math.min(1, Math.max(0, (Date.parse(text) - from) / Math.max(1, to - from)));
   const bar = el('span', { class: 'strip-bar' });
-  bar.style.left = 100 * at(row.first) + '%';
-  bar.style.width = 'max(3px, ' + 100 * (at(row.last) - at(row.first)) + '%)';
+  bar.style.left = 'min(' + 100 * at(row.first) + '%, 100% - 4px)';
+  bar.style.width = 'max(4px, ' + 100 * (at(row.last) - at(row.first)) + '%)';
   return el('span', { class: 'strip', title: exact(Date.parse(row.first)) + ' to ' + exact(Date.parse(row.last)) }, bar);
 }
 
@@ -467,7 +467,7 @@ function rowsTable(title, list) {
     render();
     if (shown < ordered.length) setTimeout(() => { end.hidden = true; end.hidden = false; }, 0); // look again
   }, { rootMargin: '900px' }).observe(end);
-  return { node, set(all) { rows = all; put(); }, filter(text) { filter = text; shown = CHUNK; put(); }, get matches() { return ordered.length; } };
+  return { node, set(all) { rows = all; put(); }, filter(text) { filter = text; shown = CHUNK; put(); }, get matches() { return ordered.length; }, get total() { return rows.length; } };
 }
 
 /* A question's rows. options: path, params, columns, empty (words, or what gives a node), name, pages (there are
@@ -486,11 +486,11 @@ function tablePanel(title, options) {
 
   function tell() {
     const isMore = last && (last.more || last.next);
-    setText(self.count, (filter.value ? number(table.matches) + ' of ' : '') + plural(rows.length, 'row') + (isMore ? ', and more' : ''));
+    setText(self.count, (filter.value ? number(table.matches) + ' of ' : '') + plural(table.total, 'row') + (isMore ? ', and more' : ''));
     const grown = rows.length >= PAGE_ROWS ? MOST_ROWS : PAGE_ROWS;
     setText(more, last && last.next ? 'Show ' + number(PAGE_ROWS) + ' more' : limit < MOST_ROWS ? 'Show up to ' + number(grown) : 'Go on page by page, in order');
     show(foot, Boolean(isMore && (last.next || limit < MOST_ROWS || options.pages)));
-    show(filter, rows.length > 12);
+    show(filter, table.total > 12);
   }
   async function put(answer) {
     last = answer;
@@ -560,7 +560,10 @@ function emptyBox(words) {
 
 /* ---- charts ---- */
 
-/* A line of rates. lines: [{label, value(row)}]; unit is what one of them counts. */
+/* Its legend sets a style attribute, which the Content-Security-Policy refuses; the panel has one of its own. */
+Dygraph.PLUGINS = Dygraph.PLUGINS.filter(plugin => plugin !== Dygraph.Plugins.Legend);
+
+/* A line. options: path, series(), label, value(row), rate(count, seconds), words(value), ink, className, empty. */
 function chartPanel(title, options) {
   const self = panel(title, { className: 'chart ' + (options.className || '') });
   const legend = el('p', { class: 'legend', 'aria-hidden': 'true' });
@@ -778,7 +781,7 @@ function statusPanels() {
     { label: 'State', value: row => row.alive ? 'Alive' : 'Silent', cell: row => el('span', { class: 'badge ' + (row.alive ? 'good' : 'warn') }, row.alive ? 'Alive' : 'Silent') },
     { label: 'Heard', kind: 'num time', value: row => row.heard, cell: row => timeNode(row.heard) },
     { label: 'Address', value: row => row.address || 'others', cell: row => foreign(row.address || 'others'), from: 'tablet' },
-    { label: 'Records 24 h', kind: 'num', value: row => row.records_24h }, { label: 'Datagrams 24 h', kind: 'num', value: row => row.datagrams_24h, from: 'tablet' },
+    { label: 'Records', kind: 'num', value: row => row.records_24h, title: 'Records in 24 hours' }, { label: 'Datagrams', kind: 'num', title: 'Datagrams in 24 hours', value: row => row.datagrams_24h, from: 'tablet' },
     lostColumn('Network', row => row.network_lost_datagrams_24h, 'tablet', 'Datagrams lost on the way'), lostColumn('Here', row => row.here_lost_datagrams_24h, 'wide', 'Datagrams that had no room here'),
     lostColumn('Down', row => row.down_lost_datagrams_24h, 'wide', 'Datagrams that came while nobody received'), lostColumn('Ring', row => row.ring_lost_packets_24h, 'tablet', 'Packets that the sensor had no room for'),
     { label: 'Starts', kind: 'num', value: row => row.starts_24h, from: 'wide' },
@@ -886,7 +889,7 @@ function clientView(client) {
       tile('Lookups', number(total.lookups), spanWords()), tile('Names', number(total.names), 'different ones'),
       tile('Without success', share(failed, total.lookups), plural(failed, 'lookup'), failed > total.lookups / 4 ? 'warn' : ''),
       tile('First', timeNode(total.first), exact(Date.parse(total.first))), tile('Last', timeNode(total.last), exact(Date.parse(total.last)))),
-    el('div', { class: 'columns' }, shares('Types', 'type', value => foreign(value || '–')), shares('Results', 'rcode', rcodeLink), shares('Resolvers', 'resolver', addressLink)));
+    el('div', { class: 'columns' }, shares('Types', 'type', value => foreignText(value || '–')), shares('Results', 'rcode', rcodeLink), shares('Resolvers', 'resolver', addressLink)));
     if (focused) [...summary.body.querySelectorAll('a')].find(a => a.getAttribute('href') === focused)?.focus({ preventScroll: true });
   };
   const lookups = tablePanel('Lookups', { className: 'full', path: path + '/lookups', columns: columns('name', 'type', 'rcode', 'resolver', 'count', 'strip', 'first', 'last'), pages: true, empty: 'No lookups', name: 'client-' + client });
@@ -916,7 +919,7 @@ function addressView(address) {
   const path = '/api/v1/addresses/' + quoted(address), isPrefix = address.includes('/');
   const names = tablePanel('Names over time', { className: 'full', path, pages: true, name: 'address-' + address, empty: 'No name was answered with it',
     columns: columns('name', isPrefix ? COLUMNS.rdata : 'type', 'count', { ...COLUMNS.strip, from: 'tablet' }, 'first', 'last') });
-  const who = tablePanel('Who asked for names behind it', { className: 'full', path: path + '/clients', columns: columns('client', 'name', 'type', 'rcode', 'count', 'strip', 'last'), empty: 'Nobody asked for a name behind it', name: 'who-' + address });
+  const who = tablePanel('Who asked for names behind it', { className: 'full', path: path + '/clients', columns: columns('client', 'name', 'type', { ...COLUMNS.rcode, from: 'tablet' }, { ...COLUMNS.count, from: 'tablet' }, 'strip', 'last'), empty: 'Nobody asked for a name behind it', name: 'who-' + address });
   const lead = el('span', {}, 'Names that were answered with it, ' + spanWords() + '. ', !isPrefix && el('a', { href: link('client', address) }, 'As a client'));
   return { title: isPrefix ? 'Prefix' : 'Address', subject: address, lead, panels: isPrefix ? [names, who] : [names, momentPanel(address), who] };
 }
@@ -939,7 +942,7 @@ function momentPanel(address) {
 }
 
 const KINDS = { names: 'Names', domains: 'Domains', clients: 'Clients', resolvers: 'Resolvers', types: 'Types', rcodes: 'Results' };
-const KIND_CELLS = { names: nameLink, domains: value => !value ? '–' : el('a', { href: link('name', '*.' + value.replace(/^\*\.?/, '')) }, foreign(value)), clients: clientLink, resolvers: addressLink, types: value => foreign(value || '–'), rcodes: rcodeLink };
+const KIND_CELLS = { names: nameLink, domains: value => !value ? '–' : el('a', { href: link('name', '*.' + value.replace(/^\*\.?/, '')) }, foreign(value)), clients: clientLink, resolvers: addressLink, types: value => foreignText(value || '–'), rcodes: rcodeLink };
 
 /* Against the span before, which is asked for too. */
 function topPanel(kind, title, limit) {
@@ -1024,7 +1027,7 @@ function rcodeView(subject) {
 function sensorView(subject) {
   const mine = rows => subject ? rows.filter(row => sensorOf(row) === subject) : rows;
   const filtered = (title, path, list, empty) => tablePanel(title, { className: 'full', path, limit: MOST_ROWS, name: path.split('/').pop(), columns: list, empty, change: mine });
-  const source = { label: 'Address', value: row => row.source, cell: row => foreign(row.source) };
+  const source = { label: 'Address', from: 'tablet', value: row => row.source, cell: row => foreign(row.source) };
   const sensor = { label: 'Sensor', value: row => row.sensor || row.source, cell: row => subject ? (row.sensor ? 'Sensor ' + row.sensor.split('/')[0] + ', worker ' + row.sensor.split('/')[1] : foreign(row.source)) : sensorLink(row) };
   const lossy = (label, key, title, from) => ({ label, kind: 'num', title, from, value: row => row[key], mark: row => row[key] ? 'lossy' : 'zero' });
   const plain = (label, key, from) => ({ label, kind: 'num', from, value: row => row[key] });
@@ -1032,7 +1035,7 @@ function sensorView(subject) {
     { label: 'Started', kind: 'num time', value: row => row.started, cell: row => timeNode(row.started), from: 'tablet' }, { label: 'Clock', kind: 'num', from: 'wide', title: 'How far it is ahead', value: row => row.clock_ahead_s, cell: row => row.clock_ahead_s === null ? '–' : (row.clock_ahead_s > 0 ? '+' : '') + number(row.clock_ahead_s) + NBSP + 's' },
     plain('Records', 'records'), plain('Datagrams', 'datagrams', 'tablet'), COLUMNS.first, COLUMNS.last], 'No sensor was heard');
   if (!subject) return { title: 'Sensors', lead: 'Each start of each worker, ' + spanWords(), panels: [lossPanel(''), starts] };
-  const streams = filtered('Streams', '/api/v1/streams', [sensor, { ...source, from: 'tablet' }, plain('Datagrams', 'datagrams'), plain('Records', 'records', 'tablet'), lossy('Network', 'network', 'Datagrams lost on the way'),
+  const streams = filtered('Streams', '/api/v1/streams', [sensor, source, plain('Datagrams', 'datagrams'), plain('Records', 'records', 'tablet'), lossy('Network', 'network', 'Datagrams lost on the way'),
     lossy('Here', 'here', 'No room here', 'tablet'), lossy('Down', 'down', 'Nobody received', 'tablet'), lossy('Send', 'send', 'Not sent', 'wide'), lossy('Ring', 'ring_packets', 'Packets that its ring had no room for', 'tablet'), lossy('Interface', 'interface_packets', 'Packets that the interface dropped', 'wide'), { ...COLUMNS.last }], 'No stream of it');
   return { title: /^\d+$/.test(subject) ? 'Sensor' : 'Sensor at', subject, lead: el('span', {}, 'Its way from the tap to the store, ' + spanWords() + '. ', el('a', { href: link('sensor', '') }, 'All sensors')), panels: [lossPanel(subject), streams, starts] };
 }
