@@ -501,7 +501,7 @@ function tablePanel(title, options) {
       show(filter, false);
       show(foot, false);
       self.isEmpty = true;
-      self.fill(emptyBox(options.empty));
+      self.fill(options.isTimeless ? stateBox('empty', options.empty, '') : emptyBox(options.empty));
     } else {
       if (!table.node.isConnected) self.fill(table.node, foot);
       self.isEmpty = false;
@@ -911,6 +911,7 @@ function nameView(name) {
   return { title: 'Name', subject: name, lead, panels: [
     tablePanel('Answers', { className: 'full', path, pages: true, columns: answers.slice(1), empty: 'No answers', name: 'name-' + name }),
     tablePanel('Who asked', { className: 'full', path: path + '/clients', pages: true, columns: columns('client', 'type', 'rcode', 'resolver', 'count', 'strip', 'first', 'last'), empty: 'Nobody asked for it', name: 'who-' + name }),
+    tablePanel('What leads to it', { className: 'full', path: path + '/leading', columns: answers, empty: 'No answer names it', name: 'leading-' + name }),
     belowPanel] };
 }
 
@@ -933,8 +934,8 @@ function momentPanel(address) {
     go(changed({ at: time.value ? iso(fromInput(time.value)) : null, client: who.value.trim() || null, show: 'moment' }));
   } }, el('label', {}, 'Moment (' + zone(now()) + ') ', time), el('label', {}, 'Client ', who), el('button', { type: 'submit' }, 'Ask'), (at || client) && el('a', { class: 'button', href: changed({ at: null, client: null, show: 'moment' }) }, 'Now'));
   const words = { client: 'What this client asked for', anybody: 'What anybody asked for' };
-  const self = tablePanel('At a moment', { className: 'full', path: '/api/v1/addresses/' + quoted(address) + '/at', params: { since: state.since === 'all' ? null : state.since, until: null, time: at || null, client: client || null }, name: 'at-' + address,
-    empty: 'No name was behind it then', columns: columns('name', { label: 'Through', value: row => row.via || '–', cell: row => row.via ? nameLink(row.via) : '–', from: 'wide' },
+  const self = tablePanel('At a moment', { className: 'full', path: '/api/v1/addresses/' + quoted(address) + '/at', isTimeless: true, params: { since: null, until: null, time: at || null, client: client || null }, name: 'at-' + address,
+    empty: 'No name was behind it then.', columns: columns('name', { label: 'Through', value: row => row.via || '–', cell: row => row.via ? nameLink(row.via) : '–', from: 'wide' },
       { label: 'Known by', value: row => words[row.method] || row.method, from: 'tablet' }, { label: 'Age', kind: 'num', title: 'How long before the moment it was seen last', value: row => row.age_s, cell: row => row.age_s === 0 ? 'seen then' : lasting(row.age_s) }, 'count', 'first', 'last') });
   self.node.id = 'show-moment';
   self.node.insertBefore(form, self.body);
@@ -1049,7 +1050,7 @@ function placeOf(path) {
   const [way, query] = path.split('?', 2);
   const [kind, subject, what] = way.replace(/^\/api\/v1\//, '').split('/').map(decoded);
   const more = new URLSearchParams(query || '');
-  if (kind === 'names' && subject) return ['name', subject, { show: what === 'clients' ? 'who' : null }];
+  if (kind === 'names' && subject) return ['name', subject, { show: { clients: 'who', leading: 'leading' }[what] || null }];
   if (kind === 'names' && more.has('below')) return ['name', '*.' + more.get('below').replace(/^\.$/, ''), {}];
   if (kind === 'names' && more.has('contains')) return ['name', '', { contains: more.get('contains') }];
   if (kind === 'addresses') {
@@ -1060,7 +1061,7 @@ function placeOf(path) {
   return null;
 }
 
-const QUESTIONS = { name: 'Its answers', below: 'Names below', contains: 'Names with this text', address: 'Names behind it', at: 'At a moment', client: 'What it looked up', summary: 'As a client', who: 'Who asked' };
+const QUESTIONS = { name: 'Its answers', below: 'Names below', contains: 'Names with this text', address: 'Names behind it', at: 'At a moment', client: 'What it looked up', summary: 'As a client', who: 'Who asked', rdata: 'What leads to it' };
 
 async function searched(text) {
   if (!found.has(text)) found.set(text, await ask('/api/v1/search', { q: text }));
@@ -1137,7 +1138,7 @@ function route(scroll) {
   const asked = state.more.get('show');
   refresh(true).then(() => {
     if (typeof scroll === 'number') return scrollTo(0, scroll);
-    const target = asked && ($('show-' + asked) || $('view').querySelector({ who: '[aria-labelledby^="panel-who-asked"]', lookups: '[aria-labelledby="panel-lookups"]' }[asked] || null));
+    const target = asked && ($('show-' + asked) || $('view').querySelector({ who: '[aria-labelledby^="panel-who-asked"]', lookups: '[aria-labelledby="panel-lookups"]', leading: '[aria-labelledby="panel-what-leads-to-it"]' }[asked] || null));
     if (target && scroll === null) target.scrollIntoView({ block: 'start' });
   });
 }
