@@ -339,6 +339,7 @@ function exports(tools, asked, what) {
 
 /* ---- tables ---- */
 
+const COLLATOR = new Intl.Collator('en', { numeric: true });
 const FIRST_ROWS = 100, CHUNK = 200, MOST_ROWS = 10000, PAGE_ROWS = 1000;
 
 /* Cells. A column: label, value(row) for order and filter, cell(row) for a node if it is other than the text; kind: num,
@@ -399,6 +400,7 @@ function rowsTable(title, list) {
         if (list[i] === order.column) head.setAttribute('aria-sort', order.sign > 0 ? 'ascending' : 'descending');
         else head.removeAttribute('aria-sort');
       });
+      shown = CHUNK;
       put();
     } }, column.label);
     return el('th', { scope: 'col', class: (column.kind || '') + ' ' + (column.from || ''), title: column.title }, button);
@@ -457,7 +459,7 @@ function rowsTable(title, list) {
     const { column, sign } = order;
     if (column) ordered.sort((a, b) => {
       const x = column.value(a), y = column.value(b);
-      return sign * (typeof x === 'number' && typeof y === 'number' ? x - y : String(x ?? '').localeCompare(String(y ?? ''), 'en', { numeric: true }));
+      return sign * (typeof x === 'number' && typeof y === 'number' ? x - y : COLLATOR.compare(String(x ?? ''), String(y ?? '')));
     });
     render();
   }
@@ -922,7 +924,7 @@ function addressView(address) {
     columns: columns('name', isPrefix ? COLUMNS.rdata : 'type', 'count', { ...COLUMNS.strip, from: 'tablet' }, 'first', 'last') });
   const who = tablePanel('Who asked for names behind it', { className: 'full', path: path + '/clients', columns: columns('client', 'name', 'type', { ...COLUMNS.rcode, from: 'tablet' }, { ...COLUMNS.count, from: 'tablet' }, 'strip', 'last'), empty: 'Nobody asked for a name behind it', name: 'who-' + address });
   const lead = el('span', {}, 'Names that were answered with it, ' + spanWords() + '. ', !isPrefix && el('a', { href: link('client', address) }, 'As a client'));
-  return { title: isPrefix ? 'Prefix' : 'Address', subject: address, lead, panels: isPrefix ? [names, who] : [names, momentPanel(address), who] };
+  return { title: isPrefix ? 'Prefix' : 'Address', subject: address, lead, panels: isPrefix ? [names] : [names, momentPanel(address), who] };
 }
 
 /* The name behind an address at a moment, of one client if it is given. */
@@ -1087,7 +1089,7 @@ function foundBox(answer, text) {
     const shows = state.view === view && state.subject === subject && (state.more.get('contains') || null) === (more.contains || null) && (state.more.get('show') || null) === (more.show || null);
     return el('a', { href: link(view, subject, { ...more, q: text.trim() }), 'aria-current': shows ? 'true' : null }, QUESTIONS[one.question] || one.question);
   });
-  $('found').replaceChildren(el('p', { class: isNothing ? 'warn' : '' }, isNothing ? 'Nothing to search for: ' : 'Understood as ', foreignText(answer.understood), '.'), links.length ? el('nav', { class: 'links', 'aria-label': 'Questions about it' }, links) : '');
+  $('found').replaceChildren(el('p', { class: isNothing ? 'warn' : '' }, isNothing ? 'Nothing to search for: ' : 'Understood as ', foreignText(answer.understood)), links.length ? el('nav', { class: 'links', 'aria-label': 'Questions about it' }, links) : '');
   show($('found'), true);
 }
 

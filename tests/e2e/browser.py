@@ -57,7 +57,7 @@ NAMELESS = r"""
 const words = node => (node.getAttribute('aria-label') || (node.getAttribute('aria-labelledby') || '').split(' ').map(id => (document.getElementById(id) || {}).textContent || '').join('')
   || (node.labels && [...node.labels].map(l => l.textContent).join('')) || node.textContent || '').trim();
 const bad = [];
-for (const node of document.querySelectorAll('a, button, input, dialog, section, [role]'))
+for (const node of document.querySelectorAll('a, button, input, dialog, section, [role]:not([role=alert])'))
   if (!words(node) && !node.hasAttribute('aria-hidden')) bad.push(node.outerHTML.slice(0, 120));
 for (const table of document.querySelectorAll('table')) {
   if (!table.caption || !table.caption.textContent.trim()) bad.push('no caption: ' + table.outerHTML.slice(0, 80));
@@ -145,7 +145,10 @@ class Page:
     def click(self, selector, words=None):
         def found():
             nodes = [n for n in self.all(selector) if n.is_displayed() and (words is None or n.get_attribute("textContent") == words)]
-            return nodes and (nodes[0].click() or True)
+            if nodes:
+                self.js("arguments[0].scrollIntoView({block: 'center'})", nodes[0])
+                nodes[0].click()
+            return bool(nodes)
         self.until(found)
 
     def keys(self, *keys):
@@ -182,7 +185,7 @@ class Page:
 
     def elsewhere(self):
         """What was asked for of anybody but the collector."""
-        return [r["url"] for r in self.requests() if not r["url"].startswith((self.address, "about:", "data:image/svg", "blob:" + self.address))]
+        return [r["url"] for r in self.requests() if not r["url"].startswith((self.address, "about:", "chrome:", "data:", "blob:" + self.address))]
 
     def is_wider(self):
         """By how much the page is wider than its window."""
