@@ -250,3 +250,27 @@ def test_without_auth(tmp_path):
         assert sets(c, "-r", "www.example.com", token="anything")[0] == rows
         assert request(c.address, "/pdns/query/www.example.com").status == 200
         c.stop()
+
+
+def test_without_database(tmp_path):
+    """What cannot be read is no answer without rows."""
+    fill(tmp_path, tmp_path / "data")
+    names = "dnsflow.db", "dnsflow.db-wal", "dnsflow.db-shm"
+    with Served(tmp_path) as c:
+        c.folder = tmp_path
+        for name in names:
+            if (tmp_path / "data" / name).exists():
+                (tmp_path / "data" / name).rename(tmp_path / name)
+        try:
+            assert c.get("/pdns/query/www.example.com").status == 503
+            got = c.get("/dnsdb/v2/lookup/rrset/name/www.example.com")
+            assert got.status == 503 or json.loads(got.body.splitlines()[-1])["cond"] == "failed"
+            for system in "circl", "dnsdb2":
+                found, said = dnsdbq(c, "-u", system, "-r", "www.example.com")
+                assert found == [] and said and "no results found" not in said, said
+        finally:
+            for name in reversed(names):
+                if (tmp_path / name).exists():
+                    (tmp_path / name).rename(tmp_path / "data" / name)
+        wait_until(lambda: circl(c, "-r", "www.example.com")[0], 10, 0.1)
+        c.stop()
