@@ -70,13 +70,12 @@ static bool refresh(void *context)
 /* ---- how everything is ---- */
 
 /* health_free() is due either way. */
-static int look(const struct answerer *a, int most_sensors, struct health *health, struct error *err)
+static int look(const struct answerer *a, bool is_fresh, int most_sensors, struct health *health, struct error *err)
 {
-    const struct board *board = a->context->board;
     memset(health, 0, sizeof(*health));
     health->now_s = clock_unix_us() / SECOND_US;
     health->is_running = true;
-    health->is_fresh = atomic_load(&board->failed) == 0 || atomic_load(&board->done) > atomic_load(&board->failed);
+    health->is_fresh = is_fresh;
     snprintf(health->process, sizeof(health->process), "%d", (int)getppid());
     return health_read(health, a->context->config->directory, most_sensors, err);
 }
@@ -84,7 +83,7 @@ static int look(const struct answerer *a, int most_sensors, struct health *healt
 static int print_status(void *context, FILE *out, struct error *err)
 {
     struct health health;
-    int result = look(context, -1, &health, err);
+    int result = look(context, refresh(context), -1, &health, err);
     if (result == 0)
         health_print_json(&health, out);
     health_free(&health);
@@ -96,12 +95,13 @@ static int print_metrics(void *context, FILE *out, struct error *err)
     const struct answerer *a = context;
     struct serve_counts counts;
     struct health health;
-    int result = look(a, -1, &health, err);
+    struct error why;
+    bool is_there = look(a, true, -1, &health, &why) == 0;
+    (void)err;
     serve_counts(a->serve, &counts);
-    if (result == 0)
-        metrics_print(a->context->board, &health, &counts, out);
+    metrics_print(a->context->board, is_there ? &health : NULL, &counts, out);
     health_free(&health);
-    return result;
+    return 0;
 }
 
 /* Reasons, a line for each. */
@@ -112,7 +112,7 @@ static int print_health(void *context, FILE *out, struct error *err)
     struct error why;
     int64_t sealed_s = atomic_load(&a->context->board->sealed_s);
     (void)err;
-    if (look(a, 0, &health, &why) != 0) {
+    if (look(a, true, 0, &health, &why) != 0) {
         fprintf(out, "what is kept cannot be read: %s\n", why.text);
         health_free(&health);
         return 0;

@@ -53,7 +53,7 @@ static void put_receive(FILE *out, const struct board *board)
     put_totals(out, board, "refused_datagrams_total", health_is_refusal, "Datagrams not taken, by reason.");
 }
 
-static void put_store(FILE *out, const struct board *board, const struct health *h)
+static void put_store(FILE *out, const struct board *board)
 {
     single(out, "store_rows_total", "counter", atomic_load(&board->rows), "Rows written by the store.");
     single(out, "store_seals_total", "counter", atomic_load(&board->seals),
@@ -61,13 +61,13 @@ static void put_store(FILE *out, const struct board *board, const struct health 
     single(out, "store_failures_total", "counter", atomic_load(&board->failures), "Times that it could not.");
     single(out, "store_sealed_timestamp_seconds", "gauge", (uint64_t)atomic_load(&board->sealed_s),
            "When it last did, 0 if not yet.");
-    single(out, "store_behind_records", "gauge", h->behind, "Records of the journal that it has still to take in.");
 }
 
 /* ---- what is kept ---- */
 
 static void put_disk(FILE *out, const struct health *h)
 {
+    single(out, "store_behind_records", "gauge", h->behind, "Records of the journal that it has still to take in.");
     single(out, "journal_bytes", "gauge", h->journal, "Size of the journal.");
     single(out, "lookups_bytes", "gauge", h->lookups, "Size of lookups.");
     single(out, "database_bytes", "gauge", h->database, "Size of answers and accounts.");
@@ -199,8 +199,10 @@ void metrics_print(const struct board *board, const struct health *health, const
     single(out, "start_time_seconds", "gauge", (uint64_t)board->started_s, "When the collector was started.");
     put_roles(out, board);
     put_receive(out, board);
-    put_store(out, board, health);
-    put_disk(out, health);
-    put_sensors(out, health);
+    put_store(out, board);
+    if (health) {
+        put_disk(out, health);
+        put_sensors(out, health);
+    }
     put_http(out, counts);
 }

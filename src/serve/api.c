@@ -126,8 +126,9 @@ static void put_end(struct call *call, const struct given *given, const char *cu
     fputs("}\n", call->out);
 }
 
-static void answer(struct call *call, const struct question *question, const char *about, const struct wanted *wanted)
+static void answer(struct call *call, const struct endpoint *e, const char *about, const struct wanted *wanted)
 {
+    const struct question *question = call_question(e->question);
     struct given given;
     char cursor[CURSOR_TEXT] = "";
     struct rows rows = {call->out, wanted->format};
@@ -140,7 +141,8 @@ static void answer(struct call *call, const struct question *question, const cha
         json_put(call->out, about);
         fputs(",\"rows\":", call->out);
     }
-    if (!call_ask(call, question, about, wanted, open_rows, &rows, &given))
+    if (!call_ask(call, question, about, e->flags & ABOUT_PARAMETER ? e->about : NULL, wanted, open_rows, &rows,
+                  &given))
         return;
     if (given.result.has_next)
         cursor_text(&given.result.next, given.about, cursor);
@@ -197,6 +199,6 @@ void call_api(struct call *call)
     } else {
         const struct endpoint *e = find(call, &about);
         if (e && check_parameters(call, e, &wanted))
-            answer(call, call_question(e->question), about, &wanted);
+            answer(call, e, about, &wanted);
     }
 }

@@ -146,12 +146,13 @@ static void tell(struct given *given, const struct kept *kept, bool has_rest, co
         note(given, "a name that begins with * is the rest of a domain, or of what a client asked for, with too many"
                     " names");
     if (kept->missing > 0)
-        note(given, "%" PRIu64 " files of lookups are not there", kept->missing);
+        note(given, "%" PRIu64 " file%s missing, of lookups", kept->missing, kept->missing == 1 ? " is" : "s are");
     if (kept->damaged > 0)
         note(given, "%" PRIu64 " file%s of lookups cannot be used: %.200s", kept->damaged,
              kept->damaged == 1 ? "" : "s", kept->damage.text);
     if (lost[0])
         note(given, "the answer is of lookups alone: %.250s", lost);
+    given->is_lost = lost[0] != '\0';
     given->result.is_partial |= kept->missing + kept->damaged > 0 || lost[0];
 }
 
@@ -181,8 +182,8 @@ static void run(struct call *call, const struct question *question, const struct
     call->is_question = true;
 }
 
-bool call_ask(struct call *call, const struct question *question, const char *about, const struct wanted *wanted,
-              open_output *open, void *context, struct given *given)
+bool call_ask(struct call *call, const struct question *question, const char *about, const char *parameter,
+              const struct wanted *wanted, open_output *open, void *context, struct given *given)
 {
     const struct serve_owner *owner = &call->options->owner;
     struct error why;
@@ -193,7 +194,7 @@ bool call_ask(struct call *call, const struct question *question, const char *ab
     memset(given, 0, sizeof(*given));
     snprintf(given->about, sizeof(given->about), "%s %s", question->name, about);
     if (question_check(question, about, &why) != 0) {
-        call_fail(call, CALL_BAD, "path", "%s", why.text);
+        call_fail(call, CALL_BAD, parameter ? parameter : "path", "%s", why.text);
         return false;
     }
     if (!read_cursor(call, question, wanted, given, &room, &from))

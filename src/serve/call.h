@@ -47,14 +47,16 @@ bool call_wants(struct call *call, const char *const *names, struct wanted *out)
 struct given {
     struct ask_result result;
     char about[2048]; /* what a cursor belongs to */
+    bool is_lost; /* there is no database: nothing is known of answers */
     char notes[8][300];
     size_t notes_count;
 };
 
-/* Asks, and prints rows to the output that `open` makes. False: the call has failed. */
+/* Asks, and prints rows to the output that `open` makes. False: the call has failed. `parameter` is what `about` came
+ * in, NULL = the path. */
 typedef struct answer_output *open_output(void *context, const struct question *question);
-bool call_ask(struct call *call, const struct question *question, const char *about, const struct wanted *wanted,
-              open_output *open, void *context, struct given *given);
+bool call_ask(struct call *call, const struct question *question, const char *about, const char *parameter,
+              const struct wanted *wanted, open_output *open, void *context, struct given *given);
 
 /* NULL: there is none of that name. */
 const struct question *call_question(const char *name);

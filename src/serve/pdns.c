@@ -17,6 +17,13 @@ enum { ABOUT = 1100 };
 
 /* ---- CIRCL ---- */
 
+/* Without the database nothing is known of answers; that is not as if there were none. */
+static void check_lost(struct call *call, const struct given *given)
+{
+    if (given->is_lost)
+        call_fail(call, CALL_UNAVAILABLE, NULL, "%s", given->notes[given->notes_count - 1]);
+}
+
 static struct answer_output *open_cof(void *context, const struct question *question)
 {
     return answer_open(context, ANSWER_COF, false, question->columns, question->columns_count);
@@ -42,15 +49,21 @@ void call_circl(struct call *call)
     struct given given;
     const struct wanted wanted = {.since_us = INT64_MIN, .until_us = INT64_MAX, .limit = SERVE_LIMIT_MAX};
     const struct url *url = &call->url;
-    if (url->segments_count < 2 || url->segments_count > 3 || strcmp(url->segments[0], "query") != 0) {
+    const char *bits = url->segments_count == 3 ? url->segments[2] : "0"; /* of a prefix */
+    bool has_bits = strlen(bits) <= 3 && bits[strspn(bits, "0123456789")] == '\0';
+    if (url->segments_count < 2 || url->segments_count > 3 || !has_bits || strcmp(url->segments[0], "query") != 0) {
         call_fail(call, CALL_UNKNOWN, NULL, "expected /pdns/query/ and a name, address or prefix behind it");
         return;
     }
     snprintf(about, sizeof(about), url->segments_count == 3 ? "%s/%s" : "%s", url->segments[1],
              url->segments_count == 3 ? url->segments[2] : "");
+    char *comma = strchr(about, ','); /* for the slash of a prefix, as dnsdbq has it */
+    if (comma && comma[1 + strspn(comma + 1, "0123456789")] == '\0')
+        *comma = '/';
     call->type = "application/x-ndjson";
     const struct question *question = find_question(&what);
-    (void)call_ask(call, question, what, &wanted, open_cof, call->out, &given);
+    if (call_ask(call, question, what, NULL, &wanted, open_cof, call->out, &given))
+        check_lost(call, &given);
 }
 
 /* ---- DNSDB ---- */
@@ -174,7 +187,7 @@ static bool take_parameters(struct call *call, struct saf *saf)
 /* rrset/name/NAME, rdata/name/NAME, rdata/ip/ADDRESS: the question, NULL: there is no such. */
 static const struct question *find_lookup(struct url *url, const char **about)
 {
-    if (url->segments_count < 4 || strcmp(url->segments[0], "lookup") != 0)
+    if (url->segments_count < 4 || url->segments_count > 5 || strcmp(url->segments[0], "lookup") != 0)
         return NULL;
     bool is_rrset = strcmp(url->segments[1], "rrset") == 0, is_rdata = strcmp(url->segments[1], "rdata") == 0;
     *about = url->segments[3];
@@ -209,8 +222,10 @@ static void lookup(struct call *call)
     const struct wanted wanted = {.since_us = INT64_MIN, .until_us = INT64_MAX, .limit = SERVE_LIMIT_MAX};
     const struct question *question = find_lookup(url, &about);
     if (!question) {
-        call_fail(call, CALL_UNKNOWN, NULL,
-                  "expected /dnsdb/v2/lookup/rrset/name/NAME, rdata/name/NAME or rdata/ip/ADDRESS");
+        call_fail(
+            call, CALL_UNKNOWN, NULL,
+            "expected /dnsdb/v2/lookup/rrset/name/NAME, rdata/name/NAME or rdata/ip/ADDRESS, and a type behind it; no"
+            " bailiwick is kept");
         return;
     }
     if (url->segments_count > 4 && strncasecmp(url->segments[4], "ANY", 3) != 0)
@@ -220,8 +235,9 @@ static void lookup(struct call *call)
         return;
     saf.limit = saf.limit > 0 ? saf.limit : SERVE_LIMIT_MAX;
     fputs("{\"cond\":\"begin\"}\n", call->out);
-    if (!call_ask(call, question, about, &wanted, open_saf, &saf, &given))
+    if (!call_ask(call, question, about, NULL, &wanted, open_saf, &saf, &given))
         return;
+    check_lost(call, &given);
     bool is_cut = saf.is_cut || given.result.is_cut || given.result.has_next || given.result.is_partial;
     fputs(is_cut ? "{\"cond\":\"limited\",\"msg\":\"Result limit reached\"}\n" : "{\"cond\":\"succeeded\"}\n",
           call->out);

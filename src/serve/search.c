@@ -30,9 +30,13 @@ static void clean(const char *from, char out[TEXT])
         }
     }
     out[used] = '\0';
-    char *port = strrchr(out, ':');
-    if (is_url && port && port[strspn(port, ":0123456789")] == '\0' && strchr(out, ':') == port)
+    char *port = strrchr(out, ':'), *end = strchr(out, ']');
+    if (out[0] == '[' && end) {
+        *end = '\0';
+        memmove(out, out + 1, strlen(out));
+    } else if (port && port[1] && port[1 + strspn(port + 1, "0123456789")] == '\0' && strchr(out, ':') == port) {
         *port = '\0';
+    }
 }
 
 /* Moves the text to what it is about. */
@@ -48,6 +52,8 @@ static enum kind understand(char text[TEXT], struct error *why)
         return ADDRESS;
     if (strchr(text, '/') && prefixes_add(&prefixes, text, NULL) == 0)
         return PREFIX;
+    if (strcmp(text, ".") == 0) /* as a path it would be none */
+        return BELOW;
     if (text[0] == '*' && text[1] == '.' && !strchr(text + 1, '*')) {
         memmove(text, text + 2, len - 1);
         return question_check(call_question("below"), text, why) == 0 ? BELOW : NOTHING;
@@ -97,7 +103,7 @@ static void put_questions(struct call *call, enum kind kind, const char *text)
     if (kind == NAME)
         put_suggestions(call, name, 4, text);
     else if (kind == BELOW)
-        put_suggestions(call, below, 2, text);
+        put_suggestions(call, below, strcmp(text, ".") == 0 ? 1 : 2, text);
     else if (kind == PART)
         put_suggestions(call, part, question_check(call_question("name"), text, NULL) == 0 ? 3 : 1, text);
     else if (kind == ADDRESS || kind == PREFIX)

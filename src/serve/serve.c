@@ -102,11 +102,8 @@ static const char *code_of(int status)
     static const struct {
         int status;
         const char *code;
-    } codes[] = {{CALL_BAD, "bad_parameter"},
-                 {401, "unauthorized"},
-                 {CALL_FORBIDDEN, "forbidden"},
-                 {CALL_UNKNOWN, "not_found"},
-                 {CALL_UNAVAILABLE, "unavailable"}};
+    } codes[] = {
+        {CALL_BAD, "bad_parameter"}, {401, "unauthorized"}, {CALL_FORBIDDEN, "forbidden"}, {CALL_UNKNOWN, "not_found"}};
     size_t i;
     for (i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
         if (codes[i].status == status)

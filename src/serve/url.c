@@ -41,7 +41,7 @@ bool url_parse(char *path, char *query, struct url *out)
 {
     char *next;
     out->segments_count = out->parameters_count = 0;
-    for (path += *path == '/'; path && *path; path = next) {
+    for (; path && *path; path = next) {
         next = cut(path, '/');
         if (out->segments_count == URL_SEGMENTS || !decode(path, false))
             return false;

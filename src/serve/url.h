@@ -12,7 +12,7 @@ enum { URL_SEGMENTS = 8, URL_PARAMETERS = 16 };
 /* Borrowed of the text it was made of. */
 struct url {
     size_t segments_count, parameters_count;
-    char *segments[URL_SEGMENTS]; /* of the path, without the slashes; an empty one at the end is left out */
+    char *segments[URL_SEGMENTS]; /* of the path, between slashes; an empty one at the end is left out */
     struct url_parameter {
         char *name, *value;
     } parameters[URL_PARAMETERS];

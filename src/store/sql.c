@@ -39,6 +39,8 @@ int sql_open(const char *path, enum sql_mode mode, sqlite3 **out, struct error *
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     if (mode != SQL_WRITE)
         (void)sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    if (mode != SQL_WRITE || strcmp(path, ":memory:") == 0) /* who only reads has no place for files of its own */
+        (void)sqlite3_exec(db, "PRAGMA temp_store=MEMORY", NULL, NULL, NULL);
     *out = db;
     return 0;
 }

@@ -176,7 +176,7 @@ def test_hostile_names(served):
 
 
 @pytest.mark.parametrize("path", ["/pdns/query/" + "a" * 300, "/pdns/query/", "/pdns/query", "/pdns/query/%00", "/pdns/query/%zz", "/pdns/query/..%2f..%2fetc",
-                                  "/pdns/query/a..b", "/pdns/query/192.0.2.0,33", "/pdns/query/192.0.2.0,", "/pdns/query/,24", "/pdns/nothing",
+                                  "/pdns/query/a..b", "/pdns/query/192.0.2.0,33", "/pdns/query/192.0.2.0,", "/pdns/nothing",
                                   "/dnsdb/v2/lookup/rrset/name/", "/dnsdb/v2/lookup/rrset/name/a..b", 
                                   "/dnsdb/v2/lookup/rrset/raw/00", "/dnsdb/v2/lookup/rdata/ip/192.0.2.0,99", "/dnsdb/v2/lookup/rdata/ip/x",
                                   "/dnsdb/v2/lookup/rdata/ip/192.0.2.1/A/B", "/dnsdb/v2/lookup/rrset/name/example.com?limit=x",

@@ -25,9 +25,9 @@ static void paths(void **state)
         size_t count;
         const char *segments[4];
     } rows[] = {{"", 0, {NULL}},
-                {"/", 0, {NULL}},
+                {"/", 1, {""}},
                 {"a", 1, {"a"}},
-                {"/a", 1, {"a"}},
+                {"/a", 2, {"", "a"}},
                 {"a/", 1, {"a"}},
                 {"a//b", 3, {"a", "", "b"}},
                 {"192.0.2.0%2F24/at", 2, {"192.0.2.0/24", "at"}},
