@@ -78,7 +78,7 @@ class Running:
     def wait_replaced(self, name, pid):
         return wait_until(lambda: self.roles().get(name, pid) != pid)
 
-    def stop(self, status=0, seconds=20):
+    def stop(self, status=0, seconds=60):  # so much each role is given
         self.process.signal(signal.SIGTERM)
         assert self.process.wait(seconds) == status, self.err
         return self.err

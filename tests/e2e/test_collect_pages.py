@@ -4,6 +4,7 @@
 import collections
 import ipaddress
 import json
+import os
 import random
 import re
 
@@ -234,16 +235,17 @@ def test_list_of_who(kept):
 
 
 def test_long_list(tmp_path):
-    """100 000 lines in one pass over many partitions."""
-    import time
+    """100 000 lines in one pass over many partitions; what it takes is counted as processor time."""
+    def used():
+        return os.times().children_user + os.times().children_system
     for seed in range(1, 6):
         imported(tmp_path / "data", made(tmp_path / "out.pcap", seed, first=1000 * seed))
     lines = ["no%d.example.org" % n for n in range(99990)] + ["example", "a.example", "192.0.2.7"]
     random.Random(1).shuffle(lines)
     for question in ("who", "name"):
-        begun = time.monotonic()
+        begun = used()
         done = collect("query", tmp_path / "data", question, "@-", "--limit", "0", "--format", "ndjson", data="\n".join(lines).encode(), timeout=60)
-        assert done.status == 0 and time.monotonic() - begun < 20
+        assert done.status == 0 and used() - begun < 20
         names = {json.loads(line)["name"] for line in done.out.splitlines()}
         assert {"example", "a.example"} <= names
         few = collect("query", tmp_path / "data", question, "@-", "--limit", "0", "--format", "ndjson", data=b"a.example\nexample\n192.0.2.7\n")
