@@ -100,3 +100,19 @@ int address_resolve(const char *what, const struct address_name *name, struct ad
         return 0;
     return error_set(err, "%s %s: %s", what, name->text, result == EAI_SYSTEM ? strerror(errno) : gai_strerror(result));
 }
+
+bool address_to_ip6(const struct sockaddr_storage *from, struct in6_addr *out)
+{
+    struct sockaddr_in ip4;
+    struct sockaddr_in6 ip6;
+    memset(out, 0, sizeof(*out));
+    if (from->ss_family == AF_INET6) {
+        memcpy(&ip6, from, sizeof(ip6));
+        *out = ip6.sin6_addr;
+    } else if (from->ss_family == AF_INET) {
+        memcpy(&ip4, from, sizeof(ip4));
+        out->s6_addr[10] = out->s6_addr[11] = 0xff;
+        memcpy(out->s6_addr + 12, &ip4.sin_addr, 4);
+    }
+    return from->ss_family == AF_INET6 || from->ss_family == AF_INET;
+}

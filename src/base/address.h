@@ -4,6 +4,7 @@
 #ifndef DNSFLOW_BASE_ADDRESS_H
 #define DNSFLOW_BASE_ADDRESS_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 
@@ -31,6 +32,9 @@ bool address_is_ambiguous(const char *text);
 
 /* The address, if it is named by numbers, without asking anybody. Returns -1 for another, with len 0. */
 int address_read(const struct address_name *name, struct address *out);
+
+/* As one of IPv6, one of IPv4 mapped. False: it is neither, as of a unix socket. */
+bool address_to_ip6(const struct sockaddr_storage *from, struct in6_addr *out);
 
 /* Asks for the first address of the name; may take long. Returns -1 with "WHAT NAME: cause". */
 MUST_CHECK int address_resolve(const char *what, const struct address_name *name, struct address *out,

@@ -22,15 +22,19 @@
 enum {
     REFRESH_US = 5 * SECOND_US, /* between two that questions ask for */
     REFRESH_WAIT_US = 3 * SECOND_US,
+    FINISH_US = 5 * SECOND_US, /* for answers that are being worked out */
     POLL_MS = 5,
-    STUCK_S = 180,        /* without a seal though there is something to seal */
+    LATE_S = 90,
+    STUCK_S = 180,        /* that a record waits to be brought in; a seal is made each minute */
     DISK_LEAST = 64 << 20 /* bytes that are free */
 };
 
 struct answerer {
     const struct role_context *context;
     struct event_base *base;
+    struct event *order, *clock;
     struct serve *serve;
+    int64_t ends_us;       /* it is to end, by then at the latest; 0 = it is not */
     pthread_mutex_t mutex; /* of refreshing */
     int64_t refreshed_us;
     bool was_refreshed;
@@ -80,10 +84,13 @@ static int look(const struct answerer *a, bool is_fresh, int most_sensors, struc
     return health_read(health, a->context->config->directory, most_sensors, err);
 }
 
-static int print_status(void *context, FILE *out, struct error *err)
+static int print_status(void *context, bool is_fresh, FILE *out, struct error *err)
 {
     struct health health;
-    int result = look(context, refresh(context), -1, &health, err);
+    bool was_refreshed = is_fresh && refresh(context);
+    int result = look(context, was_refreshed, -1, &health, err);
+    if (!is_fresh) /* as well as can be told without asking */
+        health.is_fresh = health.behind_s <= LATE_S;
     if (result == 0)
         health_print_json(&health, out);
     health_free(&health);
@@ -104,29 +111,28 @@ static int print_metrics(void *context, FILE *out, struct error *err)
     return 0;
 }
 
-/* Reasons, a line for each. */
-static int print_health(void *context, FILE *out, struct error *err)
+/* A file that is let go meanwhile is no reason. */
+static int print_health(void *context, FILE *out)
 {
     const struct answerer *a = context;
     struct health health;
     struct error why;
-    int64_t sealed_s = atomic_load(&a->context->board->sealed_s);
-    (void)err;
+    int reasons = 0;
     if (look(a, true, 0, &health, &why) != 0) {
+        reasons++;
         fprintf(out, "what is kept cannot be read: %s\n", why.text);
-        health_free(&health);
-        return 0;
+    } else {
+        if (health.behind_s > STUCK_S && ++reasons)
+            fprintf(out, "%" PRIu64 " records wait in the journal, the first of them for %" PRId64 " s: see the log\n",
+                    health.behind, health.behind_s);
+        if (health.free < DISK_LEAST && ++reasons)
+            fprintf(out, "the disk is full: %" PRIu64 " MiB are free\n", health.free >> 20);
+        if (health.damaged > 0 && ++reasons)
+            fprintf(out, "%" PRIu64 " file%s of lookups cannot be used\n", health.damaged,
+                    health.damaged == 1 ? "" : "s");
     }
-    int64_t since_s = sealed_s > 0 ? sealed_s : a->context->board->started_s;
-    if (health.behind > 0 && health.now_s - since_s > STUCK_S)
-        fprintf(out, "the store has taken nothing in for %" PRId64 " s; %" PRIu64 " records wait in the journal\n",
-                health.now_s - since_s, health.behind);
-    if (health.free < DISK_LEAST)
-        fprintf(out, "the disk is full: %" PRIu64 " MiB are free\n", health.free >> 20);
-    if (health.damaged + health.missing > 0)
-        fprintf(out, "%" PRIu64 " files of lookups are damaged, %" PRIu64 " missing\n", health.damaged, health.missing);
     health_free(&health);
-    return 0;
+    return reasons;
 }
 
 /* ---- the role ---- */
@@ -153,7 +159,19 @@ int answer_listen(const struct collect_config *config, struct error *err)
     return fd;
 }
 
-/* Nothing is left but to read what is kept. */
+/* Of what others work with. */
+static void close_others(const struct role_context *context)
+{
+    size_t i;
+    for (i = 0; i < context->config->listeners_count; i++)
+        listener_close(context->listeners[i]);
+    close(context->seal_fd);
+    close(context->directory->lock_fd);
+    close(context->directory->journal_fd);
+    close(context->directory->fd);
+}
+
+/* Nothing is left but to answer who connects, and to read what is kept. */
 static int confine(const struct role_context *context, struct error *err)
 {
     static const char *const lists[] = {"/usr/share/publicsuffix"};
@@ -161,13 +179,32 @@ static int confine(const struct role_context *context, struct error *err)
         .read_below = context->config->directory, .read = lists, .read_count = sizeof(lists) / sizeof(lists[0])};
     if (geteuid() == 0 && user_drop("root", USER_KEEPS_NOTHING, err) != 0)
         return -1;
+    close_others(context);
     landlock_enter(&rules);
     return sandbox_enter(SANDBOX_ANSWERS, context->config->seccomp, err);
 }
 
+static void watch(struct answerer *a)
+{
+    static const struct timeval minute = {.tv_sec = 60}, moment = {.tv_usec = 10000};
+    (void)event_add(a->clock, a->ends_us > 0 ? &moment : &minute);
+}
+
+/* Once a minute; and at the end, until all that were being answered have their answers. */
+static void on_clock(evutil_socket_t fd, short what, void *context)
+{
+    struct answerer *a = context;
+    (void)fd, (void)what;
+    http_take_libevent_line();
+    if (a->ends_us > 0 && (serve_is_idle(a->serve) || clock_monotonic_us() >= a->ends_us))
+        (void)event_base_loopbreak(a->base);
+    else
+        watch(a);
+}
+
 static void on_order(evutil_socket_t fd, short what, void *context)
 {
-    const struct answerer *a = context;
+    struct answerer *a = context;
     struct serve_counts counts;
     unsigned orders = role_orders(a->context);
     (void)fd, (void)what;
@@ -176,8 +213,12 @@ static void on_order(evutil_socket_t fd, short what, void *context)
         log_line("http: %" PRIu64 " requests, %" PRIu64 " bad ones, %" PRIu64 " without a right token",
                  counts.http.requests, counts.http.bad, counts.unauthorized);
     }
-    if (orders & ROLE_STOP)
-        (void)event_base_loopbreak(a->base);
+    if (orders & ROLE_STOP) {
+        a->ends_us = clock_monotonic_us() + FINISH_US;
+        serve_finish(a->serve);
+        (void)event_del(a->order);
+        watch(a);
+    }
 }
 
 static int answer_until_stopped(struct answerer *a, struct error *err)
@@ -188,24 +229,27 @@ static int answer_until_stopped(struct answerer *a, struct error *err)
                                           .hosts = config->hosts,
                                           .hosts_count = config->hosts_count,
                                           .owner = {a, refresh, print_status, print_metrics, print_health}};
-    int result = -1;
     a->base = event_base_new();
-    struct event *order =
-        a->base ? event_new(a->base, a->context->control_fd, EV_READ | EV_PERSIST, on_order, a) : NULL;
-    if (!order || event_add(order, NULL) != 0)
+    a->order = a->base ? event_new(a->base, a->context->control_fd, EV_READ | EV_PERSIST, on_order, a) : NULL;
+    a->clock = a->base ? evtimer_new(a->base, on_clock, a) : NULL;
+    if (!a->order || !a->clock || event_add(a->order, NULL) != 0)
         error_set(err, "out of memory or descriptors");
-    else if ((a->serve = serve_start(a->base, a->context->http_fd, &options, err)))
-        result = 0;
-    if (result == 0) {
+    else
+        a->serve = serve_start(a->base, a->context->http_fd, &options, err);
+    if (a->serve) {
+        watch(a);
         role_tell_ready(a->context);
         (void)event_base_dispatch(a->base);
-        serve_stop(a->serve);
     }
-    if (order)
-        event_free(order);
+    bool is_good = a->serve != NULL;
+    serve_stop(a->serve);
+    if (a->order)
+        event_free(a->order);
+    if (a->clock)
+        event_free(a->clock);
     if (a->base)
         event_base_free(a->base);
-    return result;
+    return is_good ? 0 : -1;
 }
 
 static int run(const struct role_context *context)

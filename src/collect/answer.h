@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * The role that answers questions over HTTP: it reads files, and has no rights beside that. */
+ * The role that answers questions over HTTP: it reads files, answers who connects, and has no rights beside that. */
 #ifndef DNSFLOW_COLLECT_ANSWER_H
 #define DNSFLOW_COLLECT_ANSWER_H
 

@@ -166,8 +166,10 @@ static int take_http(void *config, const char *value, struct error *err)
         snprintf(any, sizeof(any), "%.*s1", (int)len - 1, value);
     if (address_parse(is_any ? any : value, 0, &c->http, NULL) != 0)
         return error_set(err, "expected ADDRESS:PORT, unix:PATH or off");
-    if (is_any)
+    if (is_any) {
         memcpy(c->http.port, "0", 2);
+        memcpy(c->http.text, value, len + 1);
+    }
     return 0;
 }
 
@@ -282,7 +284,7 @@ static int parse_both(struct collect_config *config, int argc, char **argv, stru
 }
 
 /* What is answered is personal data. */
-static int check_http(const struct collect_config *config, struct error *err)
+static int check_http(const struct collect_config *config, const struct tokens *tokens, struct error *err)
 {
     struct address at;
     struct sockaddr_in ip4;
@@ -296,7 +298,7 @@ static int check_http(const struct collect_config *config, struct error *err)
         memcpy(&ip6, &at.address, sizeof(ip6));
         is_here = IN6_IS_ADDR_LOOPBACK(&ip6.sin6_addr);
     }
-    return is_here || config->tokens.count > 0
+    return is_here || tokens->count > 0
                ? 0
                : error_set(err, "option --http %s: expected --token-file with it, as others can reach that address",
                            config->http.text);
@@ -312,7 +314,7 @@ int collect_config_parse(struct collect_config *config, int argc, char **argv, s
         return -1;
     if (!config->directory)
         config->directory = DIRECTORY_DEFAULT;
-    if (check_http(config, err) != 0)
+    if (check_http(config, &config->tokens, err) != 0)
         return -1;
     if (!config->has_http && address_parse(HTTP_DEFAULT, 0, &config->http, err) != 0)
         return -1;
@@ -332,6 +334,11 @@ void collect_config_free(struct collect_config *config)
 static bool is_other(const char *a, const char *b)
 {
     return strcmp(a ? a : "", b ? b : "") != 0;
+}
+
+int collect_config_may_renew(const struct collect_config *config, const struct collect_config *now, struct error *err)
+{
+    return check_http(config, &now->tokens, err);
 }
 
 void collect_config_renew(struct collect_config *config, const struct collect_config *now, char *text, size_t size)

@@ -54,6 +54,11 @@ MUST_CHECK int collect_config_parse(struct collect_config *config, int argc, cha
 /* A configuration of zeros is fine. */
 void collect_config_free(struct collect_config *config);
 
+/* Whether what stays of the one and what comes of the other go together: where --http is, and tokens. Returns 0, or -1
+ * with the reason. */
+MUST_CHECK int collect_config_may_renew(const struct collect_config *config, const struct collect_config *now,
+                                        struct error *err);
+
 /* Takes over what may change while the collector runs: who may send, keys, limits, --sync, tokens. `text` gets what
  * differs and may not, as "--listen, --user", or "". */
 void collect_config_renew(struct collect_config *config, const struct collect_config *now, char *text, size_t size);

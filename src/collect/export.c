@@ -27,6 +27,7 @@ struct walk_config {
     unsigned format, what;
     bool has_what;
     int64_t now_us, since_us, until_us;
+    const char *until;
     bool show_help;
 };
 
@@ -63,13 +64,18 @@ static int take_what(void *config, const char *value, struct error *err)
 static int take_since(void *config, const char *value, struct error *err)
 {
     struct walk_config *c = config;
-    return moment_parse(value, c->now_us, &c->since_us, err);
+    int result = moment_parse(value, c->now_us, &c->since_us, err);
+    moment_end_after(c->until, c->since_us, &c->until_us);
+    return result;
 }
 
 static int take_until(void *config, const char *value, struct error *err)
 {
     struct walk_config *c = config;
-    return moment_parse_end(value, c->now_us, &c->until_us, err);
+    c->until = value;
+    int result = moment_parse_end(value, c->now_us, &c->until_us, err);
+    moment_end_after(value, c->since_us, &c->until_us);
+    return result;
 }
 
 static const struct option_row export_rows_table[] = {

@@ -117,7 +117,7 @@ static int forget_store(struct forget *f, struct error *err)
     int result = -1;
     if (erase_lookups(f->db, f->path, forgotten, &f->counts, err) == 0 &&
         erase_answers(f->db, forgotten, &f->counts, err) == 0)
-        result = erase_traces(f->db, f->path, forgotten, err);
+        result = erase_traces(f->db, forgotten, err);
     database_close(f->db);
     return result;
 }

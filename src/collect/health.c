@@ -142,8 +142,11 @@ static int read_behind(struct health *h, const struct directory *d, sqlite3 *db,
     if (!reader)
         return error_set(err, "out of memory");
     journal_heads_only(reader, true);
-    while (journal_read(reader, &block, &plain, err) == JOURNAL_READ)
+    while (journal_read(reader, &block, &plain, err) == JOURNAL_READ) {
+        if (h->behind == 0 && block.records > 0 && h->now_s > block.first_us / SECOND_US)
+            h->behind_s = h->now_s - block.first_us / SECOND_US;
         h->behind += block.records;
+    }
     journal_reader_close(reader);
     return 0;
 }

@@ -32,7 +32,8 @@ struct health {
     int64_t now_s;
     bool is_running, is_fresh; /* is_fresh: it has brought in what it had received */
     char process[24];
-    uint64_t behind; /* records of the journal that are still to be taken in */
+    uint64_t behind;  /* records of the journal that are still to be taken in ... */
+    int64_t behind_s; /* ... and for how long the first of them has waited */
     uint64_t journal, lookups, database, backups, max_size, free;
     size_t files, backups_count;        /* of lookups */
     int64_t oldest_s, newest_s;         /* of lookups, when there are files */

@@ -2,7 +2,6 @@
  *
  * dnsflow_collect, the collector. Exit status: 0 done or stopped by a signal, 1 the environment failed, 2 wrong
  * usage. */
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/version.h"
+#include "collect/asking.h"
 #include "collect/command.h"
 
 static const struct {
@@ -44,9 +44,8 @@ static void print_help(FILE *out)
 static int print_end(void)
 {
     struct error why;
-    if ((fflush(stdout) == 0 && !ferror(stdout)) || errno == EPIPE) /* who reads it has enough */
+    if (asking_end_output(stdout, &why) == 0)
         return EXIT_SUCCESS;
-    error_errno(&why, "standard output");
     log_failure("dnsflow_collect", &why);
     return EXIT_FAILURE;
 }

@@ -28,7 +28,7 @@ static void labelled(FILE *out, const char *name, const char *label, const char 
 
 static void put_roles(FILE *out, const struct board *board)
 {
-    static const char *const names[BOARD_ROLES] = {"receive", "store", "tidy", "query"};
+    const char *const names[BOARD_ROLES] = {role_receive.name, role_store.name, role_tidy.name, role_query.name};
     size_t i;
     family(out, "role_starts_total", "counter", "Processes started, by role.");
     for (i = 0; i < BOARD_ROLES; i++)
@@ -158,7 +158,7 @@ static void put_times(FILE *out, const struct serve_counts *c)
 {
     uint64_t sum = 0;
     size_t i;
-    family(out, "query_seconds", "histogram", "How long questions took.");
+    family(out, "query_seconds", "histogram", "How long questions took, waiting for their turn with it.");
     for (i = 0; i <= SERVE_TIMES; i++) {
         sum += c->took[i];
         if (i < SERVE_TIMES)

@@ -24,7 +24,7 @@ struct query_config {
     unsigned color;
     int64_t now_us, since_us, until_us, at_us;
     uint64_t limit, most_s; /* 0 = none */
-    const char *cursor, *client;
+    const char *cursor, *client, *until;
     bool is_old; /* --no-refresh */
     bool has_time;
     const struct question *question;
@@ -58,13 +58,18 @@ static int take_color(void *config, const char *value, struct error *err)
 static int take_since(void *config, const char *value, struct error *err)
 {
     struct query_config *c = config;
-    return moment_parse(value, c->now_us, &c->since_us, err);
+    int result = moment_parse(value, c->now_us, &c->since_us, err);
+    moment_end_after(c->until, c->since_us, &c->until_us);
+    return result;
 }
 
 static int take_until(void *config, const char *value, struct error *err)
 {
     struct query_config *c = config;
-    return moment_parse_end(value, c->now_us, &c->until_us, err);
+    c->until = value;
+    int result = moment_parse_end(value, c->now_us, &c->until_us, err);
+    moment_end_after(value, c->since_us, &c->until_us);
+    return result;
 }
 
 static int take_time(void *config, const char *value, struct error *err)
@@ -226,10 +231,7 @@ static int ask_all(struct asking *a, const struct cursor *from, struct error *er
     if (a->asked.count == 0) /* files without any line */
         return 0;
     kept_begin(&a->kept, &budget);
-    err->text[0] = '\0';
-    if (c->question->run(&a->kept, &ask, a->output, &a->result, err) != 0)
-        return err->text[0] ? -1 : error_set(err, "%s: no name", a->asked.list[0]);
-    return 0;
+    return question_ask(c->question, &a->kept, &ask, a->output, &a->result, err);
 }
 
 /* Nothing was found: of what that is. */
@@ -250,6 +252,8 @@ static void tell_empty(const struct asking *a)
     answer_time(first, false, since);
     answer_time(last, false, until);
     fprintf(stderr, "; what is kept was seen from %s to %s UTC\n", since, until);
+    if (strcmp(c->question->name, "below") == 0)
+        fputs("names that had no answer are found by contains, and by who\n", stderr);
 }
 
 static bool takes_one(const struct question *question)
@@ -332,8 +336,10 @@ static int run_asking(struct asking *a, struct error *err)
     const struct cursor *from;
     if (read_all(a, err) != 0)
         return EXIT_FAILURE;
-    if (a->asked.count > 1 && takes_one(config->question))
-        return error_set(err, "query %s: expected one at a time", config->question->name) == 0 ? 1 : 2;
+    if (a->asked.count > 1 && takes_one(config->question)) {
+        error_set(err, "query %s: expected one at a time", config->question->name);
+        return 2;
+    }
     if (read_cursor(a, &room, &from, err) != 0)
         return 2;
     if (!config->is_old)
@@ -394,7 +400,7 @@ int command_query(int argc, char **argv, struct error *err)
         return 2;
     }
     if (config.format == ANSWER_COF && !config.question->columns[0].cof) {
-        error_set(err, "option --format cof: expected name, below or address, what passive DNS is");
+        error_set(err, "option --format cof: expected name, below, address or rdata, what passive DNS is");
         return 2;
     }
     if (config.since_us >= config.until_us) {

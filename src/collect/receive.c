@@ -304,6 +304,7 @@ static int open_journal(struct receiver *r, struct error *err)
     for (i = 0; last && i < TOTALS_COUNT; i++) {
         r->before[i] = last->totals[i];
         counter_set(&r->writer.totals[i], last->totals[i]);
+        atomic_store(&context->board->totals[i], last->totals[i]);
     }
     return 0;
 }

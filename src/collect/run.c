@@ -84,6 +84,7 @@ static bool read_again(void *context)
     if (!now)
         return false;
     bool is_good = collect_config_parse(now, c->argc, c->argv, &why) == 0 &&
+                   collect_config_may_renew(&c->config, now, &why) == 0 &&
                    directory_max_size(&c->directory, now->max_size, &c->context.max_size, &why) == 0;
     if (is_good) {
         collect_config_renew(&c->config, now, stays, sizeof(stays));

@@ -142,6 +142,19 @@ static struct running *find_running(struct supervisor *s, pid_t pid, size_t *ind
     return NULL;
 }
 
+static void tell_when_ready(struct supervisor *s)
+{
+    size_t i, ready = 0;
+    for (i = 0; i < s->count; i++)
+        ready += s->each[i].is_ready;
+    if (ready < s->count || s->is_told_ready)
+        return;
+    s->is_told_ready = true;
+    log_line("ready");
+    notify_send(s->notify_fd, "READY=1");
+    s->owner->tell_ready(s->owner->context);
+}
+
 /* One that has ended though it was not to stop. */
 static void replace(struct supervisor *s, size_t index)
 {
@@ -153,6 +166,10 @@ static void replace(struct supervisor *s, size_t index)
     } else if (r->was_ready) {
         plan_start(r, now_us);
         describe_end(roles[index]->name, r->ended, r->status, r->next_start_us - now_us);
+    } else if (roles[index]->only_reads && !s->context->config->has_http) { /* nobody asked for it */
+        log_line("warning: no page and no API; --http off does without");
+        s->count = index;
+        tell_when_ready(s);
     } else { /* it has said why, if it could */
         if (WIFSIGNALED(r->status))
             log_line("error: role %s was ended by signal %d (%s) before it was ready", roles[index]->name,
@@ -180,19 +197,6 @@ static void reap(struct supervisor *s, bool is_stopping)
         if (!is_stopping && !s->has_failed)
             replace(s, index);
     }
-}
-
-static void tell_when_ready(struct supervisor *s)
-{
-    size_t i, ready = 0;
-    for (i = 0; i < ROLES; i++)
-        ready += s->each[i].is_ready;
-    if (ready < s->count || s->is_told_ready)
-        return;
-    s->is_told_ready = true;
-    log_line("ready");
-    notify_send(s->notify_fd, "READY=1");
-    s->owner->tell_ready(s->owner->context);
 }
 
 static void take_words(struct supervisor *s)

@@ -97,13 +97,12 @@ static const int allowed[] = {
 /* With SANDBOX_SOCKETS, also for an interface that comes back. */
 static const int sends[] = {SCMP_SYS(bind), SCMP_SYS(connect), SCMP_SYS(sendto), SCMP_SYS(sendmsg), SCMP_SYS(sendmmsg)};
 
-/* Libraries may try: for them these files are not there. The last two libevent takes when there are no descriptors for
- * what it takes else. */
+/* Libraries may try: for them these files are not there. socketpair and epoll_create libevent takes when there are no
+ * descriptors for what it takes else; the last ones SQLite does to files of a database that it makes, as root. */
 static const int refused[] = {SCMP_SYS(openat2),      SCMP_SYS(access),     SCMP_SYS(faccessat), SCMP_SYS(faccessat2),
                               SCMP_SYS(readlink),     SCMP_SYS(readlinkat), SCMP_SYS(stat),      SCMP_SYS(lstat),
                               SCMP_SYS(statx),        SCMP_SYS(unlink),     SCMP_SYS(unlinkat),  SCMP_SYS(socketpair),
-                              SCMP_SYS(epoll_create), SCMP_SYS(fchown),     SCMP_SYS(fchmod),    SCMP_SYS(fsync),
-                              SCMP_SYS(fdatasync)};
+                              SCMP_SYS(epoll_create), SCMP_SYS(fchown),     SCMP_SYS(fchmod)};
 
 /* What is asked of interfaces, and of the terminal by stdio. */
 static const unsigned requests[] = {SIOCGIFHWADDR, SIOCGIFMTU, SIOCGIFFLAGS, SIOCGIFINDEX,

@@ -16,8 +16,8 @@ extern const char *const sandbox_mode_names[SANDBOX_MODES];
 
 /* What a program still needs beside input and output on what is open, memory, threads and time. */
 enum {
-    SANDBOX_SOCKETS = 1, /* to send, and to open sockets for that and to capture */
-    SANDBOX_FILES = 2,   /* to open files, to read them only */
+    SANDBOX_SOCKETS = 1,  /* to send, and to open sockets for that and to capture */
+    SANDBOX_FILES = 2,    /* to open files, to read them only */
     SANDBOX_TERMINAL = 4, /* to draw on a terminal */
     SANDBOX_ANSWERS = 8   /* to answer who connects, from files that it opens to read; opening one to write fails */
 };

@@ -10,6 +10,7 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "http/reply.h"
@@ -282,15 +284,16 @@ static bool has_more(const struct connection *c)
     return c->state == READING && recv(bufferevent_getfd(c->io), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
-/* Who gives its place to a newer client: not who is being answered, and else the oldest one of the address that has
- * most. NULL: nobody. */
+/* Who gives its place to a newer client: not who is being answered, first who is held back, and else the oldest one of
+ * the address that has most. NULL: nobody. */
 static struct connection *find_oldest(struct http_server *s, bool spares_more)
 {
     struct connection *oldest = NULL;
     unsigned i, count, most = 0;
     for (i = 0; i < s->options.connections; i++) {
         struct connection *c = &s->connections[i];
-        if (c->state == WRITING || c->state == WAITING || (count = places_of_peer(s, c)) < most)
+        count = c->state == DELAYED ? UINT_MAX : places_of_peer(s, c);
+        if (c->state == WRITING || c->state == WAITING || count < most)
             continue;
         if ((!oldest || count > most || c->since_us < oldest->since_us) && !(spares_more && has_more(c))) {
             oldest = c;
@@ -326,23 +329,6 @@ static bool has_peer_room(const struct http_server *s, const struct in6_addr *pe
     return count < s->options.of_a_peer;
 }
 
-/* False: it has none, as the client of a unix socket. */
-static bool peer_of(const struct sockaddr_storage *from, struct in6_addr *out)
-{
-    struct sockaddr_in ip4;
-    struct sockaddr_in6 ip6;
-    memset(out, 0, sizeof(*out));
-    if (from->ss_family == AF_INET6) {
-        memcpy(&ip6, from, sizeof(ip6));
-        *out = ip6.sin6_addr;
-    } else if (from->ss_family == AF_INET) {
-        memcpy(&ip4, from, sizeof(ip4));
-        out->s6_addr[10] = out->s6_addr[11] = 0xff;
-        memcpy(out->s6_addr + 12, &ip4.sin_addr, 4);
-    }
-    return from->ss_family == AF_INET6 || from->ss_family == AF_INET;
-}
-
 /* Returns false when there is no memory. The descriptor is the connection's then or stays the caller's. */
 static bool open_connection(struct http_server *s, struct connection *c, int fd, const struct in6_addr *peer)
 {
@@ -376,7 +362,7 @@ static bool open_connection(struct http_server *s, struct connection *c, int fd,
 static void take_client(struct http_server *s, int fd, const struct sockaddr_storage *from)
 {
     struct in6_addr peer;
-    bool has_peer = peer_of(from, &peer);
+    bool has_peer = address_to_ip6(from, &peer);
     struct connection *c = NULL;
     if (has_peer && !has_peer_room(s, &peer))
         note_refused(s, &s->stats.peer_full, "as its address has its share");
@@ -462,6 +448,21 @@ struct http_server *http_start(struct event_base *base, int listener, const stru
     }
     s->listener = listener;
     return s;
+}
+
+void http_finish(struct http_server *server)
+{
+    (void)event_del(server->arrival);
+    (void)event_del(server->pause);
+}
+
+bool http_is_idle(const struct http_server *server)
+{
+    unsigned i;
+    for (i = 0; i < server->options.connections; i++)
+        if (server->connections[i].io && server->connections[i].state != LINGERING)
+            return false;
+    return true;
 }
 
 void http_stop(struct http_server *server)

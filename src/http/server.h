@@ -97,6 +97,10 @@ struct http_server *http_start(struct event_base *base, int listener, const stru
  * has stays the caller's, but is empty then. */
 void http_answer(struct http_server *server, uint64_t ticket, const struct http_reply *reply);
 
+/* Takes no more clients; whether nobody is being answered any more. */
+void http_finish(struct http_server *server);
+bool http_is_idle(const struct http_server *server);
+
 /* Closes everything at once. NULL is fine. */
 void http_stop(struct http_server *server);
 

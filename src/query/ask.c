@@ -75,6 +75,25 @@ const struct question *const questions[] = {&question_name,    &question_below, 
 
 const size_t questions_count = sizeof(questions) / sizeof(questions[0]);
 
+static bool is_same(const struct cursor *a, const struct cursor *b)
+{
+    return a->is_behind == b->is_behind && a->number == b->number && strcmp(a->name, b->name) == 0 &&
+           a->key_len == b->key_len && memcmp(a->key, b->key, a->key_len) == 0 && a->hash == b->hash;
+}
+
+int question_ask(const struct question *question, struct kept *kept, const struct ask *ask,
+                 struct answer_output *output, struct ask_result *result, struct error *err)
+{
+    err->text[0] = '\0';
+    if (question->run(kept, ask, output, result, err) != 0)
+        return err->text[0] ? -1 : error_set(err, "%s: it cannot be asked about", ask->what[0]);
+    if (result->has_next && (!result->next.is_behind || (ask->from && is_same(&result->next, ask->from)))) {
+        result->has_next = false;
+        result->is_partial = true;
+    }
+    return 0;
+}
+
 /* As a prefix with too many bits, or four numbers of which one is too large. */
 static bool looks_like_address(const char *text)
 {

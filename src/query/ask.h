@@ -59,6 +59,11 @@ struct question {
                struct error *err);
 };
 
+/* Asks. An answer that came to nothing within the budget has no cursor, as it would lead to the same again. Returns 0,
+ * or -1 with the cause. */
+int question_ask(const struct question *question, struct kept *kept, const struct ask *ask,
+                 struct answer_output *output, struct ask_result *result, struct error *err);
+
 extern const struct question *const questions[];
 extern const size_t questions_count;
 

@@ -176,3 +176,10 @@ int moment_parse_end(const char *text, int64_t now_us, int64_t *out_us, struct e
 {
     return parse(text, now_us, true, out_us, err);
 }
+
+void moment_end_after(const char *end, int64_t since_us, int64_t *until_us)
+{
+    bool is_clock = end && (strcspn(end, ":") == 1 || strcspn(end, ":") == 2);
+    if (is_clock && since_us != INT64_MIN && *until_us - DAY_US > since_us)
+        *until_us -= (*until_us - since_us - 1) / DAY_US * DAY_US;
+}

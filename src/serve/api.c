@@ -178,12 +178,12 @@ static bool check_parameters(struct call *call, const struct endpoint *e, struct
 
 static void put_status(struct call *call)
 {
-    static const char *const none[] = {NULL};
+    static const char *const names[] = {"fresh", NULL};
     struct error why;
     struct wanted wanted;
     call->type = "application/json";
-    if (call_wants(call, none, &wanted) &&
-        call->options->owner.status(call->options->owner.context, call->out, &why) != 0)
+    if (call_wants(call, names, &wanted) &&
+        call->options->owner.status(call->options->owner.context, !wanted.is_old, call->out, &why) != 0)
         call_fail(call, CALL_UNAVAILABLE, NULL, "%s", why.text);
 }
 

@@ -5,7 +5,7 @@
 
 #define FILE_OF(name) name, sizeof(name) - 1 /* there is a zero behind it */
 
-const struct asset assets[] = {
+const struct asset assets[ASSETS] = {
     {"/", "text/html; charset=utf-8", FILE_OF(index_html)},
     {"/page.js", "text/javascript; charset=utf-8", FILE_OF(page_js)},
     {"/page.css", "text/css; charset=utf-8", FILE_OF(page_css)},
@@ -13,5 +13,3 @@ const struct asset assets[] = {
     {"/dygraph.css", "text/css; charset=utf-8", FILE_OF(dygraph_min_css)},
     {"/api/v1/openapi.json", "application/json", FILE_OF(openapi_json)},
 };
-
-const size_t assets_count = sizeof(assets) / sizeof(assets[0]);

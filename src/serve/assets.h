@@ -12,7 +12,8 @@ struct asset {
     size_t len;
 };
 
-extern const struct asset assets[];
-extern const size_t assets_count;
+enum { ASSETS = 6 };
+
+extern const struct asset assets[ASSETS];
 
 #endif

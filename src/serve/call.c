@@ -95,6 +95,7 @@ bool call_wants(struct call *call, const char *const *names, struct wanted *out)
     for (i = 0; i < call->url.parameters_count && !call_has_failed(call); i++)
         if (take(&call->url.parameters[i], now_us, out, &why) != 0)
             call_fail(call, CALL_BAD, call->url.parameters[i].name, "%s", why.text);
+    moment_end_after(url_parameter(&call->url, "until"), out->since_us, &out->until_us);
     if (!call_has_failed(call) && out->since_us >= out->until_us)
         call_fail(call, CALL_BAD, "since", "expected a time before \"until\"");
     return !call_has_failed(call);
@@ -136,11 +137,33 @@ static bool read_cursor(struct call *call, const struct question *question, cons
     return !call_has_failed(call);
 }
 
+/* Of what nothing was found. */
+static void tell_empty(struct given *given, const struct kept *kept, const struct question *question)
+{
+    char since[ANSWER_TIME], until[ANSWER_TIME];
+    int64_t first, last;
+    if (sql_number(kept->db, "SELECT min(record_first) FROM partitions", INT64_MIN, &first, NULL) != 0 ||
+        sql_number(kept->db, "SELECT max(record_last) FROM partitions", INT64_MIN, &last, NULL) != 0)
+        return;
+    if (first == INT64_MIN) {
+        note(given, "nothing is kept yet");
+        return;
+    }
+    answer_time(first, false, since);
+    answer_time(last, false, until);
+    note(given, "nothing was found; what is kept was seen from %s to %s UTC", since, until);
+    if (strcmp(question->name, "below") == 0 || strcmp(question->name, "name") == 0)
+        note(given, "names that had no answer are found by \"contains\" and \"who\"");
+}
+
 /* What the rows do not show. */
-static void tell(struct given *given, const struct kept *kept, bool has_rest, const char *lost)
+static void tell(struct given *given, const struct kept *kept, const struct question *question, bool has_rest,
+                 const char *lost)
 {
     if (given->result.is_partial)
-        note(given, "it takes more than %d s, %d rows or %d MiB: a shorter time or a narrower question gives all of it",
+        note(given,
+             "it takes more than %d s, %d rows, %d MiB, or names of an address: a shorter time or a narrower question"
+             " gives all of it",
              SERVE_BUDGET_MS / 1000, KEPT_ROWS, KEPT_BYTES >> 20);
     if (has_rest)
         note(given, "a name that begins with * is the rest of a domain, or of what a client asked for, with too many"
@@ -152,6 +175,8 @@ static void tell(struct given *given, const struct kept *kept, bool has_rest, co
              kept->damaged == 1 ? "" : "s", kept->damage.text);
     if (lost[0])
         note(given, "the answer is of lookups alone: %.250s", lost);
+    if (given->result.rows == 0 && !lost[0])
+        tell_empty(given, kept, question);
     given->is_lost = lost[0] != '\0';
     given->result.is_partial |= kept->missing + kept->damaged > 0 || lost[0];
 }
@@ -177,8 +202,8 @@ static void run(struct call *call, const struct question *question, const struct
         .time_us = SERVE_BUDGET_MS * 1000, .rows = KEPT_ROWS, .bytes = KEPT_BYTES};
     struct error why = {""};
     kept_begin(kept, &budget);
-    if (question->run(kept, ask, output, &given->result, &why) != 0)
-        call_fail(call, CALL_FAILED, NULL, "%s", why.text[0] ? why.text : "it cannot be answered");
+    if (question_ask(question, kept, ask, output, &given->result, &why) != 0)
+        call_fail(call, CALL_FAILED, NULL, "%s", why.text);
     call->is_question = true;
 }
 
@@ -200,7 +225,7 @@ bool call_ask(struct call *call, const struct question *question, const char *ab
     if (!read_cursor(call, question, wanted, given, &room, &from))
         return false;
     if (!wanted->is_old && !owner->refresh(owner->context))
-        note(given, "what was received last may be missing: the store does not take it in");
+        note(given, "what was received last may be missing: the store has not brought it in");
     if (!open_kept(call, &kept, lost, sizeof(lost)))
         return false;
     const struct ask ask = {.what = &about,
@@ -219,7 +244,7 @@ bool call_ask(struct call *call, const struct question *question, const char *ab
     bool has_rest = output && answer_has_rest(output);
     if (output)
         (void)answer_close(output);
-    tell(given, &kept, has_rest, lost);
+    tell(given, &kept, question, has_rest, lost);
     call->is_partial |= given->result.is_partial;
     kept_close(&kept);
     return !call_has_failed(call);

@@ -47,7 +47,7 @@ bool call_wants(struct call *call, const char *const *names, struct wanted *out)
 struct given {
     struct ask_result result;
     char about[2048]; /* what a cursor belongs to */
-    bool is_lost; /* there is no database: nothing is known of answers */
+    bool is_lost;     /* there is no database: nothing is known of answers */
     char notes[8][300];
     size_t notes_count;
 };

@@ -230,6 +230,11 @@ static void lookup(struct call *call)
     }
     if (url->segments_count > 4 && strncasecmp(url->segments[4], "ANY", 3) != 0)
         saf.type = url->segments[4];
+    size_t len = strlen(about);
+    if (len > 1 && strcmp(about + len - 2, ".*") == 0) {
+        call_fail(call, CALL_BAD, "path", "names can have *. in front only");
+        return;
+    }
     call->type = "application/x-ndjson";
     if (!take_parameters(call, &saf))
         return;

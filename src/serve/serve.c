@@ -13,11 +13,13 @@
 #include "serve/assets.h"
 #include "serve/call.h"
 #include "serve/pool.h"
+#include "serve/text.h"
 
 enum {
-    WAITING_MAX = 32,  /* jobs; the last of them is answered in time if each takes all it may */
+    WAITING_MAX = 32,  /* questions; where each takes all it may, the last of them is answered after some 25 s */
+    WATCHING_MAX = 8,  /* of the others */
     REFUSED_MS = 1000, /* what a wrong token costs */
-    ROUTES_MAX = 16
+    KINDS = 5
 };
 
 const double serve_times[SERVE_TIMES] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5};
@@ -30,6 +32,7 @@ static const char content_policy[] = "Content-Security-Policy: default-src 'none
 struct kind {
     const char *path;
     bool takes_below, is_open; /* is_open: nobody needs a token */
+    bool is_watch;             /* about the program itself: does not stand in line with questions */
     void (*answer)(struct call *call);
 };
 
@@ -39,8 +42,7 @@ struct job {
     const struct kind *kind;
     struct call call;
     char path[HTTP_HEADER_MAX], query[HTTP_HEADER_MAX];
-    char *body, *lines;
-    size_t body_len, lines_len;
+    struct evbuffer *body, *lines; /* what call.out and call.lines have printed */
     int64_t since_us;
 };
 
@@ -54,9 +56,9 @@ struct place {
 struct serve {
     struct serve_options options;
     struct http_server *server;
-    struct pool *pool;
-    struct http_route routes[ROUTES_MAX];
-    struct place places[ROUTES_MAX];
+    struct pool *questions, *watch; /* the second of one thread */
+    struct http_route routes[KINDS + ASSETS];
+    struct place places[KINDS + ASSETS];
     size_t routes_count;
     pthread_mutex_t mutex; /* of the counts */
     struct serve_counts counts;
@@ -64,36 +66,27 @@ struct serve {
 
 /* ---- what is not a question ---- */
 
-static void take_printed(struct call *call, int (*print)(void *context, FILE *out, struct error *err))
-{
-    struct error why;
-    if (print(call->options->owner.context, call->out, &why) != 0)
-        call_fail(call, CALL_UNAVAILABLE, NULL, "%s", why.text);
-}
-
 static void call_metrics(struct call *call)
 {
+    struct error why;
     call->type = "text/plain; version=0.0.4; charset=utf-8";
-    take_printed(call, call->options->owner.metrics);
+    if (call->options->owner.metrics(call->options->owner.context, call->out, &why) != 0)
+        call_fail(call, CALL_UNAVAILABLE, NULL, "%s", why.text);
 }
 
 static void call_health(struct call *call)
 {
-    call->type = "text/plain; charset=utf-8";
-    take_printed(call, call->options->owner.health);
-    if (call_has_failed(call))
-        return;
-    if (ftell(call->out) > 0)
+    if (call->options->owner.health(call->options->owner.context, call->out) > 0)
         call->status = CALL_UNAVAILABLE;
     else
         fputs("ok\n", call->out);
 }
 
-static const struct kind kinds[] = {{"/api/v1/", true, false, call_api},
-                                    {"/pdns/", true, false, call_circl},
-                                    {"/dnsdb/v2/", true, false, call_dnsdb},
-                                    {"/metrics", false, false, call_metrics},
-                                    {"/healthz", false, true, call_health}};
+static const struct kind kinds[KINDS] = {{"/api/v1/", true, false, false, call_api},
+                                         {"/pdns/", true, false, false, call_circl},
+                                         {"/dnsdb/v2/", true, false, false, call_dnsdb},
+                                         {"/metrics", false, false, true, call_metrics},
+                                         {"/healthz", false, true, true, call_health}};
 
 /* ---- errors ---- */
 
@@ -126,17 +119,13 @@ static void put_error(FILE *out, const char *code, const char *message, const ch
 /* At once, from the loop. */
 static void refuse(struct http_reply *reply, int status, const char *code, const char *message)
 {
-    char *text = NULL;
-    size_t len = 0;
-    FILE *out = open_memstream(&text, &len);
+    FILE *out = text_open(reply->body);
     reply->status = status;
     reply->content_type = "application/json";
     if (out) {
         put_error(out, code, message, "");
         fclose(out);
-        (void)evbuffer_add(reply->body, text, len);
     }
-    free(text);
 }
 
 /* ---- jobs ---- */
@@ -161,77 +150,65 @@ static void count(struct serve *s, const struct job *job)
 static void print_failure(struct job *job)
 {
     struct call *call = &job->call;
-    char *text = NULL;
-    size_t len = 0;
-    FILE *out = open_memstream(&text, &len);
+    (void)evbuffer_drain(job->body, evbuffer_get_length(job->body));
+    FILE *out = text_open(job->body);
     call->type = "application/json";
     if (out) {
         put_error(out, code_of(call->status), call->message, call->parameter);
         fclose(out);
     }
-    free(job->body);
-    job->body = text;
-    job->body_len = len;
 }
 
-static void work(void *context, struct pool_job *pooled)
+static void answer(struct job *job)
 {
-    struct serve *s = context;
-    struct job *job = (struct job *)pooled;
     struct call *call = &job->call;
-    call->out = open_memstream(&job->body, &job->body_len);
-    call->lines = open_memstream(&job->lines, &job->lines_len);
-    if (!call->out || !call->lines)
-        call_fail(call, CALL_FAILED, NULL, "out of memory");
-    else if (!url_parse(job->path, job->query, &call->url))
+    if (url_parse(job->path, job->query, &call->url))
+        job->kind->answer(call);
+    else
         call_fail(call, CALL_BAD, NULL,
                   "expected a path and parameters in %%HH where they are not plain, without %%00");
-    else
-        job->kind->answer(call);
-    bool is_bad = call->out && fflush(call->out) != 0; /* for want of memory */
+}
+
+/* Half an answer is none. */
+static void work(void *context, struct pool_job *pooled)
+{
+    struct job *job = (struct job *)pooled;
+    struct call *call = &job->call;
+    call->out = text_open(job->body);
+    call->lines = text_open(job->lines);
+    bool is_good = call->out && call->lines;
+    if (is_good)
+        answer(job);
+    is_good &= !call->out || (fflush(call->out) == 0 && !ferror(call->out));
     if (call->out)
-        fclose(call->out);
-    if (call->lines)
-        fclose(call->lines);
-    if (is_bad)
+        (void)fclose(call->out);
+    if (call->lines && fclose(call->lines) != 0)
+        is_good = false;
+    if (!is_good)
         call_fail(call, CALL_FAILED, NULL, "out of memory");
     if (call_has_failed(call))
         print_failure(job);
-    count(s, job);
+    count(context, job);
 }
 
 static void free_job(struct pool_job *pooled)
 {
     struct job *job = (struct job *)pooled;
-    free(job->body);
-    free(job->lines);
+    if (job->body)
+        evbuffer_free(job->body);
+    if (job->lines)
+        evbuffer_free(job->lines);
     free(job);
-}
-
-static void give_body(const void *bytes, size_t len, void *job)
-{
-    (void)bytes, (void)len;
-    free_job(job);
 }
 
 static void done(void *context, struct pool_job *pooled)
 {
     struct serve *s = context;
     struct job *job = (struct job *)pooled;
-    struct http_reply reply = {
-        .status = job->call.status, .content_type = job->call.type, .body = evbuffer_new(), .lines = evbuffer_new()};
-    bool is_given = false;
-    if (reply.body && reply.lines && evbuffer_add(reply.lines, job->lines, job->lines_len) == 0) {
-        is_given =
-            job->body_len > 0 && evbuffer_add_reference(reply.body, job->body, job->body_len, give_body, job) == 0;
-        http_answer(s->server, job->ticket, &reply);
-    }
-    if (reply.body)
-        evbuffer_free(reply.body);
-    if (reply.lines)
-        evbuffer_free(reply.lines);
-    if (!is_given)
-        free_job(pooled);
+    const struct http_reply reply = {
+        .status = job->call.status, .content_type = job->call.type, .body = job->body, .lines = job->lines};
+    http_answer(s->server, job->ticket, &reply);
+    free_job(pooled);
 }
 
 static struct job *make_job(struct serve *s, const struct kind *kind, const struct http_request *request)
@@ -239,6 +216,12 @@ static struct job *make_job(struct serve *s, const struct kind *kind, const stru
     struct job *job = calloc(1, sizeof(*job));
     if (!job)
         return NULL;
+    job->body = evbuffer_new();
+    job->lines = evbuffer_new();
+    if (!job->body || !job->lines) {
+        free_job(&job->pooled);
+        return NULL;
+    }
     job->ticket = request->ticket;
     job->kind = kind;
     job->since_us = clock_monotonic_us();
@@ -291,7 +274,9 @@ static void take_call(const struct http_request *request, struct http_reply *rep
         refuse_token(s, request, reply);
         return;
     }
-    struct job *job = pool_waiting(s->pool) < WAITING_MAX ? make_job(s, place->kind, request) : NULL;
+    struct pool *pool = place->kind->is_watch ? s->watch : s->questions;
+    size_t most = place->kind->is_watch ? WATCHING_MAX : WAITING_MAX;
+    struct job *job = pool_waiting(pool) < most ? make_job(s, place->kind, request) : NULL;
     if (!job) {
         refuse_busy(s, reply);
         return;
@@ -301,7 +286,7 @@ static void take_call(const struct http_request *request, struct http_reply *rep
     pthread_mutex_unlock(&s->mutex);
     job->call.hides_clients = role == TOKEN_NO_CLIENTS;
     reply->is_later = true;
-    pool_put(s->pool, &job->pooled);
+    pool_put(pool, &job->pooled);
 }
 
 static void take_asset(const struct http_request *request, struct http_reply *reply, void *context)
@@ -334,9 +319,9 @@ struct serve *serve_start(struct event_base *base, int listener, const struct se
     const struct pool_owner owner = {s, work, done};
     s->options = *options;
     pthread_mutex_init(&s->mutex, NULL);
-    for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+    for (i = 0; i < KINDS; i++)
         add_route(s, kinds[i].path, kinds[i].takes_below, &kinds[i], NULL);
-    for (i = 0; i < assets_count; i++)
+    for (i = 0; i < ASSETS; i++)
         add_route(s, assets[i].path, false, NULL, &assets[i]);
     const struct http_options http = {.name = "http",
                                       .routes = s->routes,
@@ -346,8 +331,9 @@ struct serve *serve_start(struct event_base *base, int listener, const struct se
                                       .connections = SERVE_CONNECTIONS,
                                       .of_a_peer = SERVE_OF_A_PEER,
                                       .total_ms = SERVE_TOTAL_MS};
-    s->pool = pool_start(base, SERVE_THREADS, &owner, err);
-    if (s->pool && !(s->server = http_start(base, listener, &http)))
+    s->questions = pool_start(base, SERVE_THREADS, &owner, err);
+    s->watch = s->questions ? pool_start(base, 1, &owner, err) : NULL;
+    if (s->watch && !(s->server = http_start(base, listener, &http)))
         error_set(err, "out of memory or descriptors");
     if (s->server)
         return s;
@@ -359,10 +345,21 @@ void serve_stop(struct serve *serve)
 {
     if (!serve)
         return;
-    pool_stop(serve->pool, free_job);
+    pool_stop(serve->questions, free_job);
+    pool_stop(serve->watch, free_job);
     http_stop(serve->server);
     pthread_mutex_destroy(&serve->mutex);
     free(serve);
+}
+
+void serve_finish(struct serve *serve)
+{
+    http_finish(serve->server);
+}
+
+bool serve_is_idle(const struct serve *serve)
+{
+    return http_is_idle(serve->server);
 }
 
 void serve_counts(struct serve *serve, struct serve_counts *out)

@@ -25,11 +25,12 @@ struct serve_owner {
     void *context;
     /* Brings in what has been received; waits for it. False: that did not work. */
     bool (*refresh)(void *context);
-    /* Print how everything is, as JSON and for Prometheus, and what is wrong, a reason on each line. Return 0, or -1
-     * with the cause; `health` returns 0 also where something is wrong. */
-    int (*status)(void *context, FILE *out, struct error *err);
+    /* Print how everything is, as JSON and for Prometheus. Return 0, or -1 with the cause. is_fresh: what has been
+     * received is brought in first. */
+    int (*status)(void *context, bool is_fresh, FILE *out, struct error *err);
     int (*metrics)(void *context, FILE *out, struct error *err);
-    int (*health)(void *context, FILE *out, struct error *err);
+    /* Prints what is wrong, a reason on each line. Returns how many there are. */
+    int (*health)(void *context, FILE *out);
 };
 
 struct serve_options {
@@ -57,7 +58,11 @@ struct serve;
 struct serve *serve_start(struct event_base *base, int listener, const struct serve_options *options,
                           struct error *err);
 
-/* Waits for answers that are being worked out. NULL is fine. */
+/* Takes no more requests; those that are being answered go on until it is idle. From the loop. */
+void serve_finish(struct serve *serve);
+bool serve_is_idle(const struct serve *serve);
+
+/* What is not answered by then is not. NULL is fine. */
 void serve_stop(struct serve *serve);
 
 /* From any thread. */

@@ -31,6 +31,6 @@ MUST_CHECK int erase_answers(sqlite3 *db, const struct forgotten *forgotten, str
 
 /* From what SQLite has not written over: its log is cut, and where the names are in the file still, that is written
  * anew. Returns 0, or -1 with the cause. */
-MUST_CHECK int erase_traces(sqlite3 *db, const char *directory, const struct forgotten *forgotten, struct error *err);
+MUST_CHECK int erase_traces(sqlite3 *db, const struct forgotten *forgotten, struct error *err);
 
 #endif

@@ -145,31 +145,39 @@ static size_t list_words(const struct forgotten *forgotten, struct word *words)
 }
 
 /* Whether any of the words is in the file. 1, 0, or -1. */
-static int look_into(int fd, const struct word *words, size_t count, char *room, struct error *err)
+static int look_into(sqlite3_file *file, const struct word *words, size_t count, char *room, struct error *err)
 {
+    sqlite3_int64 size = 0, at = 0;
     size_t held = 0, i;
-    ssize_t n;
-    while ((n = read(fd, room + held, CHUNK)) > 0) {
-        size_t len = held + (size_t)n;
+    if (file->pMethods->xFileSize(file, &size) != SQLITE_OK)
+        return error_set(err, "dnsflow.db: its size cannot be read");
+    while (at < size) {
+        int len = size - at < CHUNK ? (int)(size - at) : CHUNK;
+        if (file->pMethods->xRead(file, room + held, len, at) != SQLITE_OK)
+            return error_set(err, "dnsflow.db: cannot be read");
+        at += len;
+        size_t have = held + (size_t)len;
         for (i = 0; i < count; i++)
-            if (memmem(room, len, words[i].text, words[i].len))
+            if (memmem(room, have, words[i].text, words[i].len))
                 return 1;
-        held = len < RNAME_TEXT ? len : RNAME_TEXT; /* a word may be cut there */
-        memmove(room, room + len - held, held);
+        held = have < RNAME_TEXT ? have : RNAME_TEXT; /* a word may be cut there */
+        memmove(room, room + have - held, held);
     }
-    return n < 0 ? error_errno(err, "dnsflow.db") : 0;
+    return 0;
 }
 
-static int is_in_file(const char *path, const struct word *words, size_t count, struct error *err)
+/* By the descriptor that SQLite has: to close another one would take its locks (fcntl(2)). */
+static int is_in_file(sqlite3 *db, const struct word *words, size_t count, struct error *err)
 {
+    sqlite3_file *file = NULL;
     char *room = malloc(CHUNK + RNAME_TEXT);
-    int fd = open(path, O_RDONLY | O_CLOEXEC), result;
-    if (fd < 0)
-        result = error_errno(err, "%s", path);
+    int result = -1;
+    if (!room)
+        error_set(err, "dnsflow.db: out of memory");
+    else if (sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK || !file->pMethods)
+        (void)sql_fail(db, err);
     else
-        result = room ? look_into(fd, words, count, room, err) : error_set(err, "dnsflow.db: out of memory");
-    if (fd >= 0)
-        close(fd);
+        result = look_into(file, words, count, room, err);
     free(room);
     return result;
 }
@@ -187,17 +195,15 @@ static int cut_log(sqlite3 *db, struct error *err)
                : sql_fail(db, err);
 }
 
-int erase_traces(sqlite3 *db, const char *directory, const struct forgotten *forgotten, struct error *err)
+int erase_traces(sqlite3 *db, const struct forgotten *forgotten, struct error *err)
 {
     struct word *words = calloc(2 * FORGOTTEN_MAX, sizeof(*words));
-    char path[512];
-    snprintf(path, sizeof(path), "%s/dnsflow.db", directory);
     if (!words)
         return error_set(err, "dnsflow.db: out of memory");
     size_t count = list_words(forgotten, words);
     int result = cut_log(db, err);
     if (result == 0 && count > 0)
-        result = is_in_file(path, words, count, err);
+        result = is_in_file(db, words, count, err);
     free(words);
     if (result == 1) /* also of names that are longer and stay, which cannot be told apart */
         result = sql_run(db, "VACUUM", err) == 0 ? cut_log(db, err) : -1;

@@ -228,6 +228,8 @@ static int next_row(struct input *in, struct error *err)
 
 static int put_row(struct merge *m, const struct builder_row *row, struct error *err)
 {
+    if (row->client == 0 || row->name == 0 || row->kind == 0) /* of a damaged file */
+        return error_set(err, "lookups: a row is of a client, name or kind that is not there");
     if (m->stage == MERGE_ALL)
         return builder_row(&m->builder, row, err);
     return m->stage == MERGE_PLANS ? plan_row(&m->plan, row, err) : plan_write_row(&m->plan, row, &m->builder, err);

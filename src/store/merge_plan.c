@@ -319,8 +319,6 @@ int plan_write_row(struct merge_plan *plan, const struct builder_row *row, struc
 {
     const struct builder_row *last = plan->rows_count > 0 ? &plan->rows[0] : NULL;
     bool is_other_client = last && last->client != row->client;
-    if (row->name == 0) /* of a damaged file */
-        return error_set(err, "lookups: a row has no name");
     if (last && (is_other_client || last->name != row->name) && end_name(plan, builder, err) != 0)
         return -1;
     if (is_other_client && write_aside(plan, builder, err) != 0)

@@ -22,7 +22,7 @@ static void ask_it(const struct question *question, const char *what, const stru
         require(sql_open(":memory:", SQL_WRITE, &kept.db, &why) == 0 && schema_bring(kept.db, &why) == 0);
     kept_begin(&kept, &budget);
     output = answer_open(null, ANSWER_NDJSON, false, question->columns, question->columns_count);
-    require(output && question->run(&kept, &ask, output, &result, &why) == 0);
+    require(output && question_ask(question, &kept, &ask, output, &result, &why) == 0);
     require(answer_close(output) == result.rows);
     fclose(null);
 }

@@ -15,9 +15,9 @@ static bool refresh(void *context)
     return true;
 }
 
-static int print(void *context, FILE *out, struct error *err)
+static int print_status(void *context, bool is_fresh, FILE *out, struct error *err)
 {
-    (void)context, (void)err;
+    (void)context, (void)is_fresh, (void)err;
     fputs("{}\n", out);
     return 0;
 }
@@ -47,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static void (*const answers[])(struct call * call) = {call_api, call_circl, call_dnsdb};
     static const struct tokens none = {.count = 0};
     static const struct serve_options options = {
-        .directory = "/nonexistent", .tokens = &none, .owner = {NULL, refresh, print, print, print}};
+        .directory = "/nonexistent", .tokens = &none, .owner = {NULL, refresh, print_status, NULL, NULL}};
     struct call call = {.options = &options, .status = 200, .type = "text/plain"};
     char *body = NULL, *lines = NULL, *path, *query;
     size_t body_len, lines_len;
