@@ -387,7 +387,8 @@ const textOf = (column, row) => { const v = column.value(row); return typeof v =
 /* A table that is filled in place, so that scroll and focus stay: rows are known by what they are about. */
 function rowsTable(title, list) {
   const body = el('tbody');
-  const known = new Map();
+  const known = new Map(), counts = new Map(); // rows that are drawn by what they are about; how often that stands there
+  const about = list.filter(column => !/num|strip/.test(column.kind || ''));
   const order = { column: null, sign: 1 };
   let rows = [], ordered = [], shown = CHUNK, filter = '';
   const heads = list.map(column => {
@@ -427,15 +428,28 @@ function rowsTable(title, list) {
       if (column.mark) tr.children[i].className = cellOf(column, row).className;
     });
   }
+  function idOf(row) {
+    const what = about.map(column => column.value(row)).join('\n'), again = counts.get(what) || 0;
+    counts.set(what, again + 1);
+    return what + '\n' + again;
+  }
+  /* More of the rows, behind those that are there. */
+  function grow() {
+    const rest = ordered.slice(shown, shown += CHUNK * 2);
+    body.append(...rest.map(row => {
+      const tr = make(row);
+      known.set(idOf(row), tr);
+      return tr;
+    }));
+    show(end, shown < ordered.length);
+  }
   function render() {
     const active = document.activeElement, isInside = node.contains(active);
-    const counts = new Map(), used = new Set();
+    const used = new Set();
     let at = body.firstChild;
+    counts.clear();
     for (const row of ordered.slice(0, shown)) {
-      const what = list.filter(column => !/num|strip/.test(column.kind || '')).map(column => column.value(row)).join('\n');
-      const again = counts.get(what) || 0;
-      const id = what + '\n' + again;
-      counts.set(what, again + 1);
+      const id = idOf(row);
       used.add(id);
       let tr = known.get(id);
       if (tr) update(tr, row);
@@ -451,6 +465,7 @@ function rowsTable(title, list) {
     for (const id of known.keys()) if (!used.has(id)) known.delete(id);
     if (isInside && active !== document.activeElement && active.isConnected) active.focus({ preventScroll: true });
     show(end, shown < ordered.length);
+    lookAgain();
     ageTimes(body);
   }
   function put() {
@@ -463,12 +478,16 @@ function rowsTable(title, list) {
     });
     render();
   }
-  new IntersectionObserver(seen => {
-    if (!seen.some(one => one.isIntersecting) || shown >= ordered.length) return;
-    shown += CHUNK * 2;
-    render();
-    if (shown < ordered.length) setTimeout(() => { end.hidden = true; end.hidden = false; }, 0); // look again
-  }, { rootMargin: '900px' }).observe(end);
+  const nearEnd = new IntersectionObserver(seen => {
+    if (!seen[seen.length - 1].isIntersecting || shown >= ordered.length) return;
+    grow();
+    lookAgain();
+  }, { rootMargin: '900px' });
+  /* To be observed anew tells where it is now. */
+  function lookAgain() {
+    nearEnd.unobserve(end);
+    nearEnd.observe(end);
+  }
   return { node, set(all) { rows = all; put(); }, filter(text) { filter = text; shown = CHUNK; put(); }, get matches() { return ordered.length; }, get total() { return rows.length; } };
 }
 
@@ -578,16 +597,25 @@ function chartPanel(title, options) {
     const one = point || points[points.length - 1];
     setText(legend, !one ? '' : stamp(one[0].getTime()).slice(0, 16) + ' ' + zone(one[0].getTime()) + ': ' + options.words(one[1]) + (point ? '' : ' (the latest)'));
   }
-  /* Steps without a row are 0; the first and the last may be cut. */
+  /* Where there is no row there was nothing: 0 at both ends of each gap. The first step and the last may be cut. */
   function pointsOf(rows) {
-    const list = [], step = rows[0].seconds * 1000;
-    const counts = new Map(rows.map(row => [Date.parse(row.time), options.value(row)]));
-    const begin = Date.parse(rows[0].time), to = Math.max(untilMs(), Date.parse(rows[rows.length - 1].time) + 1);
-    const from = Math.max(begin, sinceMs() || 0);
-    for (let t = begin; t < to && list.length < 5000; t += step) {
-      const long = Math.min(t + step, to) - Math.max(t, from);
-      if (long >= step / 4 || list.length === 0) list.push([new Date(t), options.rate(counts.get(t) || 0, Math.max(long, 1000) / 1000)]);
+    const step = rows[0].seconds * 1000, from = sinceMs() || 0, to = Math.max(untilMs(), Date.parse(rows[rows.length - 1].time) + 1);
+    const list = [];
+    let next = Date.parse(rows[0].time);
+    const put = (t, count) => {
+      const seconds = (Math.min(t + step, to) - Math.max(t, from)) / 1000;
+      if (seconds * 4000 >= step || !list.length) list.push([new Date(t), options.rate(count, Math.max(seconds, 1))]);
+    };
+    const gap = until => {
+      if (until > next) put(next, 0);
+      if (until > next + step) put(until - step, 0);
+    };
+    for (const row of rows) {
+      gap(Date.parse(row.time));
+      put(Date.parse(row.time), options.value(row));
+      next = Date.parse(row.time) + step;
     }
+    gap(Math.floor(to / step) * step);
     return list;
   }
   function draw() {
@@ -746,10 +774,12 @@ function troubles(s) {
   if (s.lookups_files_damaged || s.lookups_files_missing)
     list.push(['bad', plural(s.lookups_files_damaged + s.lookups_files_missing, 'file') + ' of lookups damaged or missing.', 'dnsflow_collect check names them; replay --rebuild makes them anew from the journal.']);
   for (const [reason, n] of dropped) list.push(['bad', plural(n, 'datagram') + ' dropped in 24 h for want of room (' + reason + ').', 'It means ' + (help[reason] || 'that there was no room') + '.']);
+  const refused = Object.entries(s.not_taken_datagrams_24h).filter(([reason, n]) => n > 0 && reason !== 'doubled');
+  if (refused.length) list.push(['warn', 'Datagrams were refused in 24 h: ' + refused.map(([reason, n]) => number(n) + ' ' + reason.replace(/_/g, ' ')).join(', ') + '.', 'See --allow and --auth-key, and who sends them; the log names addresses.']);
   if (silent.length) list.push(['warn', (silent.length === 1 ? 'One sensor is' : number(silent.length) + ' sensors are') + ' silent: ' + silent.slice(0, 4).map(one => sensorWord(one) + ' for ' + lasting(one.silent_seconds)).join(', ') + (silent.length > 4 ? ' …' : '') + '.',
                                'See whether dnsflow runs there and what its log says of this collector.']);
   if (s.running && !s.up_to_date && s.behind_records > 100000) list.push(['warn', 'The store is ' + number(s.behind_records) + ' records behind.', 'Answers lack them until it has caught up.']);
-  if (s.free_bytes < 64 << 20) list.push(['warn', 'Only ' + size(s.free_bytes) + ' are free on the disk.', 'Make room, or set a smaller --max-size.']);
+  if (s.free_bytes < 64 * 1024 * 1024) list.push(['warn', 'Only ' + size(s.free_bytes) + ' are free on the disk.', 'Make room, or set a smaller --max-size.']);
   for (const one of s.sensors.filter(one => Math.abs(one.clock_ahead_seconds || 0) > 60))
     list.push(['warn', 'The clock of ' + sensorWord(one) + ' is ' + lasting(Math.abs(one.clock_ahead_seconds)) + (one.clock_ahead_seconds > 0 ? ' ahead.' : ' behind.'), 'Its records have its times; set the clock there.']);
   return list;
@@ -1166,6 +1196,7 @@ async function refresh(byUser) {
   refreshedMs = Date.now();
   ageTimes($('view'));
   tellLive();
+  clearTimeout(timer);
   timer = setTimeout(whenDue, REFRESH_MS);
 }
 

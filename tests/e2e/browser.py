@@ -58,7 +58,7 @@ const words = node => (node.getAttribute('aria-label') || (node.getAttribute('ar
   || (node.labels && [...node.labels].map(l => l.textContent).join('')) || node.textContent || '').trim();
 const bad = [];
 for (const node of document.querySelectorAll('a, button, input, dialog, section, [role]:not([role=alert])'))
-  if (!words(node) && !node.hasAttribute('aria-hidden')) bad.push(node.outerHTML.slice(0, 120));
+  if (!words(node) && !node.hasAttribute('aria-hidden') && node.style.display !== 'none') bad.push(node.outerHTML.slice(0, 120));
 for (const table of document.querySelectorAll('table')) {
   if (!table.caption || !table.caption.textContent.trim()) bad.push('no caption: ' + table.outerHTML.slice(0, 80));
   for (const th of table.querySelectorAll('th')) if (!th.scope) bad.push('no scope: ' + th.outerHTML.slice(0, 80));
