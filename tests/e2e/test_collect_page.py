@@ -254,11 +254,11 @@ def test_many_rows(page):
     count = "+document.querySelector('%s .count').textContent.replace(/[^0-9]/g, '')" % panel.replace("'", "\\'")
     shown = 100
     while page.js("return " + count) < 10000:
-        page.click(panel + " .more:enabled")
+        page.until("(b => b && !b.click())(document.querySelector('%s .more:enabled'))" % panel.replace("'", "\\'"))
         shown = page.until("(n => n > %d && n)(%s)" % (shown, count))
     assert "Follow again" in page.texts(panel + " .said button")
     drawn = page.js("return document.querySelectorAll(arguments[0] + ' tbody tr').length", panel)
-    assert drawn < 6000
+    assert drawn < 1500
     began = time.monotonic()
     page.one(panel + " .filter").send_keys("n09999")
     page.until("document.querySelectorAll('%s tbody tr').length === 1" % panel.replace("'", "\\'"))
