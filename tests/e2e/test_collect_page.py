@@ -8,8 +8,9 @@ import struct
 import time
 
 import pytest
+from asking_http import Asked
 from browser import CONTRAST, NAMELESS, Keys, Page, needs_browser
-from collecting import Running, imported, needs_collector
+from collecting import imported, needs_collector
 from conftest import RAW, wait_until, write_pcap
 from datagrams import Worker, datagram, packet, set4
 
@@ -62,11 +63,7 @@ def written(path, every, second):
 
 
 def serving(folder, *options, port=0):
-    return Running(folder, "--http", "127.0.0.1:%d" % port, *options, directory=folder / "data")
-
-
-def http_port(collector):
-    return int(re.search(r"http: listening on 127\.0\.0\.1:(\d+)", collector.process.wait_err("http: listening on") and collector.err).group(1))
+    return Asked(folder, *options, at="127.0.0.1:%d" % port, directory=folder / "data")
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +82,7 @@ def collector(filled):
 
 @pytest.fixture(scope="module")
 def browser(collector, filled):
-    with Page(http_port(collector), filled) as page:
+    with Page(collector.http_port, filled) as page:
         yield page
 
 
@@ -398,7 +395,7 @@ def test_live(page, collector):
 def test_collector_restarted_under_the_page(tmp_path):
     imported(tmp_path / "data", written(tmp_path / "out.pcap", (looked_up("192.0.2.10", "www.example.com", ["198.51.100.1"]) for _ in range(5)), NOW - 600))
     with serving(tmp_path) as first:
-        port = http_port(first)
+        port = first.http_port
         page = Page(port, tmp_path)
         with page:
             page.open("#name/www.example.com")
@@ -422,7 +419,7 @@ def test_token(tmp_path):
     path.write_text("read %s\nread-no-clients %s\n" % (good, other))
     path.chmod(0o600)
     imported(tmp_path / "data", written(tmp_path / "out.pcap", (looked_up("192.0.2.10", "www.example.com", ["198.51.100.1"]) for _ in range(5)), NOW - 600))
-    with serving(tmp_path, "--token-file", path) as collector, Page(http_port(collector), tmp_path) as page:
+    with serving(tmp_path, "--token-file", path) as collector, Page(collector.http_port, tmp_path) as page:
         page.open("#name/www.example.com", wait=False)
         page.until("document.getElementById('token').open")
         assert page.focused == "token-text"
@@ -452,7 +449,7 @@ def test_token(tmp_path):
 
 
 def test_no_sensor_yet(tmp_path):
-    with serving(tmp_path) as collector, Page(http_port(collector), tmp_path) as page:
+    with serving(tmp_path) as collector, Page(collector.http_port, tmp_path) as page:
         page.open()
         page.until("document.getElementById('status-text').textContent === 'No sensor yet'")
         assert any("No sensor has been heard" in text for text in page.texts(".state-title"))
@@ -471,7 +468,7 @@ def test_lost(tmp_path):
     sent.append(worker.stats())
     frames = [((NOW - 900) * 1000000 + i, packet(p, "127.0.0.7", 4007)) for i, p in enumerate(sent) if i % 10 != 5]
     imported(tmp_path / "data", write_pcap(tmp_path / "out.pcap", RAW, frames))
-    with serving(tmp_path) as collector, Page(http_port(collector), tmp_path) as page:
+    with serving(tmp_path) as collector, Page(collector.http_port, tmp_path) as page:
         page.open("#sensor/7")
         fall = {row[0]: row[2] for row in page.rows("From the tap to the store")}
         assert (fall["Datagrams made"], fall["Lost on the way"], fall["Stored"], fall["No room in the ring"]) == ("41", "4", "37", "5")
