@@ -175,7 +175,7 @@ const AT_ONCE = 3, PATIENCE_MS = 40000;
 /* code: unauthorized, forbidden, bad_parameter, not_found, busy, failed, and away: no answer at all. */
 class Refusal extends Error {
   constructor(code, message, parameter) {
-    super(message);
+    super(message.replace(/^[a-z]/, c => c.toUpperCase()));
     this.code = code;
     this.parameter = parameter;
   }
@@ -996,15 +996,18 @@ function topPanel(kind, title, limit) {
   };
   const list = [{ label: KINDS[kind].replace(/s$/, ''), value: row => row.value || '–', cell: row => KIND_CELLS[kind](row.value) }, { ...barColumn('Part', row => row.count, () => largest), from: 'tablet' },
     { label: 'Lookups', kind: 'num', value: row => row.count, cell: row => el('span', { title: row.error ? 'At most ' + number(row.error) + ' more' : null }, number(row.count) + (row.error ? '+' : '')) }];
-  if (state.since !== 'all') list.push({ label: 'Change', kind: 'num', title: 'Against the time before, equally long', value: row => { const by = change(row); return by === null ? -2 : by; }, cell: row => el('span', { class: 'change', title: before && before.has(row.value) ? number(before.get(row.value)) + ' before' : null }, changeWords(row)), isLive: true });
+  if (state.since !== 'all') list.push({ label: 'Change', kind: 'num', title: 'Against the time before, equally long', value: row => { const by = change(row); return by === null ? -2 : by; }, cell: row => el('span', { class: 'change', title: !before ? 'Not all of the time before is kept' : before.has(row.value) ? number(before.get(row.value)) + ' before' : null }, changeWords(row)), isLive: true });
   list.push(COLUMNS.first, COLUMNS.last);
   const self = tablePanel(title, { className: 'full', path, columns: list, limit: limit || FIRST_ROWS, name: 'top-' + kind, empty: 'No lookups',
     onrows: () => {},
     change: async rows => {
       largest = rows.length ? rows[0].count : 1;
       const { from, to } = span();
+      before = null;
       if (isNaN(from) || !rows.length) return rows;
       try {
+        if (!status) await takeStatus(null);
+        if (oldestMs > 2 * from - to + (to - from) / 20) return rows; // not all of that time is kept
         const answer = await ask(path, { since: iso(2 * from - to), until: iso(from), limit: 1000, fresh: 0 });
         before = new Map(answer.rows.map(row => [row.value, row.count]));
         before.isWhole = !answer.more && !answer.partial && answer.rows.length > 0;

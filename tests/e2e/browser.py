@@ -154,6 +154,10 @@ class Page:
     def keys(self, *keys):
         ActionChains(self.driver).send_keys(*keys).perform()
 
+    def drag(self, node, from_x, by):
+        """With the mouse, beginning so far from the middle of it."""
+        ActionChains(self.driver).move_to_element_with_offset(node, from_x, 0).click_and_hold().move_by_offset(by, 0).release().perform()
+
     def search(self, text):
         box = self.one("#q")
         box.clear()

@@ -306,7 +306,7 @@ def test_time_in_the_address(page):
     page.click("#custom .primary")
     page.until("document.getElementById('custom').hidden")
     page.open("#top/names?since=nonsense")
-    assert "expected" in page.texts(".state.error")[0] and "Ask again" in page.texts(".state.error button")
+    assert "Expected" in page.texts(".state.error")[0] and "Ask again" in page.texts(".state.error button")
     page.complaints()
     page.console = [e for e in page.console if "400" not in e["message"]]
 
@@ -477,3 +477,65 @@ def test_lost(tmp_path):
         row = next(row for row in page.rows("Where it was lost") if row[0] == "Sensor 7")
         assert row[-1].startswith("9.8")
         assert "silent" in page.texts(".troubles")[0] and page.complaints() == []
+
+
+def test_change_of_tops(tmp_path):
+    """Against the time before, where all of that is kept."""
+    def asked(name, count):
+        return [looked_up("192.0.2.10", name, ["198.51.100.1"]) for _ in range(count)]
+    for i, (second, every) in enumerate([(NOW - 7500, asked("oldest.example", 1)), (NOW - 5400, asked("twice.example", 4) + asked("half.example", 4)),
+                                         (NOW - 1800, asked("twice.example", 8) + asked("half.example", 2) + asked("new.example", 1))]):
+        # files of their own: the counts of one are not cut at a time
+        frame = packet(told(1 + i, every, second * 1000000), "127.0.0.7", 4007)
+        imported(tmp_path / "data", write_pcap(tmp_path / "out.pcap", RAW, [(second * 1000000, frame)]))
+    with serving(tmp_path) as collector, Page(collector.http_port, tmp_path) as page:
+        page.open("#top/names?since=1h")
+        assert {row[0]: row[3].replace("\u00a0", " ") for row in page.rows("Names")} == \
+            {"twice.example": "\u25b2 100 %", "half.example": "\u25bc 50 %", "new.example": "new"}
+        page.open("#top/names?since=2h")
+        assert {row[3] for row in page.rows("Names")} == {"\u2013"}
+        assert page.complaints() == []
+
+
+PARTIAL = """
+const asked = fetch;
+window.fetch = async (address, options) => {
+  const got = await asked(address, options);
+  if (!String(address).includes('/top/')) return got;
+  return new Response(JSON.stringify({ ...await got.json(), partial: true, notes: ['it took <b>too long</b>'] }));
+};
+"""
+
+
+def test_partial_answer(page):
+    page.open("#top/clients")
+    page.js(PARTIAL)
+    page.keys("r")
+    page.until("document.querySelector('.said .warn')")
+    said = page.texts(page.panel("Clients") + " .said p")
+    assert said[0] == "Partial answer. it took <b>too long</b>" and "A shorter time" in said[-1]
+
+
+FAILED = "window.fetch = async () => new Response(JSON.stringify({ error: { code: 'failed', message: 'the disk is <i>gone</i>', parameter: null } }), { status: 500 });"
+
+
+def test_failed_answer(page):
+    """What was there stays, with a word on it; without that the word alone."""
+    page.open("#top/clients")
+    page.js(FAILED)
+    page.keys("r")
+    page.until("document.querySelector('.said .warn')")
+    assert "The disk is <i>gone</i>" in page.texts(".said .warn")[0] and page.rows("Clients")
+    page.click("#views a[data-view=rcode]")
+    page.until("document.querySelector('.state.error')")
+    assert page.texts(".state.error .state-title") == ["The disk is <i>gone</i>"] and "log" in page.texts(".state.error")[0]
+
+
+def test_a_part_of_the_line(page):
+    """Drawing over the line chooses the time."""
+    page.open("#health?since=1h")
+    page.js("document.querySelector('.plot').scrollIntoView({ block: 'center' })")
+    page.drag(page.one(".plot"), -100, 160)
+    page.until("/since=2\\d\\d\\d-.*until=2/.test(location.hash)")
+    page.loaded()
+    assert page.texts("#range [aria-pressed=true]") == ["Other"] and page.texts(".state.error") == []
