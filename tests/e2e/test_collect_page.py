@@ -27,7 +27,8 @@ HOSTILE = {  # as the page must show them: labels of bytes, and the text
     "\\226\\128\\174gnp.hostile.example": ["\u202egnp".encode(), b"hostile", b"example"],
     "a\\000b\\255\\.c.hostile.example": [b"a\0b\xff.c", b"hostile", b"example"],
     "a/b%2fc?d#e.hostile.example": [b"a/b%2fc?d#e", b"hostile", b"example"],
-    ".".join(["x" * 63, "y" * 63, "z" * 63, "w" * 45, "hostile", "example"]): [b"x" * 63, b"y" * 63, b"z" * 63, b"w" * 45, b"hostile", b"example"],
+    ".".join(["x" * 63, "y" * 63, "z" * 63, "w" * 45, "hostile.example"]):  # 255 bytes
+        [b"x" * 63, b"y" * 63, b"z" * 63, b"w" * 45, b"hostile", b"example"],
 }
 
 
@@ -53,13 +54,21 @@ def records():
 def told(number, every, at_us, sensor=7):
     """A datagram with the trailer, results in it."""
     trailer = struct.pack("!BBHIIIQ", 1, 0, 24 + 16 * len(every), sensor, 1600000000, 0, at_us)
-    return datagram(number, *[one for one, _ in every], trailer + b"".join(struct.pack("!iIHHHH", *ext) for _, ext in every), flags=2, count=len(every))
+    trailer += b"".join(struct.pack("!iIHHHH", *ext) for _, ext in every)
+    return datagram(number, *[one for one, _ in every], trailer, flags=2, count=len(every))
 
 
 def written(path, every, second):
     every = list(every)
     times = [(second + n // 100) * 1000000 for n in range(0, len(every), 10)]
-    return write_pcap(path, RAW, [(at, packet(told(1 + i, every[10 * i:10 * i + 10], at), "127.0.0.7", 4007)) for i, at in enumerate(times)])
+    frames = [packet(told(1 + i, every[10 * i:10 * i + 10], at), "127.0.0.7", 4007) for i, at in enumerate(times)]
+    return write_pcap(path, RAW, zip(times, frames))
+
+
+def few(folder):
+    """A store with one name in it, for what is about other things."""
+    every = [looked_up("192.0.2.10", "www.example.com", ["198.51.100.1"]) for _ in range(5)]
+    imported(folder / "data", written(folder / "out.pcap", every, NOW - 600))
 
 
 def serving(folder, *options, port=0):
@@ -140,8 +149,8 @@ def test_views(page, view):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("view", ["#health", "#client/192.0.2.10", "#name/www.example.com", "#address/198.51.100.1", "#top/names", "#new?since=1h",
-                                  "#rcode", "#sensor/7", "#name/nothing.example?q=nothing.example"])
+@pytest.mark.parametrize("view", ["#health", "#client/192.0.2.10", "#name/www.example.com", "#address/198.51.100.1", "#top/names",
+                                  "#new?since=1h", "#rcode", "#sensor/7", "#name/nothing.example?q=nothing.example"])
 def test_contrast(page, view, scheme):
     page.prefers(scheme)
     page.open(view)
@@ -199,7 +208,8 @@ def test_every_view_from_the_navigation(page):
 
 
 @pytest.mark.parametrize("text,title,understood", [
-    ("www.example.com", "Name www.example.com", "the name www.example.com"), ("*.example.net", "Names below example.net", "all names below example.net"),
+    ("www.example.com", "Name www.example.com", "the name www.example.com"),
+    ("*.example.net", "Names below example.net", "all names below example.net"),
     ("made-up", "Names with made-up", "made-up"), ("198.51.100.1", "Address 198.51.100.1", "the address 198.51.100.1"),
     ("203.0.113.0/24", "Prefix 203.0.113.0/24", "the prefix 203.0.113.0/24"), ("2001:db8::1", "Address 2001:db8::1", "2001:db8::1")])
 def test_search(page, text, title, understood):
@@ -300,7 +310,8 @@ def test_time_in_the_address(page):
     page.loaded()
     assert re.search(r" [+-]\d\d:\d\d$", page.js("return document.querySelector('#view time').title"))
     page.open("#top/names?since=2026-01-01T00:00:00Z&until=2026-01-02T00:00:00Z")
-    assert "Does not follow" in page.texts("#live")[0] and "from 2026-01-01 00:00:00 UTC until 2026-01-02 00:00:00 UTC" in page.texts(".state-title")[0]
+    assert "Does not follow" in page.texts("#live")[0]
+    assert "from 2026-01-01 00:00:00 UTC until 2026-01-02 00:00:00 UTC" in page.texts(".state-title")[0]
     page.click("#range button")
     assert page.js("return document.getElementById('since').value").startswith("2026-01-01T00:00")
     page.click("#custom .primary")
@@ -317,7 +328,8 @@ def test_keys(page):
     assert page.focused == "q"
     page.keys(Keys.ESCAPE)
     assert page.focused == "title"
-    for key, title in ("t", "Top"), ("x", "Who makes NXDOMAIN"), ("w", "New"), ("s", "Sensors"), ("c", "Clients"), ("n", "Names"), ("a", "Address"), ("h", "Health"):
+    for key, title in (("t", "Top"), ("x", "Who makes NXDOMAIN"), ("w", "New"), ("s", "Sensors"), ("c", "Clients"), ("n", "Names"),
+                       ("a", "Address"), ("h", "Health")):
         page.keys("g", key)
         page.until("document.querySelector('h1').textContent === %s" % json.dumps(title))
     page.loaded()
@@ -331,6 +343,12 @@ def test_keys(page):
     page.until("location.hash === '#health?time=local'")
 
 
+FOCUSED = """
+const a = document.activeElement, style = getComputedStyle(a);
+return [a === document.body ? 'body' : a.id || a.dataset.view || a.textContent, style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2];
+"""
+
+
 def test_focus_goes_in_order(page):
     """From the start of the page to the table: what is seen first has the focus first, and shows it."""
     page.open("#rcode")
@@ -338,7 +356,7 @@ def test_focus_goes_in_order(page):
     order = []
     for _ in range(40):
         page.keys(Keys.TAB)
-        what, ring, top = page.js("const a = document.activeElement, s = getComputedStyle(a); return [a === document.body ? 'body' : a.id || a.dataset.view || a.textContent, s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 2, a.getBoundingClientRect().top]")
+        what, ring = page.js(FOCUSED)
         if what == "body":
             break  # behind the last
         assert ring, what
@@ -372,7 +390,8 @@ def live(collector, name, number=[0]):
     """A record of now, as a sensor sends it."""
     number[0] += 1
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.sendto(told(number[0], [looked_up("192.0.2.200", name, ["198.51.100.200"])], int(time.time() * 1000000), sensor=9), ("127.0.0.1", collector.port))
+        one = looked_up("192.0.2.200", name, ["198.51.100.200"])
+        s.sendto(told(number[0], [one], int(time.time() * 1000000), sensor=9), ("127.0.0.1", collector.port))
 
 
 def test_live(page, collector):
@@ -393,7 +412,7 @@ def test_live(page, collector):
 
 
 def test_collector_restarted_under_the_page(tmp_path):
-    imported(tmp_path / "data", written(tmp_path / "out.pcap", (looked_up("192.0.2.10", "www.example.com", ["198.51.100.1"]) for _ in range(5)), NOW - 600))
+    few(tmp_path)
     with serving(tmp_path) as first:
         port = first.http_port
         page = Page(port, tmp_path)
@@ -410,7 +429,8 @@ def test_collector_restarted_under_the_page(tmp_path):
             with serving(tmp_path, port=port):
                 page.until("document.getElementById('banner').hidden && document.querySelector('#view tbody tr')")
                 assert page.rows("Names")[0][0] == "www.example.com" and page.js("return window.isTheSame")
-                assert page.complaints("ERR_CONNECTION_REFUSED", "ERR_EMPTY_RESPONSE", "ERR_CONNECTION_RESET") == [] and page.elsewhere() == []
+                assert page.complaints("ERR_CONNECTION_REFUSED", "ERR_EMPTY_RESPONSE", "ERR_CONNECTION_RESET") == []
+                assert page.elsewhere() == []
 
 
 def test_token(tmp_path):
@@ -418,7 +438,7 @@ def test_token(tmp_path):
     path = tmp_path / "tokens"
     path.write_text("read %s\nread-no-clients %s\n" % (good, other))
     path.chmod(0o600)
-    imported(tmp_path / "data", written(tmp_path / "out.pcap", (looked_up("192.0.2.10", "www.example.com", ["198.51.100.1"]) for _ in range(5)), NOW - 600))
+    few(tmp_path)
     with serving(tmp_path, "--token-file", path) as collector, Page(collector.http_port, tmp_path) as page:
         page.open("#name/www.example.com", wait=False)
         page.until("document.getElementById('token').open")
@@ -483,8 +503,9 @@ def test_change_of_tops(tmp_path):
     """Against the time before, where all of that is kept."""
     def asked(name, count):
         return [looked_up("192.0.2.10", name, ["198.51.100.1"]) for _ in range(count)]
-    for i, (second, every) in enumerate([(NOW - 7500, asked("oldest.example", 1)), (NOW - 5400, asked("twice.example", 4) + asked("half.example", 4)),
-                                         (NOW - 1800, asked("twice.example", 8) + asked("half.example", 2) + asked("new.example", 1))]):
+    spans = [(NOW - 7500, asked("oldest.example", 1)), (NOW - 5400, asked("twice.example", 4) + asked("half.example", 4)),
+             (NOW - 1800, asked("twice.example", 8) + asked("half.example", 2) + asked("new.example", 1))]
+    for i, (second, every) in enumerate(spans):
         # files of their own: the counts of one are not cut at a time
         frame = packet(told(1 + i, every, second * 1000000), "127.0.0.7", 4007)
         imported(tmp_path / "data", write_pcap(tmp_path / "out.pcap", RAW, [(second * 1000000, frame)]))
@@ -516,7 +537,10 @@ def test_partial_answer(page):
     assert said[0] == "Partial answer. it took <b>too long</b>" and "A shorter time" in said[-1]
 
 
-FAILED = "window.fetch = async () => new Response(JSON.stringify({ error: { code: 'failed', message: 'the disk is <i>gone</i>', parameter: null } }), { status: 500 });"
+FAILED = """
+const error = { code: 'failed', message: 'the disk is <i>gone</i>', parameter: null };
+window.fetch = async () => new Response(JSON.stringify({ error }), { status: 500 });
+"""
 
 
 def test_failed_answer(page):
