@@ -47,13 +47,15 @@ const plural = (n, word) => number(n) + ' ' + word + (n === 1 ? '' : 's');
 function size(bytes) {
   let unit = 0;
   for (; bytes >= 1024 && unit < 5; unit++) bytes /= 1024;
-  return (unit === 0 || bytes >= 100 ? bytes.toFixed(0) : bytes.toFixed(1)) + NBSP + ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'][unit];
+  return (unit === 0 || bytes >= 100 ? bytes.toFixed(0) : bytes.toFixed(1)) + NBSP
+      + ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'][unit];
 }
 
 function share(part, whole) {
   if (!whole || !part) return part ? '' : '0' + NBSP + '%';
   const percent = 100 * part / whole;
-  return (percent < 0.001 ? '<0.001' : percent < 0.1 ? percent.toFixed(3) : percent < 10 ? percent.toFixed(1) : percent.toFixed(0)) + NBSP + '%';
+  return (percent < 0.001 ? '<0.001' : percent < 0.1 ? percent.toFixed(3) : percent < 10 ? percent.toFixed(1)
+      : percent.toFixed(0)) + NBSP + '%';
 }
 
 const UNITS = [[86400 * 365, 'years', 2], [86400, 'days', 2], [3600, 'h', 2], [60, 'min', 2], [1, 's', 0]];
@@ -104,7 +106,8 @@ function ageTimes(node) {
 
 const DEFAULT_SINCE = '24h';
 const KEPT = ['since', 'until', 'time']; // goes along from view to view, `time` being what clocks show
-const state = { view: 'health', subject: '', since: DEFAULT_SINCE, until: '', isLocal: false, more: new URLSearchParams() };
+const state = { view: 'health', subject: '', since: DEFAULT_SINCE, until: '', isLocal: false,
+    more: new URLSearchParams() };
 
 function decoded(text) {
   try {
@@ -175,7 +178,7 @@ const AT_ONCE = 3, PATIENCE_MS = 40000;
 /* code: unauthorized, forbidden, bad_parameter, not_found, busy, failed, and away: no answer at all. */
 class Refusal extends Error {
   constructor(code, message, parameter) {
-    super(message);
+    super(message.replace(/^[a-z]/, c => c.toUpperCase()));
     this.code = code;
     this.parameter = parameter;
   }
@@ -200,7 +203,8 @@ async function inTurn(work, signal) {
 
 function addressOf(path, params) {
   const query = new URLSearchParams();
-  for (const [name, value] of Object.entries(params || {})) if (value !== null && value !== undefined) query.append(name, value);
+  for (const [name, value] of Object.entries(params || {}))
+    if (value !== null && value !== undefined) query.append(name, value);
   return path + (query.size ? (path.includes('?') ? '&' : '?') + query : '');
 }
 
@@ -272,7 +276,8 @@ function stateBox(kind, title, words, ...actions) {
 /* The one thing that helps, for the errors that something here helps against. */
 function remedy(why) {
   if (why.code === 'unauthorized' || why.code === 'forbidden')
-    return el('button', { type: 'button', class: 'primary', onclick: () => askToken('', true) }, why.code === 'forbidden' ? 'Other token' : 'Give the token');
+    return el('button', { type: 'button', class: 'primary', onclick: () => askToken('', true) },
+        why.code === 'forbidden' ? 'Other token' : 'Give the token');
   return el('button', { type: 'button', onclick: () => refresh(true) }, 'Ask again');
 }
 
@@ -294,12 +299,15 @@ function panel(title, more) {
       const text = JSON.stringify(list.map(one => [one.kind, one.text]));
       if (said.dataset.text === text) return;
       said.dataset.text = text;
-      said.replaceChildren(...list.map(one => el('p', { class: one.kind }, one.strong && el('strong', {}, one.strong + ' '), foreignText(one.text), one.action)));
+      said.replaceChildren(...list.map(one => el('p', { class: one.kind }, one.strong
+          && el('strong', {}, one.strong + ' '), foreignText(one.text), one.action)));
       show(said, list.length > 0);
     },
     fail(why) {
       if (self.isFilled && !body.querySelector('.state'))
-        return why.code === 'away' ? undefined : self.say([{ kind: 'warn', strong: 'Not refreshed.', text: why.message + ' ' + (ADVICE[why.code] || ''), action: remedy(why) }]);
+        return why.code === 'away' ? undefined
+            : self.say([{ kind: 'warn', strong: 'Not refreshed.', text: why.message + ' ' + (ADVICE[why.code] || ''),
+            action: remedy(why) }]);
       body.replaceChildren(stateBox('error', why.message || AWAY, ADVICE[why.code], remedy(why)));
       self.isFilled = true;
       self.onfail && self.onfail();
@@ -315,7 +323,8 @@ function answerNotes(answer, isPaged) {
     list.forEach(one => { one.kind = 'warn'; });
     if (!list.length) list.push({ kind: 'warn', text: '' });
     list[0].strong = 'Partial answer.';
-    list.push({ kind: 'warn', text: 'A shorter time, or a narrower question, gives all of it.' + (isPaged ? ' So does going on page by page.' : '') });
+    list.push({ kind: 'warn', text: 'A shorter time, or a narrower question, gives all of it.'
+        + (isPaged ? ' So does going on page by page.' : '') });
   }
   return list;
 }
@@ -323,7 +332,8 @@ function answerNotes(answer, isPaged) {
 /* Buttons that export what a panel shows; asked() gives path, parameters and a name. */
 function exports(tools, asked, what) {
   for (const format of ['csv', 'json', 'ndjson'])
-    tools.append(el('button', { type: 'button', class: 'quiet export', title: 'Save as ' + format.toUpperCase(), 'aria-label': 'Save ' + what + ' as ' + format.toUpperCase(),
+    tools.append(el('button', { type: 'button', class: 'quiet export', title: 'Save as ' + format.toUpperCase(),
+        'aria-label': 'Save ' + what + ' as ' + format.toUpperCase(),
       onclick: async event => {
         const button = event.currentTarget;
         const [path, params, name] = asked();
@@ -344,11 +354,13 @@ const FIRST_ROWS = 100, CHUNK = 200, MOST_ROWS = 10000, PAGE_ROWS = 1000;
 
 /* Cells. A column: label, value(row) for order and filter, cell(row) for a node if it is other than the text; kind: num,
  * text; from: 'tablet' or 'wide', narrower screens leave it out. */
-const nameLink = name => !name ? '–' : name === '*' ? el('span', { class: 'dim', title: 'Names of this client that are too many to keep each' }, '* (the rest)') :
+const nameLink = name => !name ? '–' : name === '*' ? el('span', { class: 'dim',
+    title: 'Names of this client that are too many to keep each' }, '* (the rest)') :
   el('a', { href: link('name', name === '.' ? '*.' : name) }, foreign(name));
 const addressLink = address => address ? el('a', { href: link('address', address) }, foreign(address)) : '–';
 const clientLink = client => client ? el('a', { href: link('client', client) }, foreign(client)) : '–';
-const rcodeLink = rcode => rcode && rcode !== 'NOERROR' ? el('a', { href: link('rcode', rcode) }, foreignText(rcode)) : rcode || '–';
+const rcodeLink = rcode => rcode && rcode !== 'NOERROR' ? el('a', { href: link('rcode', rcode) }, foreignText(rcode))
+    : rcode || '–';
 
 function rdataNode(row) {
   if (row.type === 'A' || row.type === 'AAAA') return addressLink(row.rdata);
@@ -362,9 +374,11 @@ const COLUMNS = {
   type: { label: 'Type', value: row => row.type || '–', from: 'tablet' },
   rdata: { label: 'Answer', kind: 'what', value: row => row.rdata, cell: rdataNode },
   rcode: { label: 'Result', value: row => row.rcode || '–', cell: row => rcodeLink(row.rcode) },
-  resolver: { label: 'Resolver', value: row => row.resolver || '–', cell: row => addressLink(row.resolver), from: 'wide' },
+  resolver: { label: 'Resolver', value: row => row.resolver || '–', cell: row => addressLink(row.resolver),
+      from: 'wide' },
   count: { label: 'Count', kind: 'num', value: row => row.count },
-  first: { label: 'First', kind: 'num time', value: row => row.first, cell: row => timeNode(row.first), from: 'tablet' },
+  first: { label: 'First', kind: 'num time', value: row => row.first, cell: row => timeNode(row.first),
+      from: 'tablet' },
   last: { label: 'Last', kind: 'num time', value: row => row.last, cell: row => timeNode(row.last) },
   strip: { label: 'Seen', kind: 'strip', value: row => row.first, cell: stripNode, from: 'wide', isLive: true },
 };
@@ -376,18 +390,23 @@ function stripNode(row) {
   const bar = el('span', { class: 'strip-bar' });
   bar.style.left = 'min(' + 100 * at(row.first) + '%, 100% - 4px)';
   bar.style.width = 'max(4px, ' + 100 * (at(row.last) - at(row.first)) + '%)';
-  return el('span', { class: 'strip', title: exact(Date.parse(row.first)) + ' to ' + exact(Date.parse(row.last)) }, bar);
+  return el('span', { class: 'strip', title: exact(Date.parse(row.first)) + ' to ' + exact(Date.parse(row.last)) },
+      bar);
 }
 
 let oldestMs = Date.now() - 86400000;
 
 const columns = (...names) => names.map(name => typeof name === 'string' ? COLUMNS[name] : name);
-const textOf = (column, row) => { const v = column.value(row); return typeof v === 'number' ? number(v) : v === null || v === undefined ? '–' : String(v); };
+function textOf(column, row) {
+  const value = column.value(row);
+  return typeof value === 'number' ? number(value) : value === null || value === undefined ? '–' : String(value);
+}
 
 /* A table that is filled in place, so that scroll and focus stay: rows are known by what they are about. */
 function rowsTable(title, list) {
   const body = el('tbody');
-  const known = new Map();
+  const known = new Map(), counts = new Map(); // rows that are drawn by what they are about; how often that stands there
+  const about = list.filter(column => !/num|strip/.test(column.kind || ''));
   const order = { column: null, sign: 1 };
   let rows = [], ordered = [], shown = CHUNK, filter = '';
   const heads = list.map(column => {
@@ -403,14 +422,16 @@ function rowsTable(title, list) {
       shown = CHUNK;
       put();
     } }, column.label);
-    return el('th', { scope: 'col', class: (column.kind || '') + ' ' + (column.from || ''), title: column.title }, button);
+    return el('th', { scope: 'col', class: (column.kind || '') + ' ' + (column.from || ''), title: column.title },
+        button);
   });
   const table = el('table', {}, el('caption', { class: 'hidden' }, title), el('thead', {}, el('tr', {}, heads)), body);
   const end = el('div', { class: 'end', 'aria-hidden': 'true' });
   const node = el('div', { class: 'scroll' }, table, end);
 
   function cellOf(column, row, isFirst) {
-    return el(isFirst ? 'th' : 'td', { scope: isFirst ? 'row' : null, class: (column.kind || '') + ' ' + (column.from || '') + ' ' + (column.mark ? column.mark(row) : '') },
+    return el(isFirst ? 'th' : 'td', { scope: isFirst ? 'row' : null, class: (column.kind || '') + ' '
+        + (column.from || '') + ' ' + (column.mark ? column.mark(row) : '') },
               column.cell ? column.cell(row) : textOf(column, row));
   }
   function make(row) {
@@ -427,15 +448,28 @@ function rowsTable(title, list) {
       if (column.mark) tr.children[i].className = cellOf(column, row).className;
     });
   }
+  function idOf(row) {
+    const what = about.map(column => column.value(row)).join('\n'), again = counts.get(what) || 0;
+    counts.set(what, again + 1);
+    return what + '\n' + again;
+  }
+  /* More of the rows, behind those that are there. */
+  function grow() {
+    const rest = ordered.slice(shown, shown += CHUNK * 2);
+    body.append(...rest.map(row => {
+      const tr = make(row);
+      known.set(idOf(row), tr);
+      return tr;
+    }));
+    show(end, shown < ordered.length);
+  }
   function render() {
     const active = document.activeElement, isInside = node.contains(active);
-    const counts = new Map(), used = new Set();
+    const used = new Set();
     let at = body.firstChild;
+    counts.clear();
     for (const row of ordered.slice(0, shown)) {
-      const what = list.filter(column => !/num|strip/.test(column.kind || '')).map(column => column.value(row)).join('\n');
-      const again = counts.get(what) || 0;
-      const id = what + '\n' + again;
-      counts.set(what, again + 1);
+      const id = idOf(row);
       used.add(id);
       let tr = known.get(id);
       if (tr) update(tr, row);
@@ -451,25 +485,33 @@ function rowsTable(title, list) {
     for (const id of known.keys()) if (!used.has(id)) known.delete(id);
     if (isInside && active !== document.activeElement && active.isConnected) active.focus({ preventScroll: true });
     show(end, shown < ordered.length);
+    lookAgain();
     ageTimes(body);
   }
   function put() {
     const needle = filter.toLowerCase();
-    ordered = needle ? rows.filter(row => list.some(column => textOf(column, row).toLowerCase().includes(needle))) : rows.slice();
+    ordered = needle ? rows.filter(row => list.some(column => textOf(column, row).toLowerCase().includes(needle)))
+        : rows.slice();
     const { column, sign } = order;
     if (column) ordered.sort((a, b) => {
       const x = column.value(a), y = column.value(b);
-      return sign * (typeof x === 'number' && typeof y === 'number' ? x - y : COLLATOR.compare(String(x ?? ''), String(y ?? '')));
+      return sign * (typeof x === 'number' && typeof y === 'number' ? x - y
+          : COLLATOR.compare(String(x ?? ''), String(y ?? '')));
     });
     render();
   }
-  new IntersectionObserver(seen => {
-    if (!seen.some(one => one.isIntersecting) || shown >= ordered.length) return;
-    shown += CHUNK * 2;
-    render();
-    if (shown < ordered.length) setTimeout(() => { end.hidden = true; end.hidden = false; }, 0); // look again
-  }, { rootMargin: '900px' }).observe(end);
-  return { node, set(all) { rows = all; put(); }, filter(text) { filter = text; shown = CHUNK; put(); }, get matches() { return ordered.length; }, get total() { return rows.length; } };
+  const nearEnd = new IntersectionObserver(seen => {
+    if (!seen[seen.length - 1].isIntersecting || shown >= ordered.length) return;
+    grow();
+    lookAgain();
+  }, { rootMargin: '900px' });
+  /* To be observed anew tells where it is now. */
+  function lookAgain() {
+    nearEnd.unobserve(end);
+    nearEnd.observe(end);
+  }
+  return { node, set(all) { rows = all; put(); }, filter(text) { filter = text; shown = CHUNK; put(); },
+      get matches() { return ordered.length; }, get total() { return rows.length; } };
 }
 
 /* A question's rows. options: path, params, columns, empty (words, or what gives a node), name, pages (there are
@@ -479,18 +521,22 @@ function tablePanel(title, options) {
   const table = rowsTable(title, options.columns);
   const more = el('button', { type: 'button', class: 'more', onclick: () => next() });
   const foot = el('div', { class: 'panel-foot', hidden: true }, more);
-  const filter = el('input', { type: 'search', class: 'filter', placeholder: 'Filter', 'aria-label': 'Filter ' + title, oninput: () => { table.filter(filter.value); tell(); } });
+  const filter = el('input', { type: 'search', class: 'filter', placeholder: 'Filter', 'aria-label': 'Filter ' + title,
+      oninput: () => { table.filter(filter.value); tell(); } });
   let rows = [], last = null, limit = options.limit || FIRST_ROWS, pages = 0, signal = null;
   self.tools.append(filter);
   filter.hidden = true;
   const params = () => ({ ...spanParams(), ...options.params });
-  exports(self.tools, () => [options.path, { ...params(), limit: Math.min(MOST_ROWS, Math.max(rows.length, 1)), cursor: pages ? 'start' : null }, 'dnsflow-' + (options.name || title)], title);
+  exports(self.tools, () => [options.path, { ...params(), limit: Math.min(MOST_ROWS, Math.max(rows.length, 1)),
+      cursor: pages ? 'start' : null }, 'dnsflow-' + (options.name || title)], title);
 
   function tell() {
     const isMore = last && (last.more || last.next);
-    setText(self.count, (filter.value ? number(table.matches) + ' of ' : '') + plural(table.total, 'row') + (isMore ? ', and more' : ''));
+    setText(self.count, (filter.value ? number(table.matches) + ' of ' : '') + plural(table.total, 'row')
+        + (isMore ? ', and more' : ''));
     const grown = rows.length >= PAGE_ROWS ? MOST_ROWS : PAGE_ROWS;
-    setText(more, last && last.next ? 'Show ' + number(PAGE_ROWS) + ' more' : limit < MOST_ROWS ? 'Show up to ' + number(grown) : 'Go on page by page, in order');
+    setText(more, last && last.next ? 'Show ' + number(PAGE_ROWS) + ' more' : limit < MOST_ROWS ? 'Show up to '
+        + number(grown) : 'Go on page by page, in order');
     show(foot, Boolean(isMore && (last.next || limit < MOST_ROWS || options.pages)));
     show(filter, table.total > 12);
   }
@@ -511,7 +557,8 @@ function tablePanel(title, options) {
       tell();
     }
     const notes = answerNotes(answer, options.pages);
-    if (pages > 1) notes.push({ kind: 'note', text: 'Pages hold still: what comes meanwhile is not added. ', action: el('button', { type: 'button', class: 'quiet', onclick: restart }, 'Follow again') });
+    if (pages > 1) notes.push({ kind: 'note', text: 'Pages hold still: what comes meanwhile is not added. ',
+        action: el('button', { type: 'button', class: 'quiet', onclick: restart }, 'Follow again') });
     self.say(notes);
     if (options.onrows) options.onrows(rows, answer);
   }
@@ -556,8 +603,10 @@ function tablePanel(title, options) {
 function emptyBox(words) {
   const isAll = state.since === 'all' && !state.until;
   return stateBox('empty', (typeof words === 'function' ? words() : words || 'Nothing') + ' ' + spanWords() + '.',
-                  isAll ? 'Sensors may not have sent it, or it has been let go for its age.' : 'There may be something outside of this time.',
-                  !isAll && el('a', { class: 'button', href: changed({ since: 'all', until: null }) }, 'Look in all that is kept'));
+                  isAll ? 'Sensors may not have sent it, or it has been let go for its age.'
+                      : 'There may be something outside of this time.',
+                  !isAll && el('a', { class: 'button', href: changed({ since: 'all', until: null }) },
+                      'Look in all that is kept'));
 }
 
 /* ---- charts ---- */
@@ -576,23 +625,35 @@ function chartPanel(title, options) {
 
   function tell(point) {
     const one = point || points[points.length - 1];
-    setText(legend, !one ? '' : stamp(one[0].getTime()).slice(0, 16) + ' ' + zone(one[0].getTime()) + ': ' + options.words(one[1]) + (point ? '' : ' (the latest)'));
+    setText(legend, !one ? '' : stamp(one[0].getTime()).slice(0, 16) + ' ' + zone(one[0].getTime()) + ': '
+        + options.words(one[1]) + (point ? '' : ' (the latest)'));
   }
-  /* Steps without a row are 0; the first and the last may be cut. */
+  /* Where there is no row there was nothing: 0 at both ends of each gap. The first step and the last may be cut. */
   function pointsOf(rows) {
-    const list = [], step = rows[0].seconds * 1000;
-    const counts = new Map(rows.map(row => [Date.parse(row.time), options.value(row)]));
-    const begin = Date.parse(rows[0].time), to = Math.max(untilMs(), Date.parse(rows[rows.length - 1].time) + 1);
-    const from = Math.max(begin, sinceMs() || 0);
-    for (let t = begin; t < to && list.length < 5000; t += step) {
-      const long = Math.min(t + step, to) - Math.max(t, from);
-      if (long >= step / 4 || list.length === 0) list.push([new Date(t), options.rate(counts.get(t) || 0, Math.max(long, 1000) / 1000)]);
+    const step = rows[0].seconds * 1000, from = sinceMs() || 0, to = Math.max(untilMs(),
+        Date.parse(rows[rows.length - 1].time) + 1);
+    const list = [];
+    let next = Date.parse(rows[0].time);
+    const put = (t, count) => {
+      const seconds = (Math.min(t + step, to) - Math.max(t, from)) / 1000;
+      if (seconds * 4000 >= step || !list.length) list.push([new Date(t), options.rate(count, Math.max(seconds, 1))]);
+    };
+    const gap = until => {
+      if (until > next) put(next, 0);
+      if (until > next + step) put(until - step, 0);
+    };
+    for (const row of rows) {
+      gap(Date.parse(row.time));
+      put(Date.parse(row.time), options.value(row));
+      next = Date.parse(row.time) + step;
     }
+    gap(Math.floor(to / step) * step);
     return list;
   }
   function draw() {
     const css = name => getComputedStyle(ink)[name];
-    const settings = { file: points, labelsUTC: !state.isLocal, colors: [css('color')], gridLineColor: css('borderTopColor'), axisLineColor: css('borderTopColor') };
+    const settings = { file: points, labelsUTC: !state.isLocal, colors: [css('color')],
+        gridLineColor: css('borderTopColor'), axisLineColor: css('borderTopColor') };
     const look = JSON.stringify([settings.colors, settings.gridLineColor, settings.labelsUTC]);
     const largest = Math.max(...points.map(p => p[1]));
     settings.valueRange = [0, largest > 0 ? largest * 1.12 : 1];
@@ -600,12 +661,16 @@ function chartPanel(title, options) {
     key = look;
     if (graph) graph.destroy();
     const down = Dygraph.defaultInteractionModel.mousedown;
-    graph = new Dygraph(plot, points, { ...settings, file: undefined, labels: ['Time', options.label], legend: 'never', fillGraph: true, fillAlpha: 0.14,
-      strokeWidth: 1.6, axisLabelFontSize: 11, highlightCircleSize: 3, drawPoints: points.length < 3, pointSize: 3, xRangePad: 2, animatedZooms: false,
+    graph = new Dygraph(plot, points, { ...settings, file: undefined, labels: ['Time', options.label], legend: 'never',
+        fillGraph: true, fillAlpha: 0.14,
+      strokeWidth: 1.6, axisLabelFontSize: 11, highlightCircleSize: 3, drawPoints: points.length < 3, pointSize: 3,
+          xRangePad: 2, animatedZooms: false,
       interactionModel: { mousedown: down, willDestroyContextMyself: true },
-      highlightCallback: (event, x, near) => tell(points[near[0].idx] || points[0]), unhighlightCallback: () => tell(null),
+      highlightCallback: (event, x, near) => tell(points[near[0].idx] || points[0]), unhighlightCallback: () =>
+          tell(null),
       zoomCallback: (from, to) => go(changed({ since: iso(from), until: iso(to) })),
-      axes: { y: { axisLabelWidth: 44, axisLabelFormatter: v => SHORT.format(v) }, x: { axisLabelWidth: 56, pixelsPerLabel: 90 } } });
+      axes: { y: { axisLabelWidth: 44, axisLabelFormatter: v => SHORT.format(v) },
+          x: { axisLabelWidth: 56, pixelsPerLabel: 90 } } });
   }
   self.load = async (signal, how) => {
     const { rows, ...answer } = await options.series(signal, how);
@@ -618,7 +683,8 @@ function chartPanel(title, options) {
     points = pointsOf(rows);
     if (!plot.isConnected) self.fill(legend, plot, ink);
     const values = points.map(p => p[1]);
-    plot.setAttribute('aria-label', title + ' ' + spanWords() + ': at least ' + options.words(Math.min(...values)) + ', at most ' + options.words(Math.max(...values)) + '.');
+    plot.setAttribute('aria-label', title + ' ' + spanWords() + ': at least ' + options.words(Math.min(...values))
+        + ', at most ' + options.words(Math.max(...values)) + '.');
     draw();
     tell(null);
   };
@@ -630,13 +696,15 @@ function chartPanel(title, options) {
 function seriesPanels() {
   let asked = null;
   const series = (signal, how) => { // both charts are of one answer
-    asked = asked || ask('/api/v1/series', { ...spanParams(), limit: MOST_ROWS, ...how }, signal).finally(() => { asked = null; });
+    asked = asked || ask('/api/v1/series', { ...spanParams(), limit: MOST_ROWS, ...how },
+        signal).finally(() => { asked = null; });
     return asked;
   };
   const lost = row => Math.max(0, row.network) + Math.max(0, row.here) + Math.max(0, row.down);
   const rate = n => n < 10 ? n.toFixed(1) : number(Math.round(n));
   return [
-    chartPanel('Records per second', { path: '/api/v1/series', series, label: 'Records/s', value: row => row.records, rate: (n, seconds) => n / seconds,
+    chartPanel('Records per second', { path: '/api/v1/series', series, label: 'Records/s', value: row => row.records,
+        rate: (n, seconds) => n / seconds,
       words: n => rate(n) + ' records/s', className: 'two-thirds', empty: 'No records came' }),
     chartPanel('Datagrams lost', { path: '/api/v1/series', series, label: 'Lost', ink: 'bad', value: lost, rate: n => n,
       words: n => plural(Math.round(n), 'datagram') + ' lost', className: 'third', empty: 'Nothing was lost' }),
@@ -646,12 +714,25 @@ function seriesPanels() {
 /* ---- loss: from the tap to the store ---- */
 
 const STAGES = { // what stage is about: a loss, an end that is none, or the way itself
-  tap: ['way', 'Packets at the tap'], interface: ['loss', 'Dropped by the interface'], ring: ['loss', 'No room in the ring'],
-  refused: ['end', 'No DNS response'], held: ['end', 'Not whole yet'], delivered: ['way', 'Taken up'],
-  messages: ['way', 'DNS messages'], unfit: ['end', 'Made no record'], answered: ['way', 'Made a record'],
-  made: ['way', 'Datagrams made'], beside: ['way', 'Came twice, or late'], send: ['loss', 'Not sent'], network: ['loss', 'Lost on the way'],
-  socket: ['loss', 'No room in the socket'], memory: ['loss', 'No room in memory'], down: ['loss', 'Nobody received'],
-  journal: ['loss', 'Not written'], expired: ['loss', 'Gone before it was read'], stored: ['way', 'Stored'],
+  tap: ['way', 'Packets at the tap'],
+  interface: ['loss', 'Dropped by the interface'],
+  ring: ['loss', 'No room in the ring'],
+  refused: ['end', 'No DNS response'],
+  held: ['end', 'Not whole yet'],
+  delivered: ['way', 'Taken up'],
+  messages: ['way', 'DNS messages'],
+  unfit: ['end', 'Made no record'],
+  answered: ['way', 'Made a record'],
+  made: ['way', 'Datagrams made'],
+  beside: ['way', 'Came twice, or late'],
+  send: ['loss', 'Not sent'],
+  network: ['loss', 'Lost on the way'],
+  socket: ['loss', 'No room in the socket'],
+  memory: ['loss', 'No room in memory'],
+  down: ['loss', 'Nobody received'],
+  journal: ['loss', 'Not written'],
+  expired: ['loss', 'Gone before it was read'],
+  stored: ['way', 'Stored'],
 };
 
 /* Rows of /api/v1/loss, to one object of each sensor: {source, sensor, stages: {stage: row}, kept}. */
@@ -667,36 +748,48 @@ function waterfalls(rows) {
   for (const way of ways) {
     const of = name => (way.stages[name] && way.stages[name].count) || 0;
     way.made = of('made') + of('beside');
-    way.lost = ['send', 'network', 'socket', 'memory', 'down', 'journal', 'expired'].reduce((sum, name) => sum + of(name), 0);
+    way.lost = ['send', 'network', 'socket', 'memory', 'down', 'journal', 'expired'].reduce((sum, name) => sum
+        + of(name), 0);
   }
   return ways;
 }
 
-const sensorOf = row => row.sensor === null || row.sensor === undefined ? hostOf(row.source) : String(row.sensor).split('/')[0];
+const sensorOf = row => row.sensor === null || row.sensor === undefined ? hostOf(row.source)
+    : String(row.sensor).split('/')[0];
 const hostOf = source => String(source || '').replace(/^\[(.*)\]:\d+$/, '$1').replace(/^([^:]+):\d+$/, '$1');
-const sensorName = way => way.source === 'all' ? 'All sensors' : way.sensor === null ? way.source : 'Sensor ' + way.sensor;
+const sensorName = way => way.source === 'all' ? 'All sensors' : way.sensor === null ? way.source : 'Sensor '
+    + way.sensor;
 const sensorLink = row => row.source === 'all' ? el('strong', {}, 'All sensors') :
-  el('a', { href: link('sensor', sensorOf(row)) }, row.sensor === null ? foreign(hostOf(row.source)) : 'Sensor ' + sensorOf(row));
+  el('a', { href: link('sensor', sensorOf(row)) }, row.sensor === null ? foreign(hostOf(row.source)) : 'Sensor '
+      + sensorOf(row));
 
 function lossColumn(stage, label, title, from) {
   const of = way => way.stages[stage];
   return { label, kind: 'num', from, title, value: way => of(way) ? of(way).count : null,
     mark: way => !of(way) || !of(way).count ? 'zero' : STAGES[stage][0] === 'loss' ? 'lossy' : '',
     cell: way => !of(way) || of(way).count === null ? el('span', { title: 'This sensor does not tell' }, '–') :
-      el('span', { title: of(way).estimated === 'yes' ? 'Estimated' : null }, (of(way).estimated === 'yes' && of(way).count ? '≈' : '') + number(of(way).count)) };
+      el('span', { title: of(way).estimated === 'yes' ? 'Estimated' : null },
+          (of(way).estimated === 'yes' && of(way).count ? '≈' : '') + number(of(way).count)) };
 }
 
 const lossColumns = [
   { label: 'Sensor', value: sensorName, cell: sensorLink },
-  lossColumn('tap', 'Packets', 'Packets at the tap', 'tablet'), lossColumn('interface', 'Interface', 'Dropped by the interface', 'wide'),
+  lossColumn('tap', 'Packets', 'Packets at the tap', 'tablet'),
+  lossColumn('interface', 'Interface', 'Dropped by the interface', 'wide'),
   lossColumn('ring', 'Ring', 'Packets that the sensor’s ring had no room for', 'tablet'),
   { label: 'Datagrams', kind: 'num', from: 'tablet', title: 'Datagrams that sensors made', value: way => way.made },
-  lossColumn('send', 'Send', 'The sensor could not send them', 'wide'), lossColumn('network', 'Network', 'Lost on the way', 'tablet'),
-  lossColumn('socket', 'Socket', 'No room in the socket here', 'wide'), lossColumn('memory', 'Memory', 'No room in memory here', 'wide'),
-  lossColumn('down', 'Down', 'Nobody received', 'wide'), lossColumn('journal', 'Journal', 'Could not be written', 'wide'),
-  lossColumn('expired', 'Expired', 'Gone from the journal before they were read', 'wide'), lossColumn('stored', 'Stored', 'Datagrams in the store', 'tablet'),
-  { label: 'Lost', kind: 'num', value: way => way.made ? way.lost / way.made : 0, mark: way => way.lost ? 'lossy' : 'zero',
-    cell: way => el('span', { title: plural(way.lost, 'datagram') + ' of ' + number(way.made) }, share(way.lost, way.made)) },
+  lossColumn('send', 'Send', 'The sensor could not send them', 'wide'),
+  lossColumn('network', 'Network', 'Lost on the way', 'tablet'),
+  lossColumn('socket', 'Socket', 'No room in the socket here', 'wide'),
+  lossColumn('memory', 'Memory', 'No room in memory here', 'wide'),
+  lossColumn('down', 'Down', 'Nobody received', 'wide'),
+  lossColumn('journal', 'Journal', 'Could not be written', 'wide'),
+  lossColumn('expired', 'Expired', 'Gone from the journal before they were read', 'wide'),
+  lossColumn('stored', 'Stored', 'Datagrams in the store', 'tablet'),
+  { label: 'Lost', kind: 'num', value: way => way.made ? way.lost / way.made : 0, mark: way => way.lost ? 'lossy'
+      : 'zero',
+    cell: way => el('span', { title: plural(way.lost, 'datagram') + ' of ' + number(way.made) },
+        share(way.lost, way.made)) },
 ];
 
 /* Bars, each beginning where what was there before it ends. */
@@ -707,8 +800,10 @@ function waterfallNode(way) {
     const rows = stages.map(name => way.stages[name]).filter(Boolean);
     const whole = i === 2 ? way.made : rows[0] && rows[0].count;
     let gone = 0;
-    return el('table', {}, el('caption', {}, ['Packets', 'Messages', 'Datagrams'][i] + (whole === null ? ': this sensor does not tell, it needs --extended' : '')),
-      whole !== null && el('thead', { class: 'hidden' }, el('tr', {}, ['Stage', 'Part of it', 'Count', 'Share'].map(word => el('th', { scope: 'col' }, word)))),
+    return el('table', {}, el('caption', {}, ['Packets', 'Messages', 'Datagrams'][i]
+        + (whole === null ? ': this sensor does not tell, it needs --extended' : '')),
+      whole !== null && el('thead', { class: 'hidden' }, el('tr', {},
+          ['Stage', 'Part of it', 'Count', 'Share'].map(word => el('th', { scope: 'col' }, word)))),
       whole !== null && el('tbody', {}, rows.map(row => {
         const [kind, words] = STAGES[row.stage];
         const bar = el('span', { class: 'bar ' + kind }), part = whole ? (row.count || 0) / whole : 0;
@@ -716,12 +811,15 @@ function waterfallNode(way) {
         bar.style.left = 100 * (isOut ? Math.max(0, 1 - gone - part) : 0) + '%';
         bar.style.width = row.count ? 'max(2px, ' + 100 * part + '%)' : '0';
         if (isOut) gone += part;
-        return el('tr', { class: row.count ? '' : 'zero' }, el('th', { scope: 'row' }, words), el('td', { class: 'track' }, el('span', { class: 'bars' }, bar)),
-                  el('td', { class: 'num' + (kind === 'loss' && row.count ? ' lossy' : '') }, (row.estimated === 'yes' && row.count ? '≈' : '') + number(row.count)),
+        return el('tr', { class: row.count ? '' : 'zero' }, el('th', { scope: 'row' }, words),
+            el('td', { class: 'track' }, el('span', { class: 'bars' }, bar)),
+                  el('td', { class: 'num' + (kind === 'loss' && row.count ? ' lossy' : '') },
+                      (row.estimated === 'yes' && row.count ? '≈' : '') + number(row.count)),
                   el('td', { class: 'num' }, whole && row.count !== null ? share(row.count, whole) : ''));
       })));
   }), el('p', { class: 'dim' }, plural(way.kept || 0, 'record') + ' in the store. ',
-         way.stages.difference && way.stages.difference.count ? 'The sums differ by ' + number(way.stages.difference.count) + ', which is a defect of the collector.' : 'The sums balance.'));
+         way.stages.difference && way.stages.difference.count ? 'The sums differ by '
+             + number(way.stages.difference.count) + ', which is a defect of the collector.' : 'The sums balance.'));
 }
 
 /* ---- health ---- */
@@ -730,10 +828,12 @@ let status = null;
 const onStatus = new Set();
 
 function tile(label, value, words, kind, extra) {
-  return el('div', { class: 'tile ' + (kind || '') }, el('p', { class: 'tile-label' }, label), el('p', { class: 'tile-value' }, value), extra, words && el('p', { class: 'tile-words' }, words));
+  return el('div', { class: 'tile ' + (kind || '') }, el('p', { class: 'tile-label' }, label),
+      el('p', { class: 'tile-value' }, value), extra, words && el('p', { class: 'tile-words' }, words));
 }
 
-const sensorWord = s => s.sensor === null ? (s.address || 'others') + ' port ' + s.port : 'sensor ' + s.sensor + (s.worker ? ' worker ' + s.worker : '');
+const sensorWord = s => s.sensor === null ? (s.address || 'others') + ' port ' + s.port : 'sensor ' + s.sensor
+    + (s.worker ? ' worker ' + s.worker : '');
 const lostOf = s => s.network_lost_datagrams_24h + s.here_lost_datagrams_24h + s.down_lost_datagrams_24h;
 const sumOf = (list, of) => list.reduce((sum, one) => sum + of(one), 0);
 
@@ -741,34 +841,58 @@ const sumOf = (list, of) => list.reduce((sum, one) => sum + of(one), 0);
 function troubles(s) {
   const list = [], silent = s.sensors.filter(one => !one.alive);
   const dropped = Object.entries(s.dropped_datagrams_24h).filter(([, n]) => n > 0);
-  const help = { socket: 'the collector was too slow for a moment; see --rcvbuf in its log', memory: 'the disk was too slow', journal: 'the disk failed or is full' };
-  if (!s.running) list.push(['bad', 'No collector receives on this directory.', 'Start dnsflow_collect run; what is kept can be asked meanwhile.']);
+  const help = { socket: 'the collector was too slow for a moment; its log says what room it has',
+      memory: 'the disk was too slow', journal: 'the disk failed or is full' };
+  if (!s.running) list.push(['bad', 'No collector receives on this directory.',
+      'Start dnsflow_collect run; what is kept can be asked meanwhile.']);
   if (s.lookups_files_damaged || s.lookups_files_missing)
-    list.push(['bad', plural(s.lookups_files_damaged + s.lookups_files_missing, 'file') + ' of lookups damaged or missing.', 'dnsflow_collect check names them; replay --rebuild makes them anew from the journal.']);
-  for (const [reason, n] of dropped) list.push(['bad', plural(n, 'datagram') + ' dropped in 24 h for want of room (' + reason + ').', 'It means ' + (help[reason] || 'that there was no room') + '.']);
-  if (silent.length) list.push(['warn', (silent.length === 1 ? 'One sensor is' : number(silent.length) + ' sensors are') + ' silent: ' + silent.slice(0, 4).map(one => sensorWord(one) + ' for ' + lasting(one.silent_seconds)).join(', ') + (silent.length > 4 ? ' …' : '') + '.',
+    list.push(['bad', plural(s.lookups_files_damaged + s.lookups_files_missing, 'file')
+        + ' of lookups damaged or missing.',
+        'dnsflow_collect check names them; replay --rebuild makes them anew from the journal.']);
+  for (const [reason, n] of dropped) list.push(['bad', plural(n, 'datagram') + ' dropped in 24 h for want of room ('
+      + reason + ').', 'It means ' + (help[reason] || 'that there was no room') + '.']);
+  const refused = Object.entries(s.not_taken_datagrams_24h).filter(([reason, n]) => n > 0 && reason !== 'doubled');
+  if (refused.length) list.push(['warn', 'Datagrams were refused in 24 h: '
+      + refused.map(([reason, n]) => number(n) + ' ' + reason.replace(/_/g, ' ')).join(', ') + '.',
+      'See --allow and --auth-key, and who sends them.']);
+  if (silent.length) list.push(['warn', (silent.length === 1 ? 'One sensor is' : number(silent.length)
+      + ' sensors are') + ' silent: ' + silent.slice(0, 4).map(one => sensorWord(one) + ' for '
+      + lasting(one.silent_seconds)).join(', ') + (silent.length > 4 ? ' …' : '') + '.',
                                'See whether dnsflow runs there and what its log says of this collector.']);
-  if (s.running && !s.up_to_date && s.behind_records > 100000) list.push(['warn', 'The store is ' + number(s.behind_records) + ' records behind.', 'Answers lack them until it has caught up.']);
-  if (s.free_bytes < 64 << 20) list.push(['warn', 'Only ' + size(s.free_bytes) + ' are free on the disk.', 'Make room, or set a smaller --max-size.']);
+  if (s.running && !s.up_to_date && s.behind_records > 100000) list.push(['warn', 'The store is '
+      + number(s.behind_records) + ' records behind.', 'Answers lack them until it has caught up.']);
+  if (s.free_bytes < 64 * 1024 * 1024) list.push(['warn', 'Only ' + size(s.free_bytes) + ' are free on the disk.',
+      'Make room, or set a smaller --max-size.']);
   for (const one of s.sensors.filter(one => Math.abs(one.clock_ahead_seconds || 0) > 60))
-    list.push(['warn', 'The clock of ' + sensorWord(one) + ' is ' + lasting(Math.abs(one.clock_ahead_seconds)) + (one.clock_ahead_seconds > 0 ? ' ahead.' : ' behind.'), 'Its records have its times; set the clock there.']);
+    list.push(['warn', 'The clock of ' + sensorWord(one) + ' is ' + lasting(Math.abs(one.clock_ahead_seconds))
+        + (one.clock_ahead_seconds > 0 ? ' ahead.' : ' behind.'), 'Its records have its times; set the clock there.']);
   return list;
 }
 
 function tilesOf(s) {
   const alive = s.sensors.filter(one => one.alive).length, all = s.sensors.length;
-  const records = sumOf(s.sensors, one => one.records_24h), lost = sumOf(s.sensors, lostOf), came = sumOf(s.sensors, one => one.datagrams_24h);
+  const records = sumOf(s.sensors, one => one.records_24h), lost = sumOf(s.sensors, lostOf),
+      came = sumOf(s.sensors, one => one.datagrams_24h);
   const ring = sumOf(s.sensors, one => one.ring_lost_packets_24h);
-  const meter = el('span', { class: 'meter', role: 'meter', 'aria-label': 'Disk used', 'aria-valuemin': 0, 'aria-valuemax': 100, 'aria-valuenow': Math.round(100 * s.used_bytes / s.max_bytes) }, el('span'));
+  const meter = el('span', { class: 'meter', role: 'meter', 'aria-label': 'Disk used', 'aria-valuemin': 0,
+      'aria-valuemax': 100, 'aria-valuenow': Math.round(100 * s.used_bytes / s.max_bytes) }, el('span'));
   meter.firstChild.style.width = 'max(2px, ' + Math.min(100, 100 * s.used_bytes / s.max_bytes) + '%)';
   const oldest = s.lookups_since ? Date.parse(s.lookups_since) : NaN;
   return [
-    tile('Sensors alive', number(alive) + ' of ' + number(all), !all ? 'None has been heard: send to this collector with dnsflow' : alive === all ? 'All were heard in the last minute' : plural(all - alive, 'sensor') + ' silent', !all || alive < all ? 'warn' : 'good'),
+    tile('Sensors alive', number(alive) + ' of ' + number(all), !all
+        ? 'None has been heard: send to this collector with dnsflow' : alive === all
+        ? 'All were heard in the last minute' : plural(all - alive, 'sensor') + ' silent', !all || alive < all ? 'warn'
+        : 'good'),
     tile('Records in 24 h', SHORT.format(records), number(records) + ' in ' + plural(came, 'datagram')),
-    tile('Datagrams lost in 24 h', share(lost, lost + came), number(lost) + ' lost; ' + plural(ring, 'packet') + ' at the tap', lost ? 'warn' : 'good'),
-    tile('Store', s.up_to_date ? 'Up to date' : SHORT.format(s.behind_records) + ' behind', s.up_to_date ? 'All that was received can be asked' : 'records still to be brought in', s.running ? 'good' : 'bad'),
-    tile('Disk', size(s.used_bytes), 'of ' + size(s.max_bytes) + '; ' + size(s.free_bytes) + ' are free' + (s.full_in_seconds ? '; full in ' + lasting(s.full_in_seconds) : ''), '', meter),
-    tile('Oldest data', isNaN(oldest) ? 'None' : lasting((now() - oldest) / 1000), isNaN(oldest) ? 'No lookups are kept yet' : 'since ' + exact(oldest) + (s.lasts_seconds ? '; room for ' + lasting(s.lasts_seconds) : '')),
+    tile('Datagrams lost in 24 h', share(lost, lost + came), number(lost) + ' lost; ' + plural(ring, 'packet')
+        + ' at the tap', lost ? 'warn' : 'good'),
+    tile('Store', s.up_to_date ? 'Up to date' : SHORT.format(s.behind_records) + ' behind', s.up_to_date
+        ? 'All that was received can be asked' : 'records still to be brought in', s.running ? 'good' : 'bad'),
+    tile('Disk', size(s.used_bytes), 'of ' + size(s.max_bytes) + '; ' + size(s.free_bytes) + ' are free'
+        + (s.full_in_seconds ? '; full in ' + lasting(s.full_in_seconds) : ''), '', meter),
+    tile('Oldest data', isNaN(oldest) ? 'None' : lasting((now() - oldest) / 1000), isNaN(oldest)
+        ? 'No lookups are kept yet' : 'since ' + exact(oldest) + (s.lasts_seconds ? '; room for '
+        + lasting(s.lasts_seconds) : '')),
   ];
 }
 
@@ -777,34 +901,50 @@ function statusPanels() {
   const list = el('ul', { class: 'troubles' }), tiles = el('div', { class: 'tiles' });
   node.append(list, tiles);
   const sensors = panel('Sensors', { className: 'full' });
-  const lostColumn = (label, of, from, title) => ({ label, kind: 'num', from, title, value: of, mark: row => of(row) ? 'lossy' : 'zero' });
+  const lostColumn = (label, of, from, title) => ({ label, kind: 'num', from, title, value: of, mark: row => of(row)
+      ? 'lossy' : 'zero' });
   const table = rowsTable('Sensors', [
-    { label: 'Sensor', value: row => sensorWord(row), cell: row => el('a', { href: link('sensor', row.sensor === null ? row.address : String(row.sensor)) }, row.sensor === null ? foreign(row.address + ':' + row.port) : 'Sensor ' + row.sensor + (row.worker ? ' worker ' + row.worker : '')) },
-    { label: 'State', value: row => row.alive ? 'Alive' : 'Silent', cell: row => el('span', { class: 'badge ' + (row.alive ? 'good' : 'warn') }, row.alive ? 'Alive' : 'Silent') },
+    { label: 'Sensor', value: row => sensorWord(row), cell: row => el('a',
+        { href: link('sensor', row.sensor === null ? row.address : String(row.sensor)) }, row.sensor === null
+        ? foreign(row.address + ':' + row.port) : 'Sensor ' + row.sensor + (row.worker ? ' worker ' + row.worker
+        : '')) },
+    { label: 'State', value: row => row.alive ? 'Alive' : 'Silent', cell: row =>
+        el('span', { class: 'badge ' + (row.alive ? 'good' : 'warn') }, row.alive ? 'Alive' : 'Silent') },
     { label: 'Heard', kind: 'num time', value: row => row.heard, cell: row => timeNode(row.heard) },
-    { label: 'Address', value: row => row.address || 'others', cell: row => foreign(row.address || 'others'), from: 'tablet' },
-    { label: 'Records', kind: 'num', value: row => row.records_24h, title: 'Records in 24 hours' }, { label: 'Datagrams', kind: 'num', title: 'Datagrams in 24 hours', value: row => row.datagrams_24h, from: 'tablet' },
-    lostColumn('Network', row => row.network_lost_datagrams_24h, 'tablet', 'Datagrams lost on the way'), lostColumn('Here', row => row.here_lost_datagrams_24h, 'wide', 'Datagrams that had no room here'),
-    lostColumn('Down', row => row.down_lost_datagrams_24h, 'wide', 'Datagrams that came while nobody received'), lostColumn('Ring', row => row.ring_lost_packets_24h, 'tablet', 'Packets that the sensor had no room for'),
+    { label: 'Address', value: row => row.address || 'others', cell: row => foreign(row.address || 'others'),
+        from: 'tablet' },
+    { label: 'Records', kind: 'num', value: row => row.records_24h, title: 'Records in 24 hours' },
+        { label: 'Datagrams', kind: 'num', title: 'Datagrams in 24 hours', value: row => row.datagrams_24h,
+        from: 'tablet' },
+    lostColumn('Network', row => row.network_lost_datagrams_24h, 'tablet', 'Datagrams lost on the way'),
+        lostColumn('Here', row => row.here_lost_datagrams_24h, 'wide', 'Datagrams that had no room here'),
+    lostColumn('Down', row => row.down_lost_datagrams_24h, 'wide', 'Datagrams that came while nobody received'),
+        lostColumn('Ring', row => row.ring_lost_packets_24h, 'tablet', 'Packets that the sensor had no room for'),
     { label: 'Starts', kind: 'num', value: row => row.starts_24h, from: 'wide' },
-    { label: 'Clock', kind: 'num', value: row => row.clock_ahead_seconds, from: 'wide', cell: row => row.clock_ahead_seconds === null ? '–' : (row.clock_ahead_seconds > 0 ? '+' : '') + number(row.clock_ahead_seconds) + NBSP + 's' },
+    { label: 'Clock', kind: 'num', value: row => row.clock_ahead_seconds, from: 'wide', cell: row =>
+        row.clock_ahead_seconds === null ? '–' : (row.clock_ahead_seconds > 0 ? '+' : '')
+        + number(row.clock_ahead_seconds) + NBSP + 's' },
   ]);
-  exports(sensors.tools, () => ['/api/v1/sensors', { ...spanParams(), limit: MOST_ROWS }, 'dnsflow-sensors'], 'sensors');
+  exports(sensors.tools, () => ['/api/v1/sensors', { ...spanParams(), limit: MOST_ROWS }, 'dnsflow-sensors'],
+      'sensors');
   let drawn = '';
   const put = s => {
-    const shown = JSON.stringify({ ...s, time: Math.floor(Date.parse(s.time) / 60000), sensors: s.sensors.map(({ heard, silent_seconds, ...rest }) => rest) }) + state.isLocal;
+    const shown = JSON.stringify({ ...s, time: Math.floor(Date.parse(s.time) / 60000),
+        sensors: s.sensors.map(({ heard, silent_seconds, ...rest }) => rest) }) + state.isLocal;
     const worries = troubles(s);
     setList(list, worries);
     if (shown !== drawn) tiles.replaceChildren(...tilesOf(s));
     drawn = shown;
-    if (!s.sensors.length) sensors.fill(stateBox('empty', 'No sensor has been heard.', 'Point one here: dnsflow -i INTERFACE, this collector’s address and the port that its log names.'));
+    if (!s.sensors.length) sensors.fill(stateBox('empty', 'No sensor has been heard.',
+        'Point one here: dnsflow -i INTERFACE, this collector’s address and the port that its log names.'));
     else {
       if (!table.node.isConnected) sensors.fill(table.node);
       table.set(s.sensors);
       setText(sensors.count, plural(s.sensors.length, 'sensor'));
     }
   };
-  const self = { node, load: async signal => { const s = await takeStatus(signal); if (!signal.aborted) put(s); }, fail(why) {
+  const self = { node, load: async signal => { const s = await takeStatus(signal); if (!signal.aborted) put(s); },
+      fail(why) {
     if (!status) { tiles.replaceChildren(stateBox('error', why.message, ADVICE[why.code], remedy(why))); drawn = ''; }
     if (!status) sensors.fail(why);
   } };
@@ -820,7 +960,8 @@ function setList(list, worries) {
   const text = JSON.stringify(worries);
   if (list.dataset.text === text) return;
   list.dataset.text = text;
-  list.replaceChildren(...worries.map(([kind, words, advice]) => el('li', { class: kind }, el('strong', {}, words), ' ', advice)));
+  list.replaceChildren(...worries.map(([kind, words, advice]) => el('li', { class: kind }, el('strong', {}, words),
+      ' ', advice)));
 }
 
 function lossPanel(onlySensor) {
@@ -829,7 +970,8 @@ function lossPanel(onlySensor) {
   exports(self.tools, () => ['/api/v1/loss', { ...spanParams(), limit: MOST_ROWS }, 'dnsflow-loss'], 'loss');
   self.load = async (signal, how) => {
     const answer = await ask('/api/v1/loss', { ...spanParams(), limit: MOST_ROWS, ...how }, signal);
-    const ways = waterfalls(answer.rows).filter(way => !onlySensor || (way.source !== 'all' && sensorOf(way) === onlySensor));
+    const ways = waterfalls(answer.rows).filter(way => !onlySensor || (way.source !== 'all'
+        && sensorOf(way) === onlySensor));
     self.say(answerNotes(answer));
     if (!ways.length) return self.fill(emptyBox('Nothing was heard of it'));
     if (onlySensor) return self.fill(...ways.map(way => waterfallNode(way)));
@@ -854,14 +996,19 @@ function barColumn(label, of, largest) {
 
 const hint = (title, words, ...actions) => {
   const self = panel(title, { className: 'full' });
-  self.fill(stateBox('empty', words, '', el('button', { type: 'button', class: 'primary', onclick: () => $('q').focus() }, 'Search'), ...actions));
+  self.fill(stateBox('empty', words, '', el('button', { type: 'button', class: 'primary', onclick: () =>
+      $('q').focus() }, 'Search'), ...actions));
   self.load = async () => {};
   return self;
 };
 
 const VIEWS = {
-  health: { label: 'Health', key: 'h', make: () => ({ title: 'Health', lead: 'Sensors, what was lost on the way, the store and its disk', panels: [...statusPanels(), ...seriesPanels(), lossPanel('')] }) },
-  client: { label: 'Client', key: 'c', make: subject => subject ? clientView(subject) : { title: 'Clients', lead: 'Who asked most, ' + spanWords(), panels: [topPanel('clients', 'Clients with most lookups')] } },
+  health: { label: 'Health', key: 'h', make: () => ({ title: 'Health',
+      lead: 'Sensors, what was lost on the way, the store and its disk', panels: [...statusPanels(), ...seriesPanels(),
+      lossPanel('')] }) },
+  client: { label: 'Client', key: 'c', make: subject => subject ? clientView(subject)
+      : { title: 'Clients', lead: 'Who asked most, ' + spanWords(), panels: [topPanel('clients',
+      'Clients with most lookups')] } },
   name: { label: 'Name', key: 'n', make: nameView },
   address: { label: 'Address', key: 'a', make: addressView },
   top: { label: 'Top', key: 't', make: topView },
@@ -873,79 +1020,126 @@ const VIEWS = {
 function clientView(client) {
   const path = '/api/v1/clients/' + quoted(client);
   const summary = panel('Summary', { className: 'full' });
-  exports(summary.tools, () => [path + '/summary', { ...spanParams(), limit: MOST_ROWS }, 'dnsflow-summary-' + client], 'summary');
+  exports(summary.tools, () => [path + '/summary', { ...spanParams(), limit: MOST_ROWS }, 'dnsflow-summary-' + client],
+      'summary');
   summary.load = async (signal, how) => {
     const answer = await ask(path + '/summary', { ...spanParams(), limit: 1000, ...how }, signal);
     const total = answer.rows.find(row => row.what === 'total');
     summary.say(answerNotes(answer));
-    if (!total || !total.lookups) return summary.fill(stateBox('empty', 'It asked for nothing ' + spanWords() + '.', 'It may be no client of these sensors; it may be an address that names were answered with.', el('a', { class: 'button', href: link('address', client) }, 'See it as an address'), el('a', { class: 'button', href: changed({ since: 'all', until: null }) }, 'Look in all that is kept')));
+    if (!total || !total.lookups) return summary.fill(stateBox('empty', 'It asked for nothing ' + spanWords() + '.',
+        'It may be no client of these sensors; it may be an address that names were answered with.',
+        el('a', { class: 'button', href: link('address', client) }, 'See it as an address'),
+        el('a', { class: 'button', href: changed({ since: 'all', until: null }) }, 'Look in all that is kept')));
     const rcodes = answer.rows.filter(row => row.what === 'rcode');
     const failed = sumOf(rcodes.filter(row => row.value !== 'NOERROR'), row => row.lookups);
-    const shares = (title, what, cell) => el('div', { class: 'shares' }, el('h3', {}, title), el('ul', {}, answer.rows.filter(row => row.what === what).slice(0, 6).map(row => {
+    const shares = (title, what, cell) => el('div', { class: 'shares' }, el('h3', {}, title),
+        el('ul', {}, answer.rows.filter(row => row.what === what).slice(0, 6).map(row => {
       const bar = el('span', { class: 'strip-bar' });
       bar.style.width = 'max(2px, ' + 100 * row.lookups / total.lookups + '%)';
-      return el('li', {}, cell(row.value), el('span', { class: 'strip bare' }, bar), el('span', { class: 'num', title: plural(row.lookups, 'lookup') + ', ' + plural(row.names, 'name') }, number(row.lookups)));
+      return el('li', {}, cell(row.value), el('span', { class: 'strip bare' }, bar),
+          el('span', { class: 'num', title: plural(row.lookups, 'lookup') + ', ' + plural(row.names, 'name') },
+          number(row.lookups)));
     })));
     const focused = summary.body.contains(document.activeElement) && document.activeElement.getAttribute('href');
     summary.fill(el('div', { class: 'tiles small' },
       tile('Lookups', number(total.lookups), spanWords()), tile('Names', number(total.names), 'different ones'),
-      tile('Without success', share(failed, total.lookups), plural(failed, 'lookup'), failed > total.lookups / 4 ? 'warn' : ''),
-      tile('First', timeNode(total.first), exact(Date.parse(total.first))), tile('Last', timeNode(total.last), exact(Date.parse(total.last)))),
-    el('div', { class: 'columns' }, shares('Types', 'type', value => foreignText(value || '–')), shares('Results', 'rcode', rcodeLink), shares('Resolvers', 'resolver', addressLink)));
-    if (focused) [...summary.body.querySelectorAll('a')].find(a => a.getAttribute('href') === focused)?.focus({ preventScroll: true });
+      tile('Without success', share(failed, total.lookups), plural(failed, 'lookup'), failed > total.lookups / 4
+          ? 'warn' : ''),
+      tile('First', timeNode(total.first), exact(Date.parse(total.first))),
+          tile('Last', timeNode(total.last), exact(Date.parse(total.last)))),
+    el('div', { class: 'columns' }, shares('Types', 'type', value => foreignText(value || '–')),
+        shares('Results', 'rcode', rcodeLink), shares('Resolvers', 'resolver', addressLink)));
+    if (focused) [...summary.body.querySelectorAll('a')].find(a =>
+        a.getAttribute('href') === focused)?.focus({ preventScroll: true });
   };
-  const lookups = tablePanel('Lookups', { className: 'full', path: path + '/lookups', columns: columns('name', 'type', 'rcode', 'resolver', 'count', 'strip', 'first', 'last'), pages: true, empty: 'No lookups', name: 'client-' + client });
-  return { title: 'Client', subject: client, lead: el('span', {}, 'What it asked for, ' + spanWords() + '. ', el('a', { href: link('address', client) }, 'As an address')), panels: [summary, lookups] };
+  const lookups = tablePanel('Lookups', { className: 'full', path: path + '/lookups',
+      columns: columns('name', 'type', 'rcode', 'resolver', 'count', 'strip', 'first', 'last'), pages: true,
+      empty: 'No lookups', name: 'client-' + client });
+  return { title: 'Client', subject: client, lead: el('span', {}, 'What it asked for, ' + spanWords() + '. ',
+      el('a', { href: link('address', client) }, 'As an address')), panels: [summary, lookups] };
 }
 
 function nameView(name) {
   const text = state.more.get('contains');
   const path = '/api/v1/names/' + quoted(name);
   const answers = columns('name', 'type', 'rdata', 'count', 'strip', 'first', 'last');
-  if (text) return { title: 'Names with', subject: text, lead: 'in them, ' + spanWords(), panels: [tablePanel('Names', { className: 'full', path: '/api/v1/names', params: { contains: text }, pages: true, columns: columns('name', countOf('Lookups'), 'strip', 'first', 'last'), empty: 'No name has this in it', name: 'contains-' + text })] };
-  if (!name) return { title: 'Names', lead: 'Asked for most, ' + spanWords(), panels: [topPanel('names', 'Names with most lookups')] };
+  if (text) return { title: 'Names with', subject: text, lead: 'in them, ' + spanWords(),
+      panels: [tablePanel('Names', { className: 'full', path: '/api/v1/names', params: { contains: text }, pages: true,
+      columns: columns('name', countOf('Lookups'), 'strip', 'first', 'last'), empty: 'No name has this in it',
+      name: 'contains-' + text })] };
+  if (!name) return { title: 'Names', lead: 'Asked for most, ' + spanWords(),
+      panels: [topPanel('names', 'Names with most lookups')] };
   const below = name.startsWith('*.') ? name.slice(2) || '.' : name;
-  const belowPanel = tablePanel('Names below', { className: 'full', path: '/api/v1/names', params: { below }, pages: true, columns: answers, empty: 'No answers to names below it', name: 'below-' + below });
+  const belowPanel = tablePanel('Names below', { className: 'full', path: '/api/v1/names', params: { below },
+      pages: true, columns: answers, empty: 'No answers to names below it', name: 'below-' + below });
   if (name.startsWith('*.'))
-    return { title: 'Names below', subject: below, lead: el('span', {}, 'In their order, ' + spanWords() + '. ', el('a', { href: link('name', below) }, 'This name alone')), panels: [belowPanel] };
+    return { title: 'Names below', subject: below, lead: el('span', {}, 'In their order, ' + spanWords() + '. ',
+        el('a', { href: link('name', below) }, 'This name alone')), panels: [belowPanel] };
   const parent = /^(?:\\.|[^.\\])+\.(.+\..+)$/.exec(name);
-  const lead = el('span', {}, 'Answers, who asked and what is below, ' + spanWords() + '. ', el('a', { href: link('name', '*.' + name) }, 'Only what is below'), parent && [' · ', el('a', { href: link('name', '*.' + parent[1]) }, 'All below ', foreign(parent[1]))]);
+  const lead = el('span', {}, 'Answers, who asked and what is below, ' + spanWords() + '. ',
+      el('a', { href: link('name', '*.' + name) }, 'Only what is below'), parent
+      && [' · ', el('a', { href: link('name', '*.' + parent[1]) }, 'All below ', foreign(parent[1]))]);
   return { title: 'Name', subject: name, lead, panels: [
-    tablePanel('Answers', { className: 'full', path, pages: true, columns: answers.slice(1), empty: 'No answers', name: 'name-' + name }),
-    tablePanel('Who asked', { className: 'full', path: path + '/clients', pages: true, columns: columns('client', 'type', 'rcode', 'resolver', 'count', 'strip', 'first', 'last'), empty: 'Nobody asked for it', name: 'who-' + name }),
-    tablePanel('What leads to it', { className: 'full', path: path + '/leading', columns: answers, empty: 'No answer names it', name: 'leading-' + name }),
+    tablePanel('Answers', { className: 'full', path, pages: true, columns: answers.slice(1), empty: 'No answers',
+        name: 'name-' + name }),
+    tablePanel('Who asked', { className: 'full', path: path + '/clients', pages: true,
+        columns: columns('client', 'type', 'rcode', 'resolver', 'count', 'strip', 'first', 'last'),
+        empty: 'Nobody asked for it', name: 'who-' + name }),
+    tablePanel('What leads to it', { className: 'full', path: path + '/leading', columns: answers,
+        empty: 'No answer names it', name: 'leading-' + name }),
     belowPanel] };
 }
 
 function addressView(address) {
-  if (!address) return { title: 'Address', lead: 'Names behind an address or a prefix', panels: [hint('Address', 'Search an address such as 192.0.2.1, or a prefix such as 192.0.2.0/24 or 2001:db8::/32.')] };
+  if (!address) return { title: 'Address', lead: 'Names behind an address or a prefix',
+      panels: [hint('Address', 'Search an address such as 192.0.2.1, or a prefix such as 192.0.2.0/24 or 2001:db8::/32.')] };
   const path = '/api/v1/addresses/' + quoted(address), isPrefix = address.includes('/');
-  const names = tablePanel('Names over time', { className: 'full', path, pages: true, name: 'address-' + address, empty: 'No name was answered with it',
-    columns: columns('name', isPrefix ? COLUMNS.rdata : 'type', 'count', { ...COLUMNS.strip, from: 'tablet' }, 'first', 'last') });
-  const who = tablePanel('Who asked for names behind it', { className: 'full', path: path + '/clients', columns: columns('client', 'name', 'type', { ...COLUMNS.rcode, from: 'tablet' }, { ...COLUMNS.count, from: 'tablet' }, 'strip', 'last'), empty: 'Nobody asked for a name behind it', name: 'who-' + address });
-  const lead = el('span', {}, 'Names that were answered with it, ' + spanWords() + '. ', !isPrefix && el('a', { href: link('client', address) }, 'As a client'));
-  return { title: isPrefix ? 'Prefix' : 'Address', subject: address, lead, panels: isPrefix ? [names] : [names, momentPanel(address), who] };
+  const names = tablePanel('Names over time', { className: 'full', path, pages: true, name: 'address-' + address,
+      empty: 'No name was answered with it',
+    columns: columns('name', isPrefix ? COLUMNS.rdata : 'type', 'count', { ...COLUMNS.strip, from: 'tablet' }, 'first',
+        'last') });
+  const who = tablePanel('Who asked for names behind it', { className: 'full', path: path + '/clients',
+      columns: columns('client', 'name', 'type', { ...COLUMNS.rcode, from: 'tablet' },
+      { ...COLUMNS.count, from: 'tablet' }, 'strip', 'last'), empty: 'Nobody asked for a name behind it', name: 'who-'
+      + address });
+  const lead = el('span', {}, 'Names that were answered with it, ' + spanWords() + '. ', !isPrefix
+      && el('a', { href: link('client', address) }, 'As a client'));
+  return { title: isPrefix ? 'Prefix' : 'Address', subject: address, lead, panels: isPrefix ? [names]
+      : [names, momentPanel(address), who] };
 }
 
 /* The name behind an address at a moment, of one client if it is given. */
 function momentPanel(address) {
   const at = state.more.get('at') || '', client = state.more.get('client') || '';
-  const time = el('input', { type: 'datetime-local', step: 1, value: at ? inputTime(momentOf(at)) : '' }), who = el('input', { type: 'text', value: client, placeholder: 'any', size: 18, spellcheck: 'false', autocomplete: 'off' });
+  const time = el('input', { type: 'datetime-local', step: 1, value: at ? inputTime(momentOf(at)) : '' }),
+      who = el('input', { type: 'text', value: client, placeholder: 'any', size: 18, spellcheck: 'false',
+      autocomplete: 'off' });
   const form = el('form', { class: 'custom', onsubmit: event => {
     event.preventDefault();
-    go(changed({ at: time.value ? iso(fromInput(time.value)) : null, client: who.value.trim() || null, show: 'moment' }));
-  } }, el('label', {}, 'Moment (' + zone(now()) + ') ', time), el('label', {}, 'Client ', who), el('button', { type: 'submit' }, 'Ask'), (at || client) && el('a', { class: 'button', href: changed({ at: null, client: null, show: 'moment' }) }, 'Now'));
+    go(changed({ at: time.value ? iso(fromInput(time.value)) : null, client: who.value.trim() || null,
+        show: 'moment' }));
+  } }, el('label', {}, 'Moment (' + zone(now()) + ') ', time), el('label', {}, 'Client ', who),
+      el('button', { type: 'submit' }, 'Ask'), (at || client) && el('a',
+      { class: 'button', href: changed({ at: null, client: null, show: 'moment' }) }, 'Now'));
   const words = { client: 'What this client asked for', anybody: 'What anybody asked for' };
-  const self = tablePanel('At a moment', { className: 'full', path: '/api/v1/addresses/' + quoted(address) + '/at', isTimeless: true, params: { since: null, until: null, time: at || null, client: client || null }, name: 'at-' + address,
-    empty: 'No name was behind it then.', columns: columns('name', { label: 'Through', value: row => row.via || '–', cell: row => row.via ? nameLink(row.via) : '–', from: 'wide' },
-      { label: 'Known by', value: row => words[row.method] || row.method, from: 'tablet' }, { label: 'Age', kind: 'num', title: 'How long before the moment it was seen last', value: row => row.age_s, cell: row => row.age_s === 0 ? 'seen then' : lasting(row.age_s) }, 'count', 'first', 'last') });
+  const self = tablePanel('At a moment', { className: 'full', path: '/api/v1/addresses/' + quoted(address) + '/at',
+      isTimeless: true, params: { since: null, until: null, time: at || null, client: client || null }, name: 'at-'
+      + address,
+    empty: 'No name was behind it then.', columns: columns('name', { label: 'Through', value: row => row.via || '–',
+        cell: row => row.via ? nameLink(row.via) : '–', from: 'wide' },
+      { label: 'Known by', value: row => words[row.method] || row.method, from: 'tablet' },
+          { label: 'Age', kind: 'num', title: 'How long before the moment it was seen last', value: row => row.age_s,
+          cell: row => row.age_s === 0 ? 'seen then' : lasting(row.age_s) }, 'count', 'first', 'last') });
   self.node.id = 'show-moment';
   self.node.insertBefore(form, self.body);
   return self;
 }
 
-const KINDS = { names: 'Names', domains: 'Domains', clients: 'Clients', resolvers: 'Resolvers', types: 'Types', rcodes: 'Results' };
-const KIND_CELLS = { names: nameLink, domains: value => !value ? '–' : el('a', { href: link('name', '*.' + value.replace(/^\*\.?/, '')) }, foreign(value)), clients: clientLink, resolvers: addressLink, types: value => foreignText(value || '–'), rcodes: rcodeLink };
+const KINDS = { names: 'Names', domains: 'Domains', clients: 'Clients', resolvers: 'Resolvers', types: 'Types',
+    rcodes: 'Results' };
+const KIND_CELLS = { names: nameLink, domains: value => !value ? '–' : el('a',
+    { href: link('name', '*.' + value.replace(/^\*\.?/, '')) }, foreign(value)), clients: clientLink,
+    resolvers: addressLink, types: value => foreignText(value || '–'), rcodes: rcodeLink };
 
 /* Against the span before, which is asked for too. */
 function topPanel(kind, title, limit) {
@@ -962,19 +1156,30 @@ function topPanel(kind, title, limit) {
     if (by === null) return '–';
     if (by === Infinity) return 'new';
     const percent = Math.round(100 * by);
-    return percent === 0 ? '=' : (percent > 0 ? '▲' : '▼') + NBSP + (Math.abs(percent) > 999 ? '×' + NBSP + (1 + by).toFixed(by < 99 ? 1 : 0) : Math.abs(percent) + NBSP + '%');
+    return percent === 0 ? '=' : (percent > 0 ? '▲' : '▼') + NBSP + (Math.abs(percent) > 999 ? '×' + NBSP
+        + (1 + by).toFixed(by < 99 ? 1 : 0) : Math.abs(percent) + NBSP + '%');
   };
-  const list = [{ label: KINDS[kind].replace(/s$/, ''), value: row => row.value || '–', cell: row => KIND_CELLS[kind](row.value) }, { ...barColumn('Part', row => row.count, () => largest), from: 'tablet' },
-    { label: 'Lookups', kind: 'num', value: row => row.count, cell: row => el('span', { title: row.error ? 'At most ' + number(row.error) + ' more' : null }, number(row.count) + (row.error ? '+' : '')) }];
-  if (state.since !== 'all') list.push({ label: 'Change', kind: 'num', title: 'Against the time before, equally long', value: row => { const by = change(row); return by === null ? -2 : by; }, cell: row => el('span', { class: 'change', title: before && before.has(row.value) ? number(before.get(row.value)) + ' before' : null }, changeWords(row)), isLive: true });
+  const list = [{ label: KINDS[kind].replace(/s$/, ''), value: row => row.value || '–', cell: row =>
+      KIND_CELLS[kind](row.value) }, { ...barColumn('Part', row => row.count, () => largest), from: 'tablet' },
+    { label: 'Lookups', kind: 'num', value: row => row.count, cell: row =>
+        el('span', { title: row.error ? 'At most ' + number(row.error) + ' more' : null }, number(row.count)
+        + (row.error ? '+' : '')) }];
+  if (state.since !== 'all') list.push({ label: 'Change', kind: 'num', title: 'Against the time before, equally long',
+      value: row => { const by = change(row); return by === null ? -2 : by; }, cell: row =>
+      el('span', { class: 'change', title: !before ? 'Not all of the time before is kept' : before.has(row.value)
+      ? number(before.get(row.value)) + ' before' : null }, changeWords(row)), isLive: true });
   list.push(COLUMNS.first, COLUMNS.last);
-  const self = tablePanel(title, { className: 'full', path, columns: list, limit: limit || FIRST_ROWS, name: 'top-' + kind, empty: 'No lookups',
+  const self = tablePanel(title, { className: 'full', path, columns: list, limit: limit || FIRST_ROWS, name: 'top-'
+      + kind, empty: 'No lookups',
     onrows: () => {},
     change: async rows => {
       largest = rows.length ? rows[0].count : 1;
       const { from, to } = span();
+      before = null;
       if (isNaN(from) || !rows.length) return rows;
       try {
+        if (!status) await takeStatus(null);
+        if (oldestMs > 2 * from - to + (to - from) / 20) return rows; // not all of that time is kept
         const answer = await ask(path, { since: iso(2 * from - to), until: iso(from), limit: 1000, fresh: 0 });
         before = new Map(answer.rows.map(row => [row.value, row.count]));
         before.isWhole = !answer.more && !answer.partial && answer.rows.length > 0;
@@ -987,21 +1192,30 @@ function topPanel(kind, title, limit) {
 }
 
 function tabs(label, list) {
-  return el('nav', { class: 'tabs', 'aria-label': label }, list.map(([words, href, isCurrent, count]) => el('a', { href, 'aria-current': isCurrent ? 'true' : null }, words, count !== undefined && el('span', { class: 'count' }, count))));
+  return el('nav', { class: 'tabs', 'aria-label': label }, list.map(([words, href, isCurrent, count]) =>
+      el('a', { href, 'aria-current': isCurrent ? 'true' : null }, words, count !== undefined
+      && el('span', { class: 'count' }, count))));
 }
 
 function topView(subject) {
   const kind = KINDS[subject] ? subject : 'names';
-  return { title: 'Top', lead: 'With most lookups, ' + spanWords() + (state.since === 'all' ? '' : ', and the change against the time before'), panels: [
-    { node: tabs('What is counted', Object.entries(KINDS).map(([one, words]) => [words, link('top', one), one === kind])), load: async () => {} },
+  return { title: 'Top', lead: 'With most lookups, ' + spanWords() + (state.since === 'all' ? ''
+      : ', and the change against the time before'), panels: [
+    { node: tabs('What is counted', Object.entries(KINDS).map(([one, words]) =>
+        [words, link('top', one), one === kind])), load: async () => {} },
     topPanel(kind, KINDS[kind])] };
 }
 
 function newView() {
-  const one = (what, title, cell, className) => tablePanel(title, { className, path: '/api/v1/new/' + what, pages: true, limit: PAGE_ROWS, name: 'new-' + what, empty: 'No new ' + what,
-    columns: [{ label: title.slice(4, -1).replace(/^./, c => c.toUpperCase()), value: row => row.value, cell: row => cell(row.value) }, { label: 'First', kind: 'num time', value: row => row.first, cell: row => timeNode(row.first) }],
+  const one = (what, title, cell, className) => tablePanel(title, { className, path: '/api/v1/new/' + what,
+      pages: true, limit: PAGE_ROWS, name: 'new-' + what, empty: 'No new ' + what,
+    columns: [{ label: title.slice(4, -1).replace(/^./, c => c.toUpperCase()), value: row => row.value, cell: row =>
+        cell(row.value) }, { label: 'First', kind: 'num time', value: row => row.first, cell: row =>
+        timeNode(row.first) }],
     change: (rows, answer) => answer.more || answer.next ? rows : rows.slice().reverse() });
-  return { title: 'New', lead: 'Answered for the first time, ' + spanWords() + '; those seen last first, where they are few enough', panels: [one('names', 'New names', nameLink, 'half'), one('domains', 'New domains', KIND_CELLS.domains, 'half')] };
+  return { title: 'New', lead: 'Answered for the first time, ' + spanWords()
+      + '; those seen last first, where they are few enough', panels: [one('names', 'New names', nameLink, 'half'),
+      one('domains', 'New domains', KIND_CELLS.domains, 'half')] };
 }
 
 function rcodeView(subject) {
@@ -1011,36 +1225,58 @@ function rcodeView(subject) {
   const usual = ['NXDOMAIN', 'SERVFAIL', 'REFUSED', 'FORMERR', 'NOTIMP'];
   const put = rows => {
     const counts = new Map(rows.map(row => [row.value, row.count]));
-    const all = [...new Set([...usual, ...rows.map(row => row.value), rcode])].filter(one => one && (counts.has(one) || usual.includes(one) || one === rcode));
+    const all = [...new Set([...usual, ...rows.map(row => row.value), rcode])].filter(one => one
+        && (counts.has(one) || usual.includes(one) || one === rcode));
     const text = JSON.stringify(all.map(one => [one, counts.get(one)]));
     if (bar.text === text) return;
     const focused = bar.node.contains(document.activeElement) && document.activeElement.getAttribute('href');
     bar.text = text;
-    bar.node.replaceChildren(tabs('Result', all.map(one => [one, link('rcode', one), one === rcode, counts.has(one) ? SHORT.format(counts.get(one)) : rows.length ? '0' : undefined])));
+    bar.node.replaceChildren(tabs('Result', all.map(one => [one, link('rcode', one), one === rcode, counts.has(one)
+        ? SHORT.format(counts.get(one)) : rows.length ? '0' : undefined])));
     if (focused) [...bar.node.querySelectorAll('a')].find(a => a.getAttribute('href') === focused)?.focus();
   };
-  bar.load = async (signal, how) => put((await ask('/api/v1/top/rcodes', { ...spanParams(), limit: 20, ...how }, signal)).rows);
+  bar.load = async (signal, how) =>
+      put((await ask('/api/v1/top/rcodes', { ...spanParams(), limit: 20, ...how }, signal)).rows);
   put([]);
-  return { title: 'Who makes', subject: rcode, lead: 'Clients by how many of their lookups ended with it, ' + spanWords(), panels: [bar,
-    tablePanel('Clients', { className: 'full', path: '/api/v1/rcodes/' + quoted(rcode) + '/clients', name: 'rcode-' + rcode, empty: 'No lookup ended with it',
-      columns: [COLUMNS.client, { ...barColumn('Part', row => row.count, () => largest), from: 'tablet' }, countOf('Lookups'), COLUMNS.first, COLUMNS.last],
+  return { title: 'Who makes', subject: rcode, lead: 'Clients by how many of their lookups ended with it, '
+      + spanWords(), panels: [bar,
+    tablePanel('Clients', { className: 'full', path: '/api/v1/rcodes/' + quoted(rcode) + '/clients', name: 'rcode-'
+        + rcode, empty: 'No lookup ended with it',
+      columns: [COLUMNS.client, { ...barColumn('Part', row => row.count, () => largest), from: 'tablet' },
+          countOf('Lookups'), COLUMNS.first, COLUMNS.last],
       change: rows => { largest = rows.length ? rows[0].count : 1; return rows; } })] };
 }
 
 function sensorView(subject) {
   const mine = rows => subject ? rows.filter(row => sensorOf(row) === subject) : rows;
-  const filtered = (title, path, list, empty) => tablePanel(title, { className: 'full', path, limit: MOST_ROWS, name: path.split('/').pop(), columns: list, empty, change: mine });
+  const filtered = (title, path, list, empty) => tablePanel(title, { className: 'full', path, limit: MOST_ROWS,
+      name: path.split('/').pop(), columns: list, empty, change: mine });
   const source = { label: 'Address', from: 'tablet', value: row => row.source, cell: row => foreign(row.source) };
-  const sensor = { label: 'Sensor', value: row => row.sensor || row.source, cell: row => subject ? (row.sensor ? 'Sensor ' + row.sensor.split('/')[0] + ', worker ' + row.sensor.split('/')[1] : foreign(row.source)) : sensorLink(row) };
-  const lossy = (label, key, title, from) => ({ label, kind: 'num', title, from, value: row => row[key], mark: row => row[key] ? 'lossy' : 'zero' });
+  const sensor = { label: 'Sensor', value: row => row.sensor || row.source, cell: row => subject
+      ? (row.sensor ? 'Sensor ' + row.sensor.split('/')[0] + ', worker ' + row.sensor.split('/')[1]
+      : foreign(row.source)) : sensorLink(row) };
+  const lossy = (label, key, title, from) => ({ label, kind: 'num', title, from, value: row => row[key], mark: row =>
+      row[key] ? 'lossy' : 'zero' });
   const plain = (label, key, from) => ({ label, kind: 'num', from, value: row => row[key] });
-  const starts = filtered('Starts', '/api/v1/sensors', [sensor, source, { label: 'Signed', value: row => row.verified === 'yes' ? 'Yes' : 'No', from: 'wide' },
-    { label: 'Started', kind: 'num time', value: row => row.started, cell: row => timeNode(row.started), from: 'tablet' }, { label: 'Clock', kind: 'num', from: 'wide', title: 'How far it is ahead', value: row => row.clock_ahead_s, cell: row => row.clock_ahead_s === null ? '–' : (row.clock_ahead_s > 0 ? '+' : '') + number(row.clock_ahead_s) + NBSP + 's' },
-    plain('Records', 'records'), plain('Datagrams', 'datagrams', 'tablet'), COLUMNS.first, COLUMNS.last], 'No sensor was heard');
-  if (!subject) return { title: 'Sensors', lead: 'Each start of each worker, ' + spanWords(), panels: [lossPanel(''), starts] };
-  const streams = filtered('Streams', '/api/v1/streams', [sensor, source, plain('Datagrams', 'datagrams'), plain('Records', 'records', 'tablet'), lossy('Network', 'network', 'Datagrams lost on the way'),
-    lossy('Here', 'here', 'No room here', 'tablet'), lossy('Down', 'down', 'Nobody received', 'tablet'), lossy('Send', 'send', 'Not sent', 'wide'), lossy('Ring', 'ring_packets', 'Packets that its ring had no room for', 'tablet'), lossy('Interface', 'interface_packets', 'Packets that the interface dropped', 'wide'), { ...COLUMNS.last }], 'No stream of it');
-  return { title: /^\d+$/.test(subject) ? 'Sensor' : 'Sensor at', subject, lead: el('span', {}, 'Its way from the tap to the store, ' + spanWords() + '. ', el('a', { href: link('sensor', '') }, 'All sensors')), panels: [lossPanel(subject), streams, starts] };
+  const starts = filtered('Starts', '/api/v1/sensors', [sensor, source,
+      { label: 'Signed', value: row => row.verified === 'yes' ? 'Yes' : 'No', from: 'wide' },
+    { label: 'Started', kind: 'num time', value: row => row.started, cell: row => timeNode(row.started),
+        from: 'tablet' }, { label: 'Clock', kind: 'num', from: 'wide', title: 'How far it is ahead', value: row =>
+        row.clock_ahead_s, cell: row => row.clock_ahead_s === null ? '–' : (row.clock_ahead_s > 0 ? '+' : '')
+        + number(row.clock_ahead_s) + NBSP + 's' },
+    plain('Records', 'records'), plain('Datagrams', 'datagrams', 'tablet'), COLUMNS.first, COLUMNS.last],
+        'No sensor was heard');
+  if (!subject) return { title: 'Sensors', lead: 'Each start of each worker, ' + spanWords(),
+      panels: [lossPanel(''), starts] };
+  const streams = filtered('Streams', '/api/v1/streams', [sensor, source, plain('Datagrams', 'datagrams'),
+      plain('Records', 'records', 'tablet'), lossy('Network', 'network', 'Datagrams lost on the way'),
+    lossy('Here', 'here', 'No room here', 'tablet'), lossy('Down', 'down', 'Nobody received', 'tablet'),
+        lossy('Send', 'send', 'Not sent', 'wide'), lossy('Ring', 'ring_packets',
+        'Packets that its ring had no room for', 'tablet'), lossy('Interface', 'interface_packets',
+        'Packets that the interface dropped', 'wide'), { ...COLUMNS.last }], 'No stream of it');
+  return { title: /^\d+$/.test(subject) ? 'Sensor' : 'Sensor at', subject,
+      lead: el('span', {}, 'Its way from the tap to the store, ' + spanWords() + '. ',
+      el('a', { href: link('sensor', '') }, 'All sensors')), panels: [lossPanel(subject), streams, starts] };
 }
 
 /* ---- search ---- */
@@ -1052,18 +1288,22 @@ function placeOf(path) {
   const [way, query] = path.split('?', 2);
   const [kind, subject, what] = way.replace(/^\/api\/v1\//, '').split('/').map(decoded);
   const more = new URLSearchParams(query || '');
-  if (kind === 'names' && subject) return ['name', subject, { show: { clients: 'who', leading: 'leading' }[what] || null }];
+  if (kind === 'names' && subject) return ['name', subject, { show: { clients: 'who', leading: 'leading' }[what]
+      || null }];
   if (kind === 'names' && more.has('below')) return ['name', '*.' + more.get('below').replace(/^\.$/, ''), {}];
   if (kind === 'names' && more.has('contains')) return ['name', '', { contains: more.get('contains') }];
   if (kind === 'addresses') {
     const rest = way.replace(/^\/api\/v1\/addresses\//, ''), end = /\/(at|clients)$/.exec(rest);
-    return ['address', decoded(end ? rest.slice(0, end.index) : rest), { show: end ? { at: 'moment', clients: 'who' }[end[1]] : null }];
+    return ['address', decoded(end ? rest.slice(0, end.index) : rest), { show: end
+        ? { at: 'moment', clients: 'who' }[end[1]] : null }];
   }
   if (kind === 'clients') return ['client', subject, { show: what === 'lookups' ? 'lookups' : null }];
   return null;
 }
 
-const QUESTIONS = { name: 'Its answers', below: 'Names below', contains: 'Names with this text', address: 'Names behind it', at: 'At a moment', client: 'What it looked up', summary: 'As a client', who: 'Who asked', rdata: 'What leads to it' };
+const QUESTIONS = { name: 'Its answers', below: 'Names below', contains: 'Names with this text',
+    address: 'Names behind it', at: 'At a moment', client: 'What it looked up', summary: 'As a client',
+    who: 'Who asked', rdata: 'What leads to it' };
 
 async function searched(text) {
   if (!found.has(text)) found.set(text, await ask('/api/v1/search', { q: text }));
@@ -1085,11 +1325,16 @@ async function search(text) {
 
 function foundBox(answer, text) {
   const isNothing = !answer.questions.length;
-  const links = answer.questions.map(one => [one, placeOf(one.path)]).filter(([, place]) => place).map(([one, [view, subject, more]]) => {
-    const shows = state.view === view && state.subject === subject && (state.more.get('contains') || null) === (more.contains || null) && (state.more.get('show') || null) === (more.show || null);
-    return el('a', { href: link(view, subject, { ...more, q: text.trim() }), 'aria-current': shows ? 'true' : null }, QUESTIONS[one.question] || one.question);
+  const links = answer.questions.map(one => [one, placeOf(one.path)]).filter(([, place]) =>
+      place).map(([one, [view, subject, more]]) => {
+    const shows = state.view === view && state.subject === subject && (state.more.get('contains')
+        || null) === (more.contains || null) && (state.more.get('show') || null) === (more.show || null);
+    return el('a', { href: link(view, subject, { ...more, q: text.trim() }), 'aria-current': shows ? 'true' : null },
+        QUESTIONS[one.question] || one.question);
   });
-  $('found').replaceChildren(el('p', { class: isNothing ? 'warn' : '' }, isNothing ? 'Nothing to search for: ' : 'Understood as ', foreignText(answer.understood)), links.length ? el('nav', { class: 'links', 'aria-label': 'Questions about it' }, links) : '');
+  $('found').replaceChildren(el('p', { class: isNothing ? 'warn' : '' }, isNothing ? 'Nothing to search for: '
+      : 'Understood as ', foreignText(answer.understood)), links.length ? el('nav',
+      { class: 'links', 'aria-label': 'Questions about it' }, links) : '');
   show($('found'), true);
 }
 
@@ -1140,7 +1385,10 @@ function route(scroll) {
   const asked = state.more.get('show');
   refresh(true).then(() => {
     if (typeof scroll === 'number') return scrollTo(0, scroll);
-    const target = asked && ($('show-' + asked) || $('view').querySelector({ who: '[aria-labelledby^="panel-who-asked"]', lookups: '[aria-labelledby="panel-lookups"]', leading: '[aria-labelledby="panel-what-leads-to-it"]' }[asked] || null));
+    const target = asked && ($('show-' + asked)
+        || $('view').querySelector({ who: '[aria-labelledby^="panel-who-asked"]',
+        lookups: '[aria-labelledby="panel-lookups"]', leading: '[aria-labelledby="panel-what-leads-to-it"]' }[asked]
+        || null));
     if (target && scroll === null) target.scrollIntoView({ block: 'start' });
   });
 }
@@ -1166,6 +1414,7 @@ async function refresh(byUser) {
   refreshedMs = Date.now();
   ageTimes($('view'));
   tellLive();
+  clearTimeout(timer);
   timer = setTimeout(whenDue, REFRESH_MS);
 }
 
@@ -1177,7 +1426,8 @@ function whenDue() {
 }
 
 function tellLive() {
-  setText($('live'), isAway ? 'Not answered' : isRefreshing ? 'Asking …' : !isLive() ? 'Does not follow: the time has an end' : 'Live, every 10 s');
+  setText($('live'), isAway ? 'Not answered' : isRefreshing ? 'Asking …' : !isLive()
+      ? 'Does not follow: the time has an end' : 'Live, every 10 s');
   setText($('asked'), refreshedMs ? 'Asked at ' + exact(refreshedMs + aheadMs) : '');
 }
 
@@ -1212,7 +1462,9 @@ async function watch() {
       const s = await takeStatus(null), wrong = troubles(s);
       const alive = s.sensors.filter(one => one.alive).length;
       setStatus(wrong.some(([kind]) => kind === 'bad') ? 'bad' : wrong.length || !s.sensors.length ? 'warn' : 'good',
-                !s.running ? 'Not receiving' : !s.sensors.length ? 'No sensor yet' : number(alive) + ' of ' + plural(s.sensors.length, 'sensor') + ' alive' + (s.up_to_date ? '' : ', ' + SHORT.format(s.behind_records) + ' behind'));
+                !s.running ? 'Not receiving' : !s.sensors.length ? 'No sensor yet' : number(alive) + ' of '
+                    + plural(s.sensors.length, 'sensor') + ' alive' + (s.up_to_date ? '' : ', '
+                    + SHORT.format(s.behind_records) + ' behind'));
       onStatus.forEach(put => put(s));
       if (isAway) {
         setAway(false);
@@ -1236,8 +1488,11 @@ const fromInput = text => state.isLocal ? new Date(text).getTime() : Date.parse(
 
 function rangeBox() {
   const isUsual = !state.until && SPANS.some(([one]) => one === state.since);
-  $('range').replaceChildren(...SPANS.map(([since, words]) => el('a', { href: changed({ since: since === DEFAULT_SINCE ? null : since, until: null }), 'aria-current': isUsual && since === state.since ? 'true' : null }, words)),
-    el('button', { type: 'button', 'aria-expanded': String(!$('custom').hidden), 'aria-controls': 'custom', 'aria-pressed': String(!isUsual), onclick: event => {
+  $('range').replaceChildren(...SPANS.map(([since, words]) => el('a',
+      { href: changed({ since: since === DEFAULT_SINCE ? null : since, until: null }), 'aria-current': isUsual
+      && since === state.since ? 'true' : null }, words)),
+    el('button', { type: 'button', 'aria-expanded': String(!$('custom').hidden), 'aria-controls': 'custom',
+        'aria-pressed': String(!isUsual), onclick: event => {
       show($('custom'), $('custom').hidden);
       event.currentTarget.setAttribute('aria-expanded', String(!$('custom').hidden));
       if (!$('custom').hidden) $('since').focus();
@@ -1264,7 +1519,8 @@ function setTheme(theme) {
   current.forEach(one => one.redraw && one.redraw());
 }
 
-const KEYS = [['/', 'Search'], ['r', 'Ask again now'], ['u', 'UTC or local times'], ['d', 'Light or dark'], ['?', 'This help'], ['Esc', 'Close, or leave the search']];
+const KEYS = [['/', 'Search'], ['r', 'Ask again now'], ['u', 'UTC or local times'], ['d', 'Light or dark'],
+    ['?', 'This help'], ['Esc', 'Close, or leave the search']];
 let isGoing = false;
 
 function onKey(event) {
@@ -1276,7 +1532,9 @@ function onKey(event) {
   }
   if (/^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement.tagName)) return;
   const view = isGoing && Object.keys(VIEWS).find(name => VIEWS[name].key === event.key);
-  const acts = { '/': () => { $('q').focus(); $('q').select(); }, '?': () => $('help').showModal(), r: () => refresh(true), u: () => $('clock').click(), d: () => $('theme').click(), g: () => { isGoing = true; setTimeout(() => { isGoing = false; }, 1500); } };
+  const acts = { '/': () => { $('q').focus(); $('q').select(); }, '?': () => $('help').showModal(), r: () =>
+      refresh(true), u: () => $('clock').click(), d: () => $('theme').click(),
+      g: () => { isGoing = true; setTimeout(() => { isGoing = false; }, 1500); } };
   if (view) go(link(view, ''));
   else if (acts[event.key]) acts[event.key]();
   else return;
@@ -1285,10 +1543,16 @@ function onKey(event) {
 }
 
 function start() {
-  $('views').append(...Object.entries(VIEWS).map(([name, { label, key }]) => el('a', { 'data-view': name, 'aria-keyshortcuts': 'g ' + key }, label, el('kbd', { 'aria-hidden': 'true' }, key))));
+  $('views').append(...Object.entries(VIEWS).map(([name, { label, key }]) =>
+      el('a', { 'data-view': name, 'aria-keyshortcuts': 'g ' + key }, label,
+      el('kbd', { 'aria-hidden': 'true' }, key))));
   $('title').tabIndex = -1;
-  $('help-keys').append(el('table', {}, el('caption', { class: 'hidden' }, 'Keys'), el('thead', { class: 'hidden' }, el('tr', {}, el('th', { scope: 'col' }, 'Key'), el('th', { scope: 'col' }, 'What it does'))),
-    el('tbody', {}, [...KEYS, ...Object.values(VIEWS).map(({ label, key }) => ['g ' + key, label])].map(([key, words]) => el('tr', {}, el('th', { scope: 'row' }, key.split(' ').map(one => el('kbd', {}, one))), el('td', {}, words))))));
+  $('help-keys').append(el('table', {}, el('caption', { class: 'hidden' }, 'Keys'),
+      el('thead', { class: 'hidden' }, el('tr', {}, el('th', { scope: 'col' }, 'Key'),
+      el('th', { scope: 'col' }, 'What it does'))),
+    el('tbody', {}, [...KEYS, ...Object.values(VIEWS).map(({ label, key }) =>
+        ['g ' + key, label])].map(([key, words]) => el('tr', {}, el('th', { scope: 'row' },
+        key.split(' ').map(one => el('kbd', {}, one))), el('td', {}, words))))));
   document.addEventListener('click', event => {
     const a = event.target.closest && event.target.closest('a[href^="#"]');
     if (!a || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
@@ -1296,9 +1560,11 @@ function start() {
     if (a.classList.contains('skip')) $('main').focus();
     else go(a.getAttribute('href'));
   });
-  addEventListener('popstate', event => route(event.state && event.state.scroll !== undefined ? event.state.scroll : null));
+  addEventListener('popstate', event => route(event.state && event.state.scroll !== undefined ? event.state.scroll
+      : null));
   addEventListener('keydown', onKey);
-  document.addEventListener('visibilitychange', () => { if (!document.hidden && isLive() && Date.now() - refreshedMs > REFRESH_MS) whenDue(); });
+  document.addEventListener('visibilitychange', () => { if (!document.hidden && isLive()
+      && Date.now() - refreshedMs > REFRESH_MS) whenDue(); });
   history.scrollRestoration = 'manual';
   $('search').addEventListener('submit', event => { event.preventDefault(); $('q').blur(); search($('q').value); });
   $('clock').addEventListener('click', () => go(changed({ time: state.isLocal ? null : 'local' })));
@@ -1307,9 +1573,11 @@ function start() {
     localStorage.setItem('dnsflow-theme', theme);
     setTheme(theme);
   });
-  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => setTheme(document.documentElement.dataset.theme));
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () =>
+      setTheme(document.documentElement.dataset.theme));
   $('help-open').addEventListener('click', () => $('help').showModal());
-  for (const form of document.querySelectorAll('dialog form')) form.addEventListener('submit', event => { event.preventDefault(); form.closest('dialog').close(); });
+  for (const form of document.querySelectorAll('dialog form')) form.addEventListener('submit',
+      event => { event.preventDefault(); form.closest('dialog').close(); });
   $('token-form').addEventListener('submit', () => {
     token = $('token-text').value.trim();
     sessionStorage.setItem('dnsflow-token', token);
@@ -1321,7 +1589,8 @@ function start() {
   $('token').addEventListener('close', () => { if (isTokenAsked) $('token').dataset.closed = 'yes'; });
   $('custom').addEventListener('submit', event => {
     event.preventDefault();
-    const since = $('since').value ? iso(fromInput($('since').value)) : 'all', until = $('until').value ? iso(fromInput($('until').value)) : null;
+    const since = $('since').value ? iso(fromInput($('since').value)) : 'all', until = $('until').value
+        ? iso(fromInput($('until').value)) : null;
     show($('custom'), false);
     go(changed({ since, until }));
   });

@@ -34,15 +34,18 @@ CONTRAST = r"""
 const parse = text => { const n = (text.match(/[\d.]+(?:e-?\d+)?/g) || []).map(Number);
   return text.startsWith('color(srgb') ? [n[0] * 255, n[1] * 255, n[2] * 255, n[3] ?? 1] : [n[0], n[1], n[2], n[3] ?? 1]; };
 const over = (top, below) => [0, 1, 2].map(i => top[i] * top[3] + below[i] * (1 - top[3])).concat(1);
-const light = c => { const l = [0, 1, 2].map(i => { const v = c[i] / 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
+const linear = v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+const light = c => { const l = [0, 1, 2].map(i => linear(c[i] / 255));
   return 0.2126 * l[0] + 0.7152 * l[1] + 0.0722 * l[2]; };
-const ground = node => { const layers = []; for (let n = node; n; n = n.parentElement) layers.push(parse(getComputedStyle(n).backgroundColor));
+const ground = node => { const layers = [];
+  for (let n = node; n; n = n.parentElement) layers.push(parse(getComputedStyle(n).backgroundColor));
   return layers.reverse().reduce((below, top) => over(top, below), [255, 255, 255, 1]); };
 const bad = [], seen = new Set(); let count = 0;
 const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 while (walker.nextNode()) {
   const node = walker.currentNode.parentElement;
-  if (!walker.currentNode.data.trim() || seen.has(node) || !node.checkVisibility() || node.closest('.hidden, script, noscript, .skip')) continue;
+  if (!walker.currentNode.data.trim() || seen.has(node) || !node.checkVisibility()) continue;
+  if (node.closest('.hidden, script, noscript, .skip')) continue;
   seen.add(node); count++;
   const style = getComputedStyle(node), below = ground(node), a = light(over(parse(style.color), below)), b = light(below);
   const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
@@ -54,11 +57,12 @@ return [count, bad];
 
 # What a screen reader would have no word for.
 NAMELESS = r"""
-const words = node => (node.getAttribute('aria-label') || (node.getAttribute('aria-labelledby') || '').split(' ').map(id => (document.getElementById(id) || {}).textContent || '').join('')
+const named = id => (document.getElementById(id) || {}).textContent || '';
+const words = node => (node.getAttribute('aria-label') || (node.getAttribute('aria-labelledby') || '').split(' ').map(named).join('')
   || (node.labels && [...node.labels].map(l => l.textContent).join('')) || node.textContent || '').trim();
 const bad = [];
 for (const node of document.querySelectorAll('a, button, input, dialog, section, [role]:not([role=alert])'))
-  if (!words(node) && !node.hasAttribute('aria-hidden')) bad.push(node.outerHTML.slice(0, 120));
+  if (!words(node) && !node.hasAttribute('aria-hidden') && node.style.display !== 'none') bad.push(node.outerHTML.slice(0, 120));
 for (const table of document.querySelectorAll('table')) {
   if (!table.caption || !table.caption.textContent.trim()) bad.push('no caption: ' + table.outerHTML.slice(0, 80));
   for (const th of table.querySelectorAll('th')) if (!th.scope) bad.push('no scope: ' + th.outerHTML.slice(0, 80));
@@ -97,7 +101,8 @@ class Page:
         self.driver.quit()
 
     def size(self, width, height=900):
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False})
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                                    {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False})
 
     def prefers(self, scheme):
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
@@ -136,11 +141,13 @@ class Page:
 
     def panel(self, title):
         """A selector for the panel with this heading."""
-        return self.until("(s => s && '#view [aria-labelledby=\"' + s.id + '\"]')([...document.querySelectorAll('#view h2')].find(h => h.textContent === %s))" % json.dumps(title))
+        return self.until("(h2 => h2 && '#view [aria-labelledby=\"' + h2.id + '\"]')"
+                          "([...document.querySelectorAll('#view h2')].find(h2 => h2.textContent === %s))" % json.dumps(title))
 
     def rows(self, title):
         """Of a panel's table: a list of texts for each row."""
-        return self.js("return [...document.querySelectorAll(arguments[0] + ' tbody tr')].map(tr => [...tr.children].map(td => td.textContent))", self.panel(title))
+        return self.js("return [...document.querySelectorAll(arguments[0] + ' tbody tr')].map("
+                       "tr => [...tr.children].map(td => td.textContent))", self.panel(title))
 
     def click(self, selector, words=None):
         def found():
@@ -153,6 +160,10 @@ class Page:
 
     def keys(self, *keys):
         ActionChains(self.driver).send_keys(*keys).perform()
+
+    def drag(self, node, from_x, by):
+        """With the mouse, beginning so far from the middle of it."""
+        ActionChains(self.driver).move_to_element_with_offset(node, from_x, 0).click_and_hold().move_by_offset(by, 0).release().perform()
 
     def search(self, text):
         box = self.one("#q")
@@ -185,7 +196,8 @@ class Page:
 
     def elsewhere(self):
         """What was asked for of anybody but the collector."""
-        return [r["url"] for r in self.requests() if not r["url"].startswith((self.address, "about:", "chrome:", "data:", "blob:" + self.address))]
+        here = self.address, "about:", "chrome:", "data:", "blob:" + self.address
+        return [r["url"] for r in self.requests() if not r["url"].startswith(here)]
 
     def is_wider(self):
         """By how much the page is wider than its window."""
