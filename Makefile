@@ -86,8 +86,11 @@ VIEW_LIBS    := $(if $(PACKAGES),$(shell pkg-config --libs $(filter ncurses libp
 # What is missing is said in one line, to those who would use it.
 ALONE    := clean help fmt uninstall install-service deb rpm check-long
 MISSING  := $(shell for p in $(PACKAGES); do pkg-config --exists $$p 2>/dev/null || echo $$p; done)
+# What draws the page's lines: Debian's, or what a source archive brings (scripts/build-rpm).
+DYGRAPHS := $(or $(wildcard page/vendor),/usr/share/javascript/dygraphs)
+MISSING  += $(if $(COLLECT),$(if $(wildcard $(DYGRAPHS)/dygraph.min.js),,libjs-dygraphs))
 ifneq ($(if $(MAKECMDGOALS),$(filter-out $(ALONE),$(MAKECMDGOALS)),all),)
-$(if $(MISSING),$(error not found: $(MISSING); scripts/install-deps build installs it))
+$(if $(strip $(MISSING)),$(error not found: $(strip $(MISSING)); scripts/install-deps build installs it))
 endif
 ifneq ($(and $(PACKAGES),$(filter tests check,$(MAKECMDGOALS))),)
 $(if $(shell pkg-config --exists cmocka 2>/dev/null || echo no),$(error not found: cmocka; scripts/install-deps test installs it))
@@ -119,8 +122,7 @@ CORE     := $(if $(PACKAGES),,$(shell for test in tests/unit/test_*.c tests/prop
               $(CC) -M -MG -Isrc -Iinclude -I. $$test 2>/dev/null | grep -qE '$(OTHERS)' || echo $$test; done))
 CORE     := $(CORE:%.c=$(O)/%)
 
-# What the page is made of. A source archive has the lines' library in page/vendor.
-DYGRAPHS := $(or $(wildcard page/vendor),/usr/share/javascript/dygraphs)
+# What the page is made of.
 PAGE     := page/index.html page/page.js page/page.css docs/openapi.json $(DYGRAPHS)/dygraph.min.js \
             $(DYGRAPHS)/dygraph.min.css
 
