@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/tcp_socket.h"
@@ -137,6 +138,13 @@ static int print_health(void *context, FILE *out)
 
 /* ---- the role ---- */
 
+static bool is_loopback(const struct sockaddr_storage *at)
+{
+    struct in6_addr ip6;
+    return address_to_ip6(at, &ip6) &&
+           (IN6_IS_ADDR_LOOPBACK(&ip6) || (IN6_IS_ADDR_V4MAPPED(&ip6) && ip6.s6_addr[12] == 127));
+}
+
 int answer_listen(const struct collect_config *config, struct error *err)
 {
     struct sockaddr_storage at;
@@ -152,7 +160,12 @@ int answer_listen(const struct collect_config *config, struct error *err)
     fd = tcp_socket_listen(config->http.host, config->http.port, HTTP_BACKLOG, err);
     if (fd < 0)
         return -1;
-    if (getsockname(fd, (struct sockaddr *)&at, &len) == 0)
+    bool is_known = getsockname(fd, (struct sockaddr *)&at, &len) == 0;
+    if ((!is_known || !is_loopback(&at)) && config->tokens.count == 0) {
+        close(fd);
+        return error_set(err, "%s: expected --token-file with it, as others can reach that address", config->http.text);
+    }
+    if (is_known)
         (void)getnameinfo((const struct sockaddr *)&at, len, host, sizeof(host), port, sizeof(port),
                           NI_NUMERICHOST | NI_NUMERICSERV);
     log_line(strchr(host, ':') ? "http: listening on [%s]:%s" : "http: listening on %s:%s", host, port);

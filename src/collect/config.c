@@ -6,6 +6,7 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "base/options.h"
@@ -289,12 +290,13 @@ static int check_http(const struct collect_config *config, const struct tokens *
     struct address at;
     struct sockaddr_in ip4;
     struct sockaddr_in6 ip6;
-    bool is_here =
-        !config->has_http || config->has_no_http || config->http_path || strcmp(config->http.host, "localhost") == 0;
-    if (!is_here && address_read(&config->http, &at) == 0 && at.address.ss_family == AF_INET) {
+    bool is_here = !config->has_http || config->has_no_http || config->http_path ||
+                   strcasecmp(config->http.host, "localhost") == 0;
+    bool is_all = strcmp(config->http.host, "*") == 0;
+    if (!is_here && !is_all && address_read(&config->http, &at) == 0 && at.address.ss_family == AF_INET) {
         memcpy(&ip4, &at.address, sizeof(ip4));
         is_here = ntohl(ip4.sin_addr.s_addr) >> 24 == 127;
-    } else if (!is_here && at.len > 0) {
+    } else if (!is_here && !is_all && at.len > 0) {
         memcpy(&ip6, &at.address, sizeof(ip6));
         is_here = IN6_IS_ADDR_LOOPBACK(&ip6.sin6_addr);
     }

@@ -189,6 +189,7 @@ static void put_http(FILE *out, const struct serve_counts *c)
         labelled(out, "http_refused_total", "reason", refused[i].reason, refused[i].count);
     put_times(out, c);
     single(out, "query_partial_total", "counter", c->partial, "Answers that were partial.");
+    single(out, "query_failed_total", "counter", c->failed, "Questions that could not be answered.");
     single(out, "query_busy_total", "counter", c->busy, "Questions refused, as there were too many at once.");
 }
 

@@ -150,9 +150,7 @@ static void answer(struct call *call, const struct endpoint *e, const char *abou
         put_end(call, &given, cursor);
         return;
     }
-    fprintf(call->lines, "X-Dnsflow-More: %s\r\nX-Dnsflow-Partial: %s\r\n",
-            given.result.is_cut || given.result.has_next ? "true" : "false",
-            given.result.is_partial ? "true" : "false");
+    call_tell(call, &given);
     if (cursor[0])
         fprintf(call->lines, "X-Dnsflow-Next: %s\r\n", cursor);
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,12 +182,19 @@ static void tell(struct given *given, const struct kept *kept, const struct ques
     given->result.is_partial |= kept->missing + kept->damaged > 0 || lost[0];
 }
 
-/* As it is now; without the database, what there is of lookups. */
+enum { AGAIN_MS = 50, AGAIN_TIMES = 30 };
+
+/* As it is now; without the database, what there is of lookups. While the store ends and begins anew, for a moment the
+ * database cannot be read by who may make no files. */
 static bool open_kept(struct call *call, struct kept *kept, char *lost, size_t size)
 {
     struct error why;
+    int result, i;
     lost[0] = '\0';
-    if (kept_open(call->options->directory, kept, &why) == 0)
+    for (i = 0; (result = kept_open(call->options->directory, kept, &why)) != 0 && !kept->is_lost && i < AGAIN_TIMES;
+         i++)
+        (void)poll(NULL, 0, AGAIN_MS);
+    if (result == 0)
         return true;
     snprintf(lost, size, "%.250s", why.text);
     if (kept->is_lost && kept_open_lookups(call->options->directory, kept) == 0)
@@ -248,4 +256,11 @@ bool call_ask(struct call *call, const struct question *question, const char *ab
     call->is_partial |= given->result.is_partial;
     kept_close(&kept);
     return !call_has_failed(call);
+}
+
+void call_tell(struct call *call, const struct given *given)
+{
+    fprintf(call->lines, "X-Dnsflow-More: %s\r\nX-Dnsflow-Partial: %s\r\n",
+            given->result.is_cut || given->result.has_next ? "true" : "false",
+            given->result.is_partial ? "true" : "false");
 }

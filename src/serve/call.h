@@ -58,6 +58,9 @@ typedef struct answer_output *open_output(void *context, const struct question *
 bool call_ask(struct call *call, const struct question *question, const char *about, const char *parameter,
               const struct wanted *wanted, open_output *open, void *context, struct given *given);
 
+/* How the answer came out, in the header: where the body has rows alone. */
+void call_tell(struct call *call, const struct given *given);
+
 /* NULL: there is none of that name. */
 const struct question *call_question(const char *name);
 

@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "base/dns_words.h"
 #include "base/options.h"
 #include "base/prefix.h"
 #include "serve/call.h"
@@ -62,8 +63,10 @@ void call_circl(struct call *call)
         *comma = '/';
     call->type = "application/x-ndjson";
     const struct question *question = find_question(&what);
-    if (call_ask(call, question, what, NULL, &wanted, open_cof, call->out, &given))
-        check_lost(call, &given);
+    if (!call_ask(call, question, what, NULL, &wanted, open_cof, call->out, &given))
+        return;
+    check_lost(call, &given);
+    call_tell(call, &given);
 }
 
 /* ---- DNSDB ---- */
@@ -211,6 +214,7 @@ static void lookup(struct call *call)
 {
     struct url *url = &call->url;
     const char *about;
+    uint16_t type;
     struct given given;
     struct saf saf = {.call = call,
                       .is_rrset = url->segments_count > 1 && strcmp(url->segments[1], "rrset") == 0,
@@ -228,8 +232,12 @@ static void lookup(struct call *call)
             " bailiwick is kept");
         return;
     }
-    if (url->segments_count > 4 && strncasecmp(url->segments[4], "ANY", 3) != 0)
+    if (url->segments_count > 4 && strcasecmp(url->segments[4], "ANY") != 0)
         saf.type = url->segments[4];
+    if (saf.type && dns_type_parse(saf.type, &type) != 0) {
+        call_fail(call, CALL_BAD, "path", "expected a type, such as AAAA or TYPE65, or ANY");
+        return;
+    }
     size_t len = strlen(about);
     if (len > 1 && strcmp(about + len - 2, ".*") == 0) {
         call_fail(call, CALL_BAD, "path", "names can have *. in front only");
@@ -243,6 +251,8 @@ static void lookup(struct call *call)
     if (!call_ask(call, question, about, NULL, &wanted, open_saf, &saf, &given))
         return;
     check_lost(call, &given);
+    if (saf.rows == 0 && saf.offset > 0) /* it leads no further */
+        given.result.is_cut = false;
     bool is_cut = saf.is_cut || given.result.is_cut || given.result.has_next || given.result.is_partial;
     fputs(is_cut ? "{\"cond\":\"limited\",\"msg\":\"Result limit reached\"}\n" : "{\"cond\":\"succeeded\"}\n",
           call->out);

@@ -138,6 +138,7 @@ static void count(struct serve *s, const struct job *job)
         ;
     pthread_mutex_lock(&s->mutex);
     s->counts.forbidden += job->call.status == CALL_FORBIDDEN;
+    s->counts.failed += job->call.status >= CALL_FAILED && !job->kind->is_watch;
     if (job->call.is_question) {
         s->counts.took[i]++;
         s->counts.took_all += took;
@@ -184,7 +185,9 @@ static void work(void *context, struct pool_job *pooled)
         (void)fclose(call->out);
     if (call->lines && fclose(call->lines) != 0)
         is_good = false;
-    if (!is_good)
+    if (!is_good && evbuffer_get_length(job->body) > TEXT_MAX / 2)
+        call_fail(call, CALL_BAD, "limit", "the answer has more than %d MiB: expected a smaller limit", TEXT_MAX >> 20);
+    else if (!is_good)
         call_fail(call, CALL_FAILED, NULL, "out of memory");
     if (call_has_failed(call))
         print_failure(job);

@@ -47,7 +47,7 @@ extern const double serve_times[SERVE_TIMES]; /* upper bounds in seconds */
 
 struct serve_counts {
     struct http_stats http; /* as of the last request */
-    uint64_t unauthorized, forbidden, busy, partial;
+    uint64_t unauthorized, forbidden, failed, busy, partial;
     uint64_t took[SERVE_TIMES + 1]; /* questions by the time they took; the last is more than all bounds */
     double took_all;                /* seconds */
 };

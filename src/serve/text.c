@@ -6,7 +6,7 @@
 
 static ssize_t put(void *buffer, const char *bytes, size_t len)
 {
-    if (evbuffer_add(buffer, bytes, len) == 0)
+    if (evbuffer_get_length(buffer) + len <= TEXT_MAX && evbuffer_add(buffer, bytes, len) == 0)
         return (ssize_t)len;
     errno = ENOMEM;
     return 0;

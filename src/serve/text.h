@@ -8,8 +8,10 @@
 
 struct evbuffer;
 
-/* Writes behind what is there; the buffer stays the caller's. Of memory that is not there ferror(3) tells. NULL: out of
- * memory. */
+enum { TEXT_MAX = 8 << 20 };
+
+/* Writes behind what is there; the buffer stays the caller's. Of memory that is not there, and of more than TEXT_MAX
+ * bytes, ferror(3) tells. NULL: out of memory. */
 FILE *text_open(struct evbuffer *buffer);
 
 #endif

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import stat
+import threading
 import time
 import urllib.parse
 
@@ -232,7 +233,7 @@ def test_port_in_use(tmp_path):
 
 # Who may ask
 
-@pytest.mark.parametrize("where", ["0.0.0.0:0", "[::]:0", "192.0.2.1:8353", "dns.example:80"])
+@pytest.mark.parametrize("where", ["0.0.0.0:0", "[::]:0", "*:0", "192.0.2.1:8353", "dns.example:80"])
 def test_others_need_a_token(tmp_path, where):
     done = collect("run", tmp_path / "data", "-l", "127.0.0.1:0", "--http", where)
     assert done.status == 2 and "expected --token-file with it" in done.err and not (tmp_path / "data").exists()
@@ -297,6 +298,65 @@ def test_tokens_are_read_again(tmp_path):
         asked.process.signal(signal.SIGHUP)
         asked.process.wait_err("the configuration stays as it was")
         assert asked.get("/api/v1/loss", "X-API-Key: another-" + TOKEN).status == 200
+
+
+def test_tokens_stay_with_their_address(tmp_path):
+    """A reload that would open to everybody what others can reach is refused."""
+    tokens, file = tmp_path / "tokens", tmp_path / "collect.conf"
+    tokens.write_text("read %s\n" % TOKEN)
+    tokens.chmod(0o600)
+    file.write_text("token-file %s\n" % tokens)
+    with Asked(tmp_path, "--config", file, at="0.0.0.0:0") as asked:
+        assert asked.get("/api/v1/loss").status == 401
+        file.write_text("# none\n")
+        asked.process.signal(signal.SIGHUP)
+        asked.process.wait_err("the configuration stays as it was")
+        assert asked.get("/api/v1/loss").status == 401
+
+
+def test_reload_cuts_no_answer(tmp_path):
+    with Asked(tmp_path) as asked:
+        statuses, is_over = [], []
+
+        def look():
+            while not is_over:
+                statuses.append(asked.get("/api/v1/loss").status)
+        threads = [threading.Thread(target=look) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for _ in range(5):
+            asked.process.signal(signal.SIGHUP)
+            pid = asked.roles().get("query")
+            wait_until(lambda: asked.roles().get("query", pid) != pid)
+        is_over.append(True)
+        for thread in threads:
+            thread.join(60)
+        assert set(statuses) == {200} and len(statuses) > 10
+
+
+def test_nothing_open_but_its_own(asked):
+    """Of the role's descriptors: sockets are the one where questions come in and the supervisor's."""
+    pid = asked.roles()["query"]
+    links = [os.readlink("/proc/%d/fd/%s" % (pid, fd)) for fd in os.listdir("/proc/%d/fd" % pid)]
+    assert sum(link.startswith("socket:") for link in links) == 2 + (os.readlink("/proc/%d/fd/2" % pid).startswith("socket:")), links
+    assert not [link for link in links if link.endswith("/lock") or "/journal" in link], links
+
+
+def test_counters_over_a_restart(tmp_path):
+    with Asked(tmp_path) as asked:
+        send(asked.target, [extended(1, set4("10.0.0.1", "10.0.0.53", ["just.example"], ["192.0.2.9"]))])
+        wait_until(lambda: asked.metric("dnsflow_collect_records_total") == 1)
+        asked.stop()
+    with Asked(tmp_path) as asked:
+        assert asked.metric("dnsflow_collect_records_total") == 1
+
+
+def test_big_sorts_need_no_files(tmp_path):
+    """The role may make none."""
+    imported(tmp_path / "data", made(tmp_path / "out.pcap", 8, count=30000))
+    with Asked(tmp_path) as asked:
+        for path in ("top/domains", "top/names?since=2000-01-01", "rcodes/NOERROR/clients", "addresses/0.0.0.0/0", "clients/10.0.0.3/lookups"):
+            assert asked.get(with_query("/api/v1/" + path, limit=10000)).rows, path
 
 
 @pytest.mark.parametrize("host, status", [("dns.example", 200), ("DNS.example:443", 200), ("127.0.0.1", 200), ("localhost", 200),

@@ -22,7 +22,7 @@ DASHBOARD = TOP / "packaging" / "grafana" / "dnsflow-collect.json"
 
 PREFIX = "dnsflow_collect_"
 COUNTERS = """role_starts_total datagrams_total records_total dropped_datagrams_total refused_datagrams_total store_rows_total store_seals_total
-    store_failures_total http_requests_total http_bad_total http_refused_total http_unauthorized_total http_forbidden_total query_partial_total query_busy_total""".split()
+    store_failures_total http_requests_total http_bad_total http_refused_total http_unauthorized_total http_forbidden_total query_partial_total query_failed_total query_busy_total""".split()
 GAUGES = """build_info start_time_seconds store_behind_records store_sealed_timestamp_seconds journal_bytes lookups_bytes database_bytes
     backups_bytes max_bytes disk_free_bytes lookups_files lookups_files_damaged lookups_files_missing lookups_oldest_timestamp_seconds
     sensor_heard_timestamp_seconds sensor_records_day sensor_lost_day http_connections""".split()
@@ -255,7 +255,7 @@ def test_status(tmp_path):
             def is_told():
                 answer = json.loads(c.get("/api/v1/names/www.example.com").body)
                 assert answer["rows"], "what there is"
-                return "not take" in " ".join(answer["notes"])
+                return "not brought it in" in " ".join(answer["notes"])
             wait_until(is_told, 20, 0.2)
             api, told = same_status(c)
             assert not told["up_to_date"] and api == told
