@@ -515,7 +515,7 @@ function rowsTable(title, list) {
 }
 
 /* A question's rows. options: path, params, columns, empty (words, or what gives a node), name, pages (there are
- * cursors), limit, change(rows, answer) to make other rows of them, beside(): another question that is waited for. */
+ * cursors), limit, change(rows, answer) to make other rows of them, onrows(rows) to be told of them. */
 function tablePanel(title, options) {
   const self = panel(title, options);
   const table = rowsTable(title, options.columns);
@@ -560,7 +560,7 @@ function tablePanel(title, options) {
     if (pages > 1) notes.push({ kind: 'note', text: 'Pages hold still: what comes meanwhile is not added. ',
         action: el('button', { type: 'button', class: 'quiet', onclick: restart }, 'Follow again') });
     self.say(notes);
-    if (options.onrows) options.onrows(rows, answer);
+    if (options.onrows) options.onrows(rows);
   }
   function restart() {
     pages = 0;
@@ -1017,15 +1017,17 @@ const VIEWS = {
   sensor: { label: 'Sensor', key: 's', make: sensorView },
 };
 
-function clientView(client) {
+/* onfill is told whether it asked for anything. */
+function summaryPanel(client, title, onfill) {
   const path = '/api/v1/clients/' + quoted(client);
-  const summary = panel('Summary', { className: 'full' });
+  const summary = panel(title, { className: 'full' });
   exports(summary.tools, () => [path + '/summary', { ...spanParams(), limit: MOST_ROWS }, 'dnsflow-summary-' + client],
       'summary');
   summary.load = async (signal, how) => {
     const answer = await ask(path + '/summary', { ...spanParams(), limit: 1000, ...how }, signal);
     const total = answer.rows.find(row => row.what === 'total');
     summary.say(answerNotes(answer));
+    if (onfill) onfill(Boolean(total && total.lookups));
     if (!total || !total.lookups) return summary.fill(stateBox('empty', 'It asked for nothing ' + spanWords() + '.',
         'It may be no client of these sensors; it may be an address that names were answered with.',
         el('a', { class: 'button', href: link('address', client) }, 'See it as an address'),
@@ -1052,11 +1054,15 @@ function clientView(client) {
     if (focused) [...summary.body.querySelectorAll('a')].find(a =>
         a.getAttribute('href') === focused)?.focus({ preventScroll: true });
   };
-  const lookups = tablePanel('Lookups', { className: 'full', path: path + '/lookups',
+  return summary;
+}
+
+function clientView(client) {
+  const lookups = tablePanel('Lookups', { className: 'full', path: '/api/v1/clients/' + quoted(client) + '/lookups',
       columns: columns('name', 'type', 'rcode', 'resolver', 'count', 'strip', 'first', 'last'), pages: true,
       empty: 'No lookups', name: 'client-' + client });
   return { title: 'Client', subject: client, lead: el('span', {}, 'What it asked for, ' + spanWords() + '. ',
-      el('a', { href: link('address', client) }, 'As an address')), panels: [summary, lookups] };
+      el('a', { href: link('address', client) }, 'As an address')), panels: [summaryPanel(client, 'Summary'), lookups] };
 }
 
 function nameView(name) {
@@ -1094,7 +1100,17 @@ function addressView(address) {
   if (!address) return { title: 'Address', lead: 'Names behind an address or a prefix',
       panels: [hint('Address', 'Search an address such as 192.0.2.1, or a prefix such as 192.0.2.0/24 or 2001:db8::/32.')] };
   const path = '/api/v1/addresses/' + quoted(address), isPrefix = address.includes('/');
+  let isNone = false, isClient = false; // no name leads to it; it asked for some itself
+  const put = () => {
+    show(client.node, isNone && isClient);
+    show(who.node, !(isNone && isClient));
+  };
+  const client = summaryPanel(address, 'It asks itself', has => { isClient = has; put(); });
+  client.fail = () => {};
+  client.tools.prepend(el('a', { class: 'button', href: link('client', address) }, 'What it looked up'));
+  show(client.node, false);
   const names = tablePanel('Names over time', { className: 'full', path, pages: true, name: 'address-' + address,
+    onrows: rows => { isNone = !rows.length; put(); },
       empty: 'No name was answered with it',
     columns: columns('name', isPrefix ? COLUMNS.rdata : 'type', 'count', { ...COLUMNS.strip, from: 'tablet' }, 'first',
         'last') });
@@ -1105,7 +1121,7 @@ function addressView(address) {
   const lead = el('span', {}, 'Names that were answered with it, ' + spanWords() + '. ', !isPrefix
       && el('a', { href: link('client', address) }, 'As a client'));
   return { title: isPrefix ? 'Prefix' : 'Address', subject: address, lead, panels: isPrefix ? [names]
-      : [names, momentPanel(address), who] };
+      : [client, names, momentPanel(address), who] };
 }
 
 /* The name behind an address at a moment, of one client if it is given. */
@@ -1171,7 +1187,6 @@ function topPanel(kind, title, limit) {
   list.push(COLUMNS.first, COLUMNS.last);
   const self = tablePanel(title, { className: 'full', path, columns: list, limit: limit || FIRST_ROWS, name: 'top-'
       + kind, empty: 'No lookups',
-    onrows: () => {},
     change: async rows => {
       largest = rows.length ? rows[0].count : 1;
       const { from, to } = span();
