@@ -353,7 +353,7 @@ const COLLATOR = new Intl.Collator('en', { numeric: true });
 const FIRST_ROWS = 100, CHUNK = 200, MOST_ROWS = 10000, PAGE_ROWS = 1000;
 
 /* Cells. A column: label, value(row) for order and filter, cell(row) for a node if it is other than the text; kind: num,
- * text; from: 'tablet' or 'wide', narrower screens leave it out. */
+ * text; from: 'tablet' or 'wide', narrower screens leave it out; ifAny: left out where it is 0 in all rows. */
 const nameLink = name => !name ? '–' : name === '*' ? el('span', { class: 'dim',
     title: 'Names of this client that are too many to keep each' }, '* (the rest)') :
   el('a', { href: link('name', name === '.' ? '*.' : name) }, foreign(name));
@@ -407,7 +407,7 @@ function rowsTable(title, list) {
   const body = el('tbody');
   const known = new Map(), counts = new Map(); // rows that are drawn by what they are about; how often that stands there
   const about = list.filter(column => !/num|strip/.test(column.kind || ''));
-  const order = { column: null, sign: 1 };
+  const order = { column: null, sign: 1 }, off = new Set(); // columns without anything in them
   let rows = [], ordered = [], shown = CHUNK, filter = '';
   const heads = list.map(column => {
     const button = el('button', { type: 'button', class: 'sort', onclick: () => {
@@ -436,6 +436,7 @@ function rowsTable(title, list) {
   }
   function make(row) {
     const tr = el('tr', {}, list.map((column, i) => cellOf(column, row, i === 0)));
+    list.forEach((column, i) => { tr.children[i].hidden = off.has(column); });
     tr.texts = list.map(column => textOf(column, row));
     return tr;
   }
@@ -488,7 +489,17 @@ function rowsTable(title, list) {
     lookAgain();
     ageTimes(body);
   }
+  function leaveOut() {
+    list.forEach((column, i) => {
+      const isOff = Boolean(column.ifAny) && !rows.some(row => column.value(row));
+      if (isOff === off.has(column)) return;
+      if (isOff) off.add(column);
+      else off.delete(column);
+      for (const tr of table.rows) tr.children[i].hidden = isOff;
+    });
+  }
   function put() {
+    leaveOut();
     const needle = filter.toLowerCase();
     ordered = needle ? rows.filter(row => list.some(column => textOf(column, row).toLowerCase().includes(needle)))
         : rows.slice();
@@ -765,7 +776,7 @@ const sensorLink = row => row.source === 'all' ? el('strong', {}, 'All sensors')
 
 function lossColumn(stage, label, title, from) {
   const of = way => way.stages[stage];
-  return { label, kind: 'num', from, title, value: way => of(way) ? of(way).count : null,
+  return { label, kind: 'num', from, ifAny: STAGES[stage][0] === 'loss', title, value: way => of(way) ? of(way).count : null,
     mark: way => !of(way) || !of(way).count ? 'zero' : STAGES[stage][0] === 'loss' ? 'lossy' : '',
     cell: way => !of(way) || of(way).count === null ? el('span', { title: 'This sensor does not tell' }, '–') :
       el('span', { title: of(way).estimated === 'yes' ? 'Estimated' : null },
@@ -775,16 +786,16 @@ function lossColumn(stage, label, title, from) {
 const lossColumns = [
   { label: 'Sensor', value: sensorName, cell: sensorLink },
   lossColumn('tap', 'Packets', 'Packets at the tap', 'tablet'),
-  lossColumn('interface', 'Interface', 'Dropped by the interface', 'wide'),
-  lossColumn('ring', 'Ring', 'Packets that the sensor’s ring had no room for', 'tablet'),
+  lossColumn('interface', 'Interface', 'Dropped by the interface'),
+  lossColumn('ring', 'Ring', 'Packets that the sensor’s ring had no room for'),
   { label: 'Datagrams', kind: 'num', from: 'tablet', title: 'Datagrams that sensors made', value: way => way.made },
-  lossColumn('send', 'Send', 'The sensor could not send them', 'wide'),
-  lossColumn('network', 'Network', 'Lost on the way', 'tablet'),
-  lossColumn('socket', 'Socket', 'No room in the socket here', 'wide'),
-  lossColumn('memory', 'Memory', 'No room in memory here', 'wide'),
-  lossColumn('down', 'Down', 'Nobody received', 'wide'),
-  lossColumn('journal', 'Journal', 'Could not be written', 'wide'),
-  lossColumn('expired', 'Expired', 'Gone from the journal before they were read', 'wide'),
+  lossColumn('send', 'Send', 'The sensor could not send them'),
+  lossColumn('network', 'Network', 'Lost on the way'),
+  lossColumn('socket', 'Socket', 'No room in the socket here'),
+  lossColumn('memory', 'Memory', 'No room in memory here'),
+  lossColumn('down', 'Down', 'Nobody received'),
+  lossColumn('journal', 'Journal', 'Could not be written'),
+  lossColumn('expired', 'Expired', 'Gone from the journal before they were read'),
   lossColumn('stored', 'Stored', 'Datagrams in the store', 'tablet'),
   { label: 'Lost', kind: 'num', value: way => way.made ? way.lost / way.made : 0, mark: way => way.lost ? 'lossy'
       : 'zero',
@@ -901,8 +912,8 @@ function statusPanels() {
   const list = el('ul', { class: 'troubles' }), tiles = el('div', { class: 'tiles' });
   node.append(list, tiles);
   const sensors = panel('Sensors', { className: 'full' });
-  const lostColumn = (label, of, from, title) => ({ label, kind: 'num', from, title, value: of, mark: row => of(row)
-      ? 'lossy' : 'zero' });
+  const lostColumn = (label, key, title) => ({ label, kind: 'num', ifAny: true, title, value: row => row[key],
+      mark: row => row[key] ? 'lossy' : 'zero' });
   const table = rowsTable('Sensors', [
     { label: 'Sensor', value: row => sensorWord(row), cell: row => el('a',
         { href: link('sensor', row.sensor === null ? row.address : String(row.sensor)) }, row.sensor === null
@@ -916,10 +927,11 @@ function statusPanels() {
     { label: 'Records', kind: 'num', value: row => row.records_24h, title: 'Records in 24 hours' },
         { label: 'Datagrams', kind: 'num', title: 'Datagrams in 24 hours', value: row => row.datagrams_24h,
         from: 'tablet' },
-    lostColumn('Network', row => row.network_lost_datagrams_24h, 'tablet', 'Datagrams lost on the way'),
-        lostColumn('Here', row => row.here_lost_datagrams_24h, 'wide', 'Datagrams that had no room here'),
-    lostColumn('Down', row => row.down_lost_datagrams_24h, 'wide', 'Datagrams that came while nobody received'),
-        lostColumn('Ring', row => row.ring_lost_packets_24h, 'tablet', 'Packets that the sensor had no room for'),
+    lostColumn('Network', 'network_lost_datagrams_24h', 'Datagrams lost on the way'),
+    lostColumn('Here', 'here_lost_datagrams_24h', 'Datagrams that had no room here'),
+    lostColumn('Down', 'down_lost_datagrams_24h', 'Datagrams that came while nobody received'),
+    lostColumn('Send', 'send_lost_datagrams_24h', 'Datagrams that the sensor could not send'),
+    lostColumn('Ring', 'ring_lost_packets_24h', 'Packets that the sensor had no room for'),
     { label: 'Starts', kind: 'num', value: row => row.starts_24h, from: 'wide' },
     { label: 'Clock', kind: 'num', value: row => row.clock_ahead_seconds, from: 'wide', cell: row =>
         row.clock_ahead_seconds === null ? '–' : (row.clock_ahead_seconds > 0 ? '+' : '')
@@ -1270,8 +1282,8 @@ function sensorView(subject) {
   const sensor = { label: 'Sensor', value: row => row.sensor || row.source, cell: row => subject
       ? (row.sensor ? 'Sensor ' + row.sensor.split('/')[0] + ', worker ' + row.sensor.split('/')[1]
       : foreign(row.source)) : sensorLink(row) };
-  const lossy = (label, key, title, from) => ({ label, kind: 'num', title, from, value: row => row[key], mark: row =>
-      row[key] ? 'lossy' : 'zero' });
+  const lossy = (label, key, title) => ({ label, kind: 'num', title, ifAny: true, value: row => row[key],
+      mark: row => row[key] ? 'lossy' : 'zero' });
   const plain = (label, key, from) => ({ label, kind: 'num', from, value: row => row[key] });
   const starts = filtered('Starts', '/api/v1/sensors', [sensor, source,
       { label: 'Signed', value: row => row.verified === 'yes' ? 'Yes' : 'No', from: 'wide' },
@@ -1285,10 +1297,9 @@ function sensorView(subject) {
       panels: [lossPanel(''), starts] };
   const streams = filtered('Streams', '/api/v1/streams', [sensor, source, plain('Datagrams', 'datagrams'),
       plain('Records', 'records', 'tablet'), lossy('Network', 'network', 'Datagrams lost on the way'),
-    lossy('Here', 'here', 'No room here', 'tablet'), lossy('Down', 'down', 'Nobody received', 'tablet'),
-        lossy('Send', 'send', 'Not sent', 'wide'), lossy('Ring', 'ring_packets',
-        'Packets that its ring had no room for', 'tablet'), lossy('Interface', 'interface_packets',
-        'Packets that the interface dropped', 'wide'), { ...COLUMNS.last }], 'No stream of it');
+    lossy('Here', 'here', 'No room here'), lossy('Down', 'down', 'Nobody received'), lossy('Send', 'send', 'Not sent'),
+    lossy('Ring', 'ring_packets', 'Packets that its ring had no room for'),
+    lossy('Interface', 'interface_packets', 'Packets that the interface dropped'), COLUMNS.last], 'No stream of it');
   return { title: /^\d+$/.test(subject) ? 'Sensor' : 'Sensor at', subject,
       lead: el('span', {}, 'Its way from the tap to the store, ' + spanWords() + '. ',
       el('a', { href: link('sensor', '') }, 'All sensors')), panels: [lossPanel(subject), streams, starts] };
