@@ -711,7 +711,7 @@ function seriesPanels() {
         signal).finally(() => { asked = null; });
     return asked;
   };
-  const lost = row => Math.max(0, row.network) + Math.max(0, row.here) + Math.max(0, row.down);
+  const lost = row => sumOf(['network', 'here', 'down', 'send'], key => Math.max(0, row[key] || 0));
   const rate = n => n < 10 ? n.toFixed(1) : number(Math.round(n));
   return [
     chartPanel('Records per second', { path: '/api/v1/series', series, label: 'Records/s', value: row => row.records,
@@ -845,15 +845,19 @@ function tile(label, value, words, kind, extra) {
 
 const sensorWord = s => s.sensor === null ? (s.address || 'others') + ' port ' + s.port : 'sensor ' + s.sensor
     + (s.worker ? ' worker ' + s.worker : '');
-const lostOf = s => s.network_lost_datagrams_24h + s.here_lost_datagrams_24h + s.down_lost_datagrams_24h;
+const lostOf = s => s.network_lost_datagrams_24h + s.here_lost_datagrams_24h + s.down_lost_datagrams_24h
+    + s.send_lost_datagrams_24h;
 const sumOf = (list, of) => list.reduce((sum, one) => sum + of(one), 0);
 
 /* What is not well, worst first: [kind, words, what to do]. */
 function troubles(s) {
   const list = [], silent = s.sensors.filter(one => !one.alive);
   const dropped = Object.entries(s.dropped_datagrams_24h).filter(([, n]) => n > 0);
-  const help = { socket: 'the collector was too slow for a moment; its log says what room it has',
-      memory: 'the disk was too slow', journal: 'the disk failed or is full' };
+  const help = { socket: 'the collector was too slow for a moment. The first line of its log says what room its '
+      + 'socket has, which net.core.rmem_max limits', memory: 'the disk was too slow',
+      journal: 'the disk failed or is full' };
+  const sumLost = key => sumOf(s.sensors, one => one[key + '_24h']);
+  const lost = (kind, n, word, words, advice) => { if (n) list.push([kind, plural(n, word) + words, advice]); };
   if (!s.running) list.push(['bad', 'No collector receives on this directory.',
       'Start dnsflow_collect run; what is kept can be asked meanwhile.']);
   if (s.lookups_files_damaged || s.lookups_files_missing)
@@ -862,6 +866,14 @@ function troubles(s) {
         'dnsflow_collect check names them; replay --rebuild makes them anew from the journal.']);
   for (const [reason, n] of dropped) list.push(['bad', plural(n, 'datagram') + ' dropped in 24 h for want of room ('
       + reason + ').', 'It means ' + (help[reason] || 'that there was no room') + '.']);
+  lost('bad', sumLost('down_lost_datagrams'), 'datagram', ' came while the collector was down, in 24 h.',
+      'They are lost; its log says when it ended and began.');
+  lost('warn', sumLost('network_lost_datagrams'), 'datagram', ' lost on the way in 24 h.',
+      'See the network between the sensors and this collector.');
+  lost('warn', sumLost('send_lost_datagrams'), 'datagram', ' could not be sent by the sensors in 24 h.',
+      'Their logs say why.');
+  lost('warn', sumLost('ring_lost_packets'), 'packet', ' lost at the tap in 24 h.',
+      'The sensors had no room for them: they were too slow, or need a larger ring.');
   const refused = Object.entries(s.not_taken_datagrams_24h).filter(([reason, n]) => n > 0 && reason !== 'doubled');
   if (refused.length) list.push(['warn', 'Datagrams were refused in 24 h: '
       + refused.map(([reason, n]) => number(n) + ' ' + reason.replace(/_/g, ' ')).join(', ') + '.',
@@ -896,7 +908,7 @@ function tilesOf(s) {
         : 'good'),
     tile('Records in 24 h', SHORT.format(records), number(records) + ' in ' + plural(came, 'datagram')),
     tile('Datagrams lost in 24 h', share(lost, lost + came), number(lost) + ' lost; ' + plural(ring, 'packet')
-        + ' at the tap', lost ? 'warn' : 'good'),
+        + ' lost at the tap', lost ? 'warn' : 'good'),
     tile('Store', s.up_to_date ? 'Up to date' : SHORT.format(s.behind_records) + ' behind', s.up_to_date
         ? 'All that was received can be asked' : 'records still to be brought in', s.running ? 'good' : 'bad'),
     tile('Disk', size(s.used_bytes), 'of ' + size(s.max_bytes) + '; ' + size(s.free_bytes) + ' are free'
