@@ -835,6 +835,7 @@ function waterfallNode(way) {
 
 /* ---- health ---- */
 
+const MANY_BEHIND = 100000;
 let status = null;
 const onStatus = new Set();
 
@@ -882,7 +883,7 @@ function troubles(s) {
       + ' sensors are') + ' silent: ' + silent.slice(0, 4).map(one => sensorWord(one) + ' for '
       + lasting(one.silent_seconds)).join(', ') + (silent.length > 4 ? ' …' : '') + '.',
                                'See whether dnsflow runs there and what its log says of this collector.']);
-  if (s.running && !s.up_to_date && s.behind_records > 100000) list.push(['warn', 'The store is '
+  if (s.running && (!s.up_to_date || s.behind_records > MANY_BEHIND)) list.push(['warn', 'The store is '
       + number(s.behind_records) + ' records behind.', 'Answers lack them until it has caught up.']);
   if (s.free_bytes < 64 * 1024 * 1024) list.push(['warn', 'Only ' + size(s.free_bytes) + ' are free on the disk.',
       'Make room, or set a smaller --max-size.']);
@@ -896,6 +897,7 @@ function tilesOf(s) {
   const alive = s.sensors.filter(one => one.alive).length, all = s.sensors.length;
   const records = sumOf(s.sensors, one => one.records_24h), lost = sumOf(s.sensors, lostOf),
       came = sumOf(s.sensors, one => one.datagrams_24h);
+  const isLate = !s.up_to_date || s.behind_records > MANY_BEHIND;
   const ring = sumOf(s.sensors, one => one.ring_lost_packets_24h);
   const meter = el('span', { class: 'meter', role: 'meter', 'aria-label': 'Disk used', 'aria-valuemin': 0,
       'aria-valuemax': 100, 'aria-valuenow': Math.round(100 * s.used_bytes / s.max_bytes) }, el('span'));
@@ -909,8 +911,10 @@ function tilesOf(s) {
     tile('Records in 24 h', SHORT.format(records), number(records) + ' in ' + plural(came, 'datagram')),
     tile('Datagrams lost in 24 h', share(lost, lost + came), number(lost) + ' lost; ' + plural(ring, 'packet')
         + ' lost at the tap', lost ? 'warn' : 'good'),
-    tile('Store', s.up_to_date ? 'Up to date' : SHORT.format(s.behind_records) + ' behind', s.up_to_date
-        ? 'All that was received can be asked' : 'records still to be brought in', s.running ? 'good' : 'bad'),
+    tile('Store', isLate ? SHORT.format(s.behind_records) + ' behind' : 'Up to date', isLate
+        ? 'Records still to be brought in: answers lack them' : s.behind_records
+        ? 'All but the last ' + plural(s.behind_records, 'record') + ', which come in within a minute'
+        : 'All that was received can be asked', !s.running ? 'bad' : isLate ? 'warn' : 'good'),
     tile('Disk', size(s.used_bytes), 'of ' + size(s.max_bytes) + '; ' + size(s.free_bytes) + ' are free'
         + (s.full_in_seconds ? '; full in ' + lasting(s.full_in_seconds) : ''), '', meter),
     tile('Oldest data', isNaN(oldest) ? 'None' : lasting((now() - oldest) / 1000), isNaN(oldest)
@@ -1379,7 +1383,8 @@ function foundBox(answer, text) {
 /* ---- frame: route, refresh, status, switches, keys ---- */
 
 const REFRESH_MS = 10000, STATUS_MS = 5000, FRESH_EACH = 3;
-let current = [], stop = new AbortController(), isRefreshing = false, refreshedMs = 0, rounds = 0, timer = 0;
+let current = [], stop = new AbortController(), isRefreshing = false, refreshedMs = 0, freshMs = 0, rounds = 0;
+let timer = 0;
 let isAway = false;
 
 function announce(words) {
@@ -1437,7 +1442,9 @@ let isStarted = false;
 async function refresh(byUser) {
   clearTimeout(timer);
   const { signal } = stop, mine = current;
-  const how = byUser || rounds % FRESH_EACH === 0 ? {} : { fresh: 0 };
+  const isFresh = (byUser || rounds % FRESH_EACH === 0) && Date.now() - freshMs >= REFRESH_MS;
+  const how = isFresh ? {} : { fresh: 0 };
+  if (isFresh) freshMs = Date.now();
   isRefreshing = true;
   tellLive();
   await Promise.all(mine.map(one => one.load(signal, how).catch(why => {
@@ -1469,8 +1476,9 @@ function tellLive() {
   setText($('asked'), refreshedMs ? 'Asked at ' + exact(refreshedMs + aheadMs) : '');
 }
 
+/* What came is brought in for the questions that a view asks, not for this. */
 async function takeStatus(signal) {
-  const s = await ask('/api/v1/status', {}, signal);
+  const s = await ask('/api/v1/status', { fresh: 0 }, signal);
   status = s;
   aheadMs = Math.abs(Date.parse(s.time) - Date.now()) > 2000 ? Date.parse(s.time) - Date.now() : 0;
   if (s.lookups_since) oldestMs = Date.parse(s.lookups_since);
