@@ -86,9 +86,16 @@ const iso = ms => new Date(ms).toISOString().slice(0, 19) + 'Z';
 let aheadMs = 0;
 const now = () => Date.now() + aheadMs;
 
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+/* "3 min ago"; "27 Nov 09:58" behind an hour, with the year if that is another. */
 function ago(ms) {
   const seconds = (now() - ms) / 1000;
-  if (seconds >= 7 * 86400 || seconds < -60) return stamp(ms).slice(0, 16);
+  if (seconds >= 3600 || seconds < -60 || isNaN(ms)) {
+    const [year, month, day, time] = stamp(ms).split(/[- ]/);
+    return !month ? '–' : +day + ' ' + MONTHS[month - 1] + ' ' + (stamp(now()).startsWith(year) ? '' : year + ' ')
+        + time.slice(0, 5);
+  }
   return seconds < 2 ? 'now' : lasting(seconds) + ' ago';
 }
 
@@ -106,7 +113,7 @@ function ageTimes(node) {
 
 const DEFAULT_SINCE = '24h';
 const KEPT = ['since', 'until', 'time']; // goes along from view to view, `time` being what clocks show
-const state = { view: 'health', subject: '', since: DEFAULT_SINCE, until: '', isLocal: false,
+const state = { view: 'health', subject: '', unknown: '', since: DEFAULT_SINCE, until: '', isLocal: false,
     more: new URLSearchParams() };
 
 function decoded(text) {
@@ -121,6 +128,7 @@ function readState() {
   const [path, query] = location.hash.slice(1).split('?', 2);
   const [view, ...subject] = path.split('/');
   const more = new URLSearchParams(query || '');
+  state.unknown = VIEWS[view] ? '' : decoded(path);
   state.view = VIEWS[view] ? view : 'health';
   state.subject = VIEWS[view] ? decoded(subject.join('/')) : '';
   state.since = more.get('since') || DEFAULT_SINCE;
@@ -611,13 +619,15 @@ function tablePanel(title, options) {
   return self;
 }
 
+/* page.css shows the first of a view. */
+const allLink = () => el('a', { class: 'button all-kept', href: changed({ since: 'all', until: null }) },
+    'Look in all that is kept');
+
 function emptyBox(words) {
-  const isAll = state.since === 'all' && !state.until;
+  const isAll = !state.until && (state.since === 'all' || Boolean(status && !(oldestMs < sinceMs())));
   return stateBox('empty', (typeof words === 'function' ? words() : words || 'Nothing') + ' ' + spanWords() + '.',
-                  isAll ? 'Sensors may not have sent it, or it has been let go for its age.'
-                      : 'There may be something outside of this time.',
-                  !isAll && el('a', { class: 'button', href: changed({ since: 'all', until: null }) },
-                      'Look in all that is kept'));
+                  isAll ? 'Sensors may not have sent it, or it has been let go for its age.' : '',
+                  !isAll && allLink());
 }
 
 /* ---- charts ---- */
@@ -625,7 +635,17 @@ function emptyBox(words) {
 /* Its legend sets a style attribute, which the Content-Security-Policy refuses; the panel has one of its own. */
 Dygraph.PLUGINS = Dygraph.PLUGINS.filter(plugin => plugin !== Dygraph.Plugins.Legend);
 
-/* A line. options: path, series(), label, value(row), rate(count, seconds), words(value), ink, className, empty. */
+/* What the upright axis names: at most five steps of 1, 2 or 5, whole where the numbers are. */
+function ticks(largest, isWhole) {
+  const rough = largest / 5, power = 10 ** Math.floor(Math.log10(rough));
+  const step = Math.max([1, 2, 5, 10].find(n => n * power >= rough * 0.999) * power, isWhole ? 1 : 0);
+  const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  return Array.from({ length: Math.floor(largest / step + 1e-9) + 1 }, (_, i) => ({ v: i * step,
+      label: largest < 1000 ? (i * step).toFixed(digits) : SHORT.format(i * step) }));
+}
+
+/* A line. options: path, series(), label, value(row), rate(count, seconds), words(value), isWhole, ink, className,
+ * empty. */
 function chartPanel(title, options) {
   const self = panel(title, { className: 'chart ' + (options.className || '') });
   const legend = el('p', { class: 'legend', 'aria-hidden': 'true' });
@@ -680,7 +700,7 @@ function chartPanel(title, options) {
       highlightCallback: (event, x, near) => tell(points[near[0].idx] || points[0]), unhighlightCallback: () =>
           tell(null),
       zoomCallback: (from, to) => go(changed({ since: iso(from), until: iso(to) })),
-      axes: { y: { axisLabelWidth: 44, axisLabelFormatter: v => SHORT.format(v) },
+      axes: { y: { axisLabelWidth: 44, ticker: (from, to) => ticks(to, options.isWhole) },
           x: { axisLabelWidth: 56, pixelsPerLabel: 90 } } });
   }
   self.load = async (signal, how) => {
@@ -717,7 +737,7 @@ function seriesPanels() {
     chartPanel('Records per second', { path: '/api/v1/series', series, label: 'Records/s', value: row => row.records,
         rate: (n, seconds) => n / seconds,
       words: n => rate(n) + ' records/s', className: 'two-thirds', empty: 'No records came' }),
-    chartPanel('Datagrams lost', { path: '/api/v1/series', series, label: 'Lost', ink: 'bad', value: lost, rate: n => n,
+    chartPanel('Datagrams lost', { path: '/api/v1/series', series, label: 'Lost', ink: 'bad', isWhole: true, value: lost, rate: n => n,
       words: n => plural(Math.round(n), 'datagram') + ' lost', className: 'third', empty: 'Nothing was lost' }),
   ];
 }
@@ -803,6 +823,12 @@ const lossColumns = [
         share(way.lost, way.made)) },
 ];
 
+/* A second is what telling the time takes. */
+const clockColumn = key => ({ label: 'Clock', kind: 'num', from: 'wide', title: 'How far it is ahead',
+    value: row => row[key] === null ? null : Math.abs(row[key]) < 2 ? 0 : row[key],
+    cell: row => row[key] === null ? '–' : (row[key] >= 2 ? '+' : '')
+        + number(Math.abs(row[key]) < 2 ? 0 : row[key]) + NBSP + 's' });
+
 /* Bars, each beginning where what was there before it ends. */
 function waterfallNode(way) {
   const groups = [['tap', 'interface', 'ring', 'refused', 'held', 'delivered'], ['messages', 'unfit', 'answered'],
@@ -848,11 +874,13 @@ const sensorWord = s => s.sensor === null ? (s.address || 'others') + ' port ' +
     + (s.worker ? ' worker ' + s.worker : '');
 const lostOf = s => s.network_lost_datagrams_24h + s.here_lost_datagrams_24h + s.down_lost_datagrams_24h
     + s.send_lost_datagrams_24h;
+/* Without those that were imported, or left long ago. */
+const heardOf = s => s.sensors.filter(one => one.alive || one.silent_seconds <= 86400);
 const sumOf = (list, of) => list.reduce((sum, one) => sum + of(one), 0);
 
 /* What is not well, worst first: [kind, words, what to do]. */
 function troubles(s) {
-  const list = [], silent = s.sensors.filter(one => !one.alive);
+  const list = [], silent = heardOf(s).filter(one => !one.alive);
   const dropped = Object.entries(s.dropped_datagrams_24h).filter(([, n]) => n > 0);
   const help = { socket: 'the collector was too slow for a moment. The first line of its log says what room its '
       + 'socket has, which net.core.rmem_max limits', memory: 'the disk was too slow',
@@ -887,14 +915,14 @@ function troubles(s) {
       + number(s.behind_records) + ' records behind.', 'Answers lack them until it has caught up.']);
   if (s.free_bytes < 64 * 1024 * 1024) list.push(['warn', 'Only ' + size(s.free_bytes) + ' are free on the disk.',
       'Make room, or set a smaller --max-size.']);
-  for (const one of s.sensors.filter(one => Math.abs(one.clock_ahead_seconds || 0) > 60))
+  for (const one of heardOf(s).filter(one => Math.abs(one.clock_ahead_seconds || 0) > 60))
     list.push(['warn', 'The clock of ' + sensorWord(one) + ' is ' + lasting(Math.abs(one.clock_ahead_seconds))
         + (one.clock_ahead_seconds > 0 ? ' ahead.' : ' behind.'), 'Its records have its times; set the clock there.']);
   return list;
 }
 
 function tilesOf(s) {
-  const alive = s.sensors.filter(one => one.alive).length, all = s.sensors.length;
+  const alive = s.sensors.filter(one => one.alive).length, all = heardOf(s).length;
   const records = sumOf(s.sensors, one => one.records_24h), lost = sumOf(s.sensors, lostOf),
       came = sumOf(s.sensors, one => one.datagrams_24h);
   const isLate = !s.up_to_date || s.behind_records > MANY_BEHIND;
@@ -904,8 +932,8 @@ function tilesOf(s) {
   meter.firstChild.style.width = 'max(2px, ' + Math.min(100, 100 * s.used_bytes / s.max_bytes) + '%)';
   const oldest = s.lookups_since ? Date.parse(s.lookups_since) : NaN;
   return [
-    tile('Sensors alive', number(alive) + ' of ' + number(all), !all
-        ? 'None has been heard: send to this collector with dnsflow' : alive === all
+    tile('Sensors alive', number(alive) + ' of ' + number(all), !all ? s.sensors.length
+        ? 'None was heard in the last day' : 'None has been heard: send to this collector with dnsflow' : alive === all
         ? 'All were heard in the last minute' : plural(all - alive, 'sensor') + ' silent', !all || alive < all ? 'warn'
         : 'good'),
     tile('Records in 24 h', SHORT.format(records), number(records) + ' in ' + plural(came, 'datagram')),
@@ -930,7 +958,8 @@ function statusPanels() {
   const sensors = panel('Sensors', { className: 'full' });
   const lostColumn = (label, key, title) => ({ label, kind: 'num', ifAny: true, title, value: row => row[key],
       mark: row => row[key] ? 'lossy' : 'zero' });
-  const table = rowsTable('Sensors', [
+  const old = panel('Not heard for over a day', { className: 'full' });
+  const makeTable = title => rowsTable(title, [
     { label: 'Sensor', value: row => sensorWord(row), cell: row => el('a',
         { href: link('sensor', row.sensor === null ? row.address : String(row.sensor)) }, row.sensor === null
         ? foreign(row.address + ':' + row.port) : 'Sensor ' + row.sensor + (row.worker ? ' worker ' + row.worker
@@ -949,10 +978,9 @@ function statusPanels() {
     lostColumn('Send', 'send_lost_datagrams_24h', 'Datagrams that the sensor could not send'),
     lostColumn('Ring', 'ring_lost_packets_24h', 'Packets that the sensor had no room for'),
     { label: 'Starts', kind: 'num', value: row => row.starts_24h, from: 'wide' },
-    { label: 'Clock', kind: 'num', value: row => row.clock_ahead_seconds, from: 'wide', cell: row =>
-        row.clock_ahead_seconds === null ? '–' : (row.clock_ahead_seconds > 0 ? '+' : '')
-        + number(row.clock_ahead_seconds) + NBSP + 's' },
+    clockColumn('clock_ahead_seconds'),
   ]);
+  const table = makeTable('Sensors'), oldTable = makeTable('Not heard for over a day');
   exports(sensors.tools, () => ['/api/v1/sensors', { ...spanParams(), limit: MOST_ROWS }, 'dnsflow-sensors'],
       'sensors');
   let drawn = '';
@@ -966,9 +994,13 @@ function statusPanels() {
     if (!s.sensors.length) sensors.fill(stateBox('empty', 'No sensor has been heard.',
         'Point one here: dnsflow -i INTERFACE, this collector’s address and the port that its log names.'));
     else {
-      if (!table.node.isConnected) sensors.fill(table.node);
-      table.set(s.sensors);
-      setText(sensors.count, plural(s.sensors.length, 'sensor'));
+      const heard = heardOf(s), gone = s.sensors.filter(one => !heard.includes(one));
+      for (const [where, one, rows] of [[sensors, table, heard], [old, oldTable, gone]]) {
+        if (!one.node.isConnected) where.fill(one.node);
+        one.set(rows);
+        setText(where.count, plural(rows.length, 'sensor'));
+        show(where.node, rows.length > 0);
+      }
     }
   };
   const self = { node, load: async signal => { const s = await takeStatus(signal); if (!signal.aborted) put(s); },
@@ -981,7 +1013,9 @@ function statusPanels() {
   sensors.load = async () => {};
   if (status) put(status);
   else tiles.replaceChildren(stateBox('loading', 'Asking the collector …', ''));
-  return [self, sensors];
+  old.load = sensors.load;
+  show(old.node, false);
+  return [self, sensors, old];
 }
 
 function setList(list, worries) {
@@ -1059,7 +1093,7 @@ function summaryPanel(client, title, onfill) {
     if (!total || !total.lookups) return summary.fill(stateBox('empty', 'It asked for nothing ' + spanWords() + '.',
         'It may be no client of these sensors; it may be an address that names were answered with.',
         el('a', { class: 'button', href: link('address', client) }, 'See it as an address'),
-        el('a', { class: 'button', href: changed({ since: 'all', until: null }) }, 'Look in all that is kept')));
+        allLink()));
     const rcodes = answer.rows.filter(row => row.what === 'rcode');
     const failed = sumOf(rcodes.filter(row => row.value !== 'NOERROR'), row => row.lookups);
     const shares = (title, what, cell) => el('div', { class: 'shares' }, el('h3', {}, title),
@@ -1117,7 +1151,7 @@ function nameView(name) {
     tablePanel('Answers', { className: 'full', path, pages: true, columns: answers.slice(1), empty: 'No answers',
         name: 'name-' + name }),
     tablePanel('Who asked', { className: 'full', path: path + '/clients', pages: true,
-        columns: columns('client', 'type', 'rcode', 'resolver', 'count', 'strip', 'first', 'last'),
+        columns: columns('client', { ...COLUMNS.type, from: '' }, 'rcode', 'resolver', 'count', 'strip', 'first', 'last'),
         empty: 'Nobody asked for it', name: 'who-' + name }),
     tablePanel('What leads to it', { className: 'full', path: path + '/leading', columns: answers,
         empty: 'No answer names it', name: 'leading-' + name }),
@@ -1304,9 +1338,7 @@ function sensorView(subject) {
   const starts = filtered('Starts', '/api/v1/sensors', [sensor, source,
       { label: 'Signed', value: row => row.verified === 'yes' ? 'Yes' : 'No', from: 'wide' },
     { label: 'Started', kind: 'num time', value: row => row.started, cell: row => timeNode(row.started),
-        from: 'tablet' }, { label: 'Clock', kind: 'num', from: 'wide', title: 'How far it is ahead', value: row =>
-        row.clock_ahead_s, cell: row => row.clock_ahead_s === null ? '–' : (row.clock_ahead_s > 0 ? '+' : '')
-        + number(row.clock_ahead_s) + NBSP + 's' },
+        from: 'tablet' }, clockColumn('clock_ahead_s'),
     plain('Records', 'records'), plain('Datagrams', 'datagrams', 'tablet'), COLUMNS.first, COLUMNS.last],
         'No sensor was heard');
   if (!subject) return { title: 'Sensors', lead: 'Each start of each worker, ' + spanWords(),
@@ -1406,7 +1438,8 @@ function route(scroll) {
   current = view.panels;
   $('title').replaceChildren(view.title, view.subject ? ' ' : '', view.subject ? foreign(view.subject) : '');
   document.title = view.title + (view.subject ? ' ' + view.subject.slice(0, 60) : '') + ' – dnsflow';
-  $('lead').replaceChildren(view.lead || '');
+  $('lead').replaceChildren(state.unknown ? el('span', { class: 'lossy' }, 'There is no view ',
+      foreign(state.unknown.slice(0, 60)), '. This is the first one.') : view.lead || '');
   $('view').replaceChildren(...current.map(one => one.node));
   for (const a of $('views').querySelectorAll('a')) {
     a.href = link(a.dataset.view, '');
@@ -1506,10 +1539,10 @@ async function watch() {
   if (!document.hidden && !isTokenAsked) {
     try {
       const s = await takeStatus(null), wrong = troubles(s);
-      const alive = s.sensors.filter(one => one.alive).length;
-      setStatus(wrong.some(([kind]) => kind === 'bad') ? 'bad' : wrong.length || !s.sensors.length ? 'warn' : 'good',
-                !s.running ? 'Not receiving' : !s.sensors.length ? 'No sensor yet' : number(alive) + ' of '
-                    + plural(s.sensors.length, 'sensor') + ' alive' + (s.up_to_date ? '' : ', '
+      const alive = s.sensors.filter(one => one.alive).length, all = heardOf(s).length;
+      setStatus(wrong.some(([kind]) => kind === 'bad') ? 'bad' : wrong.length || !all ? 'warn' : 'good',
+                !s.running ? 'Not receiving' : !s.sensors.length ? 'No sensor yet' : !all ? 'No sensor for a day'
+                    : number(alive) + ' of ' + plural(all, 'sensor') + ' alive' + (s.up_to_date ? '' : ', '
                     + SHORT.format(s.behind_records) + ' behind'));
       onStatus.forEach(put => put(s));
       if (isAway) {
@@ -1529,14 +1562,28 @@ async function watch() {
 
 /* Time asked about. */
 const SPANS = [['1h', '1 h'], ['6h', '6 h'], ['24h', '24 h'], ['7d', '7 d'], ['30d', '30 d'], ['all', 'All']];
+/* Days begin in the time that clocks show. */
+function spans() {
+  const day = back => {
+    const d = new Date(now());
+    if (state.isLocal) d.setHours(0, 0, 0, 0);
+    else d.setUTCHours(0, 0, 0, 0);
+    if (state.isLocal) d.setDate(d.getDate() - back);
+    else d.setUTCDate(d.getUTCDate() - back);
+    return iso(d);
+  };
+  const list = SPANS.map(([since, words]) => [since, null, words]);
+  list.splice(3, 0, [day(0), null, 'Today'], [day(1), day(0), 'Yesterday']);
+  return list;
+}
 const inputTime = ms => isNaN(ms) ? '' : stamp(ms).replace(' ', 'T');
 const fromInput = text => state.isLocal ? new Date(text).getTime() : Date.parse(text + 'Z');
 
 function rangeBox() {
-  const isUsual = !state.until && SPANS.some(([one]) => one === state.since);
-  $('range').replaceChildren(...SPANS.map(([since, words]) => el('a',
-      { href: changed({ since: since === DEFAULT_SINCE ? null : since, until: null }), 'aria-current': isUsual
-      && since === state.since ? 'true' : null }, words)),
+  const list = spans(), isShown = ([since, until]) => since === state.since && (until || '') === state.until;
+  const isUsual = list.some(isShown);
+  $('range').replaceChildren(...list.map(one => el('a', { href: changed({ since: one[0] === DEFAULT_SINCE ? null
+      : one[0], until: one[1] }), 'aria-current': isShown(one) ? 'true' : null }, one[2])),
     el('button', { type: 'button', 'aria-expanded': String(!$('custom').hidden), 'aria-controls': 'custom',
         'aria-pressed': String(!isUsual), onclick: event => {
       show($('custom'), $('custom').hidden);
@@ -1591,7 +1638,7 @@ function onKey(event) {
 function start() {
   $('views').append(...Object.entries(VIEWS).map(([name, { label, key }]) =>
       el('a', { 'data-view': name, 'aria-keyshortcuts': 'g ' + key }, label,
-      el('kbd', { 'aria-hidden': 'true' }, key))));
+      el('kbd', { 'aria-hidden': 'true' }, 'g ' + key))));
   $('title').tabIndex = -1;
   $('help-keys').append(el('table', {}, el('caption', { class: 'hidden' }, 'Keys'),
       el('thead', { class: 'hidden' }, el('tr', {}, el('th', { scope: 'col' }, 'Key'),
