@@ -737,7 +737,8 @@ function seriesPanels() {
     chartPanel('Records per second', { path: '/api/v1/series', series, label: 'Records/s', value: row => row.records,
         rate: (n, seconds) => n / seconds,
       words: n => rate(n) + ' records/s', className: 'two-thirds', empty: 'No records came' }),
-    chartPanel('Datagrams lost', { path: '/api/v1/series', series, label: 'Lost', ink: 'bad', isWhole: true, value: lost, rate: n => n,
+    chartPanel('Datagrams lost', { path: '/api/v1/series', series, label: 'Lost', ink: 'bad', isWhole: true, value: lost,
+      rate: n => n,
       words: n => plural(Math.round(n), 'datagram') + ' lost', className: 'third', empty: 'Nothing was lost' }),
   ];
 }
@@ -796,7 +797,8 @@ const sensorLink = row => row.source === 'all' ? el('strong', {}, 'All sensors')
 
 function lossColumn(stage, label, title, from) {
   const of = way => way.stages[stage];
-  return { label, kind: 'num', from, ifAny: STAGES[stage][0] === 'loss', title, value: way => of(way) ? of(way).count : null,
+  return { label, kind: 'num', from, ifAny: STAGES[stage][0] === 'loss', title,
+    value: way => of(way) ? of(way).count : null,
     mark: way => !of(way) || !of(way).count ? 'zero' : STAGES[stage][0] === 'loss' ? 'lossy' : '',
     cell: way => !of(way) || of(way).count === null ? el('span', { title: 'This sensor does not tell' }, '–') :
       el('span', { title: of(way).estimated === 'yes' ? 'Estimated' : null },
@@ -1124,7 +1126,8 @@ function clientView(client) {
       columns: columns('name', 'type', 'rcode', 'resolver', 'count', 'strip', 'first', 'last'), pages: true,
       empty: 'No lookups', name: 'client-' + client });
   return { title: 'Client', subject: client, lead: el('span', {}, 'What it asked for, ' + spanWords() + '. ',
-      el('a', { href: link('address', client) }, 'As an address')), panels: [summaryPanel(client, 'Summary'), lookups] };
+      el('a', { href: link('address', client) }, 'As an address')),
+      panels: [summaryPanel(client, 'Summary'), lookups] };
 }
 
 function nameView(name) {
@@ -1151,8 +1154,8 @@ function nameView(name) {
     tablePanel('Answers', { className: 'full', path, pages: true, columns: answers.slice(1), empty: 'No answers',
         name: 'name-' + name }),
     tablePanel('Who asked', { className: 'full', path: path + '/clients', pages: true,
-        columns: columns('client', { ...COLUMNS.type, from: '' }, 'rcode', 'resolver', 'count', 'strip', 'first', 'last'),
-        empty: 'Nobody asked for it', name: 'who-' + name }),
+        columns: columns('client', { ...COLUMNS.type, from: '' }, 'rcode', 'resolver', 'count', 'strip', 'first',
+            'last'), empty: 'Nobody asked for it', name: 'who-' + name }),
     tablePanel('What leads to it', { className: 'full', path: path + '/leading', columns: answers,
         empty: 'No answer names it', name: 'leading-' + name }),
     belowPanel] };
@@ -1514,7 +1517,7 @@ async function takeStatus(signal) {
   const s = await ask('/api/v1/status', { fresh: 0 }, signal);
   status = s;
   aheadMs = Math.abs(Date.parse(s.time) - Date.now()) > 2000 ? Date.parse(s.time) - Date.now() : 0;
-  if (s.lookups_since) oldestMs = Date.parse(s.lookups_since);
+  oldestMs = s.lookups_since ? Date.parse(s.lookups_since) : now();
   return s;
 }
 
