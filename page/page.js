@@ -687,7 +687,7 @@ function chartPanel(title, options) {
         gridLineColor: css('borderTopColor'), axisLineColor: css('borderTopColor') };
     const look = JSON.stringify([settings.colors, settings.gridLineColor, settings.labelsUTC]);
     const largest = Math.max(...points.map(p => p[1]));
-    settings.valueRange = [0, largest > 0 ? largest * 1.12 : 1];
+    settings.valueRange = [0, 1.12 * (largest || 1)];
     if (graph && look === key) return graph.updateOptions(settings);
     key = look;
     if (graph) graph.destroy();
@@ -1005,7 +1005,7 @@ function statusPanels() {
       }
     }
   };
-  const self = { node, load: async signal => { const s = await takeStatus(signal); if (!signal.aborted) put(s); },
+  const self = { node, load: async (signal, how) => { const s = await takeStatus(how); if (!signal.aborted) put(s); },
       fail(why) {
     if (!status) { tiles.replaceChildren(stateBox('error', why.message, ADVICE[why.code], remedy(why))); drawn = ''; }
     if (!status) sensors.fail(why);
@@ -1258,7 +1258,7 @@ function topPanel(kind, title, limit) {
       before = null;
       if (isNaN(from) || !rows.length) return rows;
       try {
-        if (!status) await takeStatus(null);
+        if (!status) await takeStatus();
         if (oldestMs > 2 * from - to + (to - from) / 20) return rows; // not all of that time is kept
         const answer = await ask(path, { since: iso(2 * from - to), until: iso(from), limit: 1000, fresh: 0 });
         before = new Map(answer.rows.map(row => [row.value, row.count]));
@@ -1417,9 +1417,8 @@ function foundBox(answer, text) {
 
 /* ---- frame: route, refresh, status, switches, keys ---- */
 
-const REFRESH_MS = 10000, STATUS_MS = 5000, FRESH_EACH = 3;
-let current = [], stop = new AbortController(), isRefreshing = false, refreshedMs = 0, freshMs = 0, rounds = 0;
-let timer = 0;
+const REFRESH_MS = 10000, STATUS_MS = 5000, FRESH_MS = 20000;
+let current = [], stop = new AbortController(), isRefreshing = false, refreshedMs = 0, freshMs = 0, timer = 0;
 let isAway = false;
 
 function announce(words) {
@@ -1474,15 +1473,14 @@ function route(scroll) {
 
 let isStarted = false;
 
-/* Asks for all that is shown. byUser: now, and with what came in the last minute. */
+/* Asks for all that is shown. byUser: with what came up to now. */
 async function refresh(byUser) {
   clearTimeout(timer);
   const { signal } = stop, mine = current;
-  const isFresh = (byUser || rounds % FRESH_EACH === 0) && Date.now() - freshMs >= REFRESH_MS;
-  const how = isFresh ? {} : { fresh: 0 };
-  if (isFresh) freshMs = Date.now();
   isRefreshing = true;
   tellLive();
+  if (!status) await takeStatus().catch(() => {}); // what is empty is told by it
+  const how = freshness(byUser ? REFRESH_MS : FRESH_MS);
   await Promise.all(mine.map(one => one.load(signal, how).catch(why => {
     if (!(why instanceof Refusal)) throw why;
     if (why.code === 'gone' || signal.aborted) return;
@@ -1490,7 +1488,6 @@ async function refresh(byUser) {
     if (one.fail) one.fail(why);
   })));
   if (signal.aborted) return;
-  rounds++;
   isRefreshing = false;
   refreshedMs = Date.now();
   ageTimes($('view'));
@@ -1512,9 +1509,22 @@ function tellLive() {
   setText($('asked'), refreshedMs ? 'Asked at ' + exact(refreshedMs + aheadMs) : '');
 }
 
-/* What came is brought in for the questions that a view asks, not for this. */
-async function takeStatus(signal) {
-  const s = await ask('/api/v1/status', { fresh: 0 }, signal);
+/* What came is brought in once in that time and no more, whatever is asked. */
+function freshness(eachMs) {
+  if (Date.now() - freshMs < eachMs) return { fresh: 0 };
+  freshMs = Date.now();
+  return {};
+}
+
+let statusAsked = null;
+
+function takeStatus(how) {
+  statusAsked = statusAsked || askStatus(how || freshness(FRESH_MS)).finally(() => { statusAsked = null; });
+  return statusAsked;
+}
+
+async function askStatus(how) {
+  const s = await ask('/api/v1/status', how);
   status = s;
   aheadMs = Math.abs(Date.parse(s.time) - Date.now()) > 2000 ? Date.parse(s.time) - Date.now() : 0;
   oldestMs = s.lookups_since ? Date.parse(s.lookups_since) : now();
@@ -1541,7 +1551,7 @@ function setAway(isNow) {
 async function watch() {
   if (!document.hidden && !isTokenAsked) {
     try {
-      const s = await takeStatus(null), wrong = troubles(s);
+      const s = await takeStatus(), wrong = troubles(s);
       const alive = s.sensors.filter(one => one.alive).length, all = heardOf(s).length;
       setStatus(wrong.some(([kind]) => kind === 'bad') ? 'bad' : wrong.length || !all ? 'warn' : 'good',
                 !s.running ? 'Not receiving' : !s.sensors.length ? 'No sensor yet' : !all ? 'No sensor for a day'

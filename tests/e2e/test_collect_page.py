@@ -479,6 +479,11 @@ def test_no_sensor_yet(tmp_path):
         assert page.complaints() == []
 
 
+SEEN_HEADS = """
+return [...document.querySelectorAll(arguments[0] + ' thead th')].filter(th => th.checkVisibility()).map(th => th.textContent);
+"""
+
+
 def test_lost(tmp_path):
     """The waterfall of a sensor that some of whose datagrams did not arrive."""
     worker = Worker(NOW - 900)
@@ -496,7 +501,52 @@ def test_lost(tmp_path):
         page.open("#health")
         row = next(row for row in page.rows("Where it was lost") if row[0] == "Sensor 7")
         assert row[-1].startswith("9.8")
-        assert "silent" in page.texts(".troubles")[0] and page.complaints() == []
+        said = page.texts(".troubles")[0]
+        assert "silent" in said and "4 datagrams lost on the way" in said and "5 packets lost at the tap" in said
+        assert any("4 lost; 5 packets lost at the tap" in text for text in page.texts(".tile-words"))
+        for width in 390, 900, 1600:
+            page.size(width)
+            heads = page.js(SEEN_HEADS, page.panel("Where it was lost"))
+            assert {"Ring", "Network", "Lost"} <= set(heads) and not {"Send", "Down", "Socket", "Expired"} & set(heads)
+            assert page.is_wider() <= 0
+        labels = page.js("return [...document.querySelectorAll('.dygraph-axis-label-y')].map(n => n.textContent)")
+        assert labels and not {"0.5", "1.5"} & set(labels)
+        assert page.complaints() == []
+
+
+def test_old_capture(tmp_path):
+    """A sensor of days ago is no silent one; the times that it was seen are dates."""
+    every = [looked_up("192.0.2.10", "www.example.com", ["198.51.100.1"])]
+    imported(tmp_path / "data", written(tmp_path / "out.pcap", every, NOW - 3 * 86400))
+    with serving(tmp_path) as collector, Page(collector.http_port, tmp_path) as page:
+        page.open()
+        page.until("document.getElementById('status-text').textContent === 'No sensor for a day'")
+        assert page.rows("Not heard for over a day")[0][0] == "Sensor 7" and "silent" not in page.texts(".troubles")[0]
+        heard = time.strftime("%d %b", time.gmtime(NOW - 3 * 86400)).lstrip("0")
+        assert heard in page.rows("Not heard for over a day")[0][2]
+        page.click("#range a", "Yesterday")
+        page.until("/since=.*T00%3A00%3A00Z&until=.*T00%3A00%3A00Z/.test(location.hash)")
+        page.loaded()
+        assert page.texts("#range [aria-current]") == ["Yesterday"]
+        assert page.complaints() == []
+
+
+def test_a_client_as_an_address(page):
+    """What is answered with nothing and asks itself shows what it asks."""
+    page.open("#address/192.0.2.66")
+    page.until("[...document.querySelectorAll('.tile-value')].some(n => n.textContent === '30')")
+    page.click("#view a.button", "What it looked up")
+    page.until("document.querySelector('h1').textContent === 'Client 192.0.2.66'")
+    page.loaded()
+    page.open("#name/nothing.example?since=10m")
+    assert page.js("return [...document.querySelectorAll('.all-kept')].filter(a => a.checkVisibility()).length") == 1
+    page.open("#name/nothing.example?since=7d")
+    assert page.all(".all-kept") == [], "all that is kept lies in that time"
+
+
+def test_unknown_view(page):
+    page.open("#nonsense/x")
+    assert page.texts("#lead")[0].startswith("There is no view nonsense/x") and page.title == "Health"
 
 
 def test_change_of_tops(tmp_path):
