@@ -1016,6 +1016,7 @@ function statusPanels() {
   if (status) put(status);
   else tiles.replaceChildren(stateBox('loading', 'Asking the collector …', ''));
   old.load = sensors.load;
+  old.fill(oldTable.node);
   show(old.node, false);
   return [self, sensors, old];
 }
@@ -1171,7 +1172,7 @@ function addressView(address) {
     show(who.node, !(isNone && isClient));
   };
   const client = summaryPanel(address, 'It asks itself', has => { isClient = has; put(); });
-  client.fail = () => {};
+  client.fail = () => client.fill();
   client.tools.prepend(el('a', { class: 'button', href: link('client', address) }, 'What it looked up'));
   show(client.node, false);
   const names = tablePanel('Names over time', { className: 'full', path, pages: true, name: 'address-' + address,
