@@ -318,7 +318,6 @@ function panel(title, more) {
             action: remedy(why) }]);
       body.replaceChildren(stateBox('error', why.message || AWAY, ADVICE[why.code], remedy(why)));
       self.isFilled = true;
-      self.onfail && self.onfail();
     } };
   return self;
 }
@@ -567,11 +566,9 @@ function tablePanel(title, options) {
       setText(self.count, '');
       show(filter, false);
       show(foot, false);
-      self.isEmpty = true;
       self.fill(options.isTimeless ? stateBox('empty', options.empty, '') : emptyBox(options.empty));
     } else {
       if (!table.node.isConnected) self.fill(table.node, foot);
-      self.isEmpty = false;
       table.set(shown);
       tell();
     }
@@ -732,7 +729,7 @@ function seriesPanels() {
     return asked;
   };
   const lost = row => sumOf(['network', 'here', 'down', 'send'], key => Math.max(0, row[key] || 0));
-  const rate = n => n < 10 ? n.toFixed(1) : number(Math.round(n));
+  const rate = n => n > 0 && n < 1 ? n.toPrecision(1) : n > 0 && n < 10 ? n.toFixed(1) : number(Math.round(n));
   return [
     chartPanel('Records per second', { path: '/api/v1/series', series, label: 'Records/s', value: row => row.records,
         rate: (n, seconds) => n / seconds,
@@ -954,13 +951,13 @@ function tilesOf(s) {
 }
 
 function statusPanels() {
-  const node = el('div', { class: 'wide-row' });
+  const node = el('div');
   const list = el('ul', { class: 'troubles' }), tiles = el('div', { class: 'tiles' });
   node.append(list, tiles);
-  const sensors = panel('Sensors', { className: 'full' });
+  const sensors = panel('Sensors');
   const lostColumn = (label, key, title) => ({ label, kind: 'num', ifAny: true, title, value: row => row[key],
       mark: row => row[key] ? 'lossy' : 'zero' });
-  const old = panel('Not heard for over a day', { className: 'full' });
+  const old = panel('Not heard for over a day');
   const makeTable = title => rowsTable(title, [
     { label: 'Sensor', value: row => sensorWord(row), cell: row => el('a',
         { href: link('sensor', row.sensor === null ? row.address : String(row.sensor)) }, row.sensor === null
@@ -968,7 +965,8 @@ function statusPanels() {
         : '')) },
     { label: 'State', value: row => row.alive ? 'Alive' : 'Silent', cell: row =>
         el('span', { class: 'badge ' + (row.alive ? 'good' : 'warn') }, row.alive ? 'Alive' : 'Silent') },
-    { label: 'Heard', kind: 'num time', value: row => row.heard, cell: row => timeNode(row.heard) },
+    { label: 'Heard', kind: 'num time', value: row => row.heard, cell: row => timeNode(row.heard),
+        from: 'tablet' },
     { label: 'Address', value: row => row.address || 'others', cell: row => foreign(row.address || 'others'),
         from: 'tablet' },
     { label: 'Records', kind: 'num', value: row => row.records_24h, title: 'Records in 24 hours' },
@@ -1030,7 +1028,7 @@ function setList(list, worries) {
 }
 
 function lossPanel(onlySensor) {
-  const self = panel(onlySensor ? 'From the tap to the store' : 'Where it was lost', { className: 'full' });
+  const self = panel(onlySensor ? 'From the tap to the store' : 'Where it was lost');
   const table = rowsTable('Loss', lossColumns);
   exports(self.tools, () => ['/api/v1/loss', { ...spanParams(), limit: MOST_ROWS }, 'dnsflow-loss'], 'loss');
   self.load = async (signal, how) => {
@@ -1049,7 +1047,7 @@ function lossPanel(onlySensor) {
 /* ---- views: each gives {title, subject, lead, panels} ---- */
 
 const quoted = encodeURIComponent;
-const countOf = (label, cell) => ({ ...COLUMNS.count, label: label || 'Count', ...(cell || {}) });
+const LOOKUPS = { ...COLUMNS.count, label: 'Lookups' };
 
 function barColumn(label, of, largest) {
   return { label, kind: 'strip', value: of, isLive: true, cell: row => {
@@ -1059,10 +1057,10 @@ function barColumn(label, of, largest) {
   } };
 }
 
-const hint = (title, words, ...actions) => {
-  const self = panel(title, { className: 'full' });
+const hint = (title, words) => {
+  const self = panel(title);
   self.fill(stateBox('empty', words, '', el('button', { type: 'button', class: 'primary', onclick: () =>
-      $('q').focus() }, 'Search'), ...actions));
+      $('q').focus() }, 'Search')));
   self.load = async () => {};
   return self;
 };
@@ -1085,7 +1083,7 @@ const VIEWS = {
 /* onfill is told whether it asked for anything. */
 function summaryPanel(client, title, onfill) {
   const path = '/api/v1/clients/' + quoted(client);
-  const summary = panel(title, { className: 'full' });
+  const summary = panel(title);
   exports(summary.tools, () => [path + '/summary', { ...spanParams(), limit: MOST_ROWS }, 'dnsflow-summary-' + client],
       'summary');
   summary.load = async (signal, how) => {
@@ -1123,7 +1121,7 @@ function summaryPanel(client, title, onfill) {
 }
 
 function clientView(client) {
-  const lookups = tablePanel('Lookups', { className: 'full', path: '/api/v1/clients/' + quoted(client) + '/lookups',
+  const lookups = tablePanel('Lookups', { path: '/api/v1/clients/' + quoted(client) + '/lookups',
       columns: columns('name', 'type', 'rcode', 'resolver', 'count', 'strip', 'first', 'last'), pages: true,
       empty: 'No lookups', name: 'client-' + client });
   return { title: 'Client', subject: client, lead: el('span', {}, 'What it asked for, ' + spanWords() + '. ',
@@ -1136,13 +1134,13 @@ function nameView(name) {
   const path = '/api/v1/names/' + quoted(name);
   const answers = columns('name', 'type', 'rdata', 'count', 'strip', 'first', 'last');
   if (text) return { title: 'Names with', subject: text, lead: 'in them, ' + spanWords(),
-      panels: [tablePanel('Names', { className: 'full', path: '/api/v1/names', params: { contains: text }, pages: true,
-      columns: columns('name', countOf('Lookups'), 'strip', 'first', 'last'), empty: 'No name has this in it',
+      panels: [tablePanel('Names', { path: '/api/v1/names', params: { contains: text }, pages: true,
+      columns: columns('name', LOOKUPS, 'strip', 'first', 'last'), empty: 'No name has this in it',
       name: 'contains-' + text })] };
   if (!name) return { title: 'Names', lead: 'Asked for most, ' + spanWords(),
       panels: [topPanel('names', 'Names with most lookups')] };
   const below = name.startsWith('*.') ? name.slice(2) || '.' : name;
-  const belowPanel = tablePanel('Names below', { className: 'full', path: '/api/v1/names', params: { below },
+  const belowPanel = tablePanel('Names below', { path: '/api/v1/names', params: { below },
       pages: true, columns: answers, empty: 'No answers to names below it', name: 'below-' + below });
   if (name.startsWith('*.'))
     return { title: 'Names below', subject: below, lead: el('span', {}, 'In their order, ' + spanWords() + '. ',
@@ -1152,12 +1150,12 @@ function nameView(name) {
       el('a', { href: link('name', '*.' + name) }, 'Only what is below'), parent
       && [' · ', el('a', { href: link('name', '*.' + parent[1]) }, 'All below ', foreign(parent[1]))]);
   return { title: 'Name', subject: name, lead, panels: [
-    tablePanel('Answers', { className: 'full', path, pages: true, columns: answers.slice(1), empty: 'No answers',
+    tablePanel('Answers', { path, pages: true, columns: answers.slice(1), empty: 'No answers',
         name: 'name-' + name }),
-    tablePanel('Who asked', { className: 'full', path: path + '/clients', pages: true,
+    tablePanel('Who asked', { path: path + '/clients', pages: true,
         columns: columns('client', { ...COLUMNS.type, from: '' }, 'rcode', 'resolver', 'count', 'strip', 'first',
             'last'), empty: 'Nobody asked for it', name: 'who-' + name }),
-    tablePanel('What leads to it', { className: 'full', path: path + '/leading', columns: answers,
+    tablePanel('What leads to it', { path: path + '/leading', columns: answers,
         empty: 'No answer names it', name: 'leading-' + name }),
     belowPanel] };
 }
@@ -1175,12 +1173,12 @@ function addressView(address) {
   client.fail = () => client.fill();
   client.tools.prepend(el('a', { class: 'button', href: link('client', address) }, 'What it looked up'));
   show(client.node, false);
-  const names = tablePanel('Names over time', { className: 'full', path, pages: true, name: 'address-' + address,
+  const names = tablePanel('Names over time', { path, pages: true, name: 'address-' + address,
     onrows: rows => { isNone = !rows.length; put(); },
       empty: 'No name was answered with it',
     columns: columns('name', isPrefix ? COLUMNS.rdata : 'type', 'count', { ...COLUMNS.strip, from: 'tablet' }, 'first',
         'last') });
-  const who = tablePanel('Who asked for names behind it', { className: 'full', path: path + '/clients',
+  const who = tablePanel('Who asked for names behind it', { path: path + '/clients',
       columns: columns('client', 'name', 'type', { ...COLUMNS.rcode, from: 'tablet' },
       { ...COLUMNS.count, from: 'tablet' }, 'strip', 'last'), empty: 'Nobody asked for a name behind it', name: 'who-'
       + address });
@@ -1204,7 +1202,7 @@ function momentPanel(address) {
       el('button', { type: 'submit' }, 'Ask'), (at || client) && el('a',
       { class: 'button', href: changed({ at: null, client: null, show: 'moment' }) }, 'Now'));
   const words = { client: 'What this client asked for', anybody: 'What anybody asked for' };
-  const self = tablePanel('At a moment', { className: 'full', path: '/api/v1/addresses/' + quoted(address) + '/at',
+  const self = tablePanel('At a moment', { path: '/api/v1/addresses/' + quoted(address) + '/at',
       isTimeless: true, params: { since: null, until: null, time: at || null, client: client || null }, name: 'at-'
       + address,
     empty: 'No name was behind it then.', columns: columns('name', { label: 'Through', value: row => row.via || '–',
@@ -1224,10 +1222,9 @@ const KIND_CELLS = { names: nameLink, domains: value => !value ? '–' : el('a',
     resolvers: addressLink, types: value => foreignText(value || '–'), rcodes: rcodeLink };
 
 /* Against the span before, which is asked for too. */
-function topPanel(kind, title, limit) {
+function topPanel(kind, title) {
   let largest = 1, before = null;
   const path = '/api/v1/top/' + kind;
-  const span = () => ({ from: sinceMs(), to: untilMs() });
   const change = row => {
     if (!before) return null;
     const then = before.get(row.value);
@@ -1251,11 +1248,10 @@ function topPanel(kind, title, limit) {
       el('span', { class: 'change', title: !before ? 'Not all of the time before is kept' : before.has(row.value)
       ? number(before.get(row.value)) + ' before' : null }, changeWords(row)), isLive: true });
   list.push(COLUMNS.first, COLUMNS.last);
-  const self = tablePanel(title, { className: 'full', path, columns: list, limit: limit || FIRST_ROWS, name: 'top-'
-      + kind, empty: 'No lookups',
+  return tablePanel(title, { path, columns: list, name: 'top-' + kind, empty: 'No lookups',
     change: async rows => {
       largest = rows.length ? rows[0].count : 1;
-      const { from, to } = span();
+      const from = sinceMs(), to = untilMs();
       before = null;
       if (isNaN(from) || !rows.length) return rows;
       try {
@@ -1269,7 +1265,6 @@ function topPanel(kind, title, limit) {
       }
       return rows;
     } });
-  return self;
 }
 
 function tabs(label, list) {
@@ -1302,7 +1297,7 @@ function newView() {
 function rcodeView(subject) {
   const rcode = subject || 'NXDOMAIN';
   let largest = 1;
-  const bar = { node: el('div', { class: 'wide-row' }) };
+  const bar = { node: el('div') };
   const usual = ['NXDOMAIN', 'SERVFAIL', 'REFUSED', 'FORMERR', 'NOTIMP'];
   const put = rows => {
     const counts = new Map(rows.map(row => [row.value, row.count]));
@@ -1321,16 +1316,16 @@ function rcodeView(subject) {
   put([]);
   return { title: 'Who makes', subject: rcode, lead: 'Clients by how many of their lookups ended with it, '
       + spanWords(), panels: [bar,
-    tablePanel('Clients', { className: 'full', path: '/api/v1/rcodes/' + quoted(rcode) + '/clients', name: 'rcode-'
+    tablePanel('Clients', { path: '/api/v1/rcodes/' + quoted(rcode) + '/clients', name: 'rcode-'
         + rcode, empty: 'No lookup ended with it',
       columns: [COLUMNS.client, { ...barColumn('Part', row => row.count, () => largest), from: 'tablet' },
-          countOf('Lookups'), COLUMNS.first, COLUMNS.last],
+          LOOKUPS, COLUMNS.first, COLUMNS.last],
       change: rows => { largest = rows.length ? rows[0].count : 1; return rows; } })] };
 }
 
 function sensorView(subject) {
   const mine = rows => subject ? rows.filter(row => sensorOf(row) === subject) : rows;
-  const filtered = (title, path, list, empty) => tablePanel(title, { className: 'full', path, limit: MOST_ROWS,
+  const filtered = (title, path, list, empty) => tablePanel(title, { path, limit: MOST_ROWS,
       name: path.split('/').pop(), columns: list, empty, change: mine });
   const source = { label: 'Address', from: 'tablet', value: row => row.source, cell: row => foreign(row.source) };
   const sensor = { label: 'Sensor', value: row => row.sensor || row.source, cell: row => subject
