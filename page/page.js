@@ -616,15 +616,15 @@ function tablePanel(title, options) {
   return self;
 }
 
+const isAllAsked = () => !state.until && (state.since === 'all' || Boolean(status && !(oldestMs < sinceMs())));
+
 /* page.css shows the first of a view. */
-const allLink = () => el('a', { class: 'button all-kept', href: changed({ since: 'all', until: null }) },
+const allLink = () => !isAllAsked() && el('a', { class: 'button all-kept', href: changed({ since: 'all', until: null }) },
     'Look in all that is kept');
 
 function emptyBox(words) {
-  const isAll = !state.until && (state.since === 'all' || Boolean(status && !(oldestMs < sinceMs())));
   return stateBox('empty', (typeof words === 'function' ? words() : words || 'Nothing') + ' ' + spanWords() + '.',
-                  isAll ? 'Sensors may not have sent it, or it has been let go for its age.' : '',
-                  !isAll && allLink());
+                  isAllAsked() ? 'Sensors may not have sent it, or it has been let go for its age.' : '', allLink());
 }
 
 /* ---- charts ---- */
@@ -734,8 +734,8 @@ function seriesPanels() {
     chartPanel('Records per second', { path: '/api/v1/series', series, label: 'Records/s', value: row => row.records,
         rate: (n, seconds) => n / seconds,
       words: n => rate(n) + ' records/s', className: 'two-thirds', empty: 'No records came' }),
-    chartPanel('Datagrams lost', { path: '/api/v1/series', series, label: 'Lost', ink: 'bad', isWhole: true, value: lost,
-      rate: n => n,
+    chartPanel('Datagrams lost', { path: '/api/v1/series', series, label: 'Lost', ink: 'bad', isWhole: true,
+      value: lost, rate: n => n,
       words: n => plural(Math.round(n), 'datagram') + ' lost', className: 'third', empty: 'Nothing was lost' }),
   ];
 }
