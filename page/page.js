@@ -873,13 +873,12 @@ const sensorWord = s => s.sensor === null ? (s.address || 'others') + ' port ' +
     + (s.worker ? ' worker ' + s.worker : '');
 const lostOf = s => s.network_lost_datagrams_24h + s.here_lost_datagrams_24h + s.down_lost_datagrams_24h
     + s.send_lost_datagrams_24h;
-/* Without those that were imported, or left long ago. */
-const heardOf = s => s.sensors.filter(one => one.alive || one.silent_seconds <= 86400);
+const noneWords = s => s.lookups_since ? 'No sensor for a day' : 'No sensor yet';
 const sumOf = (list, of) => list.reduce((sum, one) => sum + of(one), 0);
 
 /* What is not well, worst first: [kind, words, what to do]. */
 function troubles(s) {
-  const list = [], silent = heardOf(s).filter(one => !one.alive);
+  const list = [], silent = s.sensors.filter(one => !one.alive);
   const dropped = Object.entries(s.dropped_datagrams_24h).filter(([, n]) => n > 0);
   const help = { socket: 'the collector was too slow for a moment. The first line of its log says what room its '
       + 'socket has, which net.core.rmem_max limits', memory: 'the disk was too slow',
@@ -914,14 +913,14 @@ function troubles(s) {
       + number(s.behind_records) + ' records behind.', 'Answers lack them until it has caught up.']);
   if (s.free_bytes < 64 * 1024 * 1024) list.push(['warn', 'Only ' + size(s.free_bytes) + ' are free on the disk.',
       'Make room, or set a smaller --max-size.']);
-  for (const one of heardOf(s).filter(one => Math.abs(one.clock_ahead_seconds || 0) > 60))
+  for (const one of s.sensors.filter(one => Math.abs(one.clock_ahead_seconds || 0) > 60))
     list.push(['warn', 'The clock of ' + sensorWord(one) + ' is ' + lasting(Math.abs(one.clock_ahead_seconds))
         + (one.clock_ahead_seconds > 0 ? ' ahead.' : ' behind.'), 'Its records have its times; set the clock there.']);
   return list;
 }
 
 function tilesOf(s) {
-  const alive = s.sensors.filter(one => one.alive).length, all = heardOf(s).length;
+  const alive = s.sensors.filter(one => one.alive).length, all = s.sensors.length;
   const records = sumOf(s.sensors, one => one.records_24h), lost = sumOf(s.sensors, lostOf),
       came = sumOf(s.sensors, one => one.datagrams_24h);
   const isLate = !s.up_to_date || s.behind_records > MANY_BEHIND;
@@ -931,7 +930,7 @@ function tilesOf(s) {
   meter.firstChild.style.width = 'max(2px, ' + Math.min(100, 100 * s.used_bytes / s.max_bytes) + '%)';
   const oldest = s.lookups_since ? Date.parse(s.lookups_since) : NaN;
   return [
-    tile('Sensors alive', number(alive) + ' of ' + number(all), !all ? s.sensors.length
+    tile('Sensors alive', number(alive) + ' of ' + number(all), !all ? s.lookups_since
         ? 'None was heard in the last day' : 'None has been heard: send to this collector with dnsflow' : alive === all
         ? 'All were heard in the last minute' : plural(all - alive, 'sensor') + ' silent', !all || alive < all ? 'warn'
         : 'good'),
@@ -957,8 +956,7 @@ function statusPanels() {
   const sensors = panel('Sensors');
   const lostColumn = (label, key, title) => ({ label, kind: 'num', ifAny: true, title, value: row => row[key],
       mark: row => row[key] ? 'lossy' : 'zero' });
-  const old = panel('Not heard for over a day');
-  const makeTable = title => rowsTable(title, [
+  const table = rowsTable('Sensors', [
     { label: 'Sensor', value: row => sensorWord(row), cell: row => el('a',
         { href: link('sensor', row.sensor === null ? row.address : String(row.sensor)) }, row.sensor === null
         ? foreign(row.address + ':' + row.port) : 'Sensor ' + row.sensor + (row.worker ? ' worker ' + row.worker
@@ -980,7 +978,6 @@ function statusPanels() {
     { label: 'Starts', kind: 'num', value: row => row.starts_24h, from: 'wide' },
     clockColumn('clock_ahead_seconds'),
   ]);
-  const table = makeTable('Sensors'), oldTable = makeTable('Not heard for over a day');
   exports(sensors.tools, () => ['/api/v1/sensors', { ...spanParams(), limit: MOST_ROWS }, 'dnsflow-sensors'],
       'sensors');
   let drawn = '';
@@ -991,16 +988,13 @@ function statusPanels() {
     setList(list, worries);
     if (shown !== drawn) tiles.replaceChildren(...tilesOf(s));
     drawn = shown;
-    if (!s.sensors.length) sensors.fill(stateBox('empty', 'No sensor has been heard.',
+    if (!s.sensors.length) sensors.fill(stateBox('empty', s.lookups_since
+        ? 'No sensor was heard in the last day.' : 'No sensor has been heard.',
         'Point one here: dnsflow -i INTERFACE, this collector’s address and the port that its log names.'));
     else {
-      const heard = heardOf(s), gone = s.sensors.filter(one => !heard.includes(one));
-      for (const [where, one, rows] of [[sensors, table, heard], [old, oldTable, gone]]) {
-        if (!one.node.isConnected) where.fill(one.node);
-        one.set(rows);
-        setText(where.count, plural(rows.length, 'sensor'));
-        show(where.node, rows.length > 0);
-      }
+      if (!table.node.isConnected) sensors.fill(table.node);
+      table.set(s.sensors);
+      setText(sensors.count, plural(s.sensors.length, 'sensor'));
     }
   };
   const self = { node, load: async (signal, how) => { const s = await takeStatus(how); if (!signal.aborted) put(s); },
@@ -1013,10 +1007,25 @@ function statusPanels() {
   sensors.load = async () => {};
   if (status) put(status);
   else tiles.replaceChildren(stateBox('loading', 'Asking the collector …', ''));
-  old.load = sensors.load;
-  old.fill(oldTable.node);
-  show(old.node, false);
-  return [self, sensors, old];
+  return [self, sensors, gonePanel()];
+}
+
+/* Status has those of the last day; what was imported, or left, is not silent but gone. */
+function gonePanel() {
+  const self = tablePanel('Not heard for over a day', { path: '/api/v1/sensors', params: { since: null, until: null },
+      limit: MOST_ROWS, name: 'gone',
+    columns: [{ label: 'Sensor', value: row => row.sensor || row.source, cell: sensorLink },
+        { label: 'Address', value: row => row.source, cell: row => foreign(row.source) }, COLUMNS.last],
+    change: rows => {
+      const latest = new Map();
+      for (const row of rows.slice().sort((a, b) => Date.parse(a.last) - Date.parse(b.last)))
+        latest.set(sensorOf(row), row);
+      const gone = [...latest.values()].filter(row => now() - Date.parse(row.last) > 86400000);
+      show(self.node, gone.length > 0);
+      return gone;
+    } });
+  show(self.node, false);
+  return self;
 }
 
 function setList(list, worries) {
@@ -1548,11 +1557,10 @@ async function watch() {
   if (!document.hidden && !isTokenAsked) {
     try {
       const s = await takeStatus(), wrong = troubles(s);
-      const alive = s.sensors.filter(one => one.alive).length, all = heardOf(s).length;
+      const alive = s.sensors.filter(one => one.alive).length, all = s.sensors.length;
       setStatus(wrong.some(([kind]) => kind === 'bad') ? 'bad' : wrong.length || !all ? 'warn' : 'good',
-                !s.running ? 'Not receiving' : !s.sensors.length ? 'No sensor yet' : !all ? 'No sensor for a day'
-                    : number(alive) + ' of ' + plural(all, 'sensor') + ' alive' + (s.up_to_date ? '' : ', '
-                    + SHORT.format(s.behind_records) + ' behind'));
+                !s.running ? 'Not receiving' : !all ? noneWords(s) : number(alive) + ' of ' + plural(all, 'sensor')
+                    + ' alive' + (s.up_to_date ? '' : ', ' + SHORT.format(s.behind_records) + ' behind'));
       onStatus.forEach(put => put(s));
       if (isAway) {
         setAway(false);
