@@ -86,9 +86,16 @@ const iso = ms => new Date(ms).toISOString().slice(0, 19) + 'Z';
 let aheadMs = 0;
 const now = () => Date.now() + aheadMs;
 
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+/* "3 min ago"; "27 Nov 09:58" behind an hour, with the year if that is another. */
 function ago(ms) {
   const seconds = (now() - ms) / 1000;
-  if (seconds >= 7 * 86400 || seconds < -60) return stamp(ms).slice(0, 16);
+  if (seconds >= 3600 || seconds < -60 || isNaN(ms)) {
+    const [year, month, day, time] = stamp(ms).split(/[- ]/);
+    return !month ? '–' : +day + ' ' + MONTHS[month - 1] + ' ' + (stamp(now()).startsWith(year) ? '' : year + ' ')
+        + time.slice(0, 5);
+  }
   return seconds < 2 ? 'now' : lasting(seconds) + ' ago';
 }
 
@@ -106,7 +113,7 @@ function ageTimes(node) {
 
 const DEFAULT_SINCE = '24h';
 const KEPT = ['since', 'until', 'time']; // goes along from view to view, `time` being what clocks show
-const state = { view: 'health', subject: '', since: DEFAULT_SINCE, until: '', isLocal: false,
+const state = { view: 'health', subject: '', unknown: '', since: DEFAULT_SINCE, until: '', isLocal: false,
     more: new URLSearchParams() };
 
 function decoded(text) {
@@ -121,6 +128,7 @@ function readState() {
   const [path, query] = location.hash.slice(1).split('?', 2);
   const [view, ...subject] = path.split('/');
   const more = new URLSearchParams(query || '');
+  state.unknown = VIEWS[view] ? '' : decoded(path);
   state.view = VIEWS[view] ? view : 'health';
   state.subject = VIEWS[view] ? decoded(subject.join('/')) : '';
   state.since = more.get('since') || DEFAULT_SINCE;
@@ -310,7 +318,6 @@ function panel(title, more) {
             action: remedy(why) }]);
       body.replaceChildren(stateBox('error', why.message || AWAY, ADVICE[why.code], remedy(why)));
       self.isFilled = true;
-      self.onfail && self.onfail();
     } };
   return self;
 }
@@ -353,7 +360,7 @@ const COLLATOR = new Intl.Collator('en', { numeric: true });
 const FIRST_ROWS = 100, CHUNK = 200, MOST_ROWS = 10000, PAGE_ROWS = 1000;
 
 /* Cells. A column: label, value(row) for order and filter, cell(row) for a node if it is other than the text; kind: num,
- * text; from: 'tablet' or 'wide', narrower screens leave it out. */
+ * text; from: 'tablet' or 'wide', narrower screens leave it out; ifAny: left out where it is 0 in all rows. */
 const nameLink = name => !name ? '–' : name === '*' ? el('span', { class: 'dim',
     title: 'Names of this client that are too many to keep each' }, '* (the rest)') :
   el('a', { href: link('name', name === '.' ? '*.' : name) }, foreign(name));
@@ -407,7 +414,7 @@ function rowsTable(title, list) {
   const body = el('tbody');
   const known = new Map(), counts = new Map(); // rows that are drawn by what they are about; how often that stands there
   const about = list.filter(column => !/num|strip/.test(column.kind || ''));
-  const order = { column: null, sign: 1 };
+  const order = { column: null, sign: 1 }, off = new Set(); // columns without anything in them
   let rows = [], ordered = [], shown = CHUNK, filter = '';
   const heads = list.map(column => {
     const button = el('button', { type: 'button', class: 'sort', onclick: () => {
@@ -436,6 +443,7 @@ function rowsTable(title, list) {
   }
   function make(row) {
     const tr = el('tr', {}, list.map((column, i) => cellOf(column, row, i === 0)));
+    list.forEach((column, i) => { tr.children[i].hidden = off.has(column); });
     tr.texts = list.map(column => textOf(column, row));
     return tr;
   }
@@ -488,7 +496,17 @@ function rowsTable(title, list) {
     lookAgain();
     ageTimes(body);
   }
+  function leaveOut() {
+    list.forEach((column, i) => {
+      const isOff = Boolean(column.ifAny) && !rows.some(row => column.value(row));
+      if (isOff === off.has(column)) return;
+      if (isOff) off.add(column);
+      else off.delete(column);
+      for (const tr of table.rows) tr.children[i].hidden = isOff;
+    });
+  }
   function put() {
+    leaveOut();
     const needle = filter.toLowerCase();
     ordered = needle ? rows.filter(row => list.some(column => textOf(column, row).toLowerCase().includes(needle)))
         : rows.slice();
@@ -515,7 +533,7 @@ function rowsTable(title, list) {
 }
 
 /* A question's rows. options: path, params, columns, empty (words, or what gives a node), name, pages (there are
- * cursors), limit, change(rows, answer) to make other rows of them, beside(): another question that is waited for. */
+ * cursors), limit, change(rows, answer) to make other rows of them, onrows(rows) to be told of them. */
 function tablePanel(title, options) {
   const self = panel(title, options);
   const table = rowsTable(title, options.columns);
@@ -548,11 +566,9 @@ function tablePanel(title, options) {
       setText(self.count, '');
       show(filter, false);
       show(foot, false);
-      self.isEmpty = true;
       self.fill(options.isTimeless ? stateBox('empty', options.empty, '') : emptyBox(options.empty));
     } else {
       if (!table.node.isConnected) self.fill(table.node, foot);
-      self.isEmpty = false;
       table.set(shown);
       tell();
     }
@@ -560,7 +576,7 @@ function tablePanel(title, options) {
     if (pages > 1) notes.push({ kind: 'note', text: 'Pages hold still: what comes meanwhile is not added. ',
         action: el('button', { type: 'button', class: 'quiet', onclick: restart }, 'Follow again') });
     self.say(notes);
-    if (options.onrows) options.onrows(rows, answer);
+    if (options.onrows) options.onrows(rows);
   }
   function restart() {
     pages = 0;
@@ -600,13 +616,15 @@ function tablePanel(title, options) {
   return self;
 }
 
+const isAllAsked = () => !state.until && (state.since === 'all' || Boolean(status && !(oldestMs < sinceMs())));
+
+/* page.css shows the first of a view. */
+const allLink = () => !isAllAsked() && el('a', { class: 'button all-kept', href: changed({ since: 'all', until: null }) },
+    'Look in all that is kept');
+
 function emptyBox(words) {
-  const isAll = state.since === 'all' && !state.until;
   return stateBox('empty', (typeof words === 'function' ? words() : words || 'Nothing') + ' ' + spanWords() + '.',
-                  isAll ? 'Sensors may not have sent it, or it has been let go for its age.'
-                      : 'There may be something outside of this time.',
-                  !isAll && el('a', { class: 'button', href: changed({ since: 'all', until: null }) },
-                      'Look in all that is kept'));
+                  isAllAsked() ? 'Sensors may not have sent it, or it has been let go for its age.' : '', allLink());
 }
 
 /* ---- charts ---- */
@@ -614,7 +632,17 @@ function emptyBox(words) {
 /* Its legend sets a style attribute, which the Content-Security-Policy refuses; the panel has one of its own. */
 Dygraph.PLUGINS = Dygraph.PLUGINS.filter(plugin => plugin !== Dygraph.Plugins.Legend);
 
-/* A line. options: path, series(), label, value(row), rate(count, seconds), words(value), ink, className, empty. */
+/* What the upright axis names: at most five steps of 1, 2 or 5, whole where the numbers are. */
+function ticks(largest, isWhole) {
+  const rough = largest / 5, power = 10 ** Math.floor(Math.log10(rough));
+  const step = Math.max([1, 2, 5, 10].find(n => n * power >= rough * 0.999) * power, isWhole ? 1 : 0);
+  const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  return Array.from({ length: Math.floor(largest / step + 1e-9) + 1 }, (_, i) => ({ v: i * step,
+      label: largest < 1000 ? (i * step).toFixed(digits) : SHORT.format(i * step) }));
+}
+
+/* A line. options: path, series(), label, value(row), rate(count, seconds), words(value), isWhole, ink, className,
+ * empty. */
 function chartPanel(title, options) {
   const self = panel(title, { className: 'chart ' + (options.className || '') });
   const legend = el('p', { class: 'legend', 'aria-hidden': 'true' });
@@ -656,7 +684,7 @@ function chartPanel(title, options) {
         gridLineColor: css('borderTopColor'), axisLineColor: css('borderTopColor') };
     const look = JSON.stringify([settings.colors, settings.gridLineColor, settings.labelsUTC]);
     const largest = Math.max(...points.map(p => p[1]));
-    settings.valueRange = [0, largest > 0 ? largest * 1.12 : 1];
+    settings.valueRange = [0, 1.12 * (largest || 1)];
     if (graph && look === key) return graph.updateOptions(settings);
     key = look;
     if (graph) graph.destroy();
@@ -669,7 +697,7 @@ function chartPanel(title, options) {
       highlightCallback: (event, x, near) => tell(points[near[0].idx] || points[0]), unhighlightCallback: () =>
           tell(null),
       zoomCallback: (from, to) => go(changed({ since: iso(from), until: iso(to) })),
-      axes: { y: { axisLabelWidth: 44, axisLabelFormatter: v => SHORT.format(v) },
+      axes: { y: { axisLabelWidth: 44, ticker: (from, to) => ticks(to, options.isWhole) },
           x: { axisLabelWidth: 56, pixelsPerLabel: 90 } } });
   }
   self.load = async (signal, how) => {
@@ -700,13 +728,14 @@ function seriesPanels() {
         signal).finally(() => { asked = null; });
     return asked;
   };
-  const lost = row => Math.max(0, row.network) + Math.max(0, row.here) + Math.max(0, row.down);
-  const rate = n => n < 10 ? n.toFixed(1) : number(Math.round(n));
+  const lost = row => sumOf(['network', 'here', 'down', 'send'], key => Math.max(0, row[key] || 0));
+  const rate = n => n > 0 && n < 1 ? n.toPrecision(1) : n > 0 && n < 10 ? n.toFixed(1) : number(Math.round(n));
   return [
     chartPanel('Records per second', { path: '/api/v1/series', series, label: 'Records/s', value: row => row.records,
         rate: (n, seconds) => n / seconds,
       words: n => rate(n) + ' records/s', className: 'two-thirds', empty: 'No records came' }),
-    chartPanel('Datagrams lost', { path: '/api/v1/series', series, label: 'Lost', ink: 'bad', value: lost, rate: n => n,
+    chartPanel('Datagrams lost', { path: '/api/v1/series', series, label: 'Lost', ink: 'bad', isWhole: true,
+      value: lost, rate: n => n,
       words: n => plural(Math.round(n), 'datagram') + ' lost', className: 'third', empty: 'Nothing was lost' }),
   ];
 }
@@ -765,7 +794,8 @@ const sensorLink = row => row.source === 'all' ? el('strong', {}, 'All sensors')
 
 function lossColumn(stage, label, title, from) {
   const of = way => way.stages[stage];
-  return { label, kind: 'num', from, title, value: way => of(way) ? of(way).count : null,
+  return { label, kind: 'num', from, ifAny: STAGES[stage][0] === 'loss', title,
+    value: way => of(way) ? of(way).count : null,
     mark: way => !of(way) || !of(way).count ? 'zero' : STAGES[stage][0] === 'loss' ? 'lossy' : '',
     cell: way => !of(way) || of(way).count === null ? el('span', { title: 'This sensor does not tell' }, '–') :
       el('span', { title: of(way).estimated === 'yes' ? 'Estimated' : null },
@@ -775,22 +805,28 @@ function lossColumn(stage, label, title, from) {
 const lossColumns = [
   { label: 'Sensor', value: sensorName, cell: sensorLink },
   lossColumn('tap', 'Packets', 'Packets at the tap', 'tablet'),
-  lossColumn('interface', 'Interface', 'Dropped by the interface', 'wide'),
-  lossColumn('ring', 'Ring', 'Packets that the sensor’s ring had no room for', 'tablet'),
+  lossColumn('interface', 'Interface', 'Dropped by the interface'),
+  lossColumn('ring', 'Ring', 'Packets that the sensor’s ring had no room for'),
   { label: 'Datagrams', kind: 'num', from: 'tablet', title: 'Datagrams that sensors made', value: way => way.made },
-  lossColumn('send', 'Send', 'The sensor could not send them', 'wide'),
-  lossColumn('network', 'Network', 'Lost on the way', 'tablet'),
-  lossColumn('socket', 'Socket', 'No room in the socket here', 'wide'),
-  lossColumn('memory', 'Memory', 'No room in memory here', 'wide'),
-  lossColumn('down', 'Down', 'Nobody received', 'wide'),
-  lossColumn('journal', 'Journal', 'Could not be written', 'wide'),
-  lossColumn('expired', 'Expired', 'Gone from the journal before they were read', 'wide'),
+  lossColumn('send', 'Send', 'The sensor could not send them'),
+  lossColumn('network', 'Network', 'Lost on the way'),
+  lossColumn('socket', 'Socket', 'No room in the socket here'),
+  lossColumn('memory', 'Memory', 'No room in memory here'),
+  lossColumn('down', 'Down', 'Nobody received'),
+  lossColumn('journal', 'Journal', 'Could not be written'),
+  lossColumn('expired', 'Expired', 'Gone from the journal before they were read'),
   lossColumn('stored', 'Stored', 'Datagrams in the store', 'tablet'),
   { label: 'Lost', kind: 'num', value: way => way.made ? way.lost / way.made : 0, mark: way => way.lost ? 'lossy'
       : 'zero',
     cell: way => el('span', { title: plural(way.lost, 'datagram') + ' of ' + number(way.made) },
         share(way.lost, way.made)) },
 ];
+
+/* A second is what telling the time takes. */
+const clockColumn = key => ({ label: 'Clock', kind: 'num', from: 'wide', title: 'How far it is ahead',
+    value: row => row[key] === null ? null : Math.abs(row[key]) < 2 ? 0 : row[key],
+    cell: row => row[key] === null ? '–' : (row[key] >= 2 ? '+' : '')
+        + number(Math.abs(row[key]) < 2 ? 0 : row[key]) + NBSP + 's' });
 
 /* Bars, each beginning where what was there before it ends. */
 function waterfallNode(way) {
@@ -824,6 +860,7 @@ function waterfallNode(way) {
 
 /* ---- health ---- */
 
+const MANY_BEHIND = 100000;
 let status = null;
 const onStatus = new Set();
 
@@ -834,15 +871,20 @@ function tile(label, value, words, kind, extra) {
 
 const sensorWord = s => s.sensor === null ? (s.address || 'others') + ' port ' + s.port : 'sensor ' + s.sensor
     + (s.worker ? ' worker ' + s.worker : '');
-const lostOf = s => s.network_lost_datagrams_24h + s.here_lost_datagrams_24h + s.down_lost_datagrams_24h;
+const lostOf = s => s.network_lost_datagrams_24h + s.here_lost_datagrams_24h + s.down_lost_datagrams_24h
+    + s.send_lost_datagrams_24h;
+const noneWords = s => s.lookups_since ? 'No sensor for a day' : 'No sensor yet';
 const sumOf = (list, of) => list.reduce((sum, one) => sum + of(one), 0);
 
 /* What is not well, worst first: [kind, words, what to do]. */
 function troubles(s) {
   const list = [], silent = s.sensors.filter(one => !one.alive);
   const dropped = Object.entries(s.dropped_datagrams_24h).filter(([, n]) => n > 0);
-  const help = { socket: 'the collector was too slow for a moment; its log says what room it has',
-      memory: 'the disk was too slow', journal: 'the disk failed or is full' };
+  const help = { socket: 'the collector was too slow for a moment. The first line of its log says what room its '
+      + 'socket has, which net.core.rmem_max limits', memory: 'the disk was too slow',
+      journal: 'the disk failed or is full' };
+  const sumLost = key => sumOf(s.sensors, one => one[key + '_24h']);
+  const lost = (kind, n, word, words, advice) => { if (n) list.push([kind, plural(n, word) + words, advice]); };
   if (!s.running) list.push(['bad', 'No collector receives on this directory.',
       'Start dnsflow_collect run; what is kept can be asked meanwhile.']);
   if (s.lookups_files_damaged || s.lookups_files_missing)
@@ -851,6 +893,14 @@ function troubles(s) {
         'dnsflow_collect check names them; replay --rebuild makes them anew from the journal.']);
   for (const [reason, n] of dropped) list.push(['bad', plural(n, 'datagram') + ' dropped in 24 h for want of room ('
       + reason + ').', 'It means ' + (help[reason] || 'that there was no room') + '.']);
+  lost('bad', sumLost('down_lost_datagrams'), 'datagram', ' came while the collector was down, in 24 h.',
+      'They are lost; its log says when it ended and began.');
+  lost('warn', sumLost('network_lost_datagrams'), 'datagram', ' lost on the way in 24 h.',
+      'See the network between the sensors and this collector.');
+  lost('warn', sumLost('send_lost_datagrams'), 'datagram', ' could not be sent by the sensors in 24 h.',
+      'Their logs say why.');
+  lost('warn', sumLost('ring_lost_packets'), 'packet', ' lost at the tap in 24 h.',
+      'The sensors had no room for them: they were too slow, or need a larger ring.');
   const refused = Object.entries(s.not_taken_datagrams_24h).filter(([reason, n]) => n > 0 && reason !== 'doubled');
   if (refused.length) list.push(['warn', 'Datagrams were refused in 24 h: '
       + refused.map(([reason, n]) => number(n) + ' ' + reason.replace(/_/g, ' ')).join(', ') + '.',
@@ -859,7 +909,7 @@ function troubles(s) {
       + ' sensors are') + ' silent: ' + silent.slice(0, 4).map(one => sensorWord(one) + ' for '
       + lasting(one.silent_seconds)).join(', ') + (silent.length > 4 ? ' …' : '') + '.',
                                'See whether dnsflow runs there and what its log says of this collector.']);
-  if (s.running && !s.up_to_date && s.behind_records > 100000) list.push(['warn', 'The store is '
+  if (s.running && (!s.up_to_date || s.behind_records > MANY_BEHIND)) list.push(['warn', 'The store is '
       + number(s.behind_records) + ' records behind.', 'Answers lack them until it has caught up.']);
   if (s.free_bytes < 64 * 1024 * 1024) list.push(['warn', 'Only ' + size(s.free_bytes) + ' are free on the disk.',
       'Make room, or set a smaller --max-size.']);
@@ -873,21 +923,24 @@ function tilesOf(s) {
   const alive = s.sensors.filter(one => one.alive).length, all = s.sensors.length;
   const records = sumOf(s.sensors, one => one.records_24h), lost = sumOf(s.sensors, lostOf),
       came = sumOf(s.sensors, one => one.datagrams_24h);
+  const isLate = !s.up_to_date || s.behind_records > MANY_BEHIND;
   const ring = sumOf(s.sensors, one => one.ring_lost_packets_24h);
   const meter = el('span', { class: 'meter', role: 'meter', 'aria-label': 'Disk used', 'aria-valuemin': 0,
       'aria-valuemax': 100, 'aria-valuenow': Math.round(100 * s.used_bytes / s.max_bytes) }, el('span'));
   meter.firstChild.style.width = 'max(2px, ' + Math.min(100, 100 * s.used_bytes / s.max_bytes) + '%)';
   const oldest = s.lookups_since ? Date.parse(s.lookups_since) : NaN;
   return [
-    tile('Sensors alive', number(alive) + ' of ' + number(all), !all
-        ? 'None has been heard: send to this collector with dnsflow' : alive === all
+    tile('Sensors alive', number(alive) + ' of ' + number(all), !all ? s.lookups_since
+        ? 'None was heard in the last day' : 'None has been heard: send to this collector with dnsflow' : alive === all
         ? 'All were heard in the last minute' : plural(all - alive, 'sensor') + ' silent', !all || alive < all ? 'warn'
         : 'good'),
     tile('Records in 24 h', SHORT.format(records), number(records) + ' in ' + plural(came, 'datagram')),
     tile('Datagrams lost in 24 h', share(lost, lost + came), number(lost) + ' lost; ' + plural(ring, 'packet')
-        + ' at the tap', lost ? 'warn' : 'good'),
-    tile('Store', s.up_to_date ? 'Up to date' : SHORT.format(s.behind_records) + ' behind', s.up_to_date
-        ? 'All that was received can be asked' : 'records still to be brought in', s.running ? 'good' : 'bad'),
+        + ' lost at the tap', lost ? 'warn' : 'good'),
+    tile('Store', isLate ? SHORT.format(s.behind_records) + ' behind' : 'Up to date', isLate
+        ? 'Records still to be brought in: answers lack them' : s.behind_records
+        ? 'All but the last ' + plural(s.behind_records, 'record') + ', which come in within a minute'
+        : 'All that was received can be asked', !s.running ? 'bad' : isLate ? 'warn' : 'good'),
     tile('Disk', size(s.used_bytes), 'of ' + size(s.max_bytes) + '; ' + size(s.free_bytes) + ' are free'
         + (s.full_in_seconds ? '; full in ' + lasting(s.full_in_seconds) : ''), '', meter),
     tile('Oldest data', isNaN(oldest) ? 'None' : lasting((now() - oldest) / 1000), isNaN(oldest)
@@ -897,12 +950,12 @@ function tilesOf(s) {
 }
 
 function statusPanels() {
-  const node = el('div', { class: 'wide-row' });
+  const node = el('div');
   const list = el('ul', { class: 'troubles' }), tiles = el('div', { class: 'tiles' });
   node.append(list, tiles);
-  const sensors = panel('Sensors', { className: 'full' });
-  const lostColumn = (label, of, from, title) => ({ label, kind: 'num', from, title, value: of, mark: row => of(row)
-      ? 'lossy' : 'zero' });
+  const sensors = panel('Sensors');
+  const lostColumn = (label, key, title) => ({ label, kind: 'num', ifAny: true, title, value: row => row[key],
+      mark: row => row[key] ? 'lossy' : 'zero' });
   const table = rowsTable('Sensors', [
     { label: 'Sensor', value: row => sensorWord(row), cell: row => el('a',
         { href: link('sensor', row.sensor === null ? row.address : String(row.sensor)) }, row.sensor === null
@@ -910,20 +963,20 @@ function statusPanels() {
         : '')) },
     { label: 'State', value: row => row.alive ? 'Alive' : 'Silent', cell: row =>
         el('span', { class: 'badge ' + (row.alive ? 'good' : 'warn') }, row.alive ? 'Alive' : 'Silent') },
-    { label: 'Heard', kind: 'num time', value: row => row.heard, cell: row => timeNode(row.heard) },
+    { label: 'Heard', kind: 'num time', value: row => row.heard, cell: row => timeNode(row.heard),
+        from: 'tablet' },
     { label: 'Address', value: row => row.address || 'others', cell: row => foreign(row.address || 'others'),
         from: 'tablet' },
     { label: 'Records', kind: 'num', value: row => row.records_24h, title: 'Records in 24 hours' },
         { label: 'Datagrams', kind: 'num', title: 'Datagrams in 24 hours', value: row => row.datagrams_24h,
         from: 'tablet' },
-    lostColumn('Network', row => row.network_lost_datagrams_24h, 'tablet', 'Datagrams lost on the way'),
-        lostColumn('Here', row => row.here_lost_datagrams_24h, 'wide', 'Datagrams that had no room here'),
-    lostColumn('Down', row => row.down_lost_datagrams_24h, 'wide', 'Datagrams that came while nobody received'),
-        lostColumn('Ring', row => row.ring_lost_packets_24h, 'tablet', 'Packets that the sensor had no room for'),
+    lostColumn('Network', 'network_lost_datagrams_24h', 'Datagrams lost on the way'),
+    lostColumn('Here', 'here_lost_datagrams_24h', 'Datagrams that had no room here'),
+    lostColumn('Down', 'down_lost_datagrams_24h', 'Datagrams that came while nobody received'),
+    lostColumn('Send', 'send_lost_datagrams_24h', 'Datagrams that the sensor could not send'),
+    lostColumn('Ring', 'ring_lost_packets_24h', 'Packets that the sensor had no room for'),
     { label: 'Starts', kind: 'num', value: row => row.starts_24h, from: 'wide' },
-    { label: 'Clock', kind: 'num', value: row => row.clock_ahead_seconds, from: 'wide', cell: row =>
-        row.clock_ahead_seconds === null ? '–' : (row.clock_ahead_seconds > 0 ? '+' : '')
-        + number(row.clock_ahead_seconds) + NBSP + 's' },
+    clockColumn('clock_ahead_seconds'),
   ]);
   exports(sensors.tools, () => ['/api/v1/sensors', { ...spanParams(), limit: MOST_ROWS }, 'dnsflow-sensors'],
       'sensors');
@@ -935,7 +988,8 @@ function statusPanels() {
     setList(list, worries);
     if (shown !== drawn) tiles.replaceChildren(...tilesOf(s));
     drawn = shown;
-    if (!s.sensors.length) sensors.fill(stateBox('empty', 'No sensor has been heard.',
+    if (!s.sensors.length) sensors.fill(stateBox('empty', s.lookups_since
+        ? 'No sensor was heard in the last day.' : 'No sensor has been heard.',
         'Point one here: dnsflow -i INTERFACE, this collector’s address and the port that its log names.'));
     else {
       if (!table.node.isConnected) sensors.fill(table.node);
@@ -943,7 +997,7 @@ function statusPanels() {
       setText(sensors.count, plural(s.sensors.length, 'sensor'));
     }
   };
-  const self = { node, load: async signal => { const s = await takeStatus(signal); if (!signal.aborted) put(s); },
+  const self = { node, load: async (signal, how) => { const s = await takeStatus(how); if (!signal.aborted) put(s); },
       fail(why) {
     if (!status) { tiles.replaceChildren(stateBox('error', why.message, ADVICE[why.code], remedy(why))); drawn = ''; }
     if (!status) sensors.fail(why);
@@ -953,7 +1007,25 @@ function statusPanels() {
   sensors.load = async () => {};
   if (status) put(status);
   else tiles.replaceChildren(stateBox('loading', 'Asking the collector …', ''));
-  return [self, sensors];
+  return [self, sensors, gonePanel()];
+}
+
+/* Status has those of the last day; what was imported, or left, is not silent but gone. */
+function gonePanel() {
+  const self = tablePanel('Not heard for over a day', { path: '/api/v1/sensors', params: { since: null, until: null },
+      limit: MOST_ROWS, name: 'gone',
+    columns: [{ label: 'Sensor', value: row => row.sensor || row.source, cell: sensorLink },
+        { label: 'Address', value: row => row.source, cell: row => foreign(row.source) }, COLUMNS.last],
+    change: rows => {
+      const latest = new Map();
+      for (const row of rows.slice().sort((a, b) => Date.parse(a.last) - Date.parse(b.last)))
+        latest.set(sensorOf(row), row);
+      const gone = [...latest.values()].filter(row => now() - Date.parse(row.last) > 86400000);
+      show(self.node, gone.length > 0);
+      return gone;
+    } });
+  show(self.node, false);
+  return self;
 }
 
 function setList(list, worries) {
@@ -965,7 +1037,7 @@ function setList(list, worries) {
 }
 
 function lossPanel(onlySensor) {
-  const self = panel(onlySensor ? 'From the tap to the store' : 'Where it was lost', { className: 'full' });
+  const self = panel(onlySensor ? 'From the tap to the store' : 'Where it was lost');
   const table = rowsTable('Loss', lossColumns);
   exports(self.tools, () => ['/api/v1/loss', { ...spanParams(), limit: MOST_ROWS }, 'dnsflow-loss'], 'loss');
   self.load = async (signal, how) => {
@@ -984,7 +1056,7 @@ function lossPanel(onlySensor) {
 /* ---- views: each gives {title, subject, lead, panels} ---- */
 
 const quoted = encodeURIComponent;
-const countOf = (label, cell) => ({ ...COLUMNS.count, label: label || 'Count', ...(cell || {}) });
+const LOOKUPS = { ...COLUMNS.count, label: 'Lookups' };
 
 function barColumn(label, of, largest) {
   return { label, kind: 'strip', value: of, isLive: true, cell: row => {
@@ -994,10 +1066,10 @@ function barColumn(label, of, largest) {
   } };
 }
 
-const hint = (title, words, ...actions) => {
-  const self = panel(title, { className: 'full' });
+const hint = (title, words) => {
+  const self = panel(title);
   self.fill(stateBox('empty', words, '', el('button', { type: 'button', class: 'primary', onclick: () =>
-      $('q').focus() }, 'Search'), ...actions));
+      $('q').focus() }, 'Search')));
   self.load = async () => {};
   return self;
 };
@@ -1017,19 +1089,21 @@ const VIEWS = {
   sensor: { label: 'Sensor', key: 's', make: sensorView },
 };
 
-function clientView(client) {
+/* onfill is told whether it asked for anything. */
+function summaryPanel(client, title, onfill) {
   const path = '/api/v1/clients/' + quoted(client);
-  const summary = panel('Summary', { className: 'full' });
+  const summary = panel(title);
   exports(summary.tools, () => [path + '/summary', { ...spanParams(), limit: MOST_ROWS }, 'dnsflow-summary-' + client],
       'summary');
   summary.load = async (signal, how) => {
     const answer = await ask(path + '/summary', { ...spanParams(), limit: 1000, ...how }, signal);
     const total = answer.rows.find(row => row.what === 'total');
     summary.say(answerNotes(answer));
+    if (onfill) onfill(Boolean(total && total.lookups));
     if (!total || !total.lookups) return summary.fill(stateBox('empty', 'It asked for nothing ' + spanWords() + '.',
         'It may be no client of these sensors; it may be an address that names were answered with.',
         el('a', { class: 'button', href: link('address', client) }, 'See it as an address'),
-        el('a', { class: 'button', href: changed({ since: 'all', until: null }) }, 'Look in all that is kept')));
+        allLink()));
     const rcodes = answer.rows.filter(row => row.what === 'rcode');
     const failed = sumOf(rcodes.filter(row => row.value !== 'NOERROR'), row => row.lookups);
     const shares = (title, what, cell) => el('div', { class: 'shares' }, el('h3', {}, title),
@@ -1052,11 +1126,16 @@ function clientView(client) {
     if (focused) [...summary.body.querySelectorAll('a')].find(a =>
         a.getAttribute('href') === focused)?.focus({ preventScroll: true });
   };
-  const lookups = tablePanel('Lookups', { className: 'full', path: path + '/lookups',
+  return summary;
+}
+
+function clientView(client) {
+  const lookups = tablePanel('Lookups', { path: '/api/v1/clients/' + quoted(client) + '/lookups',
       columns: columns('name', 'type', 'rcode', 'resolver', 'count', 'strip', 'first', 'last'), pages: true,
       empty: 'No lookups', name: 'client-' + client });
   return { title: 'Client', subject: client, lead: el('span', {}, 'What it asked for, ' + spanWords() + '. ',
-      el('a', { href: link('address', client) }, 'As an address')), panels: [summary, lookups] };
+      el('a', { href: link('address', client) }, 'As an address')),
+      panels: [summaryPanel(client, 'Summary'), lookups] };
 }
 
 function nameView(name) {
@@ -1064,13 +1143,13 @@ function nameView(name) {
   const path = '/api/v1/names/' + quoted(name);
   const answers = columns('name', 'type', 'rdata', 'count', 'strip', 'first', 'last');
   if (text) return { title: 'Names with', subject: text, lead: 'in them, ' + spanWords(),
-      panels: [tablePanel('Names', { className: 'full', path: '/api/v1/names', params: { contains: text }, pages: true,
-      columns: columns('name', countOf('Lookups'), 'strip', 'first', 'last'), empty: 'No name has this in it',
+      panels: [tablePanel('Names', { path: '/api/v1/names', params: { contains: text }, pages: true,
+      columns: columns('name', LOOKUPS, 'strip', 'first', 'last'), empty: 'No name has this in it',
       name: 'contains-' + text })] };
   if (!name) return { title: 'Names', lead: 'Asked for most, ' + spanWords(),
       panels: [topPanel('names', 'Names with most lookups')] };
   const below = name.startsWith('*.') ? name.slice(2) || '.' : name;
-  const belowPanel = tablePanel('Names below', { className: 'full', path: '/api/v1/names', params: { below },
+  const belowPanel = tablePanel('Names below', { path: '/api/v1/names', params: { below },
       pages: true, columns: answers, empty: 'No answers to names below it', name: 'below-' + below });
   if (name.startsWith('*.'))
     return { title: 'Names below', subject: below, lead: el('span', {}, 'In their order, ' + spanWords() + '. ',
@@ -1080,12 +1159,12 @@ function nameView(name) {
       el('a', { href: link('name', '*.' + name) }, 'Only what is below'), parent
       && [' · ', el('a', { href: link('name', '*.' + parent[1]) }, 'All below ', foreign(parent[1]))]);
   return { title: 'Name', subject: name, lead, panels: [
-    tablePanel('Answers', { className: 'full', path, pages: true, columns: answers.slice(1), empty: 'No answers',
+    tablePanel('Answers', { path, pages: true, columns: answers.slice(1), empty: 'No answers',
         name: 'name-' + name }),
-    tablePanel('Who asked', { className: 'full', path: path + '/clients', pages: true,
-        columns: columns('client', 'type', 'rcode', 'resolver', 'count', 'strip', 'first', 'last'),
-        empty: 'Nobody asked for it', name: 'who-' + name }),
-    tablePanel('What leads to it', { className: 'full', path: path + '/leading', columns: answers,
+    tablePanel('Who asked', { path: path + '/clients', pages: true,
+        columns: columns('client', { ...COLUMNS.type, from: '' }, 'rcode', 'resolver', 'count', 'strip', 'first',
+            'last'), empty: 'Nobody asked for it', name: 'who-' + name }),
+    tablePanel('What leads to it', { path: path + '/leading', columns: answers,
         empty: 'No answer names it', name: 'leading-' + name }),
     belowPanel] };
 }
@@ -1094,18 +1173,28 @@ function addressView(address) {
   if (!address) return { title: 'Address', lead: 'Names behind an address or a prefix',
       panels: [hint('Address', 'Search an address such as 192.0.2.1, or a prefix such as 192.0.2.0/24 or 2001:db8::/32.')] };
   const path = '/api/v1/addresses/' + quoted(address), isPrefix = address.includes('/');
-  const names = tablePanel('Names over time', { className: 'full', path, pages: true, name: 'address-' + address,
+  let isNone = false, isClient = false; // no name leads to it; it asked for some itself
+  const put = () => {
+    show(client.node, isNone && isClient);
+    show(who.node, !(isNone && isClient));
+  };
+  const client = summaryPanel(address, 'It asks itself', has => { isClient = has; put(); });
+  client.fail = () => client.fill();
+  client.tools.prepend(el('a', { class: 'button', href: link('client', address) }, 'What it looked up'));
+  show(client.node, false);
+  const names = tablePanel('Names over time', { path, pages: true, name: 'address-' + address,
+    onrows: rows => { isNone = !rows.length; put(); },
       empty: 'No name was answered with it',
     columns: columns('name', isPrefix ? COLUMNS.rdata : 'type', 'count', { ...COLUMNS.strip, from: 'tablet' }, 'first',
         'last') });
-  const who = tablePanel('Who asked for names behind it', { className: 'full', path: path + '/clients',
+  const who = tablePanel('Who asked for names behind it', { path: path + '/clients',
       columns: columns('client', 'name', 'type', { ...COLUMNS.rcode, from: 'tablet' },
       { ...COLUMNS.count, from: 'tablet' }, 'strip', 'last'), empty: 'Nobody asked for a name behind it', name: 'who-'
       + address });
   const lead = el('span', {}, 'Names that were answered with it, ' + spanWords() + '. ', !isPrefix
       && el('a', { href: link('client', address) }, 'As a client'));
   return { title: isPrefix ? 'Prefix' : 'Address', subject: address, lead, panels: isPrefix ? [names]
-      : [names, momentPanel(address), who] };
+      : [client, names, momentPanel(address), who] };
 }
 
 /* The name behind an address at a moment, of one client if it is given. */
@@ -1122,7 +1211,7 @@ function momentPanel(address) {
       el('button', { type: 'submit' }, 'Ask'), (at || client) && el('a',
       { class: 'button', href: changed({ at: null, client: null, show: 'moment' }) }, 'Now'));
   const words = { client: 'What this client asked for', anybody: 'What anybody asked for' };
-  const self = tablePanel('At a moment', { className: 'full', path: '/api/v1/addresses/' + quoted(address) + '/at',
+  const self = tablePanel('At a moment', { path: '/api/v1/addresses/' + quoted(address) + '/at',
       isTimeless: true, params: { since: null, until: null, time: at || null, client: client || null }, name: 'at-'
       + address,
     empty: 'No name was behind it then.', columns: columns('name', { label: 'Through', value: row => row.via || '–',
@@ -1142,10 +1231,9 @@ const KIND_CELLS = { names: nameLink, domains: value => !value ? '–' : el('a',
     resolvers: addressLink, types: value => foreignText(value || '–'), rcodes: rcodeLink };
 
 /* Against the span before, which is asked for too. */
-function topPanel(kind, title, limit) {
+function topPanel(kind, title) {
   let largest = 1, before = null;
   const path = '/api/v1/top/' + kind;
-  const span = () => ({ from: sinceMs(), to: untilMs() });
   const change = row => {
     if (!before) return null;
     const then = before.get(row.value);
@@ -1169,16 +1257,14 @@ function topPanel(kind, title, limit) {
       el('span', { class: 'change', title: !before ? 'Not all of the time before is kept' : before.has(row.value)
       ? number(before.get(row.value)) + ' before' : null }, changeWords(row)), isLive: true });
   list.push(COLUMNS.first, COLUMNS.last);
-  const self = tablePanel(title, { className: 'full', path, columns: list, limit: limit || FIRST_ROWS, name: 'top-'
-      + kind, empty: 'No lookups',
-    onrows: () => {},
+  return tablePanel(title, { path, columns: list, name: 'top-' + kind, empty: 'No lookups',
     change: async rows => {
       largest = rows.length ? rows[0].count : 1;
-      const { from, to } = span();
+      const from = sinceMs(), to = untilMs();
       before = null;
       if (isNaN(from) || !rows.length) return rows;
       try {
-        if (!status) await takeStatus(null);
+        if (!status) await takeStatus();
         if (oldestMs > 2 * from - to + (to - from) / 20) return rows; // not all of that time is kept
         const answer = await ask(path, { since: iso(2 * from - to), until: iso(from), limit: 1000, fresh: 0 });
         before = new Map(answer.rows.map(row => [row.value, row.count]));
@@ -1188,7 +1274,6 @@ function topPanel(kind, title, limit) {
       }
       return rows;
     } });
-  return self;
 }
 
 function tabs(label, list) {
@@ -1221,7 +1306,7 @@ function newView() {
 function rcodeView(subject) {
   const rcode = subject || 'NXDOMAIN';
   let largest = 1;
-  const bar = { node: el('div', { class: 'wide-row' }) };
+  const bar = { node: el('div') };
   const usual = ['NXDOMAIN', 'SERVFAIL', 'REFUSED', 'FORMERR', 'NOTIMP'];
   const put = rows => {
     const counts = new Map(rows.map(row => [row.value, row.count]));
@@ -1240,40 +1325,37 @@ function rcodeView(subject) {
   put([]);
   return { title: 'Who makes', subject: rcode, lead: 'Clients by how many of their lookups ended with it, '
       + spanWords(), panels: [bar,
-    tablePanel('Clients', { className: 'full', path: '/api/v1/rcodes/' + quoted(rcode) + '/clients', name: 'rcode-'
+    tablePanel('Clients', { path: '/api/v1/rcodes/' + quoted(rcode) + '/clients', name: 'rcode-'
         + rcode, empty: 'No lookup ended with it',
       columns: [COLUMNS.client, { ...barColumn('Part', row => row.count, () => largest), from: 'tablet' },
-          countOf('Lookups'), COLUMNS.first, COLUMNS.last],
+          LOOKUPS, COLUMNS.first, COLUMNS.last],
       change: rows => { largest = rows.length ? rows[0].count : 1; return rows; } })] };
 }
 
 function sensorView(subject) {
   const mine = rows => subject ? rows.filter(row => sensorOf(row) === subject) : rows;
-  const filtered = (title, path, list, empty) => tablePanel(title, { className: 'full', path, limit: MOST_ROWS,
+  const filtered = (title, path, list, empty) => tablePanel(title, { path, limit: MOST_ROWS,
       name: path.split('/').pop(), columns: list, empty, change: mine });
   const source = { label: 'Address', from: 'tablet', value: row => row.source, cell: row => foreign(row.source) };
   const sensor = { label: 'Sensor', value: row => row.sensor || row.source, cell: row => subject
       ? (row.sensor ? 'Sensor ' + row.sensor.split('/')[0] + ', worker ' + row.sensor.split('/')[1]
       : foreign(row.source)) : sensorLink(row) };
-  const lossy = (label, key, title, from) => ({ label, kind: 'num', title, from, value: row => row[key], mark: row =>
-      row[key] ? 'lossy' : 'zero' });
+  const lossy = (label, key, title) => ({ label, kind: 'num', title, ifAny: true, value: row => row[key],
+      mark: row => row[key] ? 'lossy' : 'zero' });
   const plain = (label, key, from) => ({ label, kind: 'num', from, value: row => row[key] });
   const starts = filtered('Starts', '/api/v1/sensors', [sensor, source,
       { label: 'Signed', value: row => row.verified === 'yes' ? 'Yes' : 'No', from: 'wide' },
     { label: 'Started', kind: 'num time', value: row => row.started, cell: row => timeNode(row.started),
-        from: 'tablet' }, { label: 'Clock', kind: 'num', from: 'wide', title: 'How far it is ahead', value: row =>
-        row.clock_ahead_s, cell: row => row.clock_ahead_s === null ? '–' : (row.clock_ahead_s > 0 ? '+' : '')
-        + number(row.clock_ahead_s) + NBSP + 's' },
+        from: 'tablet' }, clockColumn('clock_ahead_s'),
     plain('Records', 'records'), plain('Datagrams', 'datagrams', 'tablet'), COLUMNS.first, COLUMNS.last],
         'No sensor was heard');
   if (!subject) return { title: 'Sensors', lead: 'Each start of each worker, ' + spanWords(),
       panels: [lossPanel(''), starts] };
   const streams = filtered('Streams', '/api/v1/streams', [sensor, source, plain('Datagrams', 'datagrams'),
       plain('Records', 'records', 'tablet'), lossy('Network', 'network', 'Datagrams lost on the way'),
-    lossy('Here', 'here', 'No room here', 'tablet'), lossy('Down', 'down', 'Nobody received', 'tablet'),
-        lossy('Send', 'send', 'Not sent', 'wide'), lossy('Ring', 'ring_packets',
-        'Packets that its ring had no room for', 'tablet'), lossy('Interface', 'interface_packets',
-        'Packets that the interface dropped', 'wide'), { ...COLUMNS.last }], 'No stream of it');
+    lossy('Here', 'here', 'No room here'), lossy('Down', 'down', 'Nobody received'), lossy('Send', 'send', 'Not sent'),
+    lossy('Ring', 'ring_packets', 'Packets that its ring had no room for'),
+    lossy('Interface', 'interface_packets', 'Packets that the interface dropped'), COLUMNS.last], 'No stream of it');
   return { title: /^\d+$/.test(subject) ? 'Sensor' : 'Sensor at', subject,
       lead: el('span', {}, 'Its way from the tap to the store, ' + spanWords() + '. ',
       el('a', { href: link('sensor', '') }, 'All sensors')), panels: [lossPanel(subject), streams, starts] };
@@ -1340,8 +1422,8 @@ function foundBox(answer, text) {
 
 /* ---- frame: route, refresh, status, switches, keys ---- */
 
-const REFRESH_MS = 10000, STATUS_MS = 5000, FRESH_EACH = 3;
-let current = [], stop = new AbortController(), isRefreshing = false, refreshedMs = 0, rounds = 0, timer = 0;
+const REFRESH_MS = 10000, STATUS_MS = 5000, FRESH_MS = 20000;
+let current = [], stop = new AbortController(), isRefreshing = false, refreshedMs = 0, freshMs = 0, timer = 0;
 let isAway = false;
 
 function announce(words) {
@@ -1363,7 +1445,8 @@ function route(scroll) {
   current = view.panels;
   $('title').replaceChildren(view.title, view.subject ? ' ' : '', view.subject ? foreign(view.subject) : '');
   document.title = view.title + (view.subject ? ' ' + view.subject.slice(0, 60) : '') + ' – dnsflow';
-  $('lead').replaceChildren(view.lead || '');
+  $('lead').replaceChildren(state.unknown ? el('span', { class: 'lossy' }, 'There is no view ',
+      foreign(state.unknown.slice(0, 60)), '. This is the first one.') : view.lead || '');
   $('view').replaceChildren(...current.map(one => one.node));
   for (const a of $('views').querySelectorAll('a')) {
     a.href = link(a.dataset.view, '');
@@ -1395,13 +1478,14 @@ function route(scroll) {
 
 let isStarted = false;
 
-/* Asks for all that is shown. byUser: now, and with what came in the last minute. */
+/* Asks for all that is shown. byUser: with what came up to now. */
 async function refresh(byUser) {
   clearTimeout(timer);
   const { signal } = stop, mine = current;
-  const how = byUser || rounds % FRESH_EACH === 0 ? {} : { fresh: 0 };
   isRefreshing = true;
   tellLive();
+  if (!status) await takeStatus().catch(() => {}); // what is empty is told by it
+  const how = freshness(byUser ? REFRESH_MS : FRESH_MS);
   await Promise.all(mine.map(one => one.load(signal, how).catch(why => {
     if (!(why instanceof Refusal)) throw why;
     if (why.code === 'gone' || signal.aborted) return;
@@ -1409,7 +1493,6 @@ async function refresh(byUser) {
     if (one.fail) one.fail(why);
   })));
   if (signal.aborted) return;
-  rounds++;
   isRefreshing = false;
   refreshedMs = Date.now();
   ageTimes($('view'));
@@ -1431,11 +1514,25 @@ function tellLive() {
   setText($('asked'), refreshedMs ? 'Asked at ' + exact(refreshedMs + aheadMs) : '');
 }
 
-async function takeStatus(signal) {
-  const s = await ask('/api/v1/status', {}, signal);
+/* What came is brought in once in that time and no more, whatever is asked. */
+function freshness(eachMs) {
+  if (Date.now() - freshMs < eachMs) return { fresh: 0 };
+  freshMs = Date.now();
+  return {};
+}
+
+let statusAsked = null;
+
+function takeStatus(how) {
+  statusAsked = statusAsked || askStatus(how || freshness(FRESH_MS)).finally(() => { statusAsked = null; });
+  return statusAsked;
+}
+
+async function askStatus(how) {
+  const s = await ask('/api/v1/status', how);
   status = s;
   aheadMs = Math.abs(Date.parse(s.time) - Date.now()) > 2000 ? Date.parse(s.time) - Date.now() : 0;
-  if (s.lookups_since) oldestMs = Date.parse(s.lookups_since);
+  oldestMs = s.lookups_since ? Date.parse(s.lookups_since) : now();
   return s;
 }
 
@@ -1459,12 +1556,11 @@ function setAway(isNow) {
 async function watch() {
   if (!document.hidden && !isTokenAsked) {
     try {
-      const s = await takeStatus(null), wrong = troubles(s);
-      const alive = s.sensors.filter(one => one.alive).length;
-      setStatus(wrong.some(([kind]) => kind === 'bad') ? 'bad' : wrong.length || !s.sensors.length ? 'warn' : 'good',
-                !s.running ? 'Not receiving' : !s.sensors.length ? 'No sensor yet' : number(alive) + ' of '
-                    + plural(s.sensors.length, 'sensor') + ' alive' + (s.up_to_date ? '' : ', '
-                    + SHORT.format(s.behind_records) + ' behind'));
+      const s = await takeStatus(), wrong = troubles(s);
+      const alive = s.sensors.filter(one => one.alive).length, all = s.sensors.length;
+      setStatus(wrong.some(([kind]) => kind === 'bad') ? 'bad' : wrong.length || !all ? 'warn' : 'good',
+                !s.running ? 'Not receiving' : !all ? noneWords(s) : number(alive) + ' of ' + plural(all, 'sensor')
+                    + ' alive' + (s.up_to_date ? '' : ', ' + SHORT.format(s.behind_records) + ' behind'));
       onStatus.forEach(put => put(s));
       if (isAway) {
         setAway(false);
@@ -1483,14 +1579,28 @@ async function watch() {
 
 /* Time asked about. */
 const SPANS = [['1h', '1 h'], ['6h', '6 h'], ['24h', '24 h'], ['7d', '7 d'], ['30d', '30 d'], ['all', 'All']];
+/* Days begin in the time that clocks show. */
+function spans() {
+  const day = back => {
+    const d = new Date(now());
+    if (state.isLocal) d.setHours(0, 0, 0, 0);
+    else d.setUTCHours(0, 0, 0, 0);
+    if (state.isLocal) d.setDate(d.getDate() - back);
+    else d.setUTCDate(d.getUTCDate() - back);
+    return iso(d);
+  };
+  const list = SPANS.map(([since, words]) => [since, null, words]);
+  list.splice(3, 0, [day(0), null, 'Today'], [day(1), day(0), 'Yesterday']);
+  return list;
+}
 const inputTime = ms => isNaN(ms) ? '' : stamp(ms).replace(' ', 'T');
 const fromInput = text => state.isLocal ? new Date(text).getTime() : Date.parse(text + 'Z');
 
 function rangeBox() {
-  const isUsual = !state.until && SPANS.some(([one]) => one === state.since);
-  $('range').replaceChildren(...SPANS.map(([since, words]) => el('a',
-      { href: changed({ since: since === DEFAULT_SINCE ? null : since, until: null }), 'aria-current': isUsual
-      && since === state.since ? 'true' : null }, words)),
+  const list = spans(), isShown = ([since, until]) => since === state.since && (until || '') === state.until;
+  const isUsual = list.some(isShown);
+  $('range').replaceChildren(...list.map(one => el('a', { href: changed({ since: one[0] === DEFAULT_SINCE ? null
+      : one[0], until: one[1] }), 'aria-current': isShown(one) ? 'true' : null }, one[2])),
     el('button', { type: 'button', 'aria-expanded': String(!$('custom').hidden), 'aria-controls': 'custom',
         'aria-pressed': String(!isUsual), onclick: event => {
       show($('custom'), $('custom').hidden);
@@ -1545,7 +1655,7 @@ function onKey(event) {
 function start() {
   $('views').append(...Object.entries(VIEWS).map(([name, { label, key }]) =>
       el('a', { 'data-view': name, 'aria-keyshortcuts': 'g ' + key }, label,
-      el('kbd', { 'aria-hidden': 'true' }, key))));
+      el('kbd', { 'aria-hidden': 'true' }, 'g ' + key))));
   $('title').tabIndex = -1;
   $('help-keys').append(el('table', {}, el('caption', { class: 'hidden' }, 'Keys'),
       el('thead', { class: 'hidden' }, el('tr', {}, el('th', { scope: 'col' }, 'Key'),

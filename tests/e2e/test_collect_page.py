@@ -184,7 +184,7 @@ def test_clicks_lead_on_and_back(page):
     assert page.hash == "#client/192.0.2.15" and page.focused == "title"
     page.click("#range a", "7 d")
     page.until("location.hash === '#client/192.0.2.15?since=7d'")
-    page.click("#views a", "Topt")
+    page.click("#views a", "Topg t")
     page.until("location.hash === '#top?since=7d'")
     page.loaded()
     page.click(".tabs a", "Clients")
@@ -198,7 +198,7 @@ def test_clicks_lead_on_and_back(page):
 
 def test_every_view_from_the_navigation(page):
     page.open()
-    assert [re.sub("(.*).", r"\1", words) for words in page.texts("#views a")] == \
+    assert [re.sub("g .$", "", words) for words in page.texts("#views a")] == \
         ["Health", "Client", "Name", "Address", "Top", "New", "NXDOMAIN makers", "Sensor"]
     for link in page.js("return [...document.querySelectorAll('#views a')].map(a => a.dataset.view)"):
         page.click("#views a[data-view=%s]" % link)
@@ -363,8 +363,8 @@ def test_focus_goes_in_order(page):
         order.append(what)
     assert order[0] == "To the content" and order[2:6] == ["q", "clock", "theme", "help-open"]
     assert order[6:14] == ["health", "client", "name", "address", "top", "new", "rcode", "sensor"]
-    assert order[14:21] == ["1 h", "6 h", "24 h", "7 d", "30 d", "All", "Other"]
-    assert order[21].startswith("NXDOMAIN") and "192.0.2.66" in order
+    assert order[14:23] == ["1 h", "6 h", "24 h", "Today", "Yesterday", "7 d", "30 d", "All", "Other"]
+    assert order[23].startswith("NXDOMAIN") and "192.0.2.66" in order
 
 
 def test_export(page, filled):
@@ -479,6 +479,11 @@ def test_no_sensor_yet(tmp_path):
         assert page.complaints() == []
 
 
+SEEN_HEADS = """
+return [...document.querySelectorAll(arguments[0] + ' thead th')].filter(th => th.checkVisibility()).map(th => th.textContent);
+"""
+
+
 def test_lost(tmp_path):
     """The waterfall of a sensor that some of whose datagrams did not arrive."""
     worker = Worker(NOW - 900)
@@ -496,7 +501,52 @@ def test_lost(tmp_path):
         page.open("#health")
         row = next(row for row in page.rows("Where it was lost") if row[0] == "Sensor 7")
         assert row[-1].startswith("9.8")
-        assert "silent" in page.texts(".troubles")[0] and page.complaints() == []
+        said = page.texts(".troubles")[0]
+        assert "silent" in said and "4 datagrams lost on the way" in said and "5 packets lost at the tap" in said
+        assert any("4 lost; 5 packets lost at the tap" in text for text in page.texts(".tile-words"))
+        for width in 390, 900, 1600:
+            page.size(width)
+            heads = page.js(SEEN_HEADS, page.panel("Where it was lost"))
+            assert {"Ring", "Network", "Lost"} <= set(heads) and not {"Send", "Down", "Socket", "Expired"} & set(heads)
+            assert page.is_wider() <= 0
+        labels = page.js("return [...document.querySelectorAll('.dygraph-axis-label-y')].map(n => n.textContent)")
+        assert labels and not {"0.5", "1.5"} & set(labels)
+        assert page.complaints() == []
+
+
+def test_old_capture(tmp_path):
+    """A sensor of days ago is no silent one; the times that it was seen are dates."""
+    every = [looked_up("192.0.2.10", "www.example.com", ["198.51.100.1"])]
+    imported(tmp_path / "data", written(tmp_path / "out.pcap", every, NOW - 3 * 86400))
+    with serving(tmp_path) as collector, Page(collector.http_port, tmp_path) as page:
+        page.open()
+        page.until("document.getElementById('status-text').textContent === 'No sensor for a day'")
+        assert page.rows("Not heard for over a day")[0][0] == "Sensor 7" and "silent" not in page.texts(".troubles")[0]
+        heard = time.strftime("%d %b", time.gmtime(NOW - 3 * 86400)).lstrip("0")
+        assert heard in page.rows("Not heard for over a day")[0][2]
+        page.click("#range a", "Yesterday")
+        page.until("/since=.*T00%3A00%3A00Z&until=.*T00%3A00%3A00Z/.test(location.hash)")
+        page.loaded()
+        assert page.texts("#range [aria-current]") == ["Yesterday"]
+        assert page.complaints() == []
+
+
+def test_a_client_as_an_address(page):
+    """What is answered with nothing and asks itself shows what it asks."""
+    page.open("#address/192.0.2.66")
+    page.until("[...document.querySelectorAll('.tile-value')].some(n => n.textContent === '30')")
+    page.click("#view a.button", "What it looked up")
+    page.until("document.querySelector('h1').textContent === 'Client 192.0.2.66'")
+    page.loaded()
+    page.open("#name/nothing.example?since=10m")
+    assert page.js("return [...document.querySelectorAll('.all-kept')].filter(a => a.checkVisibility()).length") == 1
+    page.open("#name/nothing.example?since=7d")
+    assert page.all(".all-kept") == [], "all that is kept lies in that time"
+
+
+def test_unknown_view(page):
+    page.open("#nonsense/x")
+    assert page.texts("#lead")[0].startswith("There is no view nonsense/x") and page.title == "Health"
 
 
 def test_change_of_tops(tmp_path):
