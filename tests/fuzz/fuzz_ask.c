@@ -24,6 +24,7 @@ static void ask_it(const struct question *question, const char *what, const stru
     output = answer_open(null, ANSWER_NDJSON, false, question->columns, question->columns_count);
     require(output && question_ask(question, &kept, &ask, output, &result, &why) == 0);
     require(answer_close(output) == result.rows);
+    require(!result.has_next || result.next.is_behind); /* else it would lead past everything */
     fclose(null);
 }
 
