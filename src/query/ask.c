@@ -128,13 +128,13 @@ static int check_name(const struct question *question, const char *what, struct 
         return question == &question_below
                    ? error_set(err, "expected a whole name, without the star")
                    : error_set(err, "expected a whole name; did you mean \"below %.100s\"?", what + 2);
-    if (what[0] == '\0' || what[0] == '*')
-        return error_set(err, "expected a whole name, such as www.example.com; \\* is a star");
     if (idn_is_needed(what)) {
         if (idn_to_dns(what, dns, err) < 0)
             return -1;
         what = dns;
     }
+    if (what[0] == '\0' || what[0] == '*') /* also of characters that DNS leaves out */
+        return error_set(err, "expected a whole name, such as www.example.com; \\* is a star");
     return strcmp(what, ".") == 0 ? 0 : pattern_check(what, false, err);
 }
 
