@@ -26,7 +26,7 @@ SENSOR = str(BUILD / "dnsflow")
 READER = str(BUILD / "dnsflow_read")
 CAPTURES = TOP / "tests" / "captures"
 
-TIMEOUT = 20  # seconds for any program that should end by itself
+TIMEOUT = 40  # seconds for any program that should end by itself
 FILE_LIMIT = 64 << 20
 
 NULL, ETHERNET, RAW, SLL, SLL2 = 0, 1, 101, 113, 276
@@ -114,7 +114,7 @@ def reader(*options, **more):
     return run((READER,) + options, **more)
 
 
-def wait_until(condition, seconds=10, step=0.01):
+def wait_until(condition, seconds=40, step=0.01):
     """Polls; returns what the condition returned, or fails the test."""
     deadline = time.monotonic() + seconds
     while True:
@@ -176,7 +176,7 @@ class Background:
     def signal(self, number):
         self.process.send_signal(number)
 
-    def wait_err(self, text, seconds=10):
+    def wait_err(self, text, seconds=40):
         return wait_until(lambda: text in self.err or self._ended(text), seconds)
 
     def _ended(self, text):
@@ -196,7 +196,7 @@ class Background:
         stat = Path("/proc/%d/stat" % self.process.pid)
         wait_until(lambda: stat.read_text().rsplit(")", 1)[1].split()[0] == "S")
 
-    def wait_captured(self, count, seconds=10):
+    def wait_captured(self, count, seconds=40):
         """Asks for counters until the program has taken `count` packets."""
         def taken():
             assert self.process.poll() is None, self.err

@@ -170,7 +170,7 @@ def now(sensor, tries=50):
         return now(sensor, tries - 1)
 
 
-def wait_records(sensor, count, seconds=10):
+def wait_records(sensor, count, seconds=40):
     return wait_until(lambda: now(sensor).records >= count, seconds)
 
 

@@ -50,7 +50,7 @@ def lines(running):
     return running.out.decode().splitlines()
 
 
-def wait_lines(running, count, seconds=10):
+def wait_lines(running, count, seconds=40):
     return wait_until(lambda: len(lines(running)) >= count and lines(running), seconds)
 
 
