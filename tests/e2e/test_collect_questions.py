@@ -43,7 +43,7 @@ def test_cof(kept):
         assert all(set(row) == set(keys) for row in rows)
         assert sorted(tuple(row[key] for key in keys) for row in rows) == expected
     done = collect("query", directory, "who", "a.example", "--format", "cof")
-    assert done.status == 2 and "option --format cof: expected name, below or address" in done.err
+    assert done.status == 2 and "option --format cof: expected name, below, address or rdata" in done.err
 
 
 def test_pages_of_below(kept):
