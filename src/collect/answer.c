@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "collect/answer.h"
 
-#include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
 #include <netdb.h>
@@ -25,7 +24,7 @@ enum {
     REFRESH_WAIT_US = 3 * SECOND_US,
     FINISH_US = 5 * SECOND_US, /* for answers that are being worked out */
     POLL_MS = 5,
-    LATE_S = 90,
+    LATE_S = 90,          /* the same, to be up to date */
     STUCK_S = 180,        /* that a record waits to be brought in; a seal is made each minute */
     DISK_LEAST = 64 << 20 /* bytes that are free */
 };

@@ -27,7 +27,7 @@ struct walk_config {
     unsigned format, what;
     bool has_what;
     int64_t now_us, since_us, until_us;
-    const char *until;
+    const char *since, *until;
     bool show_help;
 };
 
@@ -65,16 +65,17 @@ static int take_since(void *config, const char *value, struct error *err)
 {
     struct walk_config *c = config;
     int result = moment_parse(value, c->now_us, &c->since_us, err);
-    moment_end_after(c->until, c->since_us, &c->until_us);
+    c->since = value;
+    moment_end_after(value, c->since_us, c->until, &c->until_us);
     return result;
 }
 
 static int take_until(void *config, const char *value, struct error *err)
 {
     struct walk_config *c = config;
-    c->until = value;
     int result = moment_parse_end(value, c->now_us, &c->until_us, err);
-    moment_end_after(value, c->since_us, &c->until_us);
+    c->until = value;
+    moment_end_after(c->since, c->since_us, value, &c->until_us);
     return result;
 }
 

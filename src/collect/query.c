@@ -24,7 +24,7 @@ struct query_config {
     unsigned color;
     int64_t now_us, since_us, until_us, at_us;
     uint64_t limit, most_s; /* 0 = none */
-    const char *cursor, *client, *until;
+    const char *cursor, *client, *since, *until;
     bool is_old; /* --no-refresh */
     bool has_time;
     const struct question *question;
@@ -59,7 +59,8 @@ static int take_since(void *config, const char *value, struct error *err)
 {
     struct query_config *c = config;
     int result = moment_parse(value, c->now_us, &c->since_us, err);
-    moment_end_after(c->until, c->since_us, &c->until_us);
+    c->since = value;
+    moment_end_after(value, c->since_us, c->until, &c->until_us);
     return result;
 }
 
@@ -68,7 +69,7 @@ static int take_until(void *config, const char *value, struct error *err)
     struct query_config *c = config;
     c->until = value;
     int result = moment_parse_end(value, c->now_us, &c->until_us, err);
-    moment_end_after(value, c->since_us, &c->until_us);
+    moment_end_after(c->since, c->since_us, value, &c->until_us);
     return result;
 }
 

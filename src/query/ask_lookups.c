@@ -123,11 +123,6 @@ static const struct answer_column client_columns[] = {
     {"client", CELL_TEXT, NULL},   {"name", CELL_TEXT, NULL},    {"type", CELL_TEXT, NULL},  {"rcode", CELL_TEXT, NULL},
     {"resolver", CELL_TEXT, NULL}, {"count", CELL_NUMBER, NULL}, {"first", CELL_TIME, NULL}, {"last", CELL_TIME, NULL}};
 
-#define CLIENT_ROWS                                                                                          \
-    "SELECT n.rname, coalesce(r.address, x''), k.type, k.rcode, rows.count, rows.first, rows.span FROM rows" \
-    " JOIN names n ON n.id = rows.name JOIN kinds k ON k.id = rows.kind"                                     \
-    " LEFT JOIN addresses r ON r.id = k.resolver WHERE rows.client = ?1"
-
 static int ask_client(struct kept *kept, const struct ask *ask, struct answer_output *output, struct ask_result *result,
                       struct error *err)
 {

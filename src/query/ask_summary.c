@@ -37,11 +37,6 @@ static void put(sqlite3_stmt *s, struct answer_output *output)
     answer_row(output, cells);
 }
 
-#define CLIENT_ROWS                                                                                          \
-    "SELECT n.rname, coalesce(r.address, x''), k.type, k.rcode, rows.count, rows.first, rows.span FROM rows" \
-    " JOIN names n ON n.id = rows.name JOIN kinds k ON k.id = rows.kind"                                     \
-    " LEFT JOIN addresses r ON r.id = k.resolver WHERE rows.client = ?1"
-
 #define SUMS ", sum(count) AS lookups, count(DISTINCT what), min(first), max(last) FROM found GROUP BY about"
 
 static int ask_summary(struct kept *kept, const struct ask *ask, struct answer_output *output,

@@ -15,6 +15,12 @@ struct lookup_query {
                           has no pages */
 };
 
+/* Of a client, for `rows`. */
+#define CLIENT_ROWS                                                                                          \
+    "SELECT n.rname, coalesce(r.address, x''), k.type, k.rcode, rows.count, rows.first, rows.span FROM rows" \
+    " JOIN names n ON n.id = rows.name JOIN kinds k ON k.id = rows.kind"                                     \
+    " LEFT JOIN addresses r ON r.id = k.resolver WHERE rows.client = ?1"
+
 /* What rows are about: a reversed name or an address. */
 struct subject {
     uint8_t *key;

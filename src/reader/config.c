@@ -125,8 +125,9 @@ static int take_since(void *config, const char *value, struct error *err)
     int64_t time_us = 0;
     int result = moment_parse(value, c->now_us, &time_us, err);
     match_set_since(&c->match, time_us);
+    c->since = value;
     if (c->match.has_until)
-        moment_end_after(c->until, time_us, &c->match.until_us);
+        moment_end_after(value, time_us, c->until, &c->match.until_us);
     return result;
 }
 
@@ -137,7 +138,7 @@ static int take_until(void *config, const char *value, struct error *err)
     int result = moment_parse_end(value, c->now_us, &time_us, err);
     c->until = value;
     if (c->match.has_since)
-        moment_end_after(value, c->match.since_us, &time_us);
+        moment_end_after(c->since, c->match.since_us, value, &time_us);
     match_set_until(&c->match, time_us);
     return result;
 }

@@ -18,7 +18,7 @@
 enum { READER_FILES_MAX = 16384 };
 
 struct reader_config {
-    const char *until; /* as it was told, NULL = not */
+    const char *since, *until; /* as they were told, NULL = not */
     bool show_help, show_version;
     size_t files_count; /* -r, and what stands behind the options */
     const char *files[READER_FILES_MAX];

@@ -177,9 +177,13 @@ int moment_parse_end(const char *text, int64_t now_us, int64_t *out_us, struct e
     return parse(text, now_us, true, out_us, err);
 }
 
-void moment_end_after(const char *end, int64_t since_us, int64_t *until_us)
+static bool is_clock(const char *text)
 {
-    bool is_clock = end && (strcspn(end, ":") == 1 || strcspn(end, ":") == 2);
-    if (is_clock && since_us != INT64_MIN && *until_us - DAY_US > since_us)
-        *until_us -= (*until_us - since_us - 1) / DAY_US * DAY_US;
+    return text && (strcspn(text, ":") == 1 || strcspn(text, ":") == 2) && strchr(text, ':');
+}
+
+void moment_end_after(const char *since, int64_t since_us, const char *until, int64_t *until_us)
+{
+    if (is_clock(since) && is_clock(until) && *until_us - DAY_US > since_us)
+        *until_us -= DAY_US;
 }

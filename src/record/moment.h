@@ -16,7 +16,7 @@ int moment_parse(const char *text, int64_t now_us, int64_t *out_us, struct error
 /* The same for the end of a time: a clock is that of today, though it may be still to come. */
 int moment_parse_end(const char *text, int64_t now_us, int64_t *out_us, struct error *err);
 
-/* An end that is a clock alone is the first one behind the beginning. */
-void moment_end_after(const char *end, int64_t since_us, int64_t *until_us);
+/* Where beginning and end are both clocks, the end is the first one behind the beginning. The texts may be NULL. */
+void moment_end_after(const char *since, int64_t since_us, const char *until, int64_t *until_us);
 
 #endif

@@ -4,8 +4,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/bytes.h"
-#include "serve/assets.h"
 #include "serve/call.h"
 
 /* What may be said of a question beside format, fresh, since, until and limit. */

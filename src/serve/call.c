@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "serve/call.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -96,7 +95,8 @@ bool call_wants(struct call *call, const char *const *names, struct wanted *out)
     for (i = 0; i < call->url.parameters_count && !call_has_failed(call); i++)
         if (take(&call->url.parameters[i], now_us, out, &why) != 0)
             call_fail(call, CALL_BAD, call->url.parameters[i].name, "%s", why.text);
-    moment_end_after(url_parameter(&call->url, "until"), out->since_us, &out->until_us);
+    moment_end_after(url_parameter(&call->url, "since"), out->since_us, url_parameter(&call->url, "until"),
+                     &out->until_us);
     if (!call_has_failed(call) && out->since_us >= out->until_us)
         call_fail(call, CALL_BAD, "since", "expected a time before \"until\"");
     return !call_has_failed(call);

@@ -3,7 +3,6 @@
  * Who may ask what, and which thread answers: files and refusals the loop itself, all else the pool. */
 #include "serve/serve.h"
 
-#include <errno.h>
 #include <event2/buffer.h>
 #include <pthread.h>
 #include <stdlib.h>

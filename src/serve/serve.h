@@ -41,10 +41,10 @@ struct serve_options {
     struct serve_owner owner;
 };
 
-/* Counts since the start. */
 enum { SERVE_TIMES = 9 };
 extern const double serve_times[SERVE_TIMES]; /* upper bounds in seconds */
 
+/* Counts since the start. */
 struct serve_counts {
     struct http_stats http; /* as of the last request */
     uint64_t unauthorized, forbidden, failed, busy, partial;

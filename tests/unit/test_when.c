@@ -145,12 +145,9 @@ static void ends(void **state)
         const char *text;
         int64_t us;
     } rows[] = {
-        {"10:00", INT64_C(1699956000) * SECOND_US},
-        {"22:13:20", NOW * SECOND_US},
-        {"22:13:21", (NOW + 1) * SECOND_US},
-        {"23:59:59", INT64_C(1700006399) * SECOND_US},
-        {"00:00", INT64_C(1699920000) * SECOND_US},
-        {"yesterday", INT64_C(1699833600) * SECOND_US},
+        {"10:00", INT64_C(1699956000) * SECOND_US}, {"22:13:20", NOW * SECOND_US},
+        {"22:13:21", (NOW + 1) * SECOND_US},        {"23:59:59", INT64_C(1700006399) * SECOND_US},
+        {"00:00", INT64_C(1699920000) * SECOND_US}, {"yesterday", INT64_C(1699833600) * SECOND_US},
         {"10m", (NOW - 600) * SECOND_US},
     };
     (void)state;
@@ -161,9 +158,41 @@ static void ends(void **state)
     }
 }
 
+/* Between two clocks is less than a day; what begins otherwise ends today. */
+static void ends_behind_beginnings(void **state)
+{
+    static const struct {
+        const char *since, *until;
+        int64_t us;
+    } rows[] = {
+        {"23:00", "23:30", INT64_C(1699918200) * SECOND_US}, /* both yesterday */
+        {"23:00", "22:00", INT64_C(1699999200) * SECOND_US},
+        {"10:00", "11:00", INT64_C(1699959600) * SECOND_US},
+        {"10:00", "23:30", INT64_C(1700004600) * SECOND_US},
+        {"7d", "11:00", INT64_C(1699959600) * SECOND_US},
+        {"yesterday", "11:00", INT64_C(1699959600) * SECOND_US},
+        {"2023-11-13T10:00:00Z", "11:00", INT64_C(1699959600) * SECOND_US},
+        {"23:00", "10m", (NOW - 600) * SECOND_US},
+    };
+    (void)state;
+    for (size_t i = 0; i < LEN(rows); i++) {
+        int64_t since_us = 0, until_us = 0;
+        assert_int_equal(moment_parse(rows[i].since, (NOW)*SECOND_US, &since_us, NULL), 0);
+        assert_int_equal(moment_parse_end(rows[i].until, (NOW)*SECOND_US, &until_us, NULL), 0);
+        moment_end_after(rows[i].since, since_us, rows[i].until, &until_us);
+        if (until_us != rows[i].us)
+            fail_msg("%s %s: %lld", rows[i].since, rows[i].until, (long long)until_us);
+    }
+    int64_t us = 5;
+    moment_end_after(NULL, INT64_MIN, "10:00", &us);
+    moment_end_after("10:00", 0, NULL, &us);
+    assert_int_equal(us, 5);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(times), cmocka_unit_test(ends), cmocka_unit_test(wrong_times),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(times), cmocka_unit_test(ends),
+                                       cmocka_unit_test(ends_behind_beginnings), cmocka_unit_test(wrong_times),
                                        cmocka_unit_test(styles)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
