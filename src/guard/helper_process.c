@@ -24,6 +24,7 @@ struct server {
     const struct helper_work *work;
     int fd;
     pid_t working[HELPER_TASKS_MAX]; /* processes that answer, by task; 0 = none */
+    uint32_t waiting;                /* tasks, a bit each, asked for again while their process was still ending */
 };
 
 /* ---- an answer ---- */
@@ -65,12 +66,9 @@ static void answer_in_child(const struct helper_work *work, unsigned task, int f
 
 /* ---- the process that takes requests ---- */
 
-static void start_child(struct server *s, const struct helper_request *request)
+static void start_child(struct server *s, unsigned task)
 {
-    unsigned task = request->task;
     pid_t server = getpid();
-    if (task >= s->work->tasks_count || s->working[task] != 0)
-        return;
     pid_t process = fork();
     if (process == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -84,6 +82,27 @@ static void start_child(struct server *s, const struct helper_request *request)
         send_failure(s, task, "cannot be started");
     else
         s->working[task] = process;
+}
+
+/* Only what was answered is asked for again: a process that is still there has nothing left to do but end. */
+static void take_request(struct server *s, const struct helper_request *request)
+{
+    if (request->task >= s->work->tasks_count)
+        return;
+    if (s->working[request->task] == 0)
+        start_child(s, request->task);
+    else
+        s->waiting |= UINT32_C(1) << request->task;
+}
+
+static void start_waiting(struct server *s)
+{
+    unsigned i;
+    for (i = 0; s->waiting != 0 && i < HELPER_TASKS_MAX; i++)
+        if ((s->waiting >> i & 1) && s->working[i] == 0) {
+            s->waiting &= ~(UINT32_C(1) << i);
+            start_child(s, i);
+        }
 }
 
 /* One that did not come to its end has not answered. */
@@ -115,8 +134,9 @@ static void run_server(const struct helper_work *work, int fd, pid_t keeper)
         ssize_t len = recv(fd, &request, sizeof(request), 0);
         int cause = errno;
         take_ended(&s);
+        start_waiting(&s);
         if (len == (ssize_t)sizeof(request)) {
-            start_child(&s, &request);
+            take_request(&s, &request);
         } else if (len == 0 || (len < 0 && cause != EAGAIN && cause != EINTR)) {
             work->leave(work->context);
             _exit(EXIT_SUCCESS);

@@ -243,6 +243,7 @@ static void use_file(struct pcap_file_sink *sink, int fd)
     sink->header_left = FILE_HEADER;
     sink->ahead = 0;
     sink->size = 0;
+    sink->next_try_us = 0;
     sink->is_regular = strcmp(sink->path, "-") != 0 && fstat(fd, &file) == 0 && S_ISREG(file.st_mode);
     if (sink->is_regular && (ftruncate(fd, 0) != 0 || lseek(fd, 0, SEEK_SET) != 0))
         note_cause(sink, errno);

@@ -313,6 +313,47 @@ static void a_rotated_file(void **state)
     unlink(moved);
 }
 
+static size_t drain(int fd)
+{
+    static uint8_t bytes[1 << 16];
+    size_t total = 0;
+    ssize_t len;
+    while ((len = read(fd, bytes, sizeof(bytes))) > 0)
+        total += (size_t)len;
+    return total;
+}
+
+/* More is held for it than a pipe takes at once. */
+static void the_next_reader_of_a_pipe(void **state)
+{
+    (void)state;
+    static const uint8_t datagram[1000];
+    enum { SIZE = RECORD_HEADER + HEADERS + sizeof(datagram), COUNT = 200 };
+    char path[64];
+    snprintf(path, sizeof(path), "/tmp/dnsflow-pipe-%d", (int)getpid());
+    unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    signal(SIGPIPE, SIG_IGN);
+    int first = open(path, O_RDONLY | O_NONBLOCK);
+    struct sink *sink = open_sink(path);
+    close(first);
+    for (size_t i = 0; i < COUNT; i++)
+        sink_write(sink, datagram, sizeof(datagram), 0);
+    sink_flush(sink);
+    int second = open(path, O_RDONLY | O_NONBLOCK);
+    size_t got = 0;
+    sink_reopen(sink);
+    for (size_t i = 0; i < COUNT && got < FILE_HEADER + COUNT * SIZE; i++) {
+        got += drain(second);
+        sink_flush(sink);
+    }
+    assert_int_equal(got, FILE_HEADER + COUNT * SIZE);
+    assert_int_equal(counted(DROP_WRITTEN), COUNT);
+    sink_close(sink);
+    close(second);
+    unlink(path);
+}
+
 static void what_cannot_be_opened(void **state)
 {
     (void)state;
@@ -331,7 +372,8 @@ int main(void)
         cmocka_unit_test(the_same_bytes_twice),     cmocka_unit_test(times_that_a_file_cannot_hold),
         cmocka_unit_test(a_file_without_datagrams), cmocka_unit_test(a_full_disk),
         cmocka_unit_test(a_disk_with_room_again),   cmocka_unit_test(a_disk_full_to_the_end),
-        cmocka_unit_test(a_rotated_file),           cmocka_unit_test(what_cannot_be_opened),
+        cmocka_unit_test(a_rotated_file),           cmocka_unit_test(the_next_reader_of_a_pipe),
+        cmocka_unit_test(what_cannot_be_opened),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
