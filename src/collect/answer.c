@@ -16,8 +16,7 @@
 #include "base/log.h"
 #include "base/tcp_socket.h"
 #include "base/unix_socket.h"
-#include "guard/landlock.h"
-#include "guard/user.h"
+#include "collect/confine.h"
 
 enum {
     REFRESH_US = 5 * SECOND_US, /* between two that questions ask for */
@@ -171,42 +170,18 @@ int answer_listen(const struct collect_config *config, struct error *err)
     return fd;
 }
 
-/* Of what others work with. */
-static void close_others(const struct role_context *context)
-{
-    size_t i;
-    for (i = 0; i < context->config->listeners_count; i++)
-        listener_close(context->listeners[i]);
-    close(context->seal_fd);
-    close(context->directory->lock_fd);
-    close(context->directory->journal_fd);
-    close(context->directory->fd);
-}
-
-/* Nothing is left but to answer who connects, and to read what is kept. */
-static int confine(const struct role_context *context, struct error *err)
-{
-    static const char *const lists[] = {"/usr/share/publicsuffix"};
-    const struct landlock_rules rules = {
-        .read_below = context->config->directory, .read = lists, .read_count = sizeof(lists) / sizeof(lists[0])};
-    if (geteuid() == 0 && user_drop("root", USER_KEEPS_NOTHING, err) != 0)
-        return -1;
-    close_others(context);
-    landlock_enter(&rules);
-    return sandbox_enter(SANDBOX_ANSWERS, context->config->seccomp, err);
-}
-
 static void watch(struct answerer *a)
 {
-    static const struct timeval minute = {.tv_sec = 60}, moment = {.tv_usec = 10000};
-    (void)event_add(a->clock, a->ends_us > 0 ? &moment : &minute);
+    static const struct timeval second = {.tv_sec = 1}, moment = {.tv_usec = 10000};
+    (void)event_add(a->clock, a->ends_us > 0 ? &moment : &second);
 }
 
-/* Once a minute; and at the end, until all that were being answered have their answers. */
+/* Once a second; and at the end, until all that were being answered have their answers. */
 static void on_clock(evutil_socket_t fd, short what, void *context)
 {
     struct answerer *a = context;
     (void)fd, (void)what;
+    role_beat(a->context);
     http_take_libevent_line();
     if (a->ends_us > 0 && (serve_is_idle(a->serve) || clock_monotonic_us() >= a->ends_us))
         (void)event_base_loopbreak(a->base);
@@ -270,11 +245,18 @@ static int run(const struct role_context *context)
     struct error why;
     pthread_mutex_init(&a.mutex, NULL);
     http_take_libevent_line();
-    int result = confine(context, &why) != 0 ? -1 : answer_until_stopped(&a, &why);
+    static const struct confinement to = {
+        .holds = HOLDS_QUESTIONS | HOLDS_WISHES, .needs = SANDBOX_ANSWERS, .reads = true};
+    int result = confine(context, &to, &why) != 0 ? -1 : answer_until_stopped(&a, &why);
     if (result != 0)
         log_line("error: query: %s", why.text);
     pthread_mutex_destroy(&a.mutex);
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-const struct role role_query = {"query", run, true};
+static bool may_be_asked(const struct role_context *context)
+{
+    return context->http_fd >= 0;
+}
+
+const struct role role_query = {"query", run, true, may_be_asked};

@@ -17,6 +17,7 @@ struct board {
     _Atomic uint64_t rows, seals, failures; /* store: of its process */
     _Atomic int64_t sealed_s;               /* store: when the last seal worked, 0 = none has */
     _Atomic uint64_t starts[BOARD_ROLES];   /* the supervisor, in its order of roles */
+    _Atomic uint64_t beats[BOARD_ROLES];    /* each role: rounds of its loop */
     _Atomic uint64_t wanted;                /* query: seals that were asked for ... */
     _Atomic uint64_t done, failed;          /* store: ... up to which it has sealed, or could not */
 };

@@ -240,7 +240,7 @@ static const struct option_row rows[] = {
     {'D', "daemon", NULL, NULL, "go into the background once everything works",
      offsetof(struct collect_config, is_daemon)},
     {0, "seccomp", "MODE", take_seccomp,
-     "whether the process that answers is held to a list of system calls, on by default; \"log\" allows others and "
+     "whether each role is held to a list of system calls of its own, on by default; \"log\" allows others and "
      "notes them in the kernel's log;",
      0},
     {0, "log", "WHERE", take_log, "where lines go, stderr by default, syslog with -D;", 0},

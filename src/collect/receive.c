@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "collect/confine.h"
 #include "collect/journal_thread.h"
 #include "collect/role.h"
 #include "journal/restore.h"
@@ -245,6 +246,7 @@ static unsigned receive_until_stopped(struct receiver *r)
     waits[count] = (struct pollfd){.fd = context->control_fd, .events = POLLIN};
     while (!(orders & ROLE_STOP)) {
         (void)poll(waits, count + 1, WAIT_MS);
+        role_beat(context);
         int taken = 0;
         for (i = 0; i < count; i++)
             taken += waits[i].revents ? take_batches(r, context->listeners[i]) : 0;
@@ -340,10 +342,12 @@ static int receiver_open(struct receiver *r, const struct role_context *context,
 
 static int run(const struct role_context *context)
 {
+    static const struct confinement to = {
+        .holds = HOLDS_LISTENERS | HOLDS_JOURNAL, .needs = SANDBOX_KEEPS, .writes = "journal"};
     struct receiver *r = calloc(1, sizeof(*r));
     struct error why;
     int status = EXIT_FAILURE;
-    if (r && receiver_open(r, context, &why) == 0) {
+    if (r && confine(context, &to, &why) == 0 && receiver_open(r, context, &why) == 0) {
         role_tell_ready(context);
         status = finish(r, (receive_until_stopped(r) & ROLE_PASS) != 0);
     } else {
@@ -358,4 +362,4 @@ static int run(const struct role_context *context)
     return status;
 }
 
-const struct role role_receive = {"receive", run, false};
+const struct role role_receive = {"receive", run, false, NULL};

@@ -20,3 +20,8 @@ void role_tell_ready(const struct role_context *context)
 {
     (void)send(context->control_fd, "R", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
+
+void role_beat(const struct role_context *context)
+{
+    atomic_fetch_add_explicit(&context->board->beats[context->index], 1, memory_order_relaxed);
+}

@@ -15,6 +15,7 @@
 
 /* What a role works with. */
 struct role_context {
+    size_t index; /* of the role, in the supervisor's order */
     const struct collect_config *config;
     const struct directory *directory;
     uint64_t max_size;
@@ -32,7 +33,8 @@ struct role {
     const char *name; /* of the process too, 15 characters at most */
     /* Runs until it is told to stop. Returns the exit status. */
     int (*run)(const struct role_context *context);
-    bool only_reads; /* ends before the others, and has nothing left to do then */
+    bool only_reads;                                       /* ends before the others, and has nothing left to do then */
+    bool (*is_wanted)(const struct role_context *context); /* NULL: it always is */
 };
 
 extern const struct role role_receive, role_store, role_tidy, role_query;
@@ -45,5 +47,8 @@ unsigned role_orders(const struct role_context *context);
 
 /* Tells the supervisor that the role does its work. */
 void role_tell_ready(const struct role_context *context);
+
+/* A sign of life, at each round of a role's loop: one that gives none and uses no processor is replaced. */
+void role_beat(const struct role_context *context);
 
 #endif

@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "collect/backup.h"
-#include "collect/role.h"
+#include "collect/confine.h"
 #include "store/sqlite.h"
 
 enum {
@@ -211,6 +211,7 @@ static void keep_until_stopped(struct keeper *k)
     bool has_more = true;
     while (!(orders & ROLE_STOP) && !k->is_renewed && !has_moved(k)) {
         (void)poll(waits, 3, has_more ? 0 : WAIT_MS);
+        role_beat(k->context);
         if (waits[1].revents)
             take_asking(k);
         if (waits[2].revents)
@@ -248,9 +249,15 @@ static int finish(struct keeper *k)
 
 static int run(const struct role_context *context)
 {
+    const struct confinement to = {.holds = HOLDS_SEALS | HOLDS_JOURNAL | HOLDS_WISHES,
+                                   .needs = SANDBOX_KEEPS,
+                                   .writes = "",
+                                   .reads = true,
+                                   .writes_there = context->config->backup};
     struct keeper k = {.context = context, .next_report_us = clock_monotonic_us() + REPORT_US};
     struct error why;
-    if (sqlite_store_open(context->config->directory, context->directory->journal_fd, &k.store, &why) != 0) {
+    if (confine(context, &to, &why) != 0 ||
+        sqlite_store_open(context->config->directory, context->directory->journal_fd, &k.store, &why) != 0) {
         log_line("error: store: %s", why.text);
         return EXIT_FAILURE;
     }
@@ -271,4 +278,4 @@ static int run(const struct role_context *context)
     return status;
 }
 
-const struct role role_store = {"store", run, false};
+const struct role role_store = {"store", run, false, NULL};

@@ -2,6 +2,7 @@
 #include "collect/supervisor.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +14,9 @@
 #include "base/clock.h"
 #include "base/daemon.h"
 #include "base/log.h"
+#include "collect/pulse.h"
 
-/* In the order in which they work on the data; the last one is there if anybody may ask. */
+/* In the order in which they work on the data; who only reads is the last one. */
 static const struct role *const roles[] = {&role_receive, &role_store, &role_tidy, &role_query};
 
 _Static_assert(sizeof(roles) / sizeof(roles[0]) <= BOARD_ROLES, "the board has room for every role");
@@ -25,7 +27,9 @@ enum {
     PAUSE_MAX_US = 30 * SECOND_US,
     SOON_US = 10 * SECOND_US,
     WAIT_MS = 1000,
-    STOP_US = 60 * SECOND_US /* for a role to end; then it is killed */
+    STOP_US = 60 * SECOND_US,   /* for a role to end; then it is killed */
+    STANDS_US = 60 * SECOND_US, /* without a sign of life; then it is killed and replaced */
+    SIGNS = 3                   /* of life, for each time that the service manager waits for one */
 };
 
 struct running {
@@ -37,6 +41,9 @@ struct running {
     bool was_ready;   /* once, or in a process before this one */
     bool is_replaced; /* told to end, for another to begin */
     bool has_passed;  /* the last one did so */
+    bool is_absent;   /* not wanted, or gone without */
+    bool is_killed;   /* as it gave no sign of life */
+    struct pulse pulse;
     int64_t started_us, next_start_us, pause_us;
 };
 
@@ -45,7 +52,7 @@ struct supervisor {
     const struct supervisor_owner *owner;
     const sigset_t *unblocked;
     int notify_fd;
-    size_t count; /* of roles */
+    int64_t watchdog_us, next_sign_us; /* the service manager's; 0 = none */
     bool is_told_ready, has_failed;
     struct running each[ROLES];
 };
@@ -57,6 +64,7 @@ _Noreturn static void become_role(struct supervisor *s, size_t index, int contro
 {
     struct role_context context = *s->context;
     size_t i;
+    context.index = index;
     context.control_fd = control_fd;
     context.is_passed_on = s->each[index].has_passed;
     for (i = 0; i < ROLES; i++)
@@ -97,14 +105,19 @@ static void start_role(struct supervisor *s, size_t index)
     }
     r->pid = pid;
     r->fd = pair[0];
-    r->is_ready = r->is_replaced = r->has_passed = false;
+    r->is_ready = r->is_replaced = r->has_passed = r->is_killed = false;
+    pulse_begin(&r->pulse, r->started_us);
     atomic_fetch_add(&s->context->board->starts[index], 1);
 }
 
 /* The first time, one after the other: what the one makes the next one finds. */
 static bool may_begin(const struct supervisor *s, size_t index)
 {
-    return index == 0 || s->each[index - 1].was_ready;
+    size_t i;
+    for (i = 0; i < index; i++)
+        if (!s->each[i].is_absent && !s->each[i].was_ready)
+            return false;
+    return true;
 }
 
 /* ---- watching ---- */
@@ -144,10 +157,11 @@ static struct running *find_running(struct supervisor *s, pid_t pid, size_t *ind
 
 static void tell_when_ready(struct supervisor *s)
 {
-    size_t i, ready = 0;
-    for (i = 0; i < s->count; i++)
-        ready += s->each[i].is_ready;
-    if (ready < s->count || s->is_told_ready)
+    size_t i;
+    for (i = 0; i < ROLES; i++)
+        if (!s->each[i].is_ready && !s->each[i].is_absent)
+            return;
+    if (s->is_told_ready)
         return;
     s->is_told_ready = true;
     log_line("ready");
@@ -168,7 +182,7 @@ static void replace(struct supervisor *s, size_t index)
         describe_end(roles[index]->name, r->ended, r->status, r->next_start_us - now_us);
     } else if (roles[index]->only_reads && !s->context->config->has_http) { /* nobody asked for it */
         log_line("warning: no page and no API; --http off does without");
-        s->count = index;
+        r->is_absent = true;
         tell_when_ready(s);
     } else { /* it has said why, if it could */
         if (WIFSIGNALED(r->status))
@@ -225,6 +239,32 @@ static void order(const struct running *r, char what)
         (void)send(r->fd, &what, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+/* ---- signs of life ---- */
+
+/* One that stands is replaced; a manager that waits for signs of life gets them as long as all roles move. */
+static void look_at_pulses(struct supervisor *s, int64_t now_us)
+{
+    int64_t patience_us = s->watchdog_us > 0 && s->watchdog_us / SIGNS < STANDS_US ? s->watchdog_us / SIGNS : STANDS_US;
+    bool all_move = true;
+    size_t i;
+    for (i = 0; i < ROLES; i++) {
+        struct running *r = &s->each[i];
+        if (r->pid == 0 || pulse_moves(&r->pulse, r->pid, s->context->board->beats[i], now_us, patience_us))
+            continue;
+        all_move = false;
+        if (r->is_killed) /* it waits for a disk, which nothing ends */
+            continue;
+        r->is_killed = true;
+        log_line("error: role %s (process %d) has given no sign of life for %" PRId64 " s and is killed",
+                 roles[i]->name, (int)r->pid, (now_us - r->pulse.beaten_us) / SECOND_US);
+        (void)kill(r->pid, SIGKILL);
+    }
+    if (!all_move || !s->is_told_ready || s->watchdog_us == 0 || now_us < s->next_sign_us)
+        return;
+    s->next_sign_us = now_us + s->watchdog_us / (2 * SIGNS);
+    notify_send(s->notify_fd, "WATCHDOG=1");
+}
+
 /* ---- ending ---- */
 
 /* Each role gets its time; one that does not use it is killed. Returns whether it ended well. */
@@ -276,12 +316,14 @@ static void reload(struct supervisor *s)
 static void work(struct supervisor *s)
 {
     size_t i;
-    for (i = 0; i < s->count; i++)
-        if (s->each[i].pid == 0 && clock_monotonic_us() >= s->each[i].next_start_us && may_begin(s, i))
+    for (i = 0; i < ROLES; i++)
+        if (s->each[i].pid == 0 && !s->each[i].is_absent && clock_monotonic_us() >= s->each[i].next_start_us &&
+            may_begin(s, i))
             start_role(s, i);
     wait_for_news(s);
     take_words(s);
     reap(s, false);
+    look_at_pulses(s, clock_monotonic_us());
     if (atomic_exchange(s->owner->reload, false))
         reload(s);
     if (atomic_exchange(s->owner->report, false))
@@ -295,11 +337,13 @@ int supervisor_run(const struct role_context *context, const struct supervisor_o
                            .owner = owner,
                            .unblocked = unblocked,
                            .notify_fd = notify_open(),
-                           .count = context->http_fd >= 0 ? ROLES : ROLES - 1};
+                           .watchdog_us = notify_watchdog_us()};
     bool is_good = true;
     size_t i;
-    for (i = 0; i < ROLES; i++)
+    for (i = 0; i < ROLES; i++) {
         s.each[i].fd = -1;
+        s.each[i].is_absent = roles[i]->is_wanted && !roles[i]->is_wanted(context);
+    }
     while (!atomic_load(owner->stop) && !s.has_failed)
         work(&s);
     notify_send(s.notify_fd, "STOPPING=1");

@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "collect/role.h"
+#include "collect/confine.h"
 #include "store/quarantine.h"
 #include "store/tidy.h"
 
@@ -30,7 +30,7 @@ static int tidy_up(sqlite3 *db, const struct role_context *context, struct tidy_
     const struct tidy_counts before = *counts;
     struct pollfd control = {.fd = context->control_fd, .events = POLLIN};
     int result = 1;
-    while (result == 1 && poll(&control, 1, 0) == 0)
+    for (; result == 1 && poll(&control, 1, 0) == 0; role_beat(context))
         result = tidy_step(db, context->config->directory, &limits, clock_unix_us() / SECOND_US, counts, err);
     tell(counts, &before);
     return result < 0 ? -1 : 0;
@@ -49,19 +49,21 @@ static void renew(sqlite3 *db, const char *directory, const struct error *why)
 
 static int run(const struct role_context *context)
 {
+    static const struct confinement to = {.needs = SANDBOX_KEEPS, .writes = "", .reads = true};
     struct pollfd control = {.fd = context->control_fd, .events = POLLIN};
     struct tidy_counts counts = {.merges = 0};
     struct error why;
     sqlite3 *db;
     int64_t next_line_us = 0;
     unsigned orders = 0;
-    if (database_open(context->config->directory, &db, &why) != 0) {
+    if (confine(context, &to, &why) != 0 || database_open(context->config->directory, &db, &why) != 0) {
         log_line("error: tidy: %s", why.text);
         return EXIT_FAILURE;
     }
     role_tell_ready(context);
     while (!(orders & ROLE_STOP) && !database_has_moved(db)) {
         (void)poll(&control, 1, WAIT_MS);
+        role_beat(context);
         orders = control.revents ? role_orders(context) : 0;
         if (orders & ROLE_REPORT)
             log_line("store: %" PRIu64 " partitions merged into %" PRIu64 ", %" PRIu64 " let go", counts.merged,
@@ -80,4 +82,4 @@ static int run(const struct role_context *context)
     return EXIT_SUCCESS;
 }
 
-const struct role role_tidy = {"tidy", run, false};
+const struct role role_tidy = {"tidy", run, false, NULL};

@@ -20,8 +20,11 @@ enum {
     FS_WRITE = 1 << 1,
     FS_READ = 1 << 2,
     FS_READ_FOLDER = 1 << 3,
+    FS_REMOVE_FOLDER = 1 << 4,
     FS_REMOVE = 1 << 5,
+    FS_MAKE_FOLDER = 1 << 7,
     FS_MAKE = 1 << 8,
+    FS_MOVE = 1 << 13, /* between folders, from version 2 */
     FS_TRUNCATE = 1 << 14,
     FS_RIGHTS_1 = (1 << 13) - 1, /* of version 1; 2 to 5 bring one more each, but the fourth */
     NET_RIGHTS = 3,              /* to bind and to connect, from version 4 */
@@ -84,6 +87,11 @@ static bool add_rules(int ruleset, const struct landlock_rules *rules, const str
         are_added &= allow_folder_of(ruleset, rules->made[i], (FS_WRITE | FS_MAKE | FS_TRUNCATE) & handled->fs);
     for (i = 0; i < rules->removed_count; i++)
         are_added &= allow_folder_of(ruleset, rules->removed[i], FS_REMOVE);
+    for (i = 0; i < rules->kept_count; i++)
+        are_added &= allow_path(ruleset, rules->kept[i],
+                                (FS_READ | FS_READ_FOLDER | FS_WRITE | FS_MAKE | FS_MAKE_FOLDER | FS_REMOVE |
+                                 FS_REMOVE_FOLDER | FS_MOVE | FS_TRUNCATE) &
+                                    handled->fs);
     if (rules->tcp_port && handled->net)
         are_added &= add_rule(ruleset, RULE_PORT, &port);
     return are_added;
@@ -95,9 +103,11 @@ void landlock_enter(const struct landlock_rules *rules)
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, VERSION_FLAG);
     if (version < 1 || process_has_sanitizer())
         return; /* before Linux 5.13, or switched off */
+    if (version < 2 && rules->kept_count > 0)
+        return; /* which never lets files move between folders */
     size_t size = version >= 6 ? 24 : version >= 4 ? 16 : 8;
     if (version >= 2)
-        handled.fs |= 1 << 13; /* moving between folders */
+        handled.fs |= FS_MOVE;
     if (version >= 3)
         handled.fs |= FS_TRUNCATE;
     if (version >= 5)

@@ -17,6 +17,8 @@ struct landlock_rules {
     size_t made_count;
     const char *const *removed; /* files in the folders of these, and below, may be removed */
     size_t removed_count;
+    const char *const *kept; /* folders: what is below may be made, read, written, moved and removed */
+    size_t kept_count;
     uint16_t tcp_port; /* may be connected to, 0 = none */
 };
 

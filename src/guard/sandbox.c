@@ -140,13 +140,33 @@ static const int answers[] = {SCMP_SYS(access),     SCMP_SYS(faccessat), SCMP_SY
                               SCMP_SYS(getdents64), SCMP_SYS(fstatfs),   SCMP_SYS(getcwd),     SCMP_SYS(getppid),
                               SCMP_SYS(statfs)};
 
-static bool is_answer(int call)
+/* With SANDBOX_KEEPS, beyond these. */
+static const int keeps[] = {
+    SCMP_SYS(open),      SCMP_SYS(openat),    SCMP_SYS(unlink),
+    SCMP_SYS(unlinkat),  SCMP_SYS(rename),    SCMP_SYS(renameat),
+    SCMP_SYS(renameat2), SCMP_SYS(mkdir),     SCMP_SYS(mkdirat),
+    SCMP_SYS(rmdir),     SCMP_SYS(link),      SCMP_SYS(linkat),
+    SCMP_SYS(fsync),     SCMP_SYS(fdatasync), SCMP_SYS(fallocate),
+    SCMP_SYS(fchmod),    SCMP_SYS(fchown),    SCMP_SYS(flock),
+    SCMP_SYS(utimensat), SCMP_SYS(fadvise64), SCMP_SYS(copy_file_range),
+    SCMP_SYS(sendfile),  SCMP_SYS(umask),
+};
+
+static bool is_among(const int *list, size_t count, int call)
 {
     size_t i;
-    for (i = 0; i < sizeof(answers) / sizeof(answers[0]); i++)
-        if (answers[i] == call)
+    for (i = 0; i < count; i++)
+        if (list[i] == call)
             return true;
     return false;
+}
+
+/* Whether what the program needs has this call, so that it is not refused. */
+static bool is_needed(unsigned needs, int call)
+{
+    return ((needs & (SANDBOX_ANSWERS | SANDBOX_KEEPS)) &&
+            is_among(answers, sizeof(answers) / sizeof(answers[0]), call)) ||
+           ((needs & SANDBOX_KEEPS) && is_among(keeps, sizeof(keeps) / sizeof(keeps[0]), call));
 }
 
 static int allow(scmp_filter_ctx filter, const int *calls, size_t count)
@@ -204,6 +224,8 @@ static int allow_files(scmp_filter_ctx filter, unsigned needs)
 {
     const scmp_datum_t writes = O_ACCMODE | O_CREAT | O_TRUNC;
     bool may_read = needs & (SANDBOX_FILES | SANDBOX_ANSWERS);
+    if (needs & SANDBOX_KEEPS)
+        return 0; /* as it likes, where Landlock lets it */
     uint32_t act = may_read ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM);
     if (!may_read)
         return seccomp_rule_add(filter, act, SCMP_SYS(open), 0) | seccomp_rule_add(filter, act, SCMP_SYS(openat), 0);
@@ -262,15 +284,19 @@ int sandbox_enter(unsigned needs, enum sandbox_mode mode, struct error *err)
     if (!filter)
         return error_set(err, "cannot make the list of system calls; --seccomp off does without");
     int result = allow(filter, allowed, sizeof(allowed) / sizeof(allowed[0])) | allow_some(filter);
-    if (needs & SANDBOX_ANSWERS)
-        result |= allow(filter, answers, sizeof(answers) / sizeof(answers[0])) | refuse_writing(filter);
+    if (needs & (SANDBOX_ANSWERS | SANDBOX_KEEPS))
+        result |= allow(filter, answers, sizeof(answers) / sizeof(answers[0]));
+    if (needs & SANDBOX_KEEPS)
+        result |= allow(filter, keeps, sizeof(keeps) / sizeof(keeps[0]));
+    else if (needs & SANDBOX_ANSWERS)
+        result |= refuse_writing(filter);
     for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
-        if (!(needs & SANDBOX_ANSWERS) || !is_answer(refused[i]))
+        if (!is_needed(needs, refused[i]))
             result |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), refused[i], 0);
     result |= allow_files(filter, needs);
     if (needs & SANDBOX_SOCKETS)
         result |= allow(filter, sends, sizeof(sends) / sizeof(sends[0])) | allow_sockets(filter);
-    else if (needs & SANDBOX_ANSWERS) /* on what is connected */
+    else if (needs & (SANDBOX_ANSWERS | SANDBOX_KEEPS)) /* on what is connected */
         result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1, SCMP_A4(SCMP_CMP_EQ, 0, 0));
     else /* lines to standard error, should that be a socket */
         result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1,

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * What a role may do once it works, beside memory, time, and what it shares with the supervisor: nothing else. */
+#ifndef DNSFLOW_COLLECT_CONFINE_H
+#define DNSFLOW_COLLECT_CONFINE_H
+
+#include "collect/role.h"
+
+/* Of what the supervisor has opened; the rest is closed. */
+enum {
+    HOLDS_LISTENERS = 1, /* the sockets of sensors */
+    HOLDS_SEALS = 2,     /* the socket of who ask for a seal */
+    HOLDS_QUESTIONS = 4, /* where questions come in */
+    HOLDS_JOURNAL = 8,   /* the folder of the journal */
+    HOLDS_WISHES = 16    /* the eventfd that asks for a seal */
+};
+
+struct confinement {
+    unsigned holds;
+    unsigned needs;           /* system calls, of guard/sandbox.h */
+    const char *writes;       /* below the directory, what is made, written and removed; "": all of it; NULL: nothing */
+    bool reads;               /* what is below the directory may be read */
+    const char *writes_there; /* a folder elsewhere, too; NULL: none */
+};
+
+/* Before the role takes anything in, and before its threads. Returns -1 with one line. */
+MUST_CHECK int confine(const struct role_context *context, const struct confinement *to, struct error *err);
+
+#endif
