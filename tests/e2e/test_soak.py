@@ -43,7 +43,7 @@ def samples_of(kib, fds, count=60, pid=7):
 
 @pytest.mark.parametrize("kib, fds, broken", [
     (lambda i: 4000 + i % 7 * 100, lambda i: 12 + i % 2, []),
-    (lambda i: 4000 + i * 100, lambda i: 12, ["memory"]),
+    (lambda i: 4000 + i * 300, lambda i: 12, ["memory"]),
     (lambda i: 4000, lambda i: 12 + i // 5, ["descriptors"]),
     (lambda i: 4000 if i < 40 else 9000, lambda i: 12 if i < 40 else 30, ["memory", "descriptors"])])
 def test_growth_is_noticed(kib, fds, broken):
@@ -54,7 +54,7 @@ def test_growth_is_noticed(kib, fds, broken):
 
 def test_the_longest_life_counts():
     """Short ones behind it make no difference, and what was never seen does not hold."""
-    taken = samples_of(lambda i: 4000 + i * 100, lambda i: 12) + samples_of(lambda i: 4000, lambda i: 12, 9, pid=8)
+    taken = samples_of(lambda i: 4000 + i * 300, lambda i: 12) + samples_of(lambda i: 4000, lambda i: 12, 9, pid=8)
     flats, seconds = flat_in_life("x", taken)
     assert seconds == 59 and [f.what for f in flats if not f.holds] == ["memory"]
     assert not any(f.holds for f in flat_between("x", [], (0, 1), (2, 3)) + flat_in_life("x", [])[0])
