@@ -60,6 +60,12 @@ def test_the_longest_life_counts():
     assert not any(f.holds for f in flat_between("x", [], (0, 1), (2, 3)) + flat_in_life("x", [])[0])
 
 
+@pytest.mark.parametrize("who, kept, broken", [("query", 3, []), ("query", 1, ["memory"]), ("receive", 3, ["memory"])])
+def test_memory_may_follow_the_store(who, kept, broken):
+    taken = [Sample(float(i), 7, 8000 if i < 40 else 20000, 12, 1 if i < 40 else kept) for i in range(60)]
+    assert [f.what for f in flat_between(who, taken, (20, 39), (40, 60)) if not f.holds] == broken
+
+
 def test_verdicts(capsys):
     assert print_table([at_most("a", 3, 3), none("b", [])]) == 0
     assert print_table([at_most("a", 3, 4), none("b", [])]) == 1

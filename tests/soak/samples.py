@@ -11,8 +11,10 @@ import time
 MEMORY_KIB, MEMORY_PART = 2048, 0.1  # that a median may grow by: so much, and this part of what it was
 YOUNG_KIB = 8192  # and so much where what is kept grows from nothing meanwhile
 DESCRIPTORS = 2  # connections come and go
+LOOKS_AT_ALL = ("query", "tidy")  # roles whose memory may grow as what is kept does, and no faster
 
-Sample = collections.namedtuple("Sample", "at pid kib fds")
+Sample = collections.namedtuple("Sample", "at pid kib fds kept", defaults=(1,))  # kept: bytes of the store
+WHAT = ("memory", "descriptors")
 Flat = collections.namedtuple("Flat", "who what before after bound holds")
 
 
@@ -44,13 +46,14 @@ class Samples(threading.Thread):
         self.stopping = threading.Event()
 
     def look(self):
-        for who, pid in self.processes().items():
-            try:
-                self.taken[who].append(Sample(time.monotonic(), pid, memory_kib(pid), len(os.listdir("/proc/%d/fd" % pid))))
-            except (OSError, AttributeError):  # it has just ended
-                pass
         self.journal = size_of(self.directory / "journal")
         self.store = size_of(self.directory) - self.journal
+        for who, pid in self.processes().items():
+            try:
+                fds = len(os.listdir("/proc/%d/fd" % pid))
+                self.taken[who].append(Sample(time.monotonic(), pid, memory_kib(pid), fds, self.store))
+            except (OSError, AttributeError):  # it has just ended
+                pass
 
     def run(self):
         while not self.stopping.wait(self.every_s):
@@ -64,18 +67,18 @@ class Samples(threading.Thread):
         return self.taken[who][-1] if self.taken[who] else None
 
 
-def compare(who, what, before, after, kib):
-    """The medians of two spans of samples, in KiB or descriptors."""
-    was, became = statistics.median(before), statistics.median(after)
-    bound = was * (1 + MEMORY_PART) + kib if what == "memory" else was + DESCRIPTORS
-    return Flat(who, what, was, became, bound, became <= bound)
+def compare(who, before, after, kib):
+    """The medians of two spans of samples."""
+    was, became = ([statistics.median(values) for values in zip(*((s.kib, s.fds, s.kept) for s in span))] for span in (before, after))
+    part = max(1 + MEMORY_PART, became[2] / was[2] if who in LOOKS_AT_ALL else 0)
+    bounds = was[0] * part + kib, was[1] + DESCRIPTORS
+    return [Flat(who, what, was[i], became[i], bounds[i], became[i] <= bounds[i]) for i, what in enumerate(WHAT)]
 
 
 def compare_both(who, before, after, kib):
     if not before or not after:
-        return [Flat(who, what, None, None, None, False) for what in ("memory", "descriptors")]
-    return [compare(who, "memory", [s.kib for s in before], [s.kib for s in after], kib),
-            compare(who, "descriptors", [s.fds for s in before], [s.fds for s in after], kib)]
+        return [Flat(who, what, None, None, None, False) for what in WHAT]
+    return compare(who, before, after, kib)
 
 
 def flat_between(who, taken, second, last, kib=MEMORY_KIB):

@@ -15,6 +15,7 @@ from tunnels import ENCAPSULATIONS, dns_packet, ether
 
 MARKED = "soak-mark"  # a label of every lookup that is counted
 CLIENTS, NAMES_OF_DOMAIN = 40, 2000
+MARKS_OF = 10  # frames, one for each sensor
 PORTS = {1: 53, 2: 54}  # what each of the two sensors watches
 
 
@@ -65,7 +66,7 @@ def background_frames():
 
 
 class Frames(Steady):
-    """On the wire: by turns a mark for each sensor, and frames as they are, with bits turned over, and cut."""
+    """On the wire: some marks for each sensor, and frames as they are, with bits turned over, and cut."""
 
     def __init__(self, interface, rate):
         super().__init__(rate)
@@ -84,7 +85,7 @@ class Frames(Steady):
         return frame[:self.dice.randint(14, len(frame))] if kind < 0.4 else frame
 
     def step(self, number):
-        sensor = number % 3
+        sensor = number % MARKS_OF
         if sensor not in PORTS:
             self.socket.send(self.other())
             return
