@@ -14,7 +14,7 @@ from product import HTTP, ROLES
 
 KILLED = r"role (%s) \(process \d+\) was ended by signal 9 \(Killed\); it is started again"
 FULL = [r"journal: No space left on device; datagrams are lost until it can be written again",
-        r"(store|tidy|backup): .*(No space left on device|database or disk is full).*; tried again (each second|in \d+ s)",
+        r"(store|tidy|backup|watch): .*(No space left on device|database or disk is full).*; tried again (each second|in \d+ s)",
         r"what was written in the last second may not survive a loss of power"]
 
 

@@ -11,6 +11,7 @@ from conftest import READER
 from table import Row, at_most
 from traffic import MARKED, PORTS, Written
 
+MARKS_S = 60  # names that are watched, in a second
 LOST = "send network socket memory down journal expired".split()
 
 
@@ -110,7 +111,20 @@ def kept_rows(directory, found):
             at_most("lookups of a resolver, of all that are stored", in_catalogue, sum(one[0] for one in found.values()))]
 
 
-def rows(collector, sensors, written, frames):
+def watch_rows(collector, sensors, found, kills):
+    """Each name that is watched and stored has been told, and again only where the role was killed."""
+    told = collections.Counter()
+    for row in map(json.loads, collector.hits.read_text().splitlines()):
+        told[row["sensor"], ".".join(reversed(row["names"][0].split(".")))] += 1
+    marks = marks_of(found)
+    stored = {(s.number, rname) for s in sensors for rname in marks[PORTS[s.number]]}
+    return [exactly("watched names stored = told", len(stored), len(stored & set(told))),
+            exactly("watched names told that are not stored", 0, len(set(told) - stored)),
+            at_most("watched names told again, of the last second before a kill", kills * MARKS_S,
+                    sum(count - 1 for count in told.values()))]
+
+
+def rows(collector, sensors, written, frames, kills):
     """Of a collector that has ended well."""
     every, found = waterfalls(collector.directory), lookups(collector.directory)  # the first fails where one does not balance
     ways = {s.number: every["127.0.0.1", str(s.number)] for s in sensors}
@@ -123,4 +137,5 @@ def rows(collector, sensors, written, frames):
     made.append(exactly("sensor 3: datagrams made", written.worker.number, ways[Written.SENSOR]["made"]))
     made.append(exactly("all: made + beside = lost + stored", whole["made"] + whole["beside"],
                         sum(whole[stage] or 0 for stage in LOST) + whole["stored"]))
-    return made + lost_rows(ways.values(), collector.said()) + mark_rows(sensors, ways, found, frames)
+    return made + lost_rows(ways.values(), collector.said()) + mark_rows(sensors, ways, found, frames) + \
+        watch_rows(collector, sensors, found, kills)

@@ -15,7 +15,8 @@ from processes import children_of
 
 CLONE_NEWNS, CLONE_NEWNET, PR_SET_CHILD_SUBREAPER = 0x20000, 0x40000000, 36
 UDP, HTTP = ("127.0.0.1", 5300), ("127.0.0.1", 8353)
-ROLES = ("receive", "store", "tidy", "query")
+ROLES = ("receive", "store", "tidy", "watch", "query")
+WATCHED = 1000  # domains of names that are asked for once
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -98,6 +99,10 @@ class Collector:
     def __init__(self, folder, directory):
         self.directory, self.path, self.file = directory, folder / "collector.log", folder / "collect.conf"
         self.process, self.pids, self.starts = None, set(), 0
+        self.hits, self.list = folder / "hits", folder / "watched"
+        self.hits.touch()
+        self.hits.chmod(0o666)
+        self.list.write_text("".join("*.d%d.example\n" % i for i in range(WATCHED)))
         self.path.touch()
         self.configure(0)
 
@@ -119,7 +124,7 @@ class Collector:
         since = self.mark()
         with open(self.path, "ab") as log:
             self.process = subprocess.Popen([COLLECT, "run", "--directory", self.directory, "--config", self.file, "--user", "nobody",
-                                             "-l", "%s:%d" % UDP, "--http", "%s:%d" % HTTP],
+                                             "--watch", self.list, "--watch-output", self.hits, "-l", "%s:%d" % UDP, "--http", "%s:%d" % HTTP],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.starts += 1
         wait_until(lambda: "]: ready\n" in self.said(since) or self.process.poll() is not None, 60)
