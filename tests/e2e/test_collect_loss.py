@@ -207,8 +207,8 @@ def test_trailer_that_lies(tmp_path):
     assert done.status == 0 and done.err == ""
 
 
-@pytest.mark.parametrize("name", ["frames_seen", "frames_delivered", "messages_parsed", "messages_with_record", "not_ip",
-                                  "absorbed", "dns_short"])
+@pytest.mark.parametrize("name", ["frames_seen", "frames_delivered", "messages_parsed", "messages_with_record",
+                                  "not_ip", "absorbed", "dns_short"])
 def test_trailer_that_contradicts_itself(tmp_path, name):
     """Is passed over, so that everything balances; once it makes sense again it counts."""
     worker = Worker(1700000000)

@@ -90,12 +90,13 @@ class Log:
 def test_only_what_a_fault_explains():
     log = Log()
     faults = Faults([], log, None)
-    log.text += "[1]: ready\n[1]: error: journal: No space left on device; datagrams are lost until it can be written again\n"
+    full = "[1]: error: journal: No space left on device; datagrams are lost until it can be written again\n"
+    log.text += "[1]: ready\n" + full
     faults.read_lines(FULL)
     assert faults.unexplained == []
     log.text += "[1]: error: store: dnsflow.db: malformed; tried again each second\n"
     faults.read_lines(FULL)
-    log.text += "[1]: error: journal: No space left on device; datagrams are lost until it can be written again\n"
+    log.text += full
     faults.read_lines()
     assert len(faults.unexplained) == 2
     faults.spans = [[10, 20, "x"]]

@@ -13,13 +13,14 @@ from product import HTTP
 from traffic import MARKED
 
 WORDS = [("name", "www.example.com"), ("below", "example.com"), ("contains", MARKED), ("address", "192.0.2.0/24"),
-         ("who", "www.example.com"), ("client", "10.8.53.1"), ("rcode", "NXDOMAIN"), ("top", "names"), ("new", "domains"),
-         ("loss",), ("series",), ("sensors",), ("at", "192.0.2.1")]
+         ("who", "www.example.com"), ("client", "10.8.53.1"), ("rcode", "NXDOMAIN"), ("top", "names"),
+         ("new", "domains"), ("loss",), ("series",), ("sensors",), ("at", "192.0.2.1")]
 PATHS = ["names?below=example.com", "names/www.example.com", "names/www.example.com/clients", "addresses/192.0.2.1",
-         "clients/10.8.53.1/lookups", "clients/10.8.53.1/summary", "rcodes/NXDOMAIN/clients", "top/names", "top/clients?since=10m",
-         "new/domains", "series", "loss", "sensors", "streams", "status", "search?q=soak", "names?contains=" + MARKED, "nonsense"]
-VIEWS = ["#health", "#name/www.example.com", "#name/*.example.com", "#client/10.8.53.1", "#address/192.0.2.1", "#top/names",
-         "#new", "#rcode", "#sensor/1"]
+         "clients/10.8.53.1/lookups", "clients/10.8.53.1/summary", "rcodes/NXDOMAIN/clients", "top/names",
+         "top/clients?since=10m", "new/domains", "series", "loss", "sensors", "streams", "status", "search?q=soak",
+         "names?contains=" + MARKED, "nonsense"]
+VIEWS = ["#health", "#name/www.example.com", "#name/*.example.com", "#client/10.8.53.1", "#address/192.0.2.1",
+         "#top/names", "#new", "#rcode", "#sensor/1"]
 SILENCE = "Failed to load resource"  # the browser's word for a collector that is not there
 
 
@@ -83,7 +84,8 @@ class OverHttp(Asker):
             return "%s: %r" % (path, error)
         finally:
             connection.close()
-        return None if answer.status == (404 if path == "nonsense" else 200) else "%s: status %d" % (path, answer.status)
+        expected = 404 if path == "nonsense" else 200
+        return None if answer.status == expected else "%s: status %d" % (path, answer.status)
 
 
 class Person(Asker):
@@ -116,7 +118,8 @@ class Person(Asker):
         """Whether the page, as it has stood all the while, shows the sensors as alive."""
         self.page.js("location.hash = '#health'")
         try:
-            self.page.until("document.querySelector('h1') && /alive/.test(document.getElementById('view').textContent)", 40)
+            self.page.until("document.querySelector('h1') && "
+                            "/alive/.test(document.getElementById('view').textContent)", 40)
         except AssertionError:
             return False
         self.look()

@@ -14,7 +14,8 @@ from product import HTTP, ROLES
 
 KILLED = r"role (%s) \(process \d+\) was ended by signal 9 \(Killed\); it is started again"
 FULL = [r"journal: No space left on device; datagrams are lost until it can be written again",
-        r"(store|tidy|backup|watch): .*(No space left on device|database or disk is full).*; tried again (each second|in \d+ s)",
+        r"(store|tidy|backup|watch): .*(No space left on device|database or disk is full).*; "
+        r"tried again (each second|in \d+ s)",
         r"what was written in the last second may not survive a loss of power"]
 
 
@@ -123,8 +124,8 @@ class Faults:
             self.collector.wait_said("journal: can be written to again", since)
 
     def round(self, full_seconds):
-        """All of them. A receiver is not killed right behind the start of a sensor: what is lost of a stream that nobody has
-        heard yet counts as lost on the way."""
+        """All of them. A receiver is not killed right behind the start of a sensor: what is lost of a stream that
+        nobody has heard yet counts as lost on the way."""
         yield self.sensor_restarts
         for name in reversed(ROLES):
             yield lambda name=name: self.role_is_killed(name)

@@ -23,7 +23,8 @@ def sensor_rows(sensor, way):
     """The summaries of all starts of a sensor against its way in `query loss`."""
     each = [summary for _, summary in sensor.starts]
     name = "sensor %d: " % sensor.number
-    rows = [exactly(name + "exit status 0, ledgers balance", len(each), sum(status == 0 for status, _ in sensor.starts))]
+    rows = [exactly(name + "exit status 0, ledgers balance", len(each),
+                    sum(status == 0 for status, _ in sensor.starts))]
     for figure, stage, told in (
             ("datagrams made", "made", [s.notes["datagrams"] for s in each]),
             ("packets refused", "refused", [s.frames_dropped for s in each]),
@@ -54,15 +55,18 @@ def port_of(client):
 
 
 def lost_rows(ways, said):
-    """What the three sensors have lost. Of which sensor it was in the journal is estimated; with hostile streams beside them,
-    whose numbers leap, some of it counts as lost on the way."""
+    """What the three sensors have lost. Of which sensor it was in the journal is estimated; with hostile streams
+    beside them, whose numbers leap, some of it counts as lost on the way."""
     lost = collections.Counter()
     for way in ways:
         lost.update({stage: way[stage] or 0 for stage in LOST})
     told = sum(map(int, re.findall(r"journal: can be written to again; (\d+) datagrams? w", said)))
-    return [Row("sensors 1 to 3: lost by stage", "told", ", ".join("%s %d" % (s, n) for s, n in lost.items() if n) or "none", True),
-            exactly("sensors 1 to 3: lost in send, socket, memory, expired", 0, sum(lost[s] for s in LOST[0:1] + LOST[2:4] + LOST[6:])),
-            at_most("sensors 1 to 3: lost in journal and network", "%d of the log" % told, lost["journal"] + lost["network"], told)]
+    stages = ", ".join("%s %d" % (s, n) for s, n in lost.items() if n) or "none"
+    return [Row("sensors 1 to 3: lost by stage", "told", stages, True),
+            exactly("sensors 1 to 3: lost in send, socket, memory, expired", 0,
+                    sum(lost[s] for s in ("send", "socket", "memory", "expired"))),
+            at_most("sensors 1 to 3: lost in journal and network", "%d of the log" % told,
+                    lost["journal"] + lost["network"], told)]
 
 
 def mark_rows(sensors, ways, found, frames):
@@ -75,20 +79,23 @@ def mark_rows(sensors, ways, found, frames):
         if len(sensor.starts) == 1:  # it has seen all of them, and nothing else
             way = ways[sensor.number]
             rows.append(exactly(name + ", sent = in records", frames.marks[sensor.number], way["records"]))
-            rows.append(exactly(name + ", missing = lost", way["records"] - way["kept"], frames.marks[sensor.number] - len(have)))
+            rows.append(exactly(name + ", missing = lost", way["records"] - way["kept"],
+                                frames.marks[sensor.number] - len(have)))
     return rows
 
 
 def is_whole(name):
     labels = re.sub(r"\\(\d{3}|.)", "x", name).split(".")
-    return name == "." or (all(0 < len(label) <= 63 for label in labels) and sum(len(label) + 1 for label in labels) < 255)
+    sizes = [len(label) for label in labels]
+    return name == "." or (0 < min(sizes) and max(sizes) <= 63 and sum(sizes) + len(sizes) < 255)
 
 
 def asked_in(journal):
     """Records that are lookups, as the reader finds them: those with a name, but for what continues a record."""
     count = 0
     for file in sorted(journal.iterdir()):
-        with subprocess.Popen([READER, "-r", file, "--format", "json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as reader:
+        with subprocess.Popen([READER, "-r", file, "--format", "json"], stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL) as reader:
             for row in map(json.loads, reader.stdout):
                 continues = row.get("ext", {}).get("set_flags", 0) & 1
                 count += row["type"] == "record" and not continues and any(map(is_whole, row["names"]))
@@ -107,8 +114,10 @@ def kept_rows(directory, found):
     journalled = int(re.search(rb"(\d+) records", check.out).group(1)) if check.status == 0 else None
     return [Row("dnsflow_collect check", "clean", "".join(said), check.status == 0),
             exactly("records in the journal = in accounts", journalled, records),
-            exactly("records with a name in the journal = lookups stored", asked_in(directory / "journal"), in_catalogue),
-            at_most("lookups of a resolver, of all that are stored", in_catalogue, sum(one[0] for one in found.values()))]
+            exactly("records with a name in the journal = lookups stored",
+                    asked_in(directory / "journal"), in_catalogue),
+            at_most("lookups of a resolver, of all that are stored", in_catalogue,
+                    sum(one[0] for one in found.values()))]
 
 
 def watch_rows(collector, sensors, found, kills):
@@ -126,7 +135,8 @@ def watch_rows(collector, sensors, found, kills):
 
 def rows(collector, sensors, written, frames, kills):
     """Of a collector that has ended well."""
-    every, found = waterfalls(collector.directory), lookups(collector.directory)  # the first fails where one does not balance
+    every = waterfalls(collector.directory)  # fails where one does not balance
+    found = lookups(collector.directory)
     ways = {s.number: every["127.0.0.1", str(s.number)] for s in sensors}
     ways[Written.SENSOR] = every[Written.SOURCE, str(Written.SENSOR)]
     whole = every["all", None]

@@ -67,7 +67,8 @@ class Sensor:
 
     def __init__(self, number, folder, *options):
         self.number, self.path, self.starts, self.process = number, folder / ("sensor%d.log" % number), [], None
-        self.argv = [SENSOR, "-i", "in0", "--ring-size", "8", "--sensor-id", str(number), "-u", "%s:%d" % UDP, *map(str, options)]
+        self.argv = [SENSOR, "-i", "in0", "--ring-size", "8", "--sensor-id", str(number), "-u", "%s:%d" % UDP,
+                     *map(str, options)]
 
     def said(self, since=0):
         with open(self.path, "rb") as file:
@@ -123,8 +124,9 @@ class Collector:
     def start(self):
         since = self.mark()
         with open(self.path, "ab") as log:
-            self.process = subprocess.Popen([COLLECT, "run", "--directory", self.directory, "--config", self.file, "--user", "nobody",
-                                             "--watch", self.list, "--watch-output", self.hits, "-l", "%s:%d" % UDP, "--http", "%s:%d" % HTTP],
+            self.process = subprocess.Popen([COLLECT, "run", "--directory", self.directory, "--config", self.file,
+                                             "--user", "nobody", "--watch", self.list, "--watch-output", self.hits,
+                                             "-l", "%s:%d" % UDP, "--http", "%s:%d" % HTTP],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.starts += 1
         wait_until(lambda: "]: ready\n" in self.said(since) or self.process.poll() is not None, 60)

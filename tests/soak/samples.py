@@ -67,9 +67,13 @@ class Samples(threading.Thread):
         return self.taken[who][-1] if self.taken[who] else None
 
 
+def medians_of(span):
+    return [statistics.median(values) for values in zip(*((s.kib, s.fds, s.kept) for s in span))]
+
+
 def compare(who, before, after, kib):
     """The medians of two spans of samples."""
-    was, became = ([statistics.median(values) for values in zip(*((s.kib, s.fds, s.kept) for s in span))] for span in (before, after))
+    was, became = medians_of(before), medians_of(after)
     part = max(1 + MEMORY_PART, became[2] / was[2] if who in LOOKS_AT_ALL else 0)
     bounds = was[0] * part + kib, was[1] + DESCRIPTORS
     return [Flat(who, what, was[i], became[i], bounds[i], became[i] <= bounds[i]) for i, what in enumerate(WHAT)]

@@ -48,11 +48,13 @@ class Steady(threading.Thread):
 def mark_frame(number, port):
     """A response for a name that is asked for once."""
     name = "n%d.%s.d%d.example" % (number, MARKED, number // NAMES_OF_DOMAIN)
+    client, source = number % CLIENTS + 1, 40000 + number % 20000
     if number % 3:
-        return ethernet(udp_packet("10.9.0.53", port, "10.8.%d.%d" % (port, number % CLIENTS + 1), 40000 + number % 20000,
+        return ethernet(udp_packet("10.9.0.53", port, "10.8.%d.%d" % (port, client), source,
                                    response(name, ["192.0.2.%d" % (number % 250 + 1)], number=number % 65536)))
-    return ethernet(udp_packet("2001:db8:53::1", port, "2001:db8:%x::%x" % (port, number % CLIENTS + 1), 40000 + number % 20000,
-                               response(name, ["2001:db8::%x" % (number % 65535 + 1)], qtype=28, number=number % 65536)))
+    return ethernet(udp_packet("2001:db8:53::1", port, "2001:db8:%x::%x" % (port, client), source,
+                               response(name, ["2001:db8::%x" % (number % 65535 + 1)], qtype=28,
+                                        number=number % 65536)))
 
 
 def background_frames():
@@ -99,7 +101,8 @@ def hostile_datagrams(count=1500):
     one = set4("10.0.0.66", "10.0.0.53", ["hostile.example", "cdn.example"], ["192.0.2.66"], ["2001:db8::66"])
     whole = list(old_datagrams()) + list(edges()) + [worker.data(one, one), worker.stats(), worker.data(one)]
     made = [damage(dice, dice.choice(whole)) for _ in range(count)]
-    made += [b"", b"\4", bytes(65507), b"\xff" * 1400, dice.randbytes(1400), struct.pack("!BBHI", 4, 255, 0xFFFF, 0xFFFFFFFF)]
+    made += [b"", b"\4", bytes(65507), b"\xff" * 1400, dice.randbytes(1400),
+             struct.pack("!BBHI", 4, 255, 0xFFFF, 0xFFFFFFFF)]
     return made
 
 
