@@ -6,7 +6,8 @@
 #   make check-msan             uninitialized memory, without libpcap
 #   make check-cross            other machines; make check-abi the library's interface
 #   make check-long             scripts/check in a system with nothing but git, by debootstrap; takes long
-#   make bench                  measured figures; make bench-live, bench-collect, soak
+#   make bench                  measured figures; make bench-live, bench-collect
+#   make soak S=1800            everything for long, through one fault after the other; make soak-sensor S=600
 #   make fuzz T=message S=60    make fuzz-smoke
 #   make lint fmt clean
 #   make install uninstall      DESTDIR= PREFIX=/usr/local LIBDIR=PREFIX/lib
@@ -129,7 +130,7 @@ PAGE     := page/index.html page/page.js page/page.css docs/openapi.json $(DYGRA
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1)  $(2)")
 
-.PHONY: bench-live bench-collect soak all programs tests check check-asan check-tsan bench fuzz fuzz-smoke smoke-programs lint fmt clean install uninstall \
+.PHONY: bench-live bench-collect soak soak-sensor all programs tests check check-asan check-tsan bench fuzz fuzz-smoke smoke-programs lint fmt clean install uninstall \
         core check-core check-msan check-cross check-abi check-long deb rpm install-service help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -253,6 +254,9 @@ bench-live: all $(BENCHES)
 	$(Q)bench/live $(O)
 
 soak: all
+	$(Q)$(PYTHON) -B tests/soak/run $(O) $(if $(S),--seconds $(S))
+
+soak-sensor: all
 	$(Q)$(PYTHON) bench/soak $(O) $(if $(S),--seconds $(S))
 
 bench-collect: all $(BENCHES)
