@@ -11,7 +11,7 @@
 #   make fuzz T=message S=60    make fuzz-smoke
 #   make lint fmt clean
 #   make install uninstall      DESTDIR= PREFIX=/usr/local LIBDIR=PREFIX/lib
-#   make install-service        systemd unit, service script and /etc/default/dnsflow, for the program in PREFIX
+#   make install-service        systemd units, service scripts, /etc/default and /etc/dnsflow, for what is in PREFIX
 #   make deb, rpm               packages, in build/deb and build/rpm; installs what that needs
 #   make help                   this
 #
@@ -274,15 +274,15 @@ fmt:
 LIBDIR    ?= $(PREFIX)/lib
 PACKAGE   := $(wildcard python/dnsflow/*.py) python/dnsflow/py.typed
 INSTALLED := $(addprefix $(PREFIX)/,sbin/dnsflow bin/dnsflow_read bin/dnsflow_read.py bin/dnsflow_collect \
-               include/dnsflow.h share/man/man1/dnsflow_collect.1 \
-               share/man/man8/dnsflow.8 share/man/man1/dnsflow_read.1 share/man/man5/dnsflow.5 share/man/man3/libdnsflow.3 \
+               include/dnsflow.h $(foreach page,$(notdir $(wildcard docs/man/*.[1-8])),share/man/man$(subst .,,$(suffix $(page)))/$(page)) \
                $(PACKAGE:%=share/dnsflow/%) \
                $(foreach p,dnsflow dnsflow_read dnsflow_collect,share/bash-completion/completions/$(p) share/zsh/vendor-completions/_$(p) \
                  share/fish/vendor_completions.d/$(p).fish)) \
              $(addprefix $(LIBDIR)/,libdnsflow.a $(SO_NAME) libdnsflow.so pkgconfig/libdnsflow.pc)
 # systemd looks below /usr and /usr/local only.
 UNITDIR   ?= $(if $(filter /usr /usr/local,$(PREFIX)),$(PREFIX)/lib,/etc)/systemd/system
-SERVICE   := $(PREFIX)/libexec/dnsflow-service $(UNITDIR)/dnsflow.service /etc/init.d/dnsflow /etc/default/dnsflow
+SERVICE   := $(foreach s,dnsflow dnsflow-collect,$(PREFIX)/libexec/$(s)-service $(UNITDIR)/$(s).service /etc/init.d/$(s) \
+               /etc/default/$(s)) /etc/dnsflow/collect.conf
 SCRIPTED  := DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' UNITDIR='$(UNITDIR)'
 
 install: all $(LIBRARY) $(O)/$(SO_NAME)
