@@ -167,8 +167,9 @@ static int run_opened(struct collector *c, struct error *err)
     if (log_process_start(&c->config.log, "dnsflow_collect", give_up_all, &c->directory, err) != 0 ||
         directory_max_size(&c->directory, c->config.max_size, &c->context.max_size, err) != 0 ||
         open_listeners(c, err) != 0 || (!c->config.http_path && open_http(c, err) != 0) ||
-        directory_become_owner(&c->directory, err) != 0 || open_control(c, err) != 0 ||
-        (c->config.http_path && open_http(c, err) != 0) || !(c->context.board = board_make(err)))
+        directory_become_owner(&c->directory, err) != 0 || database_check_version(c->config.directory, err) != 0 ||
+        open_control(c, err) != 0 || (c->config.http_path && open_http(c, err) != 0) ||
+        !(c->context.board = board_make(err)))
         return EXIT_FAILURE;
     const struct database_position known = database_look(c->config.directory);
     if (!c->config.watch)

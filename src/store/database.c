@@ -154,6 +154,19 @@ struct database_position database_look(const char *directory)
     return position;
 }
 
+int database_check_version(const char *directory, struct error *err)
+{
+    char path[512];
+    sqlite3 *db = NULL;
+    int version, result = 0;
+    if (snprintf(path, sizeof(path), "%s/dnsflow.db", directory) < (int)sizeof(path) &&
+        sql_open(path, SQL_READ, &db, NULL) == 0 && schema_look(db, &version, err) != 0 &&
+        sqlite3_errcode(db) == SQLITE_OK)
+        result = -1;
+    sqlite3_close(db);
+    return result;
+}
+
 int database_restore(sqlite3 *db, struct account *account, struct database_position *position, struct error *err)
 {
     int64_t minute;
