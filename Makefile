@@ -24,7 +24,7 @@ PACKAGES := libpcap libarchive libevent_core libcap-ng libseccomp
 # The collector and what only it needs, where its libraries are found.
 COLLECT  := $(shell pkg-config --exists 'libzstd >= 1.4' 'sqlite3 >= 3.38' 2>/dev/null && echo yes)
 ROOMS    := base guard http net dns flow capture sink receive record $(if $(COLLECT),journal store query) sensor reader \
-            $(if $(COLLECT),serve collect)
+            $(if $(COLLECT),annotate serve collect)
 # Found or not; --version tells.
 OPTIONAL := $(shell for p in libcrypto ncurses libpsl libidn2; do pkg-config --exists $$p 2>/dev/null && echo $$p; done)
 ifeq ($(origin CC),default)
@@ -105,19 +105,19 @@ VERSION  := $(shell sed -n 's/.*DNSFLOW_PROGRAM_VERSION "\(.*\)"/\1/p' src/base/
 of       = $(filter $(1:%=$(O)/obj/src/%/%),$(OBJECTS))
 SENSOR   := $(call of,base guard http net dns flow capture sink sensor)
 READER   := $(call of,base guard net flow capture receive record journal reader)
-COLLECTOR := $(call of,base guard http net flow capture receive record journal store query serve collect)
+COLLECTOR := $(call of,base guard http net flow capture receive record journal store query annotate serve collect)
 TESTS    := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c tests/prop/test_*.c))
 FUZZERS  := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES  := $(patsubst %.c,$(O)/%,$(wildcard bench/*.c))
 # Without the collector its tests are left out.
 ifneq ($(COLLECT),yes)
-ITS      := $(shell grep -lE '"((journal|store|query|serve|collect)/|journals.h)' tests/unit/test_*.c tests/fuzz/fuzz_*.c)
+ITS      := $(shell grep -lE '"((journal|store|query|annotate|serve|collect)/|journals.h)' tests/unit/test_*.c tests/fuzz/fuzz_*.c)
 TESTS    := $(filter-out $(ITS:%.c=$(O)/%) $(O)/tests/unit/test_journal%,$(TESTS))
 FUZZERS  := $(filter-out $(ITS:%.c=$(O)/%),$(FUZZERS))
 BENCHES  := $(filter-out $(O)/bench/upserts $(O)/bench/gencollect,$(BENCHES))
 endif
 # Of these, what includes no other folder and no other library.
-OTHERS   := src/(guard|http|capture|sink|sensor|reader|journal|store|query|serve|collect)/|[ /](pcap|archive|ldns)[/.]
+OTHERS   := src/(guard|http|capture|sink|sensor|reader|journal|store|query|annotate|serve|collect)/|[ /](pcap|archive|ldns)[/.]
 CORE     := $(if $(PACKAGES),,$(shell for test in tests/unit/test_*.c tests/prop/test_*.c tests/fuzz/fuzz_*.c; do \
               $(CC) -M -MG -Isrc -Iinclude -I. $$test 2>/dev/null | grep -qE '$(OTHERS)' || echo $$test; done))
 CORE     := $(CORE:%.c=$(O)/%)

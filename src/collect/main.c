@@ -22,6 +22,7 @@ static const struct {
     {"query", command_query, "ask what is kept: names, who asked, clients, losses"},
     {"status", command_status, "say how everything is"},
     {"import", command_import, "bring captures of datagrams into what is kept"},
+    {"annotate", command_annotate, "add to each flow the name that its client had looked up"},
     {"check", command_check, "say whether what is kept is whole"},
     {"export", command_export, "write what is kept as a capture file"},
     {"sql", command_sql, "ask what is kept in SQL"},
