@@ -208,7 +208,7 @@ check: tests $(if $(filter release,$(BUILD)),all)
 	$(Q)scripts/run-tests $(O) $(TESTS) $(FUZZERS)
 
 # What waits on the clock, or on a browser, runs once, on the release build: under a sanitizer it shows nothing more.
-ON_CLOCK := $(wildcard $(addprefix tests/e2e/test_,$(addsuffix .py,why heal recipes collect_backup collect_demo \
+ON_CLOCK := $(wildcard $(addprefix tests/e2e/test_,$(addsuffix .py,why heal recipes annotate_accuracy collect_backup collect_demo \
               collect_forget collect_observe collect_page collect_proxy collect_replay python*)) tests/golden/test_conform.py)
 THREADED := $(wildcard $(addprefix tests/e2e/test_,$(addsuffix .py,bad_day collect collect_http collect_http_limits collect_threads dnstap live live_traffic \
               metrics overload service streams udp)))
@@ -236,7 +236,7 @@ check-cross:
 check-abi: $(O)/$(SO_NAME)
 	$(Q)scripts/check-abi $<
 
-# make fuzz T=frame|input|message|dnstap|datagram|capture|reader|http|journal|config|ask|serve S=seconds
+# make fuzz T=frame|input|message|dnstap|datagram|capture|reader|http|journal|config|ask|serve|annotate S=seconds
 fuzz:
 	$(Q)$(MAKE) BUILD=fuzz CC=clang build/fuzz/tests/fuzz/fuzz_$(T)
 	$(Q)scripts/fuzz build/fuzz/tests/fuzz/fuzz_$(T) $(or $(S),60)

@@ -14,7 +14,7 @@
 enum { BATCH = 65536, QUOTED_MAX = 3 /* lines */, QUOTE_LEN = 80, NUMBER = 32, NOT_A_FLOW = 0xffffffff };
 
 struct cut_piece {
-    struct input_piece in;
+    struct flow_piece in;
     enum piece kind;
     bool is_header;
     uint32_t flow; /* in `flows`, or NOT_A_FLOW */
@@ -24,21 +24,21 @@ struct run {
     const struct annotate_options *options;
     struct lookups *lookups;
     struct origin *origin;
-    struct input *input;
+    struct flow_input *input;
     struct flow_reader reader;
     struct encrypted *encrypted;
     struct domains *domains;
     struct annotate_counts *counts;
     FILE *out;
     struct cut_piece *pieces;
-    struct flow *flows;
+    struct seen_flow *flows;
     size_t pieces_count, flows_count;
 };
 
 /* ---- reading ---- */
 
 /* The first lines that cannot be read, without what a terminal would obey. */
-static void quote(const struct run *r, const struct input_piece *piece, const char *why)
+static void quote(const struct run *r, const struct flow_piece *piece, const char *why)
 {
     char text[4 * QUOTE_LEN + 1];
     size_t i, used = 0;
@@ -57,7 +57,7 @@ static void quote(const struct run *r, const struct input_piece *piece, const ch
 /* Returns 0, or ANNOTATE_UNFIT. */
 static int take_piece(struct run *r, struct cut_piece *piece, struct error *err)
 {
-    struct flow *flow = &r->flows[r->flows_count];
+    struct seen_flow *flow = &r->flows[r->flows_count];
     bool has_begun = r->reader.has_begun;
     piece->flow = NOT_A_FLOW;
     piece->is_header = false;
@@ -123,7 +123,7 @@ static void add_text(const struct run *r, const struct annotation *found, char t
         snprintf(texts[5], NUMBER, "%.3f", confidence);
 }
 
-static void calibrate(struct run *r, const struct annotation *found, const struct flow *flow)
+static void calibrate(struct run *r, const struct annotation *found, const struct seen_flow *flow)
 {
     bool is_right = annotation_is_right(r->domains, found, flow->known);
     r->counts->known++;
@@ -131,7 +131,7 @@ static void calibrate(struct run *r, const struct annotation *found, const struc
     confidence_count(r->options->calibrate, found->method, found->age_us, is_right);
 }
 
-static void put_flow(struct run *r, const struct cut_piece *piece, const struct flow *flow)
+static void put_flow(struct run *r, const struct cut_piece *piece, const struct seen_flow *flow)
 {
     char texts[ADDED_COLUMNS][NAME_TEXT];
     struct flow_added_text added;
@@ -187,7 +187,7 @@ static int run_batch(struct run *r, struct error *err)
     int result = 0;
     r->flows_count = r->pieces_count = 0;
     while (result == 0 && r->pieces_count < BATCH &&
-           input_next(r->input, r->reader.format->are_objects, &r->pieces[r->pieces_count].in))
+           flow_input_next(r->input, r->reader.format->are_objects, &r->pieces[r->pieces_count].in))
         result = take_piece(r, &r->pieces[r->pieces_count++], err);
     bool has_any = r->pieces_count > 0;
     if (result == 0 && r->flows_count > 0 &&
@@ -204,7 +204,7 @@ static int run_all(struct run *r, struct error *err)
     const struct annotate_options *o = r->options;
     const char *bytes;
     size_t len;
-    int result = input_look(r->input, &bytes, &len, err) == 0 ? 1 : ANNOTATE_FAILED;
+    int result = flow_input_look(r->input, &bytes, &len, err) == 0 ? 1 : ANNOTATE_FAILED;
     if (result == 1) {
         flow_reader_begin(&r->reader, o->format ? o->format : flow_format_guess(bytes, len), o->fields);
         snprintf(r->reader.prefix, sizeof(r->reader.prefix), "%s", o->prefix ? o->prefix : "");
@@ -214,7 +214,7 @@ static int run_all(struct run *r, struct error *err)
         while ((result = run_batch(r, err)) == 1)
             ;
         if (result == 0)
-            result = input_fill(r->input, err);
+            result = flow_input_fill(r->input, err);
     }
     return result;
 }
@@ -225,7 +225,7 @@ int annotate(int fd, struct lookups *lookups, struct origin *origin, const struc
     struct run r = {.options = options, .lookups = lookups, .origin = origin, .counts = counts, .out = out};
     int result = ANNOTATE_FAILED;
     memset(counts, 0, sizeof(*counts));
-    r.input = input_create(fd);
+    r.input = flow_input_create(fd);
     r.encrypted = encrypted_create();
     r.domains = domains_create();
     r.pieces = malloc(BATCH * sizeof(*r.pieces));
@@ -234,7 +234,7 @@ int annotate(int fd, struct lookups *lookups, struct origin *origin, const struc
         result = run_all(&r, err);
     else
         error_set(err, "out of memory");
-    input_destroy(r.input);
+    flow_input_destroy(r.input);
     encrypted_destroy(r.encrypted);
     domains_destroy(r.domains);
     free(r.pieces);

@@ -9,15 +9,27 @@
 
 enum { ENOUGH = 50 /* flows of one age */, LINE = 256, COUNT_MAX = 1 << 30 };
 
-const int64_t confidence_ages[AGES] = {1, 5, 10, 60, 300, 3600, INT64_MAX};
+const int64_t confidence_ages[AGES] = {SECOND_US / 10,
+                                       SECOND_US,
+                                       5 * SECOND_US,
+                                       10 * SECOND_US,
+                                       60 * SECOND_US,
+                                       300 * SECOND_US,
+                                       INT64_C(3600) * SECOND_US,
+                                       INT64_MAX};
+
+/* As they are written. */
+static const char *const age_texts[AGES] = {"0.1", "1", "5", "10", "60", "300", "3600", "more"};
 
 const struct confidence confidence_usual = {
-    .cell = {[METHOD_CLIENT_UNIQUE] = {{0, 0}}, [METHOD_CLIENT_LATEST] = {{0, 0}}, [METHOD_OTHERS_DOMAIN] = {{0, 0}}}};
+    .cell = {[METHOD_CLIENT_UNIQUE] = {{1870, 1870}, {86, 86}, {250, 250}, {274, 274}, {434, 434}},
+             [METHOD_CLIENT_LATEST] = {{3612, 3612}, {182, 92}, {696, 408}, {820, 518}, {776, 572}},
+             [METHOD_OTHERS_DOMAIN] = {{79, 79}}}};
 
 static size_t age_number(int64_t age_us)
 {
     size_t i = 0;
-    while (i + 1 < AGES && age_us / SECOND_US >= confidence_ages[i])
+    while (i + 1 < AGES && age_us >= confidence_ages[i])
         i++;
     return i;
 }
@@ -31,19 +43,32 @@ void confidence_count(struct confidence *table, enum method method, int64_t age_
     c->right += is_right;
 }
 
+/* The age, or the next younger or else the next older, of which there are enough flows; NULL: of none are there. */
+static const struct confidence_cell *find_enough(const struct confidence_cell row[AGES], size_t age)
+{
+    size_t i;
+    for (i = age + 1; i > 0; i--)
+        if (row[i - 1].flows >= ENOUGH)
+            return &row[i - 1];
+    for (i = age + 1; i < AGES; i++)
+        if (row[i].flows >= ENOUGH)
+            return &row[i];
+    return NULL;
+}
+
 double confidence_of(const struct confidence *table, enum method method, int64_t age_us)
 {
     struct confidence_cell sum = {0, 0};
     size_t i;
     if (method >= METHODS_NAMED)
         return -1;
-    const struct confidence_cell *row = table->cell[method], *c = &row[age_number(age_us)];
-    for (i = 0; c->flows < ENOUGH && i < AGES; i++) {
+    const struct confidence_cell *row = table->cell[method], *enough = find_enough(row, age_number(age_us));
+    for (i = 0; !enough && i < AGES; i++) {
         sum.flows += row[i].flows;
         sum.right += row[i].right;
     }
-    if (c->flows >= ENOUGH)
-        sum = *c;
+    if (enough)
+        sum = *enough;
     return sum.flows > 0 ? ((double)sum.right + 1) / ((double)sum.flows + 2) : -1; /* never certain */
 }
 
@@ -54,10 +79,7 @@ void confidence_write(const struct confidence *table, FILE *out)
     for (method = 0; method < METHODS_NAMED; method++)
         for (age = 0; age < AGES; age++) {
             const struct confidence_cell *c = &table->cell[method][age];
-            char below[24] = "more";
-            if (age + 1 < AGES)
-                snprintf(below, sizeof(below), "%" PRId64, confidence_ages[age]);
-            fprintf(out, "%s %s %" PRIu64 " %" PRIu64 "\n", method_names[method], below, c->flows, c->right);
+            fprintf(out, "%s %s %" PRIu64 " %" PRIu64 "\n", method_names[method], age_texts[age], c->flows, c->right);
         }
 }
 
@@ -76,19 +98,15 @@ static bool read_line(char *line, struct confidence *out)
 {
     const char *words[5];
     struct error why;
-    uint64_t below = 0;
-    unsigned method;
-    size_t age = 0, i;
+    unsigned method, age;
+    size_t i;
     for (i = 0; i < 5; i++)
         words[i] = next_word(&line);
-    bool is_more = strcmp(words[1], "more") == 0;
-    if (parse_choice(words[0], method_names, METHODS_NAMED, &method, &why) != 0 || *words[4] ||
-        (!is_more && parse_number(words[1], 1, COUNT_MAX, &below, NULL) != 0))
+    if (parse_choice(words[0], method_names, METHODS_NAMED, &method, &why) != 0 ||
+        parse_choice(words[1], age_texts, AGES, &age, &why) != 0 || *words[4])
         return false;
-    while (age < AGES - 1 && (is_more || (uint64_t)confidence_ages[age] != below))
-        age++;
     struct confidence_cell *c = &out->cell[method][age];
-    return (is_more || age < AGES - 1) && parse_number(words[2], 0, COUNT_MAX, &c->flows, NULL) == 0 &&
+    return parse_number(words[2], 0, COUNT_MAX, &c->flows, NULL) == 0 &&
            parse_number(words[3], 0, c->flows, &c->right, NULL) == 0;
 }
 

@@ -9,9 +9,9 @@
 #include "annotate/flow.h"
 #include "base/error.h"
 
-enum { AGES = 7 };
+enum { AGES = 8 };
 
-/* Ages below these seconds; the last is all others. */
+/* Ages below so many microseconds; the last is all others. */
 extern const int64_t confidence_ages[AGES];
 
 struct confidence {
@@ -23,7 +23,8 @@ struct confidence {
 /* What is shipped; docs/COLLECTOR.md says where it is from. */
 extern const struct confidence confidence_usual;
 
-/* 0 to 1; below 0: nothing is known of it. With few flows of this age it is that of all ages. */
+/* 0 to 1; below 0: nothing is known of it. With few flows of this age it is that of the nearest that has enough,
+ * younger ones first. */
 double confidence_of(const struct confidence *table, enum method method, int64_t age_us);
 
 void confidence_count(struct confidence *table, enum method method, int64_t age_us, bool is_right);

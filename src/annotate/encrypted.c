@@ -82,7 +82,7 @@ static void note(struct encrypted *e, const uint8_t *client, size_t len)
         (void)intern_add(e->clients, client, len);
 }
 
-void encrypted_note(struct encrypted *encrypted, const struct flow *flow)
+void encrypted_note(struct encrypted *encrypted, const struct seen_flow *flow)
 {
     if (is_resolver(encrypted, flow->server, flow->server_len, flow->server_port))
         note(encrypted, flow->client, flow->client_len);
@@ -90,7 +90,7 @@ void encrypted_note(struct encrypted *encrypted, const struct flow *flow)
         note(encrypted, flow->server, flow->server_len);
 }
 
-bool encrypted_has(const struct encrypted *encrypted, const struct flow *flow)
+bool encrypted_has(const struct encrypted *encrypted, const struct seen_flow *flow)
 {
     if (intern_size(encrypted->clients) == 0)
         return false;

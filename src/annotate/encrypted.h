@@ -14,9 +14,9 @@ struct encrypted *encrypted_create(void);
 void encrypted_destroy(struct encrypted *encrypted);
 
 /* Notes the client of a flow to port 853, or to a resolver that is known to answer over HTTPS. */
-void encrypted_note(struct encrypted *encrypted, const struct flow *flow);
+void encrypted_note(struct encrypted *encrypted, const struct seen_flow *flow);
 
 /* Whether the flow's client was noted. */
-bool encrypted_has(const struct encrypted *encrypted, const struct flow *flow);
+bool encrypted_has(const struct encrypted *encrypted, const struct seen_flow *flow);
 
 #endif

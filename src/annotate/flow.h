@@ -8,11 +8,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct flow {
+struct seen_flow {
     uint8_t client[16], server[16];
     uint8_t client_len, server_len;    /* 4 or 16 */
     bool is_either_way;                /* the client may as well be the one that is called server */
     uint16_t client_port, server_port; /* 0: not told */
+    bool is_whole_second;              /* the time has no decimals: it began within that second */
     int64_t time_us;                   /* when it began */
     const char *known;                 /* its name, where the input has it; NULL: it has not */
     size_t known_len;
@@ -27,6 +28,7 @@ enum method {
     METHOD_ENCRYPTED = METHODS_NAMED, /* none, and the client talks to an encrypted resolver */
     METHOD_EXPIRED,                   /* none: the client's lookup was too long ago */
     METHOD_MANY_DOMAINS,              /* none: lookups of others that gave the address are of several domains */
+    METHOD_FEW_LOOKUPS,               /* none: others had the address too seldom to tell */
     METHOD_NO_LOOKUP,                 /* none gave the address */
     METHODS
 };

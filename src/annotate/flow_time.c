@@ -48,12 +48,13 @@ static bool take_decimals(struct rest *r, int64_t *out_us)
     return true;
 }
 
-static bool take_number(struct rest *r, int64_t *out_us)
+static bool take_number(struct rest *r, bool *is_whole, int64_t *out_us)
 {
     int64_t sum = 0, decimals;
     unsigned digits = 0;
     for (; is_digit(r) && digits <= DIGITS_MAX; digits++)
         sum = 10 * sum + (*r->at++ - '0');
+    *is_whole = digits < 12 && r->at == r->end;
     if (digits == 0 || digits > DIGITS_MAX || !take_decimals(r, &decimals) || r->at != r->end)
         return false;
     if (digits >= 15)
@@ -117,12 +118,15 @@ bool flow_time_parse(struct flow_zone *zone, const char *text, size_t len, int64
     struct rest r = {text, text + len};
     int64_t year, month, day, hour, minute, second, decimals, ahead;
     if (len < 5 || text[4] != '-')
-        return take_number(&r, out_us);
+        return take_number(&r, &zone->is_whole_second, out_us);
     if (!take_digits(&r, 4, &year) || !take_char(&r, '-') || !take_digits(&r, 2, &month) || !take_char(&r, '-') ||
         !take_digits(&r, 2, &day) || (!take_char(&r, ' ') && !take_char(&r, 'T')) || !take_digits(&r, 2, &hour) ||
-        !take_char(&r, ':') || !take_digits(&r, 2, &minute) || !take_char(&r, ':') || !take_digits(&r, 2, &second) ||
-        !take_decimals(&r, &decimals))
+        !take_char(&r, ':') || !take_digits(&r, 2, &minute) || !take_char(&r, ':') || !take_digits(&r, 2, &second))
         return false;
+    const char *behind = r.at;
+    if (!take_decimals(&r, &decimals))
+        return false;
+    zone->is_whole_second = r.at == behind;
     if (year < 1970 || month < 1 || month > 12 || day < 1 || day > days[month - 1] || hour > 23 || minute > 59 ||
         second > 60)
         return false;

@@ -14,6 +14,7 @@ struct flow_zone {
     bool is_known;
     int64_t hour; /* since 1970, as written */
     int64_t ahead_s;
+    bool is_whole_second; /* of the last time that was taken: it has no decimals */
 };
 
 /* Takes seconds since 1970 with or without decimals, or milliseconds or microseconds, which have 13 and 16 digits; and

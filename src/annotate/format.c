@@ -18,7 +18,7 @@ const char *const flow_field_names[FIELDS] = {"client", "server", "time", "port"
 const char *const flow_added[ADDED_COLUMNS] = {"name", "via", "method", "age", "candidates", "confidence"};
 const bool flow_added_is_number[ADDED_COLUMNS] = {false, false, false, true, true, true};
 
-const struct flow_format *flow_format_of(unsigned number)
+const struct flow_format *flow_format_of(size_t number)
 {
     return formats[number];
 }
@@ -114,7 +114,7 @@ static bool take_address(const char *text, size_t len, uint8_t address[16], uint
 }
 
 /* A name that is known; one without text is none. */
-static bool take_name(struct flow_reader *r, const char *text, size_t len, struct flow *out)
+static bool take_name(struct flow_reader *r, const char *text, size_t len, struct seen_flow *out)
 {
     if (len >= sizeof(r->known))
         return false;
@@ -137,7 +137,8 @@ static uint16_t read_port(const char *text, size_t len)
     return len > 0 && parse_number(word, 0, UINT16_MAX, &number, NULL) == 0 ? (uint16_t)number : 0;
 }
 
-bool flow_take_field(struct flow_reader *reader, enum flow_field field, const char *text, size_t len, struct flow *out)
+bool flow_take_field(struct flow_reader *reader, enum flow_field field, const char *text, size_t len,
+                     struct seen_flow *out)
 {
     bool is_good = true;
     while (len > 0 && *text == ' ') {
@@ -153,6 +154,7 @@ bool flow_take_field(struct flow_reader *reader, enum flow_field field, const ch
         break;
     case FIELD_TIME:
         is_good = flow_time_parse(&reader->zone, text, len, &out->time_us);
+        out->is_whole_second = reader->zone.is_whole_second;
         break;
     case FIELD_PORT:
         out->server_port = read_port(text, len);

@@ -71,7 +71,7 @@ struct flow_format {
     bool is_local_time, is_either_way;
     bool are_objects; /* pieces are what stands between braces, over lines; else lines */
     /* Reads a piece, without its line's end. */
-    enum piece (*take)(struct flow_reader *reader, const char *piece, size_t len, struct flow *out);
+    enum piece (*take)(struct flow_reader *reader, const char *piece, size_t len, struct seen_flow *out);
     /* Writes it with what is added; `added` NULL: it is a header of csv. */
     void (*put)(const struct flow_reader *reader, const char *piece, size_t len, const struct flow_added_text *added,
                 FILE *out);
@@ -83,7 +83,7 @@ extern const char *const flow_format_names[];
 extern const size_t flow_formats_count;
 
 /* The row of that number in flow_format_names. */
-const struct flow_format *flow_format_of(unsigned number);
+const struct flow_format *flow_format_of(size_t number);
 
 /* The format that begins with these bytes. */
 const struct flow_format *flow_format_guess(const char *bytes, size_t len);
@@ -94,7 +94,8 @@ void flow_reader_begin(struct flow_reader *reader, const struct flow_format *for
 /* ---- for formats ---- */
 
 /* Of one field, as its text stands in the input. Returns false, with `why`, when it is not that. */
-bool flow_take_field(struct flow_reader *reader, enum flow_field field, const char *text, size_t len, struct flow *out);
+bool flow_take_field(struct flow_reader *reader, enum flow_field field, const char *text, size_t len,
+                     struct seen_flow *out);
 
 /* PIECE_UNREADABLE, or with is_unfit PIECE_UNFIT, with this. */
 enum piece flow_refuse(struct flow_reader *reader, bool is_unfit, const char *format, ...)

@@ -83,7 +83,7 @@ static enum piece take_header(struct flow_reader *r, struct columns *c)
 }
 
 /* The fields that stand in this column. */
-static bool take_column(struct flow_reader *r, size_t column, const char *text, size_t len, struct flow *out)
+static bool take_column(struct flow_reader *r, size_t column, const char *text, size_t len, struct seen_flow *out)
 {
     size_t i, j;
     for (i = 0; i < FIELDS; i++)
@@ -94,7 +94,7 @@ static bool take_column(struct flow_reader *r, size_t column, const char *text, 
     return true;
 }
 
-static enum piece take_line(struct flow_reader *r, struct columns *c, struct flow *out)
+static enum piece take_line(struct flow_reader *r, struct columns *c, struct seen_flow *out)
 {
     const char *text;
     size_t len, column = 0;
@@ -111,7 +111,7 @@ static enum piece take_line(struct flow_reader *r, struct columns *c, struct flo
     return PIECE_FLOW;
 }
 
-static enum piece take(struct flow_reader *r, const char *piece, size_t len, struct flow *out)
+static enum piece take(struct flow_reader *r, const char *piece, size_t len, struct seen_flow *out)
 {
     struct columns c = {.at = piece, .end = piece + len};
     if (r->has_ended || len == 0)

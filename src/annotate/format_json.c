@@ -21,7 +21,7 @@ static bool is_added(const struct flow_reader *r, const char *path)
 
 /* The fields that have this path. */
 static bool take_value(struct flow_reader *r, const char *path, const char *text, size_t len, bool has[FIELDS],
-                       struct flow *out)
+                       struct seen_flow *out)
 {
     char plain[NAME_TEXT];
     size_t i, j;
@@ -37,7 +37,7 @@ static bool take_value(struct flow_reader *r, const char *path, const char *text
     return true;
 }
 
-static enum piece take(struct flow_reader *r, const char *piece, size_t len, struct flow *out)
+static enum piece take(struct flow_reader *r, const char *piece, size_t len, struct seen_flow *out)
 {
     struct json_walk walk = json_walk_over(piece, len);
     bool has[FIELDS] = {false}, is_text, is_first = !r->has_begun;

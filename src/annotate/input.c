@@ -11,7 +11,7 @@
 
 enum { ROOM = 8 << 20 };
 
-struct input {
+struct flow_input {
     int fd;
     char *bytes;
     size_t at, used; /* what was not cut yet */
@@ -23,9 +23,9 @@ struct input {
     bool is_in_text, is_escaped;
 };
 
-struct input *input_create(int fd)
+struct flow_input *flow_input_create(int fd)
 {
-    struct input *in = calloc(1, sizeof(*in));
+    struct flow_input *in = calloc(1, sizeof(*in));
     if (!in || !(in->bytes = malloc(ROOM))) {
         free(in);
         return NULL;
@@ -34,16 +34,16 @@ struct input *input_create(int fd)
     return in;
 }
 
-void input_destroy(struct input *input)
+void flow_input_destroy(struct flow_input *input)
 {
     if (input)
         free(input->bytes);
     free(input);
 }
 
-int input_fill(struct input *input, struct error *err)
+int flow_input_fill(struct flow_input *input, struct error *err)
 {
-    struct input *in = input;
+    struct flow_input *in = input;
     memmove(in->bytes, in->bytes + in->at, in->used - in->at);
     in->used -= in->at;
     in->at = 0;
@@ -65,23 +65,23 @@ int input_fill(struct input *input, struct error *err)
     return in->used > 0;
 }
 
-int input_look(struct input *input, const char **bytes, size_t *len, struct error *err)
+int flow_input_look(struct flow_input *input, const char **bytes, size_t *len, struct error *err)
 {
-    int filled = input_fill(input, err);
+    int filled = flow_input_fill(input, err);
     *bytes = input->bytes;
     *len = input->used;
     return filled < 0 ? -1 : 0;
 }
 
-static void cut(struct input *in, size_t len, size_t end_len, struct input_piece *out)
+static void cut(struct flow_input *in, size_t len, size_t end_len, struct flow_piece *out)
 {
-    *out = (struct input_piece){.text = in->bytes + in->at, .len = len, .end_len = end_len};
+    *out = (struct flow_piece){.text = in->bytes + in->at, .len = len, .end_len = end_len};
     in->at += len + end_len;
     in->looked = 0;
 }
 
 /* A part of what is beyond PIECE_MAX, with the line's end if that is `has_end`. */
-static void cut_part(struct input *in, size_t len, size_t end_len, bool is_last, struct input_piece *out)
+static void cut_part(struct flow_input *in, size_t len, size_t end_len, bool is_last, struct flow_piece *out)
 {
     cut(in, len, end_len, out);
     out->is_rest = in->is_in_rest;
@@ -91,20 +91,20 @@ static void cut_part(struct input *in, size_t len, size_t end_len, bool is_last,
 
 /* ---- lines ---- */
 
-static bool next_line(struct input *in, struct input_piece *out)
+static bool next_line(struct flow_input *in, struct flow_piece *out)
 {
     size_t left = in->used - in->at;
     const char *start = in->bytes + in->at, *end = memchr(start, '\n', left);
     size_t len = end ? (size_t)(end - start) : left, end_len = end ? 1 : 0;
     if (left == 0 || (!end && !in->is_end && left <= PIECE_MAX))
         return false;
-    if (len > PIECE_MAX || in->is_in_rest) {
-        cut_part(in, len, end_len, end || in->is_end, out);
-        return true;
-    }
     if (end && len > 0 && start[len - 1] == '\r') {
         len--;
         end_len++;
+    }
+    if (len > PIECE_MAX || in->is_in_rest) {
+        cut_part(in, len, end_len, end || in->is_end, out);
+        return true;
     }
     cut(in, len, end_len, out);
     return true;
@@ -113,7 +113,7 @@ static bool next_line(struct input *in, struct input_piece *out)
 /* ---- objects ---- */
 
 /* Behind the object that begins here. Returns its length, 0: it does not end in what was read. */
-static size_t find_end(struct input *in)
+static size_t find_end(struct flow_input *in)
 {
     size_t left = in->used - in->at;
     for (; in->looked < left; in->looked++) {
@@ -132,7 +132,7 @@ static size_t find_end(struct input *in)
     return 0;
 }
 
-static bool next_object(struct input *in, struct input_piece *out)
+static bool next_object(struct flow_input *in, struct flow_piece *out)
 {
     size_t left = in->used - in->at, len;
     const char *start = in->bytes + in->at;
@@ -156,7 +156,7 @@ static bool next_object(struct input *in, struct input_piece *out)
     return true;
 }
 
-bool input_next(struct input *input, bool are_objects, struct input_piece *out)
+bool flow_input_next(struct flow_input *input, bool are_objects, struct flow_piece *out)
 {
     return are_objects ? next_object(input, out) : next_line(input, out);
 }

@@ -9,8 +9,8 @@
 
 #include "base/error.h"
 
-/* What stands in the input. The text is borrowed until the next input_fill(). */
-struct input_piece {
+/* What stands in the input. The text is borrowed until the next flow_input_fill(). */
+struct flow_piece {
     const char *text; /* without the line's end */
     size_t len;
     size_t end_len;   /* bytes behind it that end the line */
@@ -19,20 +19,20 @@ struct input_piece {
     bool is_rest;     /* ... or a further one */
 };
 
-struct input;
+struct flow_input;
 
 /* The descriptor stays the caller's. NULL: out of memory. */
-struct input *input_create(int fd);
+struct flow_input *flow_input_create(int fd);
 /* NULL is fine. */
-void input_destroy(struct input *input);
+void flow_input_destroy(struct flow_input *input);
 
 /* The bytes that are there at the start, to guess what they are. Returns 0, or -1 with the cause. */
-MUST_CHECK int input_look(struct input *input, const char **bytes, size_t *len, struct error *err);
+MUST_CHECK int flow_input_look(struct flow_input *input, const char **bytes, size_t *len, struct error *err);
 
 /* Reads until there is much, or no more comes for now. 1: there may be pieces, 0: that was the end, -1: the cause. */
-int input_fill(struct input *input, struct error *err);
+int flow_input_fill(struct flow_input *input, struct error *err);
 
 /* The next piece of what was read; the last one, which has no end, comes when the input is at its end. */
-bool input_next(struct input *input, bool are_objects, struct input_piece *out);
+bool flow_input_next(struct flow_input *input, bool are_objects, struct flow_piece *out);
 
 #endif

@@ -7,7 +7,12 @@
 #include "annotate/generation.h"
 #include "base/clock.h"
 
-enum { SHARE_PERCENT = 90, LOOK_MAX = 4096 /* lookups of a client and address that are looked at */, DAY_S = 86400 };
+enum {
+    SHARE_PERCENT = 90,
+    SHARE_LEAST = 10 /* lookups that a share is of */,
+    LOOK_MAX = 4096 /* lookups of a client and address that are looked at */,
+    DAY_S = 86400
+};
 
 const char *const method_names[METHODS] = {[METHOD_CLIENT_UNIQUE] = "client-unique",
                                            [METHOD_CLIENT_LATEST] = "client-latest",
@@ -15,6 +20,7 @@ const char *const method_names[METHODS] = {[METHOD_CLIENT_UNIQUE] = "client-uniq
                                            [METHOD_ENCRYPTED] = "encrypted-resolver",
                                            [METHOD_EXPIRED] = "expired",
                                            [METHOD_MANY_DOMAINS] = "many-domains",
+                                           [METHOD_FEW_LOOKUPS] = "few-lookups",
                                            [METHOD_NO_LOOKUP] = "no-lookup"};
 
 struct lookups {
@@ -90,11 +96,11 @@ int64_t lookups_horizon_us(const struct lookups *lookups)
 
 /* What was found of one client and server. */
 struct found {
-    int64_t at_us;
+    int64_t at_us, end_us; /* the flow began between these */
     const struct generation *seen_in[CANDIDATES_MAX];
     uint32_t seen[CANDIDATES_MAX]; /* names, each once */
     uint32_t count;
-    int64_t age_us; /* of the newest */
+    int64_t age_us, rank_us; /* of the best; rank: how long before the end; negative, it is later */
     const struct generation *best_in;
     const struct entry *best;
     bool is_expired; /* there was a lookup */
@@ -114,6 +120,19 @@ static int64_t age_of(const struct entry *e, int64_t at_us)
     if (age < 0) /* between both ends, or within the skew */
         age = since < e->gap_us ? since : e->gap_us;
     return age < 0 ? 0 : age;
+}
+
+/* How long before the end of when the flow may have begun; below 0: it is later. */
+static int64_t rank_of(const struct entry *e, int64_t end_us)
+{
+    return e->first_us > end_us ? minus(end_us, e->first_us) : age_of(e, end_us);
+}
+
+/* The newest that is not later, as what is looked up next is another connection's; else, as clocks differ, the one that
+ * is the least later. */
+static bool is_better(int64_t rank, int64_t than)
+{
+    return rank >= 0 ? than < 0 || rank < than : than < 0 && rank > than;
 }
 
 static bool is_seen(const struct found *f, const struct generation *g, uint32_t name)
@@ -142,10 +161,12 @@ static void look(struct found *f, const struct generation *g, const struct entry
                 return;
             continue;
         }
-        if (!f->best || age < f->age_us) {
+        int64_t rank = rank_of(e, f->end_us);
+        if (!f->best || is_better(rank, f->rank_us)) {
             f->best = e;
             f->best_in = g;
             f->age_us = age;
+            f->rank_us = rank;
         }
         if (f->count < CANDIDATES_MAX && !is_seen(f, g, e->name)) {
             f->seen_in[f->count] = g;
@@ -155,16 +176,17 @@ static void look(struct found *f, const struct generation *g, const struct entry
 }
 
 static bool match_client(const struct lookups *l, const uint8_t *client, size_t client_len, const uint8_t *server,
-                         size_t server_len, int64_t at_us, struct annotation *out)
+                         size_t server_len, const struct seen_flow *flow, struct annotation *out)
 {
     struct found f;
     int64_t slack_us = (int64_t)l->options.slack_s * SECOND_US;
     size_t len;
-    f.at_us = at_us;
+    f.at_us = flow->time_us;
+    f.end_us = flow->time_us + (flow->is_whole_second ? SECOND_US - 1 : LOOKUPS_NEAR_US);
     f.count = f.looked = 0;
     f.best = NULL;
     f.is_expired = false;
-    f.age_us = 0;
+    f.age_us = f.rank_us = 0;
     look(&f, &l->young, generation_chain(&l->young, client, client_len, server, server_len), slack_us);
     if (l->old.entries_count > 0)
         look(&f, &l->old, generation_chain(&l->old, client, client_len, server, server_len), slack_us);
@@ -208,8 +230,9 @@ static bool match_others(const struct lookups *l, const uint8_t *server, size_t 
     int64_t age = minus(at_us, m->last_us);
     if (age > ((int64_t)m->ttl + l->options.slack_s) * SECOND_US)
         return false;
-    if (m->leading * 100 < m->total * SHARE_PERCENT) {
-        out->method = out->method == METHOD_EXPIRED ? METHOD_EXPIRED : METHOD_MANY_DOMAINS;
+    if (m->total < SHARE_LEAST || m->leading * 100 < m->total * SHARE_PERCENT) {
+        if (out->method == METHOD_NO_LOOKUP)
+            out->method = m->total < SHARE_LEAST ? METHOD_FEW_LOOKUPS : METHOD_MANY_DOMAINS;
         return false;
     }
     *out = (struct annotation){.method = METHOD_OTHERS_DOMAIN,
@@ -219,13 +242,13 @@ static bool match_others(const struct lookups *l, const uint8_t *server, size_t 
     return true;
 }
 
-void lookups_match(const struct lookups *lookups, const struct flow *flow, struct annotation *out)
+void lookups_match(const struct lookups *lookups, const struct seen_flow *flow, struct annotation *out)
 {
     const struct lookups *l = lookups;
-    const struct flow *f = flow;
+    const struct seen_flow *f = flow;
     *out = (struct annotation){.method = METHOD_NO_LOOKUP};
-    if (match_client(l, f->client, f->client_len, f->server, f->server_len, f->time_us, out) ||
-        (f->is_either_way && match_client(l, f->server, f->server_len, f->client, f->client_len, f->time_us, out)))
+    if (match_client(l, f->client, f->client_len, f->server, f->server_len, f, out) ||
+        (f->is_either_way && match_client(l, f->server, f->server_len, f->client, f->client_len, f, out)))
         return;
     if (match_others(l, f->server, f->server_len, f->time_us, out))
         return;

@@ -10,6 +10,7 @@
 
 enum {
     LOOKUPS_TTL_UNKNOWN = 0xffffffff,
+    LOOKUPS_NEAR_US = 5000,   /* ... and so much later it may well be the flow's own: times are rounded */
     LOOKUPS_SKEW_US = 2000000 /* a lookup may be so much later than the flow: both clocks, and flows in seconds */
 };
 
@@ -44,7 +45,7 @@ void lookups_destroy(struct lookups *lookups);
 MUST_CHECK int lookups_add(struct lookups *lookups, const struct lookup *lookup);
 
 /* Finds the flow's name, good until the next lookups_add() or lookups_clear(). */
-void lookups_match(const struct lookups *lookups, const struct flow *flow, struct annotation *out);
+void lookups_match(const struct lookups *lookups, const struct seen_flow *flow, struct annotation *out);
 
 /* Forgets all. */
 void lookups_clear(struct lookups *lookups);

@@ -13,7 +13,7 @@ struct kept;
 struct origin {
     void *self;
     /* Brings what these flows need into the table. Returns 0, or -1 with the cause. */
-    int (*prepare)(void *self, struct lookups *lookups, const struct flow *flows, size_t count, struct error *err);
+    int (*prepare)(void *self, struct lookups *lookups, const struct seen_flow *flows, size_t count, struct error *err);
     void (*close)(void *self);
 };
 

@@ -155,7 +155,7 @@ static void read_on(struct files *f)
         end_file(f, count == CAPTURE_FAILED ? &why : NULL);
 }
 
-static int prepare(void *self, struct lookups *lookups, const struct flow *flows, size_t count, struct error *err)
+static int prepare(void *self, struct lookups *lookups, const struct seen_flow *flows, size_t count, struct error *err)
 {
     struct files *f = self;
     int64_t until = INT64_MIN;

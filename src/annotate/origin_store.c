@@ -86,7 +86,7 @@ static int by_server(const void *a, const void *b)
 }
 
 /* What is asked for by them, and of which time. */
-static int gather_pairs(struct store_origin *o, const struct flow *flows, size_t count, struct error *err)
+static int gather_pairs(struct store_origin *o, const struct seen_flow *flows, size_t count, struct error *err)
 {
     size_t i;
     int64_t least = INT64_MAX, most = INT64_MIN;
@@ -95,7 +95,7 @@ static int gather_pairs(struct store_origin *o, const struct flow *flows, size_t
     intern_clear(o->known);
     o->pairs_count = 0;
     for (i = 0; i < count; i++) {
-        const struct flow *f = &flows[i];
+        const struct seen_flow *f = &flows[i];
         least = f->time_us < least ? f->time_us : least;
         most = f->time_us > most ? f->time_us : most;
         if (add_pair(o, f->client, f->client_len, f->server, f->server_len, err) != 0 ||
@@ -324,7 +324,7 @@ static int look_in_all(struct store_origin *o, struct error *err)
     return done;
 }
 
-static int prepare(void *self, struct lookups *lookups, const struct flow *flows, size_t count, struct error *err)
+static int prepare(void *self, struct lookups *lookups, const struct seen_flow *flows, size_t count, struct error *err)
 {
     struct store_origin *o = self;
     o->lookups = lookups;

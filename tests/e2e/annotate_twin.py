@@ -29,38 +29,43 @@ def age_of(lookup, at_us):
 
 
 class Twin:
-    def __init__(self, lookups, slack=300, either_way=False):
-        self.lookups, self.slack, self.either_way = lookups, slack, either_way
+    def __init__(self, lookups, slack=300, either_way=False, whole_second=False):
+        self.lookups, self.slack, self.either_way, self.whole_second = lookups, slack, either_way, whole_second
         self.encrypted = set()
 
-    def of_client(self, client, server, at_us):
-        """(found, is expired)"""
-        good, expired = [], False
+    def fresh(self, client, server, at_us, whole_second=False):
+        """([(is later, how far from the flow, ..., age, lookup)], whether there were older ones)"""
+        good, expired, end_us = [], False, at_us + (999999 if whole_second else 5000)
         for number, one in enumerate(self.lookups):
             if one.client != client or server not in one.addresses or one.first_us > at_us + SKEW_US:
                 continue
             age = age_of(one, at_us)
             if age > (one.ttl + self.slack) * 1000000:
                 expired = True
-            else:
-                good.append((age, -one.last_us, -number, one))
+                continue
+            later = one.first_us > end_us
+            rank = one.first_us - end_us if later else age_of(one, end_us)
+            good.append((later, rank, -one.last_us, -number, age, one))
+        return good, expired
+
+    def of_client(self, client, server, at_us, whole_second=False):
+        """(found, whether there was an older lookup)"""
+        good, expired = self.fresh(client, server, at_us, whole_second)
         if not good:
             return None, expired
-        age, _, _, best = min(good)
-        names = len({one[3].names[0] for one in good})
+        age, best = min(good)[4:]
+        names = len({one[5].names[0] for one in good})
         method = "client-unique" if names == 1 else "client-latest"
         return (best.names[0], best.names[-1] if len(best.names) > 1 else "", method, age, names), expired
 
     def newest(self, client, server, at_us):
-        """{(name, via)} of those that are the same age."""
-        ages = collections.defaultdict(set)
-        for one in self.lookups:
-            if one.client == client and server in one.addresses and one.first_us <= at_us + SKEW_US:
-                ages[age_of(one, at_us)].add((one.names[0], one.names[-1] if len(one.names) > 1 else ""))
-        return ages[min(ages)]
+        """{(name, via)} of all that are as near."""
+        good, _ = self.fresh(client, server, at_us)
+        return {(one.names[0], one.names[-1] if len(one.names) > 1 else "")
+                for later, rank, _, _, _, one in good if (later, rank) == min(good)[:2]}
 
     def of_others(self, server, at_us):
-        """(found, are of many domains)"""
+        """(found, why not)"""
         counts, leader, last, ttl = collections.Counter(), None, 0, 0
         for one in self.lookups:
             if server not in one.addresses or one.first_us // 1000000 > (at_us + SKEW_US) // 1000000:
@@ -71,10 +76,11 @@ class Twin:
                 last = max(last, one.first_us) if name == leader else one.first_us
                 leader, ttl = name, one.ttl
         if not leader or at_us - last > (ttl + self.slack) * 1000000:
-            return None, False
-        if counts[leader] * 10 < sum(counts.values()) * 9:
-            return None, True
-        return (leader, "", "others-domain", max(0, at_us - last), len(counts)), False
+            return None, ""
+        total = sum(counts.values())
+        if total < 10 or counts[leader] * 10 < total * 9:
+            return None, "few-lookups" if total < 10 else "many-domains"
+        return (leader, "", "others-domain", max(0, at_us - last), len(counts)), ""
 
     def annotate(self, flow):
         """(name, via, method, age in microseconds, candidates)"""
@@ -85,15 +91,15 @@ class Twin:
         ways = [(flow.client, flow.server), (flow.server, flow.client)][:2 if self.either_way else 1]
         reason = "no-lookup"
         for client, server in ways:
-            found, expired = self.of_client(client, server, flow.time_us)
+            found, expired = self.of_client(client, server, flow.time_us, self.whole_second)
             if found:
                 return found
             reason = "expired" if expired else reason
         for _, server in ways:
-            found, many = self.of_others(server, flow.time_us)
+            found, why = self.of_others(server, flow.time_us)
             if found:
                 return found
-            reason = "many-domains" if many and reason == "no-lookup" else reason
+            reason = why if why and reason == "no-lookup" else reason
         if any(client in self.encrypted for client, _ in ways):
             reason = "encrypted-resolver"
         return "", "", reason, None, None

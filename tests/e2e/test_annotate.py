@@ -90,8 +90,8 @@ def check_twin(rows, flows, twin):
         want = expected(twin.annotate(flow))
         assert texts(row) == want, flow
         methods[want[2]] += 1
-    assert set(methods) == {"client-unique", "client-latest", "others-domain", "no-lookup", "expired", "many-domains",
-                            "encrypted-resolver"}
+    assert set(methods) == {"client-unique", "client-latest", "others-domain", "no-lookup", "few-lookups", "expired",
+                            "many-domains", "encrypted-resolver"}
     assert all(count >= 10 for count in methods.values()), methods
     return methods
 
@@ -108,7 +108,7 @@ def test_twin_csv(world):
     flows = world.flows(3000, whole_seconds=True, either_way=True)
     done = annotate(as_csv(flows), "--from", world.capture, "--slack", 60)
     lines = done.out.decode().split("Summary\n")[0]
-    check_twin(csv.DictReader(io.StringIO(lines)), flows, Twin(world.lookups, slack=60, either_way=True))
+    check_twin(csv.DictReader(io.StringIO(lines)), flows, Twin(world.lookups, slack=60, either_way=True, whole_second=True))
     assert done.out.decode().endswith("Summary\nflows,bytes,packets,avg_bps,avg_pps,avg_bpp\n3000,1,1,1,0,1\n")
     assert balance(done.err)["that are no flows"] == 4
 
@@ -190,7 +190,7 @@ def only(done):
 def test_one_flow(small):
     name, via, method, age, candidates, confidence = only(annotate(as_ndjson([FLOW]), "--from", small))
     assert (name, via, method, age, candidates) == ("www.shop.example", "edge.cdn.example", "client-unique", 1.5, 1)
-    assert confidence is None or 0 < confidence < 1
+    assert 0.99 < confidence < 1
 
 
 def test_times(small):
@@ -253,7 +253,7 @@ def test_unreadable_lines(small):
         {good + ",www.shop.example,edge.cdn.example,client-unique,1.000,1"}
     assert balance(done.err) == {"client-unique": len(UNREADABLE), "unreadable": len(UNREADABLE), "that are no flows": 1,
                                  **dict.fromkeys(("client-latest", "others-domain", "encrypted-resolver", "expired",
-                                                  "many-domains", "no-lookup"), 0)}
+                                                  "many-domains", "few-lookups", "no-lookup"), 0)}
     assert done.err.count("cannot be read") == 3 and "line 2 cannot be read: expected 3 columns, there are 2" in done.err
     assert "\x1b" not in annotate("ts,sa,da\n\x1b[2J\\,,\n", "--from", small).err
 
@@ -306,20 +306,20 @@ def test_calibrate(world, tmp_path):
     text = "".join(json.dumps(line) + "\n" for line in lines)
     annotate(text, "--from", world.capture, "--fields", "name=sni", "--calibrate", table)
     read = [line.split() for line in open(table) if not line.startswith("#")]
-    assert len(read) == 3 * 7
+    assert len(read) == 3 * 8
     for method in ("client-unique", "client-latest", "others-domain"):
         mine = [(int(flows), int(right)) for name, _, flows, right in read if name == method]
         assert sum(f for f, _ in mine) == counts[method, True] + counts[method, False]
         assert sum(r for _, r in mine) == counts[method, True]
     done = annotate(as_ndjson(flows), "--from", world.capture, "--confidence", table)
-    ages = {below: i for i, below in enumerate("1 5 10 60 300 3600 more".split())}
+    ages = {below: i for i, below in enumerate("0.1 1 5 10 60 300 3600 more".split())}
     cells = {(name, ages[below]): (int(flows), int(right)) for name, below, flows, right in read}
     for row in map(json.loads, done.out.splitlines()):
         if row["name"]:
-            bucket = next((i for i, below in enumerate((1, 5, 10, 60, 300, 3600)) if row["age"] < below), 6)
-            flows_there, right = cells[row["method"], bucket]
-            if flows_there < 50:
-                flows_there, right = (sum(cells[row["method"], i][n] for i in range(7)) for n in range(2))
+            bucket = next((i for i, below in enumerate((0.1, 1, 5, 10, 60, 300, 3600)) if row["age"] < below), 7)
+            mine = [cells[row["method"], i] for i in range(8)]
+            enough = [i for i in (*range(bucket, -1, -1), *range(bucket + 1, 8)) if mine[i][0] >= 50]
+            flows_there, right = mine[enough[0]] if enough else map(sum, zip(*mine))
             assert row["confidence"] == pytest.approx((right + 1) / (flows_there + 2), abs=0.0006)
         else:
             assert row["confidence"] is None
