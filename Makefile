@@ -114,7 +114,7 @@ ifneq ($(COLLECT),yes)
 ITS      := $(shell grep -lE '"((journal|store|query|annotate|serve|collect)/|journals.h)' tests/unit/test_*.c tests/fuzz/fuzz_*.c)
 TESTS    := $(filter-out $(ITS:%.c=$(O)/%) $(O)/tests/unit/test_journal%,$(TESTS))
 FUZZERS  := $(filter-out $(ITS:%.c=$(O)/%),$(FUZZERS))
-BENCHES  := $(filter-out $(O)/bench/upserts $(O)/bench/gencollect,$(BENCHES))
+BENCHES  := $(filter-out $(O)/bench/upserts $(O)/bench/gencollect $(O)/bench/matching,$(BENCHES))
 endif
 # Of these, what includes no other folder and no other library.
 OTHERS   := src/(guard|http|capture|sink|sensor|reader|journal|store|query|annotate|serve|collect)/|[ /](pcap|archive|ldns)[/.]

@@ -2,6 +2,7 @@
 #include "annotate/annotate.h"
 
 #include <inttypes.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +12,7 @@
 #include "base/log.h"
 #include "record/domain.h"
 
-enum { BATCH = 65536, QUOTED_MAX = 3 /* lines */, QUOTE_LEN = 80, NUMBER = 32, NOT_A_FLOW = 0xffffffff };
+enum { BATCH = 262144, QUOTED_MAX = 3 /* lines */, QUOTE_LEN = 80, NUMBER = 32, NOT_A_FLOW = 0xffffffff };
 
 struct cut_piece {
     struct flow_piece in;
@@ -225,6 +226,8 @@ int annotate(int fd, struct lookups *lookups, struct origin *origin, const struc
     struct run r = {.options = options, .lookups = lookups, .origin = origin, .counts = counts, .out = out};
     int result = ANNOTATE_FAILED;
     memset(counts, 0, sizeof(*counts));
+    if (out)
+        (void)__fsetlocking(out, FSETLOCKING_BYCALLER); /* one thread writes, a byte at a time */
     r.input = flow_input_create(fd);
     r.encrypted = encrypted_create();
     r.domains = domains_create();

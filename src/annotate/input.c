@@ -9,7 +9,7 @@
 
 #include "annotate/format.h"
 
-enum { ROOM = 8 << 20 };
+enum { ROOM = 32 << 20 };
 
 struct flow_input {
     int fd;

@@ -14,7 +14,7 @@
 #include "receive/intake.h"
 #include "record/name.h"
 
-enum { LATE_US = 60 * SECOND_US /* a record comes no more behind its time */ };
+enum { LATE_US = 5 * SECOND_US /* a record comes no more behind its time */ };
 
 struct files {
     char **paths;

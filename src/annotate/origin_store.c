@@ -19,13 +19,14 @@ enum {
     TYPE_AAAA = 28,
     PROBES = 64,         /* names of a server, from which on all rows of the client are looked through */
     OTHERS_NAMES = 1000, /* names of a server that count as those of others */
-    NOT_LOOKED = -1
+    WORTH_ALL = 40       /* one of so many names is worth going through all */
 };
 
 /* A client and a server of the flows. */
 struct pair {
     uint32_t server; /* number in server_names */
     uint32_t client; /* number in `clients` */
+    int64_t number;  /* of the client in the partition at hand, 0 = not there */
 };
 
 struct store_origin {
@@ -38,7 +39,7 @@ struct store_origin {
     int64_t since_s, until_s;
     /* of the partition at hand */
     int64_t base;
-    int64_t *client_numbers; /* by number in `clients`; NOT_LOOKED, 0 = not there */
+    int64_t *client_numbers; /* by number in `clients`; 0 = not there */
     int64_t *name_numbers;   /* by number in names.rnames */
     sqlite3_stmt *probe, *all;
     struct numbered *order; /* of one server, by number */
@@ -56,13 +57,14 @@ struct numbered {
 static int add_pair(struct store_origin *o, const uint8_t *client, size_t client_len, const uint8_t *server,
                     size_t server_len, struct error *err)
 {
-    struct pair pair = {server_names_find(&o->names, server, server_len, err), 0};
+    struct pair pair = {.server = server_names_find(&o->names, server, server_len, err)};
     if (pair.server == INTERN_NONE)
         return -1;
     if (o->names.servers[pair.server].count == 0)
         return 0;
     pair.client = intern_add(o->clients, client, client_len);
-    uint32_t before = intern_size(o->known), number = intern_add(o->known, (const uint8_t *)&pair, sizeof(pair));
+    const uint32_t key[2] = {pair.server, pair.client};
+    uint32_t before = intern_size(o->known), number = intern_add(o->known, (const uint8_t *)key, sizeof(key));
     if (pair.client == INTERN_NONE || number == INTERN_NONE)
         return error_set(err, "out of memory");
     if (number != before)
@@ -180,48 +182,55 @@ static int add_row(struct store_origin *o, const struct pair *pair, const struct
     return lookups_add(o->lookups, &lookup) == 0 ? 0 : error_set(err, "out of memory");
 }
 
-static int number_of_client(struct store_origin *o, sqlite3 *db, uint32_t client, int64_t *out, struct error *err)
+/* Numbers in the partition, of keys in `wanted`: of few each is looked for, else all that the partition has are gone
+ * through. */
+static int find_numbers(sqlite3 *db, bool are_names, const struct intern *wanted, int64_t *numbers, struct error *err)
 {
+    const char *all = are_names ? "SELECT id, rname FROM names" : "SELECT id, address FROM addresses";
+    uint32_t count = intern_size(wanted), i;
     struct kept_place place;
+    sqlite3_stmt *s;
+    int64_t most;
     size_t len;
-    if (o->client_numbers[client] == NOT_LOOKED) {
-        const uint8_t *address = intern_key(o->clients, client, &len);
-        if (kept_find_address(db, address, len, &place, err) != 0)
+    int step = 0;
+    memset(numbers, 0, count * sizeof(*numbers));
+    if (sql_number(db, are_names ? "SELECT max(id) FROM names" : "SELECT max(id) FROM addresses", 0, &most, err) != 0)
+        return -1;
+    for (i = 0; count < most / WORTH_ALL && i < count; i++) {
+        const uint8_t *key = intern_key(wanted, i, &len);
+        if ((are_names ? kept_find_name(db, (const char *)key, &place, err)
+                       : kept_find_address(db, key, len, &place, err)) != 0)
             return -1;
-        o->client_numbers[client] = place.is_it ? place.number : 0;
+        numbers[i] = place.is_it ? place.number : 0;
     }
-    *out = o->client_numbers[client];
-    return 0;
+    if (count < most / WORTH_ALL)
+        return 0;
+    if (sql_prepare(db, all, &s, err) != 0)
+        return -1;
+    while ((step = sql_step(s, err)) == 1) { /* a name with its NUL */
+        const uint8_t *key = are_names ? sqlite3_column_text(s, 1) : sqlite3_column_blob(s, 1);
+        len = (size_t)sqlite3_column_bytes(s, 1) + are_names;
+        uint32_t number = key ? intern_find(wanted, key, len) : INTERN_NONE;
+        if (number != INTERN_NONE)
+            numbers[number] = sqlite3_column_int64(s, 0);
+    }
+    sqlite3_finalize(s);
+    return step;
 }
 
-static int number_of_name(struct store_origin *o, sqlite3 *db, uint32_t rname, int64_t *out, struct error *err)
-{
-    struct kept_place place;
-    size_t len;
-    if (o->name_numbers[rname] == NOT_LOOKED) {
-        if (kept_find_name(db, (const char *)intern_key(o->names.rnames, rname, &len), &place, err) != 0)
-            return -1;
-        o->name_numbers[rname] = place.is_it ? place.number : 0;
-    }
-    *out = o->name_numbers[rname];
-    return 0;
-}
-
-static int probe_names(struct store_origin *o, sqlite3 *db, const struct pair *pair, int64_t client, struct error *err)
+static int probe_names(struct store_origin *o, const struct pair *pair, struct error *err)
 {
     const struct server *server = &o->names.servers[pair->server];
     size_t i;
     int step = 0;
     for (i = 0; i < server->count && step >= 0; i++) {
         const struct server_name *name = &o->names.names[server->from + i];
-        int64_t number;
+        int64_t number = o->name_numbers[name->rname];
         if (name->first_s > o->until_s)
             break;
-        if (number_of_name(o, db, name->rname, &number, err) != 0)
-            return -1;
         if (number == 0)
             continue;
-        sqlite3_bind_int64(o->probe, 1, client);
+        sqlite3_bind_int64(o->probe, 1, pair->number);
         sqlite3_bind_int64(o->probe, 2, number);
         while ((step = sql_step(o->probe, err)) == 1)
             if (add_row(o, pair, name, o->probe, 1, err) != 0)
@@ -238,32 +247,29 @@ static int by_number(const void *a, const void *b)
 }
 
 /* The server's names that are in the partition, by number. */
-static int put_in_order(struct store_origin *o, sqlite3 *db, uint32_t server, struct error *err)
+static void put_in_order(struct store_origin *o, uint32_t server)
 {
     const struct server *s = &o->names.servers[server];
     size_t i;
     if (o->order_server == server)
-        return 0;
+        return;
     o->order_count = 0;
     for (i = 0; i < s->count; i++) {
         struct numbered *at = &o->order[o->order_count];
         at->name = s->from + i;
-        if (number_of_name(o, db, o->names.names[at->name].rname, &at->number, err) != 0)
-            return -1;
+        at->number = o->name_numbers[o->names.names[at->name].rname];
         o->order_count += at->number != 0;
     }
     if (o->order_count > 0)
         qsort(o->order, o->order_count, sizeof(*o->order), by_number);
     o->order_server = server;
-    return 0;
 }
 
-static int look_through(struct store_origin *o, sqlite3 *db, const struct pair *pair, int64_t client, struct error *err)
+static int look_through(struct store_origin *o, const struct pair *pair, struct error *err)
 {
     int step = 0;
-    if (put_in_order(o, db, pair->server, err) != 0)
-        return -1;
-    sqlite3_bind_int64(o->all, 1, client);
+    put_in_order(o, pair->server);
+    sqlite3_bind_int64(o->all, 1, pair->number);
     while (o->order_count > 0 && step >= 0 && (step = sql_step(o->all, err)) == 1) {
         const struct numbered key = {sqlite3_column_int64(o->all, 0), 0};
         const struct numbered *at = bsearch(&key, o->order, o->order_count, sizeof(key), by_number);
@@ -274,33 +280,50 @@ static int look_through(struct store_origin *o, sqlite3 *db, const struct pair *
     return step < 0 ? -1 : 0;
 }
 
+/* In the order of the rows. */
+static int by_place(const void *a, const void *b)
+{
+    const struct pair *x = a, *y = b;
+    return x->number != y->number ? x->number < y->number ? -1 : 1 : by_server(a, b);
+}
+
 /* ---- partitions ---- */
 
 #define ROWS(where)                                                                                  \
     "SELECT rows.name, rows.count, rows.first, rows.span FROM rows JOIN kinds k ON k.id = rows.kind" \
     " WHERE rows.client = ?1" where " AND k.rcode = 0 AND k.type IN (0, 1, 28, 255)"
 
+/* Those of servers with few names in the order of the rows, then the others by server. */
+static int look_for_pairs(struct store_origin *o, struct error *err)
+{
+    size_t i;
+    int done = 0;
+    qsort(o->pairs, o->pairs_count, sizeof(*o->pairs), by_place);
+    for (i = 0; done == 0 && i < o->pairs_count; i++)
+        if (o->pairs[i].number != 0 && o->names.servers[o->pairs[i].server].count <= PROBES)
+            done = probe_names(o, &o->pairs[i], err);
+    qsort(o->pairs, o->pairs_count, sizeof(*o->pairs), by_server);
+    for (i = 0; done == 0 && i < o->pairs_count; i++)
+        if (o->pairs[i].number != 0 && o->names.servers[o->pairs[i].server].count > PROBES)
+            done = look_through(o, &o->pairs[i], err);
+    return done;
+}
+
 static int look_in(struct store_origin *o, sqlite3 *db, struct error *err)
 {
     size_t i;
-    int64_t client;
-    int done = 0;
-    for (i = 0; i < intern_size(o->clients); i++)
-        o->client_numbers[i] = NOT_LOOKED;
-    for (i = 0; i < intern_size(o->names.rnames); i++)
-        o->name_numbers[i] = NOT_LOOKED;
+    if (sql_run(db, "PRAGMA cache_size=-65536; BEGIN", err) != 0) /* else each statement locks the file anew */
+        return -1;
+    if (find_numbers(db, false, o->clients, o->client_numbers, err) != 0 ||
+        find_numbers(db, true, o->names.rnames, o->name_numbers, err) != 0)
+        return -1;
+    for (i = 0; i < o->pairs_count; i++)
+        o->pairs[i].number = o->client_numbers[o->pairs[i].client];
     o->order_server = INTERN_NONE;
     if (partition_base(db, &o->base, err) != 0 || sql_prepare(db, ROWS(" AND rows.name = ?2"), &o->probe, err) != 0 ||
         sql_prepare(db, ROWS(""), &o->all, err) != 0)
         return -1;
-    for (i = 0; done == 0 && i < o->pairs_count; i++) {
-        const struct pair *pair = &o->pairs[i];
-        done = number_of_client(o, db, pair->client, &client, err);
-        if (done == 0 && client != 0)
-            done = o->names.servers[pair->server].count > PROBES ? look_through(o, db, pair, client, err)
-                                                                 : probe_names(o, db, pair, client, err);
-    }
-    return done;
+    return look_for_pairs(o, err);
 }
 
 /* Damage is passed over, and counted there. */
@@ -324,11 +347,9 @@ static int look_in_all(struct store_origin *o, struct error *err)
     return done;
 }
 
-static int prepare(void *self, struct lookups *lookups, const struct seen_flow *flows, size_t count, struct error *err)
+/* What the flows need, out of one state of the database. */
+static int look_for_all(struct store_origin *o, const struct seen_flow *flows, size_t count, struct error *err)
 {
-    struct store_origin *o = self;
-    o->lookups = lookups;
-    lookups_clear(lookups);
     if (gather_pairs(o, flows, count, err) != 0)
         return -1;
     if (o->pairs_count == 0)
@@ -343,6 +364,19 @@ static int prepare(void *self, struct lookups *lookups, const struct seen_flow *
     free(o->client_numbers);
     free(o->name_numbers);
     o->client_numbers = o->name_numbers = NULL;
+    return done;
+}
+
+static int prepare(void *self, struct lookups *lookups, const struct seen_flow *flows, size_t count, struct error *err)
+{
+    struct store_origin *o = self;
+    o->lookups = lookups;
+    lookups_clear(lookups);
+    if (o->kept->db && sql_run(o->kept->db, "BEGIN", err) != 0)
+        return -1;
+    int done = look_for_all(o, flows, count, err);
+    if (o->kept->db)
+        sql_roll_back(o->kept->db);
     return done;
 }
 

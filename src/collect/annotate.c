@@ -16,7 +16,7 @@
 #include "collect/directory.h"
 #include "query/kept.h"
 
-enum { FROM_MAX = 4096, SECONDS_USUAL = 300, SECONDS_MAX = 7 * 86400 };
+enum { FROM_MAX = 4096, SECONDS_USUAL = 300, SECONDS_MAX = 7 * 86400, MIB_USUAL = 768, MIB_MAX = 1 << 20 };
 
 struct annotate_config {
     const char *directory, *input, *prefix, *calibrate;
@@ -25,7 +25,7 @@ struct annotate_config {
     const struct flow_format *format;
     struct flow_fields fields;
     struct confidence table;
-    uint64_t slack_s, ttl_s;
+    uint64_t slack_s, ttl_s, memory_mib;
     bool is_old; /* --no-refresh */
     bool show_help;
 };
@@ -76,6 +76,11 @@ static int take_ttl(void *config, const char *value, struct error *err)
     return parse_number(value, 0, SECONDS_MAX, &((struct annotate_config *)config)->ttl_s, err);
 }
 
+static int take_memory(void *config, const char *value, struct error *err)
+{
+    return parse_number(value, 4, MIB_MAX, &((struct annotate_config *)config)->memory_mib, err);
+}
+
 static int take_confidence(void *config, const char *value, struct error *err)
 {
     return confidence_read(value, &((struct annotate_config *)config)->table, err);
@@ -108,6 +113,7 @@ static const struct option_row rows[] = {
     {0, "prefix", "TEXT", take_prefix, "begins the names of the columns that are added", 0},
     {0, "slack", "SECONDS", take_slack, "how long a name is good behind the TTL of its lookup, 300 by default", 0},
     {0, "ttl", "SECONDS", take_ttl, "of lookups whose TTL is not known, as of what is kept, 300 by default", 0},
+    {0, "memory", "MIB", take_memory, "for lookups; when it is full the older half goes, 768 by default", 0},
     {0, "confidence", "FILE", take_confidence, "how sure names are, as --calibrate found it, instead of what is usual",
      0},
     {0, "calibrate", "FILE", take_calibrate,
@@ -167,7 +173,8 @@ static int tell_end(const struct annotate_config *c, const struct annotate_count
 {
     annotate_tell(counts);
     if (lookups_gone(lookups) > 0)
-        log_line("%" PRIu64 " lookups had to go for want of memory; flows in the order of their time need fewer",
+        log_line("%" PRIu64
+                 " lookups had to go for want of memory (--memory); flows in the order of their time need fewer",
                  lookups_gone(lookups));
     if (c->from_count > 0 && origin_datagrams(origin) == 0 && counts->lines > counts->unreadable + counts->beside) {
         log_line("error: no DNSFlow datagrams came; a capture of DNS goes through dnsflow -r FILE -x -w - first");
@@ -208,7 +215,8 @@ static int run(const struct annotate_config *c, int fd, struct kept *kept, struc
 
 static int run_all(const struct annotate_config *c, struct error *err)
 {
-    const struct lookups_options options = {.slack_s = (uint32_t)c->slack_s, .ttl_s = (uint32_t)c->ttl_s};
+    const struct lookups_options options = {
+        .slack_s = (uint32_t)c->slack_s, .ttl_s = (uint32_t)c->ttl_s, .bytes = ((size_t)c->memory_mib << 20) / 2};
     struct kept kept = {.db = NULL};
     struct origin origin = {NULL, NULL, NULL};
     bool is_file = strcmp(c->input, "-") != 0;
@@ -239,6 +247,7 @@ int command_annotate(int argc, char **argv, struct error *err)
         return EXIT_FAILURE;
     }
     c->slack_s = c->ttl_s = SECONDS_USUAL;
+    c->memory_mib = MIB_USUAL;
     c->table = confidence_usual;
     if (options_parse(rows, argc, argv, c, err) == 0) {
         if (c->show_help) {
