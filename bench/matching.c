@@ -3,6 +3,7 @@
  * matching LOOKUPS FLOWS: what `annotate` does in memory: that many lookups of 50000 clients, each of which has 48
  * names at 20000 addresses, and flows that follow any of them. Prints microseconds of CPU for a lookup and for a flow.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,24 +47,16 @@ static double cpu_us(void)
     return (double)clock_us(CLOCK_PROCESS_CPUTIME_ID);
 }
 
-int main(int argc, char **argv)
+static bool add(struct lookups *table, uint64_t count)
 {
-    static const struct lookups_options options = {.slack_s = 300, .ttl_s = 300, .bytes = (size_t)1 << 31};
-    uint64_t lookups = argc == 3 ? strtoull(argv[1], NULL, 10) : 0, flows = argc == 3 ? strtoull(argv[2], NULL, 10) : 0;
-    uint64_t i, named = 0, state = 1;
     uint32_t client, address, name;
     uint8_t wire[64];
-    struct annotation found;
-    struct lookups *table = lookups_create(&options);
-    if (lookups == 0 || flows == 0 || !table) {
-        fprintf(stderr, "usage: matching LOOKUPS FLOWS\n");
-        return 2;
-    }
-    double begun = cpu_us();
-    for (i = 0; i < lookups; i++) {
+    uint64_t i;
+    bool is_good = true;
+    for (i = 0; i < count && is_good; i++) {
+        int64_t time_us = begin_us + (int64_t)i * (SECOND_US / RATE);
         choose(i, &client, &address, &name);
         put_name(wire, name);
-        int64_t time_us = begin_us + (int64_t)i * (SECOND_US / RATE);
         const struct lookup lookup = {.client = (const uint8_t *)&client,
                                       .address = (const uint8_t *)&address,
                                       .client_len = 4,
@@ -73,10 +66,17 @@ int main(int argc, char **argv)
                                       .last_us = time_us,
                                       .count = 1,
                                       .ttl = 300};
-        if (lookups_add(table, &lookup) != 0)
-            return 1;
+        is_good = lookups_add(table, &lookup) == 0;
     }
-    double added = cpu_us();
+    return is_good;
+}
+
+/* Returns how many have a name. */
+static uint64_t match(const struct lookups *table, uint64_t lookups, uint64_t flows)
+{
+    uint64_t i, named = 0, state = 1;
+    uint32_t client, address, name;
+    struct annotation found;
     for (i = 0; i < flows; i++) {
         uint64_t which = next(&state) % lookups;
         struct seen_flow flow = {.client_len = 4, .server_len = 4};
@@ -87,6 +87,23 @@ int main(int argc, char **argv)
         lookups_match(table, &flow, &found);
         named += found.name != NULL;
     }
+    return named;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct lookups_options options = {.slack_s = 300, .ttl_s = 300, .bytes = (size_t)1 << 31};
+    uint64_t lookups = argc == 3 ? strtoull(argv[1], NULL, 10) : 0, flows = argc == 3 ? strtoull(argv[2], NULL, 10) : 0;
+    struct lookups *table = lookups_create(&options);
+    if (lookups == 0 || flows == 0 || !table) {
+        fprintf(stderr, "usage: matching LOOKUPS FLOWS\n");
+        return 2;
+    }
+    double begun = cpu_us();
+    if (!add(table, lookups))
+        return 1;
+    double added = cpu_us();
+    uint64_t named = match(table, lookups, flows);
     double matched = cpu_us();
     printf("%.3f %.3f\n", (added - begun) / (double)lookups, (matched - added) / (double)flows);
     lookups_destroy(table);
