@@ -28,9 +28,11 @@ const struct flow_format *flow_format_guess(const char *bytes, size_t len)
     size_t at = 0;
     while (at < len && strchr(" \t\r\n", bytes[at]))
         at++;
-    return at == len || (bytes[at] != '[' && bytes[at] != '{') ? &flow_format_csv
-           : bytes[at] == '['                                  ? &flow_format_json
-                                                               : &flow_format_ndjson;
+    if (at == len || (bytes[at] != '[' && bytes[at] != '{'))
+        return &flow_format_csv;
+    const char *end = memchr(bytes + at, '\n', len - at);
+    bool is_over_lines = end && !memchr(bytes + at, '}', (size_t)(end - bytes) - at); /* nfdump -q leaves '[' out */
+    return bytes[at] == '[' || is_over_lines ? &flow_format_json : &flow_format_ndjson;
 }
 
 /* ---- fields ---- */

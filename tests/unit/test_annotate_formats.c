@@ -257,6 +257,8 @@ static void guesses(void **state)
     assert_ptr_equal(flow_format_guess("", 0), &flow_format_csv);
     assert_ptr_equal(flow_format_guess("\n [", 3), &flow_format_json);
     assert_ptr_equal(flow_format_guess("{", 1), &flow_format_ndjson);
+    assert_ptr_equal(flow_format_guess("{\"a\":1}\n", 8), &flow_format_ndjson);
+    assert_ptr_equal(flow_format_guess("{\n\"a\":1}\n", 9), &flow_format_json);
 }
 
 /* ---- pieces ---- */
