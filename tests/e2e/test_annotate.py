@@ -15,6 +15,7 @@ from annotate_twin import BEGIN_US, Flow, Lookup, Twin, World
 from collecting import COLLECT, answers, imported, needs_collector, reversed_name
 from conftest import RAW, run, write_pcap
 from datagrams import extended, packet, set4
+from over_http import Served
 
 pytestmark = needs_collector
 
@@ -355,3 +356,18 @@ def test_journal(world, tmp_path):
     one.write_bytes(data)
     done = annotate(flows, "--from", one, status=1)
     assert "damaged; passed over 1 block" in done.err and len(done.out.splitlines()) == 500
+
+
+def test_one_flow_over_http(world, tmp_path):
+    """What the command says of the same flow, one at a time; ages in whole seconds."""
+    imported(tmp_path / "data", world.capture)
+    flows = [f._replace(time_us=f.time_us - f.time_us % 1000000) for f in world.flows(60) if f.port != 853]
+    text = as_ndjson(flows).replace(".0,", ",")  # without decimals, as the parameter is
+    wanted = [json.loads(line) for line in annotate(text, "--directory", tmp_path / "data").out.splitlines()]
+    with Served(tmp_path, directory=tmp_path / "data") as c:
+        for flow, want in zip(flows, wanted):
+            got, = c.rows("/api/v1/annotate?client=%s&server=%s&fresh=0&time=%d" % (flow.client, flow.server, flow.time_us // 1000000))
+            assert got.pop("age_s") == (None if want["age"] is None else int(want["age"]))
+            assert got == {"client": flow.client, "server": flow.server, **{k: want[k] for k in ADDED if k != "age"}}
+        c.stop()
+    assert len({want["method"] for want in wanted}) >= 4
