@@ -181,8 +181,8 @@ static bool match_client(const struct lookups *l, const uint8_t *client, size_t 
     struct found f;
     int64_t slack_us = (int64_t)l->options.slack_s * SECOND_US;
     size_t len;
-    f.at_us = flow->time_us;
-    f.end_us = flow->time_us + (flow->is_whole_second ? SECOND_US - 1 : LOOKUPS_NEAR_US);
+    f.at_us = clock_clamp(flow->time_us);
+    f.end_us = f.at_us + (flow->is_whole_second ? SECOND_US - 1 : LOOKUPS_NEAR_US);
     f.count = f.looked = 0;
     f.best = NULL;
     f.is_expired = false;
@@ -250,8 +250,8 @@ void lookups_match(const struct lookups *lookups, const struct seen_flow *flow, 
     if (match_client(l, f->client, f->client_len, f->server, f->server_len, f, out) ||
         (f->is_either_way && match_client(l, f->server, f->server_len, f->client, f->client_len, f, out)))
         return;
-    if (match_others(l, f->server, f->server_len, f->time_us, out))
+    if (match_others(l, f->server, f->server_len, clock_clamp(f->time_us), out))
         return;
     if (f->is_either_way)
-        (void)match_others(l, f->client, f->client_len, f->time_us, out);
+        (void)match_others(l, f->client, f->client_len, clock_clamp(f->time_us), out);
 }
