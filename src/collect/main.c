@@ -22,13 +22,13 @@ static const struct {
     {"query", command_query, "ask what is kept: names, who asked, clients, losses"},
     {"status", command_status, "say how everything is"},
     {"import", command_import, "bring captures of datagrams into what is kept"},
-    {"annotate", command_annotate, "add to each flow the name that its client had looked up"},
     {"check", command_check, "say whether what is kept is whole"},
     {"export", command_export, "write what is kept as a capture file"},
     {"sql", command_sql, "ask what is kept in SQL"},
     {"backup", command_backup, "copy what is kept, while a collector runs or not"},
     {"forget", command_forget, "take names and clients out of all that is kept"},
     {"replay", command_replay, "bring the journal into a store again"},
+    {"annotate", command_annotate, "add to each flow the name that its client had looked up"},
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
