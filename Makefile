@@ -6,11 +6,12 @@
 #   make check-msan             uninitialized memory, without libpcap
 #   make check-cross            other machines; make check-abi the library's interface
 #   make check-long             scripts/check in a system with nothing but git, by debootstrap; takes long
-#   make bench                  measured figures; make bench-live, bench-collect, soak
+#   make bench                  measured figures; make bench-live, bench-collect
+#   make soak S=1800            everything for long, through one fault after the other; make soak-sensor S=600
 #   make fuzz T=message S=60    make fuzz-smoke
 #   make lint fmt clean
 #   make install uninstall      DESTDIR= PREFIX=/usr/local LIBDIR=PREFIX/lib
-#   make install-service        systemd unit, service script and /etc/default/dnsflow, for the program in PREFIX
+#   make install-service        systemd units, service scripts, /etc/default and /etc/dnsflow, for what is in PREFIX
 #   make deb, rpm               packages, in build/deb and build/rpm; installs what that needs
 #   make help                   this
 #
@@ -23,7 +24,7 @@ PYTHON   ?= /usr/bin/python3
 PACKAGES := libpcap libarchive libevent_core libcap-ng libseccomp
 # The collector and what only it needs, where its libraries are found.
 COLLECT  := $(shell pkg-config --exists 'libzstd >= 1.4' 'sqlite3 >= 3.38' 2>/dev/null && echo yes)
-ROOMS    := base guard http net dns flow capture sink receive record $(if $(COLLECT),journal store query) sensor reader \
+ROOMS    := base guard http net dns flow capture sink receive record $(if $(COLLECT),journal store query watch) sensor reader \
             $(if $(COLLECT),annotate serve collect)
 # Found or not; --version tells.
 OPTIONAL := $(shell for p in libcrypto ncurses libpsl libidn2; do pkg-config --exists $$p 2>/dev/null && echo $$p; done)
@@ -105,19 +106,19 @@ VERSION  := $(shell sed -n 's/.*DNSFLOW_PROGRAM_VERSION "\(.*\)"/\1/p' src/base/
 of       = $(filter $(1:%=$(O)/obj/src/%/%),$(OBJECTS))
 SENSOR   := $(call of,base guard http net dns flow capture sink sensor)
 READER   := $(call of,base guard net flow capture receive record journal reader)
-COLLECTOR := $(call of,base guard http net flow capture receive record journal store query annotate serve collect)
+COLLECTOR := $(call of,base guard http net flow capture receive record journal store query watch annotate serve collect)
 TESTS    := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c tests/prop/test_*.c))
 FUZZERS  := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES  := $(patsubst %.c,$(O)/%,$(wildcard bench/*.c))
 # Without the collector its tests are left out.
 ifneq ($(COLLECT),yes)
-ITS      := $(shell grep -lE '"((journal|store|query|annotate|serve|collect)/|journals.h)' tests/unit/test_*.c tests/fuzz/fuzz_*.c)
+ITS      := $(shell grep -lE '"((journal|store|query|watch|annotate|serve|collect)/|journals.h)' tests/unit/test_*.c tests/fuzz/fuzz_*.c)
 TESTS    := $(filter-out $(ITS:%.c=$(O)/%) $(O)/tests/unit/test_journal%,$(TESTS))
 FUZZERS  := $(filter-out $(ITS:%.c=$(O)/%),$(FUZZERS))
 BENCHES  := $(filter-out $(O)/bench/upserts $(O)/bench/gencollect $(O)/bench/matching,$(BENCHES))
 endif
 # Of these, what includes no other folder and no other library.
-OTHERS   := src/(guard|http|capture|sink|sensor|reader|journal|store|query|annotate|serve|collect)/|[ /](pcap|archive|ldns)[/.]
+OTHERS   := src/(guard|http|capture|sink|sensor|reader|journal|store|query|watch|annotate|serve|collect)/|[ /](pcap|archive|ldns)[/.]
 CORE     := $(if $(PACKAGES),,$(shell for test in tests/unit/test_*.c tests/prop/test_*.c tests/fuzz/fuzz_*.c; do \
               $(CC) -M -MG -Isrc -Iinclude -I. $$test 2>/dev/null | grep -qE '$(OTHERS)' || echo $$test; done))
 CORE     := $(CORE:%.c=$(O)/%)
@@ -129,7 +130,7 @@ PAGE     := page/index.html page/page.js page/page.css docs/openapi.json $(DYGRA
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1)  $(2)")
 
-.PHONY: bench-live bench-collect soak all programs tests check check-asan check-tsan bench fuzz fuzz-smoke smoke-programs lint fmt clean install uninstall \
+.PHONY: bench-live bench-collect soak soak-sensor all programs tests check check-asan check-tsan bench fuzz fuzz-smoke smoke-programs lint fmt clean install uninstall \
         core check-core check-msan check-cross check-abi check-long deb rpm install-service help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -209,7 +210,7 @@ check: tests $(if $(filter release,$(BUILD)),all)
 
 # What waits on the clock, or on a browser, runs once, on the release build: under a sanitizer it shows nothing more.
 ON_CLOCK := $(wildcard $(addprefix tests/e2e/test_,$(addsuffix .py,why heal recipes annotate_accuracy collect_backup collect_demo \
-              collect_forget collect_observe collect_page collect_proxy collect_replay python*)) tests/golden/test_conform.py)
+              collect_forget collect_observe collect_page collect_proxy collect_replay collect_roles soak python*)) tests/golden/test_conform.py)
 THREADED := $(wildcard $(addprefix tests/e2e/test_,$(addsuffix .py,bad_day collect collect_http collect_http_limits collect_threads dnstap live live_traffic \
               metrics overload service streams udp)))
 check-asan: export DNSFLOW_TEST_FILES = $(filter-out $(ON_CLOCK),$(wildcard tests/e2e/test_*.py tests/golden/test_*.py))
@@ -253,6 +254,9 @@ bench-live: all $(BENCHES)
 	$(Q)bench/live $(O)
 
 soak: all
+	$(Q)$(PYTHON) -B tests/soak/run $(O) $(if $(S),--seconds $(S))
+
+soak-sensor: all
 	$(Q)$(PYTHON) bench/soak $(O) $(if $(S),--seconds $(S))
 
 bench-collect: all $(BENCHES)
@@ -270,15 +274,15 @@ fmt:
 LIBDIR    ?= $(PREFIX)/lib
 PACKAGE   := $(wildcard python/dnsflow/*.py) python/dnsflow/py.typed
 INSTALLED := $(addprefix $(PREFIX)/,sbin/dnsflow bin/dnsflow_read bin/dnsflow_read.py bin/dnsflow_collect \
-               include/dnsflow.h share/man/man1/dnsflow_collect.1 \
-               share/man/man8/dnsflow.8 share/man/man1/dnsflow_read.1 share/man/man5/dnsflow.5 share/man/man3/libdnsflow.3 \
+               include/dnsflow.h $(foreach page,$(notdir $(wildcard docs/man/*.[1-8])),share/man/man$(subst .,,$(suffix $(page)))/$(page)) \
                $(PACKAGE:%=share/dnsflow/%) \
                $(foreach p,dnsflow dnsflow_read dnsflow_collect,share/bash-completion/completions/$(p) share/zsh/vendor-completions/_$(p) \
                  share/fish/vendor_completions.d/$(p).fish)) \
              $(addprefix $(LIBDIR)/,libdnsflow.a $(SO_NAME) libdnsflow.so pkgconfig/libdnsflow.pc)
 # systemd looks below /usr and /usr/local only.
 UNITDIR   ?= $(if $(filter /usr /usr/local,$(PREFIX)),$(PREFIX)/lib,/etc)/systemd/system
-SERVICE   := $(PREFIX)/libexec/dnsflow-service $(UNITDIR)/dnsflow.service /etc/init.d/dnsflow /etc/default/dnsflow
+SERVICE   := $(foreach s,dnsflow dnsflow-collect,$(PREFIX)/libexec/$(s)-service $(UNITDIR)/$(s).service /etc/init.d/$(s) \
+               /etc/default/$(s)) /etc/dnsflow/collect.conf
 SCRIPTED  := DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' UNITDIR='$(UNITDIR)'
 
 install: all $(LIBRARY) $(O)/$(SO_NAME)

@@ -246,7 +246,7 @@ static int run(const struct role_context *context)
     pthread_mutex_init(&a.mutex, NULL);
     http_take_libevent_line();
     static const struct confinement to = {
-        .holds = HOLDS_QUESTIONS | HOLDS_WISHES, .needs = SANDBOX_ANSWERS, .reads = true};
+        .holds = HOLDS_QUESTIONS | HOLDS_WISHES, .needs = SANDBOX_ANSWERS, .reads = ""};
     int result = confine(context, &to, &why) != 0 ? -1 : answer_until_stopped(&a, &why);
     if (result != 0)
         log_line("error: query: %s", why.text);

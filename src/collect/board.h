@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "journal/block.h"
 
-enum { BOARD_ROLES = 4 };
+enum { BOARD_ROLES = 5 };
 
 struct board {
     int64_t started_s;                      /* of the collector, Unix time */
@@ -18,8 +18,10 @@ struct board {
     _Atomic int64_t sealed_s;               /* store: when the last seal worked, 0 = none has */
     _Atomic uint64_t starts[BOARD_ROLES];   /* the supervisor, in its order of roles */
     _Atomic uint64_t beats[BOARD_ROLES];    /* each role: rounds of its loop */
-    _Atomic uint64_t wanted;                /* query: seals that were asked for ... */
-    _Atomic uint64_t done, failed;          /* store: ... up to which it has sealed, or could not */
+    _Atomic uint64_t watch_lines;           /* watch: of the list that it has */
+    _Atomic uint64_t watch_records, watch_hits, watch_lost;
+    _Atomic uint64_t wanted;       /* query: seals that were asked for ... */
+    _Atomic uint64_t done, failed; /* store: ... up to which it has sealed, or could not */
 };
 
 /* All zero, shared with the processes that are started from now on. NULL: the cause. */

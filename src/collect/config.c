@@ -191,6 +191,16 @@ static int take_token_file(void *config, const char *value, struct error *err)
     return parse_path(value, &c->token_path, err) != 0 ? -1 : tokens_read(value, &c->tokens, err);
 }
 
+static int take_watch(void *config, const char *value, struct error *err)
+{
+    return parse_path(value, &((struct collect_config *)config)->watch_path, err);
+}
+
+static int take_watch_output(void *config, const char *value, struct error *err)
+{
+    return parse_path(value, &((struct collect_config *)config)->watch_output, err);
+}
+
 static int take_seccomp(void *config, const char *value, struct error *err)
 {
     unsigned which;
@@ -233,6 +243,12 @@ static const struct option_row rows[] = {
      "who asks needs a token of this file, lines of \"read TOKEN\" or \"read-no-clients TOKEN\"; addresses other than "
      "127.0.0.1 and ::1 are for who has one alone",
      0},
+    {0, "", NULL, NULL, "What is looked out for", 0},
+    {0, "watch", "FILE", take_watch,
+     "what is asked for or answered and in this file, lines of NAME, *.NAME for all below it, an address or a prefix, "
+     "has a line in the log",
+     0},
+    {0, "watch-output", "FILE", take_watch_output, "... and one of JSON in this file or named pipe", 0},
     {0, "", NULL, NULL, "As a service", 0},
     {0, "user", "NAME", take_user, "started by root: become this user, by default the directory's owner", 0},
     {0, "config", "FILE", take_config,
@@ -308,6 +324,7 @@ static int check_http(const struct collect_config *config, const struct tokens *
 
 int collect_config_parse(struct collect_config *config, int argc, char **argv, struct error *err)
 {
+    struct error why;
     if (parse_both(config, argc, argv, err) != 0)
         return -1;
     if (config->show_help)
@@ -322,6 +339,10 @@ int collect_config_parse(struct collect_config *config, int argc, char **argv, s
         return -1;
     if (config->is_daemon && !config->log.is_given)
         config->log.where = LOG_TO_SYSLOG;
+    if (config->watch_output && !config->watch_path)
+        return error_set(err, "option --watch-output: expected --watch with it, for what is looked out for");
+    if (config->watch_path && watch_list_read(config->watch_path, &config->watch, &why) != 0)
+        return error_set(err, "option --watch: %s", why.text);
     if (config->user && !getpwnam(config->user))
         return error_set(err, "option --user %s: there is no such user", config->user);
     return 0;
@@ -329,6 +350,7 @@ int collect_config_parse(struct collect_config *config, int argc, char **argv, s
 
 void collect_config_free(struct collect_config *config)
 {
+    watch_list_free(config->watch);
     free(config->text);
     memset(config, 0, sizeof(*config));
 }
@@ -343,7 +365,7 @@ int collect_config_may_renew(const struct collect_config *config, const struct c
     return check_http(config, &now->tokens, err);
 }
 
-void collect_config_renew(struct collect_config *config, const struct collect_config *now, char *text, size_t size)
+void collect_config_renew(struct collect_config *config, struct collect_config *now, char *text, size_t size)
 {
     const struct collect_config *before = config;
     bool listens = before->listeners_count != now->listeners_count, has_hosts = before->hosts_count != now->hosts_count;
@@ -364,6 +386,7 @@ void collect_config_renew(struct collect_config *config, const struct collect_co
                     is_other(before->http.text, now->http.text),
                 "http"},
                {has_hosts, "http-host"},
+               {is_other(before->watch_output, now->watch_output), "watch-output"},
                {before->seccomp != now->seccomp, "seccomp"},
                {is_other(before->pid_path, now->pid_path), "pidfile"},
                {before->is_daemon != now->is_daemon, "daemon"},
@@ -378,4 +401,7 @@ void collect_config_renew(struct collect_config *config, const struct collect_co
     config->max_age_s = now->max_age_s;
     config->sync_us = now->sync_us;
     config->tokens = now->tokens;
+    struct watch_list *watch = config->watch;
+    config->watch = now->watch;
+    now->watch = watch;
 }

@@ -13,6 +13,7 @@
 #include "receive/target.h"
 #include "receive/verify.h"
 #include "serve/tokens.h"
+#include "watch/list.h"
 
 enum { COLLECT_LISTENERS_MAX = 16, COLLECT_HOSTS_MAX = 16 };
 
@@ -35,8 +36,11 @@ struct collect_config {
     struct address_name http;
     size_t hosts_count;
     const char *hosts[COLLECT_HOSTS_MAX];
-    const char *token_path; /* NULL = none */
-    struct tokens tokens;   /* out of it */
+    const char *token_path;   /* NULL = none */
+    struct tokens tokens;     /* out of it */
+    const char *watch_path;   /* NULL = nothing is looked out for */
+    struct watch_list *watch; /* out of it */
+    const char *watch_output; /* NULL = hits are in the log alone */
     enum sandbox_mode seccomp;
     const char *user;     /* NULL = not told */
     const char *pid_path; /* NULL = none */
@@ -59,9 +63,9 @@ void collect_config_free(struct collect_config *config);
 MUST_CHECK int collect_config_may_renew(const struct collect_config *config, const struct collect_config *now,
                                         struct error *err);
 
-/* Takes over what may change while the collector runs: who may send, keys, limits, --sync, tokens. `text` gets what
- * differs and may not, as "--listen, --user", or "". */
-void collect_config_renew(struct collect_config *config, const struct collect_config *now, char *text, size_t size);
+/* Takes over from `now` what may change while the collector runs: who may send, keys, limits, --sync, tokens, what is
+ * looked out for. `text` gets what differs and may not, as "--listen, --user", or "". */
+void collect_config_renew(struct collect_config *config, struct collect_config *now, char *text, size_t size);
 
 void collect_config_help(FILE *out);
 

@@ -51,16 +51,17 @@ int confine(const struct role_context *context, const struct confinement *to, st
 {
     static const char *const lists[] = {"/usr/share/publicsuffix"};
     const char *directory = context->config->directory;
-    char inside[512], outside[512] = "";
+    char inside[512], outside[512] = "", below[512];
     const char *const kept[] = {inside, to->writes_there, outside};
-    struct landlock_rules rules = {.read_below = to->reads ? directory : NULL,
+    struct landlock_rules rules = {.read_below = to->reads ? below : NULL,
                                    .read = lists,
-                                   .read_count = to->reads ? 1 : 0,
+                                   .read_count = to->reads && !*to->reads ? 1 : 0,
                                    .kept = kept,
                                    .kept_count = !to->writes        ? 0
                                                  : to->writes_there ? 3
                                                                     : 1};
-    if (to->writes && snprintf(inside, sizeof(inside), "%s/%s", directory, to->writes) >= (int)sizeof(inside))
+    if ((to->writes && snprintf(inside, sizeof(inside), "%s/%s", directory, to->writes) >= (int)sizeof(inside)) ||
+        (to->reads && snprintf(below, sizeof(below), "%s/%s", directory, to->reads) >= (int)sizeof(below)))
         return error_set(err, "%s: the path is too long", directory);
     if (to->writes) /* what sorting takes that finds no room in memory */
         (void)setenv("SQLITE_TMPDIR", inside, 1);

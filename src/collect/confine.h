@@ -19,7 +19,7 @@ struct confinement {
     unsigned holds;
     unsigned needs;           /* system calls, of guard/sandbox.h */
     const char *writes;       /* below the directory, what is made, written and removed; "": all of it; NULL: nothing */
-    bool reads;               /* what is below the directory may be read */
+    const char *reads;        /* ... and what is read only; with "" lists of the system, too */
     const char *writes_there; /* a folder elsewhere, too; NULL: none */
 };
 

@@ -128,8 +128,8 @@ static int lock(struct directory *d, struct error *err)
 /* A new one is empty, but for what a collector makes, or a file system. */
 static int check_foreign(const struct directory *d, struct error *err)
 {
-    static const char *const own[] = {"journal",    "lookups", "settings",  "control",
-                                      "dnsflow.db", "backup",  "lost+found"};
+    static const char *const own[] = {"journal",    "lookups", "settings",   "control",
+                                      "dnsflow.db", "backup",  "lost+found", WATCH_PLACE};
     struct dirent *entry;
     char foreign[256] = "";
     size_t i;

@@ -7,6 +7,7 @@
  *     journal/    what was received (journal/chain.h)
  *     dnsflow.db  what is known of it (store/database.h), and lookups/ (store/partition.h)
  *     backup/     copies (store/backups.h), if they go nowhere else
+ *     watch       up to where --watch has looked
  *     control     a socket: who connects asks that all that has been received is brought in there
  *     replay/     a store that is being made anew (collect/swap.h) */
 #ifndef DNSFLOW_COLLECT_DIRECTORY_H
@@ -18,6 +19,7 @@
 #include "base/error.h"
 
 #define DIRECTORY_DEFAULT  "./dnsflow-data"
+#define WATCH_PLACE        "watch"
 #define DIRECTORY_SIZE_MIN (UINT64_C(256) << 20)
 
 struct directory {

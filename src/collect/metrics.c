@@ -28,7 +28,8 @@ static void labelled(FILE *out, const char *name, const char *label, const char 
 
 static void put_roles(FILE *out, const struct board *board)
 {
-    const char *const names[BOARD_ROLES] = {role_receive.name, role_store.name, role_tidy.name, role_query.name};
+    const char *const names[BOARD_ROLES] = {role_receive.name, role_store.name, role_tidy.name, role_watch.name,
+                                            role_query.name};
     size_t i;
     family(out, "role_starts_total", "counter", "Processes started, by role.");
     for (i = 0; i < BOARD_ROLES; i++)
@@ -61,6 +62,15 @@ static void put_store(FILE *out, const struct board *board)
     single(out, "store_failures_total", "counter", atomic_load(&board->failures), "Times that it could not.");
     single(out, "store_sealed_timestamp_seconds", "gauge", (uint64_t)atomic_load(&board->sealed_s),
            "When it last did, 0 if not yet.");
+}
+
+static void put_watch(FILE *out, const struct board *board)
+{
+    single(out, "watch_lines", "gauge", atomic_load(&board->watch_lines), "Lines of the list that is looked out for.");
+    single(out, "watch_records_total", "counter", atomic_load(&board->watch_records), "Records looked at for these.");
+    single(out, "watch_hits_total", "counter", atomic_load(&board->watch_hits), "Of these, that have one.");
+    single(out, "watch_lost_total", "counter", atomic_load(&board->watch_lost),
+           "Of these, that could not be written to --watch-output.");
 }
 
 /* ---- what is kept ---- */
@@ -201,6 +211,7 @@ void metrics_print(const struct board *board, const struct health *health, const
     put_roles(out, board);
     put_receive(out, board);
     put_store(out, board);
+    put_watch(out, board);
     if (health) {
         put_disk(out, health);
         put_sensors(out, health);

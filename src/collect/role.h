@@ -37,7 +37,7 @@ struct role {
     bool (*is_wanted)(const struct role_context *context); /* NULL: it always is */
 };
 
-extern const struct role role_receive, role_store, role_tidy, role_query;
+extern const struct role role_receive, role_store, role_tidy, role_watch, role_query;
 
 /* Orders, as bits. ROLE_PASS comes with ROLE_STOP: the role begins anew, and the sockets are for the next process. */
 enum { ROLE_STOP = 1, ROLE_REPORT = 2, ROLE_PASS = 4 };

@@ -74,6 +74,12 @@ static void tell_ready(void *context)
         daemon_ready(c->ready_fd);
 }
 
+/* Who looks out for something later begins with what comes then. */
+static void forget_place(const struct collector *c)
+{
+    (void)unlinkat(c->directory.fd, WATCH_PLACE, 0);
+}
+
 /* What is wrong leaves in force what was. */
 static bool read_again(void *context)
 {
@@ -88,6 +94,8 @@ static bool read_again(void *context)
                    directory_max_size(&c->directory, now->max_size, &c->context.max_size, &why) == 0;
     if (is_good) {
         collect_config_renew(&c->config, now, stays, sizeof(stays));
+        if (!c->config.watch)
+            forget_place(c);
         log_line("the configuration has been read again");
         if (stays[0])
             log_line("warning: what has changed of %s comes with the next start", stays);
@@ -159,10 +167,13 @@ static int run_opened(struct collector *c, struct error *err)
     if (log_process_start(&c->config.log, "dnsflow_collect", give_up_all, &c->directory, err) != 0 ||
         directory_max_size(&c->directory, c->config.max_size, &c->context.max_size, err) != 0 ||
         open_listeners(c, err) != 0 || (!c->config.http_path && open_http(c, err) != 0) ||
-        directory_become_owner(&c->directory, err) != 0 || open_control(c, err) != 0 ||
-        (c->config.http_path && open_http(c, err) != 0) || !(c->context.board = board_make(err)))
+        directory_become_owner(&c->directory, err) != 0 || database_check_version(c->config.directory, err) != 0 ||
+        open_control(c, err) != 0 || (c->config.http_path && open_http(c, err) != 0) ||
+        !(c->context.board = board_make(err)))
         return EXIT_FAILURE;
     const struct database_position known = database_look(c->config.directory);
+    if (!c->config.watch)
+        forget_place(c);
     c->context.least_file = known.at.file;
     c->context.least_block = known.block;
     log_line("%s: keeps up to %" PRIu64 " MiB", c->config.directory, c->context.max_size >> 20);

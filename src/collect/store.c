@@ -252,7 +252,7 @@ static int run(const struct role_context *context)
     const struct confinement to = {.holds = HOLDS_SEALS | HOLDS_JOURNAL | HOLDS_WISHES,
                                    .needs = SANDBOX_KEEPS,
                                    .writes = "",
-                                   .reads = true,
+                                   .reads = "",
                                    .writes_there = context->config->backup};
     struct keeper k = {.context = context, .next_report_us = clock_monotonic_us() + REPORT_US};
     struct error why;

@@ -17,7 +17,7 @@
 #include "collect/pulse.h"
 
 /* In the order in which they work on the data; who only reads is the last one. */
-static const struct role *const roles[] = {&role_receive, &role_store, &role_tidy, &role_query};
+static const struct role *const roles[] = {&role_receive, &role_store, &role_tidy, &role_watch, &role_query};
 
 _Static_assert(sizeof(roles) / sizeof(roles[0]) <= BOARD_ROLES, "the board has room for every role");
 
@@ -174,7 +174,9 @@ static void replace(struct supervisor *s, size_t index)
 {
     struct running *r = &s->each[index];
     int64_t now_us = clock_monotonic_us();
-    if (r->is_replaced && WIFEXITED(r->status) && WEXITSTATUS(r->status) == EXIT_SUCCESS) {
+    if (r->is_absent) {
+        r->was_ready = false;
+    } else if (r->is_replaced && WIFEXITED(r->status) && WEXITSTATUS(r->status) == EXIT_SUCCESS) {
         r->next_start_us = now_us;
         r->has_passed = true;
     } else if (r->was_ready) {
@@ -308,6 +310,7 @@ static void reload(struct supervisor *s)
     if (!s->owner->read_again(s->owner->context))
         return;
     for (i = 0; i < ROLES; i++) {
+        s->each[i].is_absent = roles[i]->is_wanted && !roles[i]->is_wanted(s->context);
         s->each[i].is_replaced = true;
         order(&s->each[i], ROLE_STOP | ROLE_PASS);
     }

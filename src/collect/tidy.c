@@ -49,7 +49,7 @@ static void renew(sqlite3 *db, const char *directory, const struct error *why)
 
 static int run(const struct role_context *context)
 {
-    static const struct confinement to = {.needs = SANDBOX_KEEPS, .writes = "", .reads = true};
+    static const struct confinement to = {.needs = SANDBOX_KEEPS, .writes = "", .reads = ""};
     struct pollfd control = {.fd = context->control_fd, .events = POLLIN};
     struct tidy_counts counts = {.merges = 0};
     struct error why;

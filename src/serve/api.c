@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "serve/call.h"
 
 /* What may be said of a question beside format, fresh, since, until and limit. */

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/dns_words.h"
+#include "base/json.h"
 #include "base/options.h"
 #include "base/prefix.h"
 #include "serve/call.h"

@@ -3,6 +3,7 @@
  * What somebody has typed, and which questions it may mean. */
 #include <string.h>
 
+#include "base/json.h"
 #include "base/prefix.h"
 #include "record/name.h"
 #include "serve/call.h"

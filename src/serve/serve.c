@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "serve/assets.h"
 #include "serve/call.h"
 #include "serve/pool.h"

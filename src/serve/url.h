@@ -30,7 +30,4 @@ const char *url_unknown(const struct url *url, const char *const *names);
 /* Text as a segment of a path. */
 void url_put(FILE *out, const char *text);
 
-/* Text as JSON; what is not UTF-8 as if it were Latin-1. */
-void json_put(FILE *out, const char *text);
-
 #endif

@@ -172,18 +172,23 @@ static bool has_told(const struct source *source)
     return source->counters ? source->counters_count > 0 : source->is_whole && source->stats_datagrams == 0;
 }
 
-/* Counters that fall, or leap, are of nothing that can be told. */
+/* Counters that fall, or leap, or contradict each other, are of nothing that can be told. */
 static void add_told(struct account_minute *row, const uint64_t before[TOLD_COUNT], const struct source *source)
 {
-    uint64_t now[TOLD_COUNT];
+    uint64_t now[TOLD_COUNT], grown[TOLD_COUNT];
     size_t i;
     read_told(source, now);
-    for (i = 0; i < TOLD_COUNT; i++)
-        if (now[i] < before[i] || now[i] - before[i] > (uint64_t)most_grown)
+    for (i = 0; i < TOLD_COUNT; i++) {
+        grown[i] = now[i] - before[i];
+        if (now[i] < before[i] || grown[i] > (uint64_t)most_grown)
             return;
+    }
+    if (grown[TOLD_FRAMES] != grown[TOLD_REFUSED] + grown[TOLD_HELD] + grown[TOLD_DELIVERED] ||
+        grown[TOLD_MESSAGES] != grown[TOLD_UNFIT] + grown[TOLD_ANSWERED])
+        return;
     row->has_told = true;
     for (i = 0; i < TOLD_COUNT; i++)
-        row->told[i] += (int64_t)(now[i] - before[i]);
+        row->told[i] += (int64_t)grown[i];
 }
 
 /* ---- what a datagram brings ---- */

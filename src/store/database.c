@@ -15,14 +15,15 @@ enum { WAL_BYTES = 16 << 20, BUSY_TRIES = 200, BUSY_MS = 50 };
 
 static const char store_name[] = "sqlite";
 
-/* Whoever was the last to have it open may still be about to leave WAL mode, which SQLite does not wait for. */
+/* Whoever was the last to have it open may still be about to leave WAL mode, which SQLite does not wait for. One of a
+ * later version is refused before anything is written to it. */
 static int set_up(sqlite3 *db, struct error *err)
 {
     static const char pragmas[] = "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA cache_size=-65536; PRAGMA journal_mode=WAL;"
                                   " PRAGMA synchronous=FULL; PRAGMA journal_size_limit=16777216;"
                                   " PRAGMA secure_delete=ON;";
-    int tries = 0;
-    while (sql_run(db, pragmas, err) != 0) {
+    int version, tries = 0;
+    while (schema_look(db, &version, err) != 0 || sql_run(db, pragmas, err) != 0) {
         if ((sqlite3_errcode(db) & 0xff) != SQLITE_BUSY || ++tries == BUSY_TRIES)
             return -1;
         (void)sqlite3_sleep(BUSY_MS);
@@ -151,6 +152,19 @@ struct database_position database_look(const char *directory)
     position.block = block > position.block ? block : position.block;
     sqlite3_close(db);
     return position;
+}
+
+int database_check_version(const char *directory, struct error *err)
+{
+    char path[512];
+    sqlite3 *db = NULL;
+    int version, result = 0;
+    if (snprintf(path, sizeof(path), "%s/dnsflow.db", directory) < (int)sizeof(path) &&
+        sql_open(path, SQL_READ, &db, NULL) == 0 && schema_look(db, &version, err) != 0 &&
+        sqlite3_errcode(db) == SQLITE_OK)
+        result = -1;
+    sqlite3_close(db);
+    return result;
 }
 
 int database_restore(sqlite3 *db, struct account *account, struct database_position *position, struct error *err)

@@ -38,6 +38,9 @@ struct database_position {
  * read, but for the last block that partitions have. */
 struct database_position database_look(const char *directory);
 
+/* Whether it is of a version that this program works with; what cannot be read is. Returns 0, or -1 with one line. */
+MUST_CHECK int database_check_version(const char *directory, struct error *err);
+
 /* Where the store has come, all zero at first, with the account's streams and totals. */
 MUST_CHECK int database_restore(sqlite3 *db, struct account *account, struct database_position *position,
                                 struct error *err);

@@ -4,14 +4,16 @@
 import fcntl
 import os
 import re
+import shutil
 import sqlite3
 import stat
+import time
 
 import pytest
 from collecting import (AS_ROOT, COLLECT, Running, answers, check_sound, collect, imported, lookups, needs_collector,
                         send, sums)
-from conftest import made_capture, ok, run, wait_until
-from datagrams import extended, set4
+from conftest import BASE_US, RAW, made_capture, ok, run, wait_until, write_pcap
+from datagrams import datagram, extended, packet, set4
 
 pytestmark = needs_collector
 
@@ -74,6 +76,24 @@ def test_becomes_a_collector(kept, tmp_path):
     backed_up(kept, tmp_path / "target")
     backed_up(kept, tmp_path / "target")
     assert copy.name in stamps(tmp_path / "target"), "it is a collector's now, and stays"
+
+
+def test_restored_with_the_journal(tmp_path):
+    """A backup, and from the journal what was received behind it, are what was kept."""
+    for part in (0, 1):
+        path = write_pcap(tmp_path / "in.pcap", RAW, [
+            (BASE_US + 60000000 * part + i, packet(datagram(1 + 50 * part + i, set4(
+                "10.0.0.1", "10.0.0.53", ["n%d.example" % (i % 7)], ["192.0.2.1"])))) for i in range(50)])
+        imported(tmp_path / "data", path)
+        if part == 0:
+            copy = backed_up(tmp_path / "data", tmp_path / "target")
+    shutil.copytree(copy, tmp_path / "restored")
+    since = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(BASE_US // 1000000 + 1))
+    assert collect("export", tmp_path / "data", "--since", since, "-w", tmp_path / "rest.pcap").status == 0
+    imported(tmp_path / "restored", tmp_path / "rest.pcap")
+    counts = [{key: row[0] for key, row in lookups(tmp_path / name).items()} for name in ("data", "restored")]
+    assert counts[0] == counts[1] and sum(counts[0].values()) == 100
+    check_sound(tmp_path / "restored")
 
 
 def test_newest_two_are_kept(kept, tmp_path):

@@ -2,13 +2,14 @@
 """The collector's configuration file, SIGHUP, and going into the background."""
 
 import os
+import re
 import signal
 import subprocess
 import time
 
 import pytest
 from collecting import AS_ROOT, COLLECT, Running, collect, journalled, lookups, needs_collector, send
-from conftest import run, wait_until
+from conftest import TOP, Background, run, wait_until
 from datagrams import datagram, set4
 
 pytestmark = needs_collector
@@ -89,6 +90,47 @@ def test_lists_are_read_again(tmp_path):
     assert journalled(c.directory) == (2, 2)
     assert "error" not in c.err
     assert open(c.directory / "settings").read() == "max-size %d\n" % (400 << 20)
+
+
+def page_of_options():
+    """{option: whether SIGHUP takes it}, as the manual page of the file says."""
+    with open(os.path.join(TOP, "docs/man/dnsflow_collect.conf.5")) as page:
+        items = re.findall(r"^\.It Cm ([\w-]+)(.*?)(?=^\.It |^\.El)", page.read(), re.M | re.S)
+    said = {name: re.findall(r"^(Taken|Restart)\b", text, re.M) for name, text in items}
+    assert all(len(words) == 1 for words in said.values()), said
+    return {name: words == ["Taken"] for name, words in said.items()}
+
+
+def test_manual_says_what_is_taken(tmp_path):
+    """All options are changed at once; those that the page calls for a restart are named, and no other."""
+    file, secrets = tmp_path / "conf", tmp_path / "secrets"
+    secrets.write_text("read 0123456789abcdef0123456789abcdef\n")
+    secrets.chmod(0o600)
+    key = tmp_path / "key"
+    key.write_text("0123456789abcdef" * 4 + "\n")
+    key.chmod(0o600)
+    (tmp_path / "list").write_text("example.com\n")
+    after = {"listen": "127.0.0.1:9", "allow": "127.0.0.3", "auth-key": key, "directory": tmp_path / "other",
+             "max-size": "400M", "max-age": 9, "sync": "never", "backup": "off", "backup-every": "7d",
+             "http": "127.0.0.1:0", "http-host": "dns.example.com", "token-file": secrets,
+             "watch": tmp_path / "list", "watch-output": tmp_path / "hits", "user": "nobody", "daemon": "",
+             "seccomp": "log", "log": "stderr", "pidfile": tmp_path / "pid"}
+    taken = page_of_options()
+    assert set(after) == set(taken)
+    file.write_text("listen 127.0.0.1:0\ndirectory %s\nhttp off\n%s" %
+                    (tmp_path / "data", "user root\n" if AS_ROOT else ""))
+    with Background([COLLECT, "run", "--config", file], tmp_path) as c:
+        c.wait_err("]: ready\n")
+        file.write_text("".join("%s %s\n" % (name, value) for name, value in after.items()))
+        c.signal(signal.SIGHUP)
+        c.wait_err("comes with the next start\n")
+        named = re.search(r"what has changed of (.*) comes with", c.err).group(1).split(", ")
+        # "log stderr" is what it was without the line
+        assert set(named) == {"--" + name for name, is_taken in taken.items() if not is_taken} - {"--log"}
+        file.write_text("listen 127.0.0.1:0\ndirectory %s\nhttp off\n%slog syslog\n" %
+                        (tmp_path / "data", "user root\n" if AS_ROOT else ""))
+        c.signal(signal.SIGHUP)
+        c.wait_err("what has changed of --log comes with the next start\n")
 
 
 def test_bad_file_changes_nothing(tmp_path):

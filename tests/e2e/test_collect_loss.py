@@ -207,6 +207,21 @@ def test_trailer_that_lies(tmp_path):
     assert done.status == 0 and done.err == ""
 
 
+@pytest.mark.parametrize("name", ["frames_seen", "frames_delivered", "messages_parsed", "messages_with_record",
+                                  "not_ip", "absorbed", "dns_short"])
+def test_trailer_that_contradicts_itself(tmp_path, name):
+    """Is passed over, so that everything balances; once it makes sense again it counts."""
+    worker = Worker(1700000000)
+    payloads = [worker.data(ONE), worker.stats()]
+    worker.more(**{name: 1 << 17})
+    payloads += [worker.data(ONE), worker.stats()]
+    worker.more(**{name: -(1 << 17)})
+    payloads += [worker.data(ONE), worker.stats(), worker.data(ONE), worker.stats()]
+    imported(tmp_path / "data", file_of(tmp_path, payloads))
+    way = waterfall(tmp_path / "data")
+    assert (way["tap"], way["messages"], way["made"]) == (2, 2, 8)
+
+
 # ---- a collector that runs ----
 
 @pytest.fixture

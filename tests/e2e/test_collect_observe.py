@@ -22,10 +22,10 @@ DASHBOARD = TOP / "packaging" / "grafana" / "dnsflow-collect.json"
 
 PREFIX = "dnsflow_collect_"
 COUNTERS = """role_starts_total datagrams_total records_total dropped_datagrams_total refused_datagrams_total store_rows_total store_seals_total
-    store_failures_total http_requests_total http_bad_total http_refused_total http_unauthorized_total http_forbidden_total query_partial_total query_failed_total query_busy_total""".split()
+    store_failures_total watch_records_total watch_hits_total watch_lost_total http_requests_total http_bad_total http_refused_total http_unauthorized_total http_forbidden_total query_partial_total query_failed_total query_busy_total""".split()
 GAUGES = """build_info start_time_seconds store_behind_records store_sealed_timestamp_seconds journal_bytes lookups_bytes database_bytes
     backups_bytes max_bytes disk_free_bytes lookups_files lookups_files_damaged lookups_files_missing lookups_oldest_timestamp_seconds
-    sensor_heard_timestamp_seconds sensor_records_day sensor_lost_day http_connections""".split()
+    sensor_heard_timestamp_seconds sensor_records_day sensor_lost_day watch_lines http_connections""".split()
 LABELS = {"version", "role", "reason", "sensor", "stage", "le"}
 VALUES = {"stage": {"ring", "send", "network", "here", "down"},
           "dropped": {"socket", "memory", "journal"},
@@ -186,7 +186,8 @@ def test_roles_that_are_replaced(tmp_path):
     """Counters of the others go on, and none falls."""
     with Served(tmp_path) as c:
         before = scrape(c)
-        assert {s.value for s in before[PREFIX + "role_starts"].samples} == {1}
+        assert {s.labels["role"]: s.value for s in before[PREFIX + "role_starts"].samples} == {
+            "receive": 1, "store": 1, "tidy": 1, "watch": 0, "query": 1}
         pid = c.roles()["tidy" if "tidy" in c.roles() else next(n for n in c.roles() if n.endswith("tidy"))]
         name = next(n for n, p in c.roles().items() if p == pid)
         c.kill(name)

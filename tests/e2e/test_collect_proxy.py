@@ -56,7 +56,7 @@ class Proxy:
                     "-addext", "subjectAltName=DNS:" + HOST, "-keyout", folder / "key.pem", "-out", folder / "cert.pem"])
         assert done.status == 0, done.err
         text = EXAMPLE.read_text()
-        for old, new in (("server unix:/run/dnsflow-collect/http.sock;", "server %s;" % server), ("listen 443 ", "listen 127.0.0.1:%d " % self.port),
+        for old, new in (("server unix:/run/dnsflow-collect/http;", "server %s;" % server), ("listen 443 ", "listen 127.0.0.1:%d " % self.port),
                          ("listen 80;", "listen 127.0.0.1:%d;" % self.plain_port), ("/etc/ssl/dnsflow/fullchain.pem", str(folder / "cert.pem")),
                          ("/etc/ssl/dnsflow/key.pem", str(folder / "key.pem"))):
             assert old in text, old

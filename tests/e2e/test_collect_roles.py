@@ -20,13 +20,18 @@ from service import Manager
 
 pytestmark = [needs_collector, plain_build]
 
-ROLES = ("receive", "store", "tidy", "query")
+ROLES = ("receive", "store", "tidy", "watch", "query")
 DATAGRAM = extended(1, set4("10.0.0.1", "10.0.0.53", ["a.example"], ["192.0.2.9"]))
+
+
+def list_in(folder):
+    (folder / "list").write_text("watched.example\n")
+    return "--watch", folder / "list"
 
 
 @pytest.fixture
 def asked(tmp_path):
-    with Asked(tmp_path) as a:
+    with Asked(tmp_path, *list_in(tmp_path)) as a:
         yield a
         a.stop()
 
@@ -66,7 +71,7 @@ def test_what_they_hold(asked):
         assert (questions in sockets_of(roles[name])) == (name == "query"), name
         files = [os.readlink("/proc/%d/fd/%s" % (roles[name], fd)) for fd in os.listdir("/proc/%d/fd" % roles[name])]
         assert any(f.endswith("/dnsflow.db") for f in files) == (name in ("store", "tidy")), (name, files)
-        assert any("/journal" in f for f in files) == (name in ("receive", "store")), (name, files)
+        assert any("/journal" in f for f in files) == (name in ("receive", "store", "watch")), (name, files)
 
 
 def test_what_proc_says(asked):
@@ -90,6 +95,7 @@ FILES = (
     ("dnsflow.db", OPEN_READ, "store tidy query"),
     ("dnsflow.db", OPEN_WRITE, "store tidy"),
     ("journal/new", OPEN_MAKE, "receive store tidy"),
+    ("journal", OPEN_READ, "receive store tidy watch query"),
     ("lookups/new", OPEN_MAKE, "store tidy"),
     ("/etc/passwd", OPEN_READ, ""),
     ("/tmp/dnsflow-made-by-a-role", OPEN_MAKE, ""),
@@ -127,7 +133,7 @@ DEADLY = (
 @pytest.mark.parametrize("role", ROLES)
 def test_calls_that_end_it(tmp_path, role):
     """Each ends the role, which is replaced; the others go on."""
-    with Asked(tmp_path) as asked:
+    with Asked(tmp_path, *list_in(tmp_path)) as asked:
         others = {name: pid for name, pid in asked.roles().items() if name != role}
         needs_ptrace(asked.roles()[role])
         for attempt in DEADLY + ((("sendto", sensor_socket(asked), b"out", 3, 0, ADDRESS, 16),) if role == "receive" else ()):
@@ -155,7 +161,7 @@ class Watched(Asked):
         self.manager = Manager(str(tmp_path / "notify"))
         os.environ.update(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="6000000")
         try:
-            super().__init__(tmp_path, *options)
+            super().__init__(tmp_path, *list_in(tmp_path), *options)
         finally:
             del os.environ["NOTIFY_SOCKET"], os.environ["WATCHDOG_USEC"]
 

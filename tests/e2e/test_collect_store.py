@@ -279,9 +279,14 @@ def test_unknown_version_is_refused(tmp_path, version):
     ok("-r", made_capture(tmp_path / "in.pcap", 10), "-x", "-w", tmp_path / "out.pcap")
     imported(tmp_path / "data", tmp_path / "out.pcap")
     change(tmp_path / "data", "PRAGMA user_version = %d" % version)
+    before = (tmp_path / "data/dnsflow.db").read_bytes()
     for verb in (("import", *AS_ROOT, tmp_path / "out.pcap"), ("query", "loss"), ("status",), ("check",)):
         done = collect(verb[0], tmp_path / "data", *verb[1:])
         assert done.status == 1 and done.err.count("\n") == 1 and "version %d" % version in done.err, done.err
+    done = collect("run", tmp_path / "data", *AS_ROOT, "-l", "127.0.0.1:0", "--http", "off")
+    said = [line for line in done.err.splitlines() if "listening on" not in line]
+    assert done.status == 1 and len(said) == 1 and "version %d" % version in said[0] and "take the program" in said[0], done.err
+    assert (tmp_path / "data/dnsflow.db").read_bytes() == before and "ready" not in done.err
 
 
 TO_VERSION_2 = ["DROP TABLE sensor_minutes", "DROP TABLE news", "ALTER TABLE streams DROP COLUMN told",

@@ -2,7 +2,6 @@
 """The packages of make deb and make rpm, and what make install-service makes: installed, used, upgraded, removed, under
 service scripts and under systemd. Only where DNSFLOW_TEST_PACKAGES is set, as this takes longer than all other tests."""
 
-import contextlib
 import os
 import shutil
 import socket
@@ -10,95 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from conftest import TOP, Background, need, needs_root, run, wait_until
+from conftest import TOP, need, needs_root, run, wait_until
+from packages import (base, booted, build, debs, entered, is_current, must_inside, names_left, put_packages, put_source,
+                      root, rpms)
 from processes import is_alive
 
 
 pytestmark = pytest.mark.skipif(not os.environ.get("DNSFLOW_TEST_PACKAGES"), reason="DNSFLOW_TEST_PACKAGES is not set")
 
-NEXT = "2.0.99"  # the version that is upgraded to
 OPTIONS = "-i lo --ring-size 1 -u 127.0.0.1:53053"
-
-
-def build(kind, *version):
-    done = run([TOP / "scripts" / ("build-" + kind), *version], timeout=300)
-    assert done.status == 0, done.err
-    return sorted((TOP / "build" / "-".join([kind, *version])).iterdir())
-
-
-@pytest.fixture(scope="module")
-def debs():
-    """The packages, and those of the next version."""
-    need("dpkg-buildpackage")
-    return build("deb"), build("deb", NEXT)
-
-
-@pytest.fixture(scope="module")
-def rpms():
-    need("rpmbuild", "rpm")
-    return build("rpm"), build("rpm", NEXT)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    """A system that has nothing but what the packages depend on, and systemd, which runs where it is booted."""
-    need("debootstrap")
-    root = tmp_path_factory.mktemp("base") / "root"
-    wanted = ["libpcap0.8", "libarchive13", "libevent-core-2.1-7", "libssl3", "libcap-ng0",
-              "libidn2-0", "libncurses6", "libpsl5", "libseccomp2", "adduser", "init-system-helpers", "python3",
-              "systemd-sysv", "dbus", "rpm"]
-    made = run(["debootstrap", "--variant=minbase", "--include=" + ",".join(wanted), "bookworm", root], timeout=500)
-    if made.status != 0:
-        pytest.skip("no base system to be had: " + made.out.decode()[-200:])
-    return root
-
-
-@pytest.fixture
-def root(base, tmp_path):
-    """That system again, for one test."""
-    copy = tmp_path / "root"
-    done = run(["cp", "-a", base, copy], timeout=120)
-    assert done.status == 0, done.err
-    yield copy
-    shutil.rmtree(copy, ignore_errors=True)
-
-
-def put_packages(root, packages):
-    """Copies them to /new and /next in the system."""
-    for name, files in zip(("new", "next"), packages):
-        (root / name).mkdir()
-        for file in files:
-            shutil.copy(file, root / name)
-
-
-def put_source(root):
-    """The program in /usr/local, as make install leaves it, and what install-service needs in /source."""
-    shutil.copy(TOP / "dnsflow", root / "usr/local/sbin")
-    for folder in "packaging", "scripts":
-        shutil.copytree(TOP / folder, root / "source" / folder)
-    return "PREFIX=/usr/local UNITDIR=/usr/local/lib/systemd/system /source/scripts/install-service "
-
-
-def names_left(root, outside=("new", "next", "proc", "sys", "var/log", "var/lib/apt", "var/cache")):
-    """Files and folders with the name, and what mentions it in the lists of the system."""
-    found = {str(p.relative_to(root)) for p in root.rglob("*dnsflow*")}
-    for name in "etc/passwd", "etc/group", "etc/shadow", "etc/gshadow", "var/lib/dpkg/status":
-        found |= {name} if "dnsflow" in (root / name).read_text() else set()
-    return {f for f in found if not f.startswith(outside)}
 
 
 def configure(root, options=OPTIONS):
     (root / "etc/default/dnsflow").write_text('DNSFLOW_OPTS="%s"\n' % options)
 
 
-def is_current(pid):
-    """It runs the program that is installed, not one that was removed or replaced."""
-    return not os.readlink("/proc/%s/exe" % pid).endswith("(deleted)")
-
-
 def test_deb_is_clean(debs):
     need("lintian")
-    assert set(p.name.split("_")[0] for p in debs[0]) == {"dnsflow", "libdnsflow1", "libdnsflow-dev"}
+    assert set(p.name.split("_")[0] for p in debs[0]) == {"dnsflow", "dnsflow-collect", "libdnsflow1", "libdnsflow-dev"}
     before = [p.read_bytes() for p in debs[0]]
     assert [p.read_bytes() for p in build("deb")] == before, "two builds, the same bytes"
     lint = run(["lintian", "--allow-root", "--fail-on", "error", *debs[0]], timeout=120)
@@ -106,25 +34,6 @@ def test_deb_is_clean(debs):
 
 
 # Service scripts
-
-@contextlib.contextmanager
-def entered(root):
-    """run() inside of the root, whose service ends with it."""
-    def inside(*argv, **more):
-        return run(["chroot", root, *argv], **{"timeout": 120, "env": {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}, **more})
-    assert inside("mount", "-t", "proc", "proc", "/proc").status == 0
-    try:
-        yield inside
-    finally:
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError, ValueError):
-            os.kill(int((root / "run/dnsflow.pid").read_text()), 9)
-        inside("umount", "/proc")
-
-
-def must_inside(inside, root, line):
-    done = inside("sh", "-c", "(%s) >/tmp/log 2>&1 </dev/null" % line)  # a daemon keeps what it inherits
-    assert done.status == 0, line + ": " + (root / "tmp/log").read_text()
-
 
 @needs_root
 def test_deb_with_the_service_script(root, debs):
@@ -171,80 +80,6 @@ def test_deb_with_the_service_script(root, debs):
 
 # systemd
 
-BOOT = """
-set -e
-mount --make-rprivate /
-mount --bind "$1" "$1"
-cd "$1"
-mount -t proc proc proc
-mount -t sysfs -o ro sysfs sys
-mount -t cgroup2 cgroup2 sys/fs/cgroup
-mount -t tmpfs tmpfs run
-mount -t tmpfs tmpfs tmp
-mount -t tmpfs -o mode=755 tmpfs dev
-for device in null zero full random urandom tty; do cp -a /dev/$device dev; done
-mkdir dev/pts
-ln -s pts/ptmx dev/ptmx
-ip link set lo up
-mkdir -p old
-pivot_root . old
-umount -l old
-exec env -i container=unshare PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd
-"""
-
-
-def child_of(pid):
-    return Path("/proc/%d/task/%d/children" % (pid, pid)).read_text().split()
-
-
-class Machine:
-    """A root that systemd has booted."""
-
-    def __init__(self, process, root):
-        self.root = root
-        self.init = int(wait_until(lambda: child_of(process.pid))[0])
-        wait_until(lambda: self.run("systemctl", "is-system-running").out.strip() in (b"running", b"degraded"), 60, 0.2)
-
-    def run(self, *argv):
-        return run(["nsenter", "-t", str(self.init), "-a", *argv], timeout=120)
-
-    def must(self, line):
-        done = self.run("sh", "-c", line)
-        assert done.status == 0, line + done.err + self.journal()
-        return done.out.decode()
-
-    def show(self, name):
-        return self.run("systemctl", "show", "-P", name, "dnsflow").out.decode().strip()
-
-    def state(self):
-        return self.show("ActiveState")
-
-    def journal(self):
-        return self.run("journalctl", "-u", "dnsflow", "-n", "100", "--no-pager").out.decode()
-
-    def signal_sensor(self, name):
-        self.must("kill -%s %s" % (name, self.show("MainPID")))
-
-    def path(self, inside):
-        """As it is named outside; /run is another one there."""
-        return Path("/proc/%d/root" % self.init) / inside.lstrip("/")
-
-    def is_current(self):
-        """The service runs, with the program that is installed."""
-        running = self.run("readlink", "/proc/%s/exe" % self.show("MainPID")).out.decode().strip()
-        return self.state() == "active" and running and "(deleted)" not in running
-
-
-@contextlib.contextmanager
-def booted(root, tmp_path):
-    need("nsenter", "unshare")
-    if "cgroup2" not in Path("/proc/filesystems").read_text():
-        pytest.skip("no cgroup2 in this kernel")
-    with Background(["unshare", "--pid", "--mount", "--uts", "--ipc", "--net", "--cgroup", "--fork", "--kill-child",
-                     "sh", "-c", BOOT, "sh", root], tmp_path) as background:
-        yield Machine(background.process, root)
-
-
 def try_service(machine):
     """What any installation must be able to do: start, be watched, reload, be started again when it fails."""
     machine.must("systemctl restart dnsflow")
@@ -253,9 +88,9 @@ def try_service(machine):
     wait_until(lambda: machine.show("WatchdogTimestampMonotonic") != first, 15, 0.2)
     machine.must("systemctl reload dnsflow")
     assert machine.state() == "active"
-    machine.signal_sensor("KILL")
+    machine.signal_main("KILL")
     wait_until(lambda: machine.show("NRestarts") == "1" and machine.state() == "active", 15, 0.2)
-    machine.signal_sensor("STOP")
+    machine.signal_main("STOP")
     wait_until(lambda: machine.show("NRestarts") == "2" and machine.state() == "active", 40, 0.2)
     machine.must("systemctl stop dnsflow")
     assert (machine.state(), machine.show("Result"), machine.show("MainPID")) == ("inactive", "success", "0")
@@ -378,7 +213,7 @@ def test_install_service_with_the_service_script(root):
 
 def test_rpm_is_reproducible(rpms):
     before = [p.read_bytes() for p in rpms[0]]
-    assert len(before) == 3 and [p.read_bytes() for p in build("rpm")] == before, "two builds, the same bytes"
+    assert len(before) == 4 and [p.read_bytes() for p in build("rpm")] == before, "two builds, the same bytes"
 
 
 @needs_root
@@ -389,11 +224,13 @@ def test_rpm(rpms, tmp_path):
     assert done.status == 0, done.err
     for name in ("usr/sbin/dnsflow", "usr/bin/dnsflow_read", "usr/lib/systemd/system/dnsflow.service",
                  "usr/libexec/dnsflow-service", "etc/default/dnsflow", "usr/lib64/libdnsflow.so.1", "usr/include/dnsflow.h",
+                 "usr/bin/dnsflow_collect", "usr/lib/systemd/system/dnsflow-collect.service",
+                 "usr/libexec/dnsflow-collect-service", "etc/default/dnsflow-collect", "etc/dnsflow/collect.conf",
                  "usr/share/man/man8/dnsflow.8", "usr/share/man/man5/dnsflow.5", "usr/share/man/man3/libdnsflow.3"):
         assert list(root.glob(name + "*")), name
     assert run([root / "usr/sbin/dnsflow", "--version"]).status == 0
-    assert run(["rpm", "--root", root, "--nodeps", "--noscripts", "-e", "dnsflow", "libdnsflow-devel",
-                "libdnsflow"]).status == 0
+    assert run(["rpm", "--root", root, "--nodeps", "--noscripts", "-e", "dnsflow", "dnsflow-collect",
+                "libdnsflow-devel", "libdnsflow"]).status == 0
     assert not [p for p in root.rglob("*dnsflow*") if not p.is_dir()]
 
 

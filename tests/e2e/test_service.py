@@ -17,7 +17,8 @@ from conftest import CAPTURES, SENSOR, TOP, Background, need, needs_root, pcap_h
 from processes import is_alive, sensor_of_full_output
 from service import Manager
 
-SCRIPT = TOP / "packaging" / "dnsflow.init"
+SCRIPT = TOP / "packaging" / "dnsflow-service"
+HAS_COLLECTOR = os.access(TOP / "dnsflow_collect", os.X_OK)
 
 
 def pid_of(path):
@@ -414,13 +415,19 @@ def test_install_service(tmp_path, prefix, unit):
     where = ["DESTDIR=%s" % tmp_path, "PREFIX=" + prefix]
     done = make("install-service", *where)
     assert done.status == 0 and "/etc/default/dnsflow" in done.out.decode(), done.err
-    helper = prefix[1:] + "/libexec/dnsflow-service"
-    assert files_below(tmp_path) == sorted(["etc/default/dnsflow", "etc/init.d/dnsflow", unit + "/dnsflow.service", helper])
-    text = (tmp_path / unit / "dnsflow.service").read_text()
-    assert "ExecStart=/%s run\n" % helper in text and "ExecCondition=/%s check\n" % helper in text
-    for path in "etc/init.d/dnsflow", helper:
-        assert os.access(tmp_path / path, os.X_OK)
-        assert "\nDNSFLOW=%s/sbin/dnsflow\n" % prefix in (tmp_path / path).read_text()
+    files = {"etc/default/dnsflow", "etc/init.d/dnsflow", unit + "/dnsflow.service", prefix[1:] + "/libexec/dnsflow-service"}
+    if HAS_COLLECTOR:
+        files |= {name.replace("dnsflow.", "dnsflow-collect.").replace("/dnsflow-service", "/dnsflow-collect-service")
+                  if name.endswith("service") else name + "-collect" for name in files} | {"etc/dnsflow/collect.conf"}
+    assert set(files_below(tmp_path)) == files
+    for name in ["dnsflow", "dnsflow-collect"][:1 + HAS_COLLECTOR]:
+        helper = "%s/libexec/%s-service" % (prefix, name)
+        assert "ExecStart=%s run\n" % helper in (tmp_path / unit / (name + ".service")).read_text()
+        assert 'exec %s "$@"\n' % helper in (tmp_path / "etc/init.d" / name).read_text()
+        assert "\nDNSFLOW=%s/sbin/dnsflow\n" % prefix in (tmp_path / helper[1:]).read_text()
+        assert "\nDNSFLOW_COLLECT=%s/bin/dnsflow_collect\n" % prefix in (tmp_path / helper[1:]).read_text()
+        assert os.access(tmp_path / helper[1:], os.X_OK) and os.access(tmp_path / "etc/init.d" / name, os.X_OK)
+    assert "ExecCondition=%s/libexec/dnsflow-service check\n" % prefix in (tmp_path / unit / "dnsflow.service").read_text()
     (tmp_path / "etc/default/dnsflow").write_text('DNSFLOW_OPTS="-i lo"\n')
     assert make("install-service", *where).status == 0
     assert (tmp_path / "etc/default/dnsflow").read_text() == 'DNSFLOW_OPTS="-i lo"\n', "options stay"
@@ -433,13 +440,18 @@ def test_install_service_beside_another(tmp_path):
     """What was there before is left alone, the options of an earlier program too."""
     (tmp_path / "etc/default").mkdir(parents=True)
     (tmp_path / "etc/default/dnsflow").write_text('DNSFLOW_OPTS="-i lo"\n')
+    if HAS_COLLECTOR:
+        (tmp_path / "etc/dnsflow").mkdir()
+        (tmp_path / "etc/dnsflow/collect.conf").write_text("directory /srv/dns\n")
+    mine = files_below(tmp_path)
     assert make("install-service", "DESTDIR=%s" % tmp_path).status == 0
     other = make("install-service", "DESTDIR=%s" % tmp_path, "PREFIX=/opt")
     assert other.status != 0 and "/etc/init.d/dnsflow" in other.err and not (tmp_path / "opt").exists()
     assert make("uninstall", "DESTDIR=%s" % tmp_path, "PREFIX=/opt").status == 0
     assert "etc/init.d/dnsflow" in files_below(tmp_path)
     assert make("uninstall", "DESTDIR=%s" % tmp_path).status == 0
-    assert files_below(tmp_path) == ["etc/default/dnsflow"]
+    assert files_below(tmp_path) == mine
+    assert not HAS_COLLECTOR or (tmp_path / "etc/dnsflow/collect.conf").read_text() == "directory /srv/dns\n"
     assert make("install-service", "DESTDIR=%s" % tmp_path, "PREFIX=/usr").status == 0, "as a package does"
     assert make("install-service", "DESTDIR=%s" % tmp_path).status != 0
     before = files_below(tmp_path)
@@ -455,13 +467,15 @@ def test_help_names_every_target():
     assert not missing
 
 
-def test_unit():
+@pytest.mark.parametrize("name", ["dnsflow", "dnsflow-collect"])
+def test_unit(name):
     need("systemd-analyze")
-    result = run(["systemd-analyze", "verify", "--recursive-errors=no", TOP / "packaging" / "dnsflow.service"])
-    complaints = [l for l in result.err.splitlines() if "dnsflow.service" in l and
+    unit = TOP / "packaging" / (name + ".service")
+    result = run(["systemd-analyze", "verify", "--recursive-errors=no", unit])
+    complaints = [l for l in result.err.splitlines() if name + ".service" in l and
                   "is not executable" not in l and "Command 'man " not in l]
     assert complaints == []
-    score = run(["systemd-analyze", "security", "--offline=true", TOP / "packaging" / "dnsflow.service"])
+    score = run(["systemd-analyze", "security", "--offline=true", unit])
     line = [l for l in score.out.decode().splitlines() if "Overall exposure level" in l]
     if not line:
         pytest.skip("this systemd-analyze cannot look at a file: " + score.err)

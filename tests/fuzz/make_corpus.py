@@ -117,6 +117,13 @@ def put_journal(build):
             put("journal", data)
 
 
+def put_watch():
+    put("watch", b"# all\none.example\n*.two.example note\n192.0.2.7\n192.0.2.0/25\t# note\r\n2001:db8::/32\n\nlast")
+    put("watch", b"a\\.b.example\n\\255x\n::ffff:192.0.2.1\n0.0.0.0/0\n::/0\n*.x\n")
+    put("watch", b"a..b\n")
+    put("watch", "b\u00fccher.example\n".encode())
+
+
 def put_config():
     put("config", b"# all\nlisten 127.0.0.1:5300\nlisten=[::1]:5301\nallow 192.0.2.0/24\nallow\t2001:db8::/32\n"
         b"directory /srv/dns\nmax-size = 2T\nmax-age 30\nsync never\nuser nobody\npidfile /run/x\ndaemon\nlog syslog\n")
@@ -181,6 +188,7 @@ def put_annotate():
 def main():
     build = sys.argv[1]
     put_config()
+    put_watch()
     put_ask()
     put_serve()
     put_annotate()

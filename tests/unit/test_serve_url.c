@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/json.h"
 #include "serve/tokens.h"
 #include "serve/url.h"
 #include "testing.h"

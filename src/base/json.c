@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "base/json.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Length of the UTF-8 character there, 0: it is none (RFC 3629). */
+static size_t character(const unsigned char *t)
+{
+    size_t i, len = *t < 0x80 ? 1 : *t < 0xc2 ? 0 : *t < 0xe0 ? 2 : *t < 0xf0 ? 3 : *t < 0xf5 ? 4 : 0;
+    for (i = 1; i < len; i++)
+        if ((t[i] & 0xc0) != 0x80)
+            return 0;
+    bool is_bad = (*t == 0xe0 && t[1] < 0xa0) || (*t == 0xed && t[1] > 0x9f) || (*t == 0xf0 && t[1] < 0x90) ||
+                  (*t == 0xf4 && t[1] > 0x8f);
+    return is_bad ? 0 : len;
+}
+
+void json_put(FILE *out, const char *text)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    fputc('"', out);
+    while (*at) {
+        size_t len = character(at);
+        if (len == 0 || *at < 0x20 || *at == '"' || *at == '\\' || *at == 0x7f)
+            fprintf(out, "\\u%04x", *at);
+        else
+            fwrite(at, 1, len, out);
+        at += len ? len : 1;
+    }
+    fputc('"', out);
+}
