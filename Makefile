@@ -25,7 +25,7 @@ PACKAGES := libpcap libarchive libevent_core libcap-ng libseccomp
 # The collector and what only it needs, where its libraries are found.
 COLLECT  := $(shell pkg-config --exists 'libzstd >= 1.4' 'sqlite3 >= 3.38' 2>/dev/null && echo yes)
 ROOMS    := base guard http net dns flow capture sink receive record $(if $(COLLECT),journal store query watch) sensor reader \
-            $(if $(COLLECT),serve collect)
+            $(if $(COLLECT),annotate serve collect)
 # Found or not; --version tells.
 OPTIONAL := $(shell for p in libcrypto ncurses libpsl libidn2; do pkg-config --exists $$p 2>/dev/null && echo $$p; done)
 ifeq ($(origin CC),default)
@@ -106,19 +106,19 @@ VERSION  := $(shell sed -n 's/.*DNSFLOW_PROGRAM_VERSION "\(.*\)"/\1/p' src/base/
 of       = $(filter $(1:%=$(O)/obj/src/%/%),$(OBJECTS))
 SENSOR   := $(call of,base guard http net dns flow capture sink sensor)
 READER   := $(call of,base guard net flow capture receive record journal reader)
-COLLECTOR := $(call of,base guard http net flow capture receive record journal store query watch serve collect)
+COLLECTOR := $(call of,base guard http net flow capture receive record journal store query watch annotate serve collect)
 TESTS    := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c tests/prop/test_*.c))
 FUZZERS  := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES  := $(patsubst %.c,$(O)/%,$(wildcard bench/*.c))
 # Without the collector its tests are left out.
 ifneq ($(COLLECT),yes)
-ITS      := $(shell grep -lE '"((journal|store|query|watch|serve|collect)/|journals.h)' tests/unit/test_*.c tests/fuzz/fuzz_*.c)
+ITS      := $(shell grep -lE '"((journal|store|query|watch|annotate|serve|collect)/|journals.h)' tests/unit/test_*.c tests/fuzz/fuzz_*.c)
 TESTS    := $(filter-out $(ITS:%.c=$(O)/%) $(O)/tests/unit/test_journal%,$(TESTS))
 FUZZERS  := $(filter-out $(ITS:%.c=$(O)/%),$(FUZZERS))
-BENCHES  := $(filter-out $(O)/bench/upserts $(O)/bench/gencollect,$(BENCHES))
+BENCHES  := $(filter-out $(O)/bench/upserts $(O)/bench/gencollect $(O)/bench/matching,$(BENCHES))
 endif
 # Of these, what includes no other folder and no other library.
-OTHERS   := src/(guard|http|capture|sink|sensor|reader|journal|store|query|watch|serve|collect)/|[ /](pcap|archive|ldns)[/.]
+OTHERS   := src/(guard|http|capture|sink|sensor|reader|journal|store|query|watch|annotate|serve|collect)/|[ /](pcap|archive|ldns)[/.]
 CORE     := $(if $(PACKAGES),,$(shell for test in tests/unit/test_*.c tests/prop/test_*.c tests/fuzz/fuzz_*.c; do \
               $(CC) -M -MG -Isrc -Iinclude -I. $$test 2>/dev/null | grep -qE '$(OTHERS)' || echo $$test; done))
 CORE     := $(CORE:%.c=$(O)/%)
@@ -209,7 +209,7 @@ check: tests $(if $(filter release,$(BUILD)),all)
 	$(Q)scripts/run-tests $(O) $(TESTS) $(FUZZERS)
 
 # What waits on the clock, or on a browser, runs once, on the release build: under a sanitizer it shows nothing more.
-ON_CLOCK := $(wildcard $(addprefix tests/e2e/test_,$(addsuffix .py,why heal recipes collect_backup collect_demo \
+ON_CLOCK := $(wildcard $(addprefix tests/e2e/test_,$(addsuffix .py,why heal recipes annotate_accuracy collect_backup collect_demo \
               collect_forget collect_observe collect_page collect_proxy collect_replay collect_roles soak python*)) tests/golden/test_conform.py)
 THREADED := $(wildcard $(addprefix tests/e2e/test_,$(addsuffix .py,bad_day collect collect_http collect_http_limits collect_threads dnstap live live_traffic \
               metrics overload service streams udp)))
@@ -237,7 +237,7 @@ check-cross:
 check-abi: $(O)/$(SO_NAME)
 	$(Q)scripts/check-abi $<
 
-# make fuzz T=frame|input|message|dnstap|datagram|capture|reader|http|journal|config|ask|serve S=seconds
+# make fuzz T=frame|input|message|dnstap|datagram|capture|reader|http|journal|config|ask|serve|annotate S=seconds
 fuzz:
 	$(Q)$(MAKE) BUILD=fuzz CC=clang build/fuzz/tests/fuzz/fuzz_$(T)
 	$(Q)scripts/fuzz build/fuzz/tests/fuzz/fuzz_$(T) $(or $(S),60)

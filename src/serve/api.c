@@ -8,7 +8,7 @@
 #include "serve/call.h"
 
 /* What may be said of a question beside format, fresh, since, until and limit. */
-enum { TAKES_CURSOR = 1, TAKES_MOMENT = 2, TELLS_CLIENTS = 4, ABOUT_PARAMETER = 8 };
+enum { TAKES_CURSOR = 1, TAKES_MOMENT = 2, TELLS_CLIENTS = 4, ABOUT_PARAMETER = 8, NEEDS_CLIENT = 16 };
 
 struct endpoint {
     const char *path; /* "*" is what the question is about, also where that is a parameter */
@@ -32,6 +32,7 @@ static const struct endpoint endpoints[] = {
     {"top/clients", "top", TELLS_CLIENTS, "clients"},
     {"top/*", "top", 0, NULL},
     {"new/*", "new", TAKES_CURSOR, NULL},
+    {"annotate", "annotate", TAKES_MOMENT | NEEDS_CLIENT | TELLS_CLIENTS | ABOUT_PARAMETER, "server"},
     {"series", "series", 0, ""},
     {"loss", "loss", 0, ""},
     {"sensors", "sensors", 0, ""},
@@ -89,6 +90,8 @@ static const struct endpoint *find(struct call *call, const char **about)
     }
     if (call->url.segments_count == 1 && strcmp(call->url.segments[0], "names") == 0)
         call_fail(call, CALL_BAD, "below", "expected \"below\" or \"contains\"");
+    else if (call->url.segments_count == 1 && strcmp(call->url.segments[0], "annotate") == 0)
+        call_fail(call, CALL_BAD, "server", "expected the address of the server");
     else
         call_fail(call, CALL_UNKNOWN, NULL, "there is no such path; /api/v1/openapi.json describes those there are");
     return NULL;
@@ -158,18 +161,20 @@ static void answer(struct call *call, const struct endpoint *e, const char *abou
 
 static bool check_parameters(struct call *call, const struct endpoint *e, struct wanted *wanted)
 {
-    static const char *const moment[] = {"format", "fresh", "limit", "time", "client", NULL};
+    const char *moment[8] = {"format", "fresh", "limit", "time", "client"};
     const char *names[8] = {"format", "fresh", "limit", "since", "until"};
     size_t used = 5;
     if (e->flags & TAKES_CURSOR)
         names[used++] = "cursor";
     if (e->flags & ABOUT_PARAMETER)
-        names[used++] = e->about;
+        names[used++] = moment[5] = e->about;
     if (!call_wants(call, e->flags & TAKES_MOMENT ? moment : names, wanted))
         return false;
     if (call->hides_clients && ((e->flags & TELLS_CLIENTS) || wanted->client))
         call_fail(call, CALL_FORBIDDEN, wanted->client ? "client" : NULL,
                   "this token is not good for who asked: its role is read-no-clients");
+    if ((e->flags & NEEDS_CLIENT) && !wanted->client)
+        call_fail(call, CALL_BAD, "client", "expected the address of the client");
     return !call_has_failed(call);
 }
 

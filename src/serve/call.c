@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "annotate/ask_annotate.h"
 #include "serve/call.h"
 
 #include <inttypes.h>
@@ -32,7 +33,7 @@ const struct question *call_question(const char *name)
     for (i = 0; i < questions_count; i++)
         if (strcmp(questions[i]->name, name) == 0)
             return questions[i];
-    return NULL;
+    return strcmp(question_annotate.name, name) == 0 ? &question_annotate : NULL;
 }
 
 /* ---- parameters ---- */

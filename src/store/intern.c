@@ -95,16 +95,32 @@ static int grow_bytes(struct intern *in, size_t len)
     return 0;
 }
 
+/* The slot of the key, or the free one where it would be. */
+static uint32_t find_slot(const struct intern *in, const uint8_t *key, size_t len, uint32_t hash)
+{
+    uint32_t mask = in->slots_count - 1, slot = hash & mask;
+    for (; in->slots[slot].number; slot = (slot + 1) & mask) {
+        if (in->slots[slot].hash != hash)
+            continue;
+        const struct entry *e = &in->entries[in->slots[slot].number - 1];
+        if (e->len == len && memcmp(in->bytes + e->at, key, len) == 0)
+            break;
+    }
+    return slot;
+}
+
+uint32_t intern_find(const struct intern *intern, const uint8_t *key, size_t len)
+{
+    uint32_t hash = (uint32_t)hash_bytes(intern->seed, key, len);
+    return intern->slots[find_slot(intern, key, len, hash)].number - 1;
+}
+
 uint32_t intern_add(struct intern *intern, const uint8_t *key, size_t len)
 {
-    uint32_t hash = (uint32_t)hash_bytes(intern->seed, key, len), mask = intern->slots_count - 1, slot = hash & mask;
-    for (; intern->slots[slot].number; slot = (slot + 1) & mask) {
-        if (intern->slots[slot].hash != hash)
-            continue;
-        const struct entry *e = &intern->entries[intern->slots[slot].number - 1];
-        if (e->len == len && memcmp(intern->bytes + e->at, key, len) == 0)
-            return intern->slots[slot].number - 1;
-    }
+    uint32_t hash = (uint32_t)hash_bytes(intern->seed, key, len), mask = intern->slots_count - 1;
+    uint32_t slot = find_slot(intern, key, len, hash);
+    if (intern->slots[slot].number)
+        return intern->slots[slot].number - 1;
     if (intern->count == intern->slots_count / 2) {
         if (grow_slots(intern) != 0)
             return INTERN_NONE;

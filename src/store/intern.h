@@ -28,6 +28,9 @@ void intern_destroy(struct intern *intern);
 /* The key's number, a new one if need be; INTERN_NONE: out of memory. */
 uint32_t intern_add(struct intern *intern, const uint8_t *key, size_t len);
 
+/* The same of a key that is there already, which INTERN_NONE says it is not. */
+uint32_t intern_find(const struct intern *intern, const uint8_t *key, size_t len);
+
 /* Adds a sighting. */
 void intern_count(struct intern *intern, uint32_t number, int64_t time_s, uint64_t rate);
 

@@ -147,6 +147,8 @@ CASES = [
     Case("/api/v1/addresses/{address}/at", "/api/v1/addresses/192.0.2.1/at?client=10.0.0.9&time=4000000000",
          ("at", "192.0.2.1", "--client", "10.0.0.9", "--time", "4000000000")),
     Case("/api/v1/addresses/{address}/at", "/api/v1/addresses/192.0.2.1/at?time=7d", None),
+    Case("/api/v1/annotate", "/api/v1/annotate?server=192.0.2.1&client=10.0.0.9", None),
+    Case("/api/v1/annotate", "/api/v1/annotate?server=192.0.2.1&client=10.0.0.9&time=4000000000", None),
     Case("/api/v1/addresses/{address}/clients", "/api/v1/addresses/192.0.2.1/clients", ("who", "192.0.2.1")),
     Case("/api/v1/clients/{client}/lookups", "/api/v1/clients/10.0.0.9/lookups", ("client", "10.0.0.9")),
     Case("/api/v1/clients/{client}/lookups", "/api/v1/clients/2001:db8:c::1/lookups", ("client", "2001:db8:c::1")),
@@ -422,6 +424,10 @@ def test_bad_parameters(served, case):
     ("/api/v1/addresses/{address}/at", "/api/v1/addresses/192.0.2.0%2F24/at", "path"),
     ("/api/v1/addresses/{address}/at", "/api/v1/addresses/192.0.2.1/at?time=x", "time"),
     ("/api/v1/addresses/{address}/at", "/api/v1/addresses/192.0.2.1/at?client=x", "client"),
+    ("/api/v1/annotate", "/api/v1/annotate?client=10.0.0.9", "server"),
+    ("/api/v1/annotate", "/api/v1/annotate?server=192.0.2.1", "client"),
+    ("/api/v1/annotate", "/api/v1/annotate?server=192.0.2.0%2F24&client=10.0.0.9", "server"),
+    ("/api/v1/annotate", "/api/v1/annotate?server=192.0.2.1&client=10.0.0.9&time=x", "time"),
     ("/api/v1/clients/{client}/lookups", "/api/v1/clients/www.example.com/lookups", "path"),
     ("/api/v1/clients/{client}/summary", "/api/v1/clients/x/summary", "path"),
     ("/api/v1/rcodes/{rcode}/clients", "/api/v1/rcodes/NXDOMAINS/clients", "path"),
@@ -483,13 +489,14 @@ def test_token_without_clients(guarded):
     """Each answer with clients in it is refused."""
     for case in {(c.template, c.url.split("?")[0]): c for c in CASES if c.template.startswith("/api/v1/")}.values():
         got = guarded.get(case.url, X_API_Key=NO_CLIENTS)
-        has_clients = case.template.split("/")[-1] in ("clients", "lookups", "summary") or case.url.endswith("/top/clients")
+        has_clients = case.template.split("/")[-1] in ("clients", "lookups", "summary", "annotate") or case.url.endswith("/top/clients")
         if has_clients:
             error_of(case.template, got, 403, "forbidden")
         else:
             assert got.status == 200, (case.url, got)
             assert b"10.0.0.9" not in got.body or case.template == "/api/v1/openapi.json"
             check_answer(case.template, got)
+    error_of("/api/v1/annotate", guarded.get("/api/v1/annotate?server=192.0.2.1&client=10.0.0.9", X_API_Key=NO_CLIENTS), 403, "forbidden")
     error_of("/api/v1/addresses/{address}/at", guarded.get("/api/v1/addresses/192.0.2.1/at?client=10.0.0.9", X_API_Key=NO_CLIENTS), 403, "forbidden")
 
 

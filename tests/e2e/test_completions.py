@@ -11,13 +11,14 @@ from conftest import TOP
 pytestmark = needs_collector
 
 WANTED = [
-    (("",), {"run", "query", "status", "import", "check", "export", "sql", "backup", "forget", "replay"}),
+    (("",), {"run", "query", "status", "import", "check", "export", "sql", "backup", "forget", "replay", "annotate"}),
     (("run", "--sync", ""), {"1s", "always", "never"}),
     (("run", "--watch-o"), {"--watch-output"}),
     (("query", "su"), {"summary"}),
     (("query", "top", "r"), {"resolvers", "rcodes"}),
     (("query", "new", ""), {"names", "domains"}),
     (("query", "--format", "c"), {"csv", "cof"}),
+    (("annotate", "--format", ""), {"csv", "json", "ndjson"}),
 ]
 
 

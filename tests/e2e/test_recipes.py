@@ -13,11 +13,13 @@ import socket
 import socketserver
 import subprocess
 import threading
+import time
 import urllib.error
 import urllib.request
 
 import pytest
 
+from collecting import imported
 from conftest import (BUILD, ETHERNET, SENSOR, TIMEOUT, TOP, Background, ethernet, response_frame, sensor, udp_packet,
                       unused_port, wait_until, write_pcap)
 from dnstap import message, whole
@@ -287,6 +289,36 @@ def test_tunnels(tmp_path):
     assert tables["nxdomain"].split("\n")[2].split()[::4] == ["90", "10.0.0.77"]
     assert (tmp_path / "generators").read_text() == "1.00 90 10.0.0.77\n"
     assert (tmp_path / "long").read_text().split() == ["120", "tunnel.example"]
+
+
+@recipe("Top talkers by name")
+def test_talkers(tmp_path):
+    """Flows as softflowd sends them, with what was looked up before, both of this hour."""
+    if not shutil.which("softflowd") or not shutil.which("nfcapd"):
+        pytest.skip("not installed: softflowd, nfcapd")
+    begin_us = int(time.time() - 60) * 1000000
+    write_pcap(tmp_path / "in.pcap", ETHERNET, [
+        (begin_us + i, response_frame(name, answers, client=client)) for i, (client, name, answers) in enumerate(ASKED)])
+    assert sensor("-r", tmp_path / "in.pcap", "-x", "-w", tmp_path / "out.pcap").status == 0
+    imported(tmp_path / "data", tmp_path / "out.pcap")
+    sent = [("10.0.0.9", "192.0.2.2", 600), ("10.0.0.9", "192.0.2.25", 72), ("10.0.0.8", "192.0.2.77", 10)]
+    write_pcap(tmp_path / "flows.pcap", ETHERNET, [
+        (begin_us + 2000000 + i, ethernet(udp_packet(client, 40000 + i, address, 443, b"x" * size)))
+        for i, (client, address, size) in enumerate(sent)])
+    (tmp_path / "flows").mkdir()
+    port = unused_port()
+    with Background(["nfcapd", "-l", tmp_path / "flows", "-p", port, "-b", "127.0.0.1", "-t", "3600"], tmp_path) as nfcapd:
+        nfcapd.wait_err("Startup")
+        subprocess.run(["softflowd", "-r", "flows.pcap", "-v", "9", "-A", "milli", "-n", "127.0.0.1:%d" % port, "-c", "none",
+                        "-p", "pid"], cwd=tmp_path, check=True, timeout=TIMEOUT, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+        wait_until(lambda: all(line.split()[4].endswith(":00000000")  # nothing waits in its socket
+                               for line in open("/proc/%d/net/udp" % nfcapd.process.pid).readlines()[1:]))
+        nfcapd.signal(15)
+        nfcapd.wait()
+    shell("Top talkers by name", tmp_path)
+    assert (tmp_path / "talkers").read_text().splitlines() == [
+        "628\t10.0.0.9\twww.example.com", "100\t10.0.0.9\tmail.example.net", "38\t10.0.0.8\t?"]
 
 
 @recipe("Flows with names")

@@ -171,12 +171,27 @@ def put_serve():
         put("serve", b"\2" + path.replace(b"?", b"\0"))
 
 
+def put_annotate():
+    """The first byte is the format; flows, and what is none."""
+    flow = b'{"client":"10.0.0.1","server":"192.0.2.1","time":1790000001.5,"port":853}\n'
+    made = [b"\x00ts,te,sa,da,sp,dp\n2026-09-21 14:13:21,x,10.0.0.1,192.0.2.1,1,443\r\nSummary\nflows\n1\n",
+            b"\x40ts,sa,da,name\n1790000001,10.0.0.1,192.0.2.1,a\nbroken\n\"\n",
+            b"\x80ts,sa,da,sni\n1790000001.5,10.0.0.1,192.0.2.1,x.example\n1790000001.5,10.0.0.1,192.0.2.1,\n",
+            b'\x01[\n{\n\t"first" : "2026-09-21T14:13:21.468",\n\t"src4_addr" : "10.0.0.1",\n\t"dst4_addr" : "192.0.2.1",\n'
+            b'\t"label" : "}{\\""\n},\n{"first":1790000001,"src6_addr":"::1","dst6_addr":"::2"}\n]\n',
+            b"\x02" + flow, b"\x82" + flow.replace(b"port", b"sni") + b"none\n{}", b'\x01{{{{"', b"\x00ts,sa\n",
+            b'\x02{"a":{"b":[{},[1,null],"\\\\"]},"client":1}']
+    for data in made:
+        put("annotate", data)
+
+
 def main():
     build = sys.argv[1]
     put_config()
     put_watch()
     put_ask()
     put_serve()
+    put_annotate()
     put_journal(build)
     put_http()
     put_input()
