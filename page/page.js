@@ -1194,7 +1194,29 @@ function addressView(address) {
   const lead = el('span', {}, 'Names that were answered with it, ' + spanWords() + '. ', !isPrefix
       && el('a', { href: link('client', address) }, 'As a client'));
   return { title: isPrefix ? 'Prefix' : 'Address', subject: address, lead, panels: isPrefix ? [names]
-      : [client, names, momentPanel(address), who] };
+      : [client, names, momentPanel(address), connectionPanel(address), who].filter(Boolean) };
+}
+
+const METHODS = { 'client-unique': 'the one name that it looked up for it', 'client-latest':
+    'the newest of several that it looked up for it', 'others-domain': 'the domain that others look up for it',
+    'encrypted-resolver': 'none: it talks to an encrypted resolver', expired: 'none: it looked it up too long before',
+    'many-domains': 'none: others look up several domains for it', 'few-lookups':
+    'none: others looked it up too seldom', 'no-lookup': 'none: nobody looked it up' };
+
+/* The name that a connection of the client to the address belonged to, once a client is given. */
+function connectionPanel(address) {
+  const at = state.more.get('at') || '', client = state.more.get('client') || '';
+  return client && tablePanel('A connection of ' + client + ' then', { path: '/api/v1/annotate', isTimeless: true,
+      params: { since: null, until: null, server: address, client, time: at || null }, name: 'connection-' + address,
+    empty: 'Nothing is known of it.', columns: [
+      { label: 'Name', value: row => row.name || '–', cell: row => row.name ? nameLink(row.name) : '–' },
+      { label: 'Through', value: row => row.via || '–', cell: row => row.via ? nameLink(row.via) : '–', from: 'wide' },
+      { label: 'How', value: row => METHODS[row.method] || row.method },
+      { label: 'Looked up', kind: 'num', title: 'How long before the connection', value: row => row.age_s ?? -1,
+          cell: row => row.age_s === null ? '–' : lasting(row.age_s) + ' before', from: 'tablet' },
+      { label: 'Sure', kind: 'num', title: 'How often such a name was right, where it was known', value: row =>
+          row.confidence ?? -1, cell: row => row.confidence === null ? '–' : Math.round(100 * row.confidence) + NBSP
+          + '%' }] });
 }
 
 /* The name behind an address at a moment, of one client if it is given. */

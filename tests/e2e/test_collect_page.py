@@ -384,6 +384,11 @@ def test_a_moment(page):
     assert "No name was behind it then" in page.texts(page.panel("At a moment") + " .state-title")[0]
     page.open("#address/198.51.100.1?client=192.0.2.10")
     assert any("What this client asked for" in row for row in page.rows("At a moment"))
+    row, = page.rows("A connection of 192.0.2.10 then")
+    assert "www.example.com" in row and "that it looked up for it" in row
+    page.open("#address/198.51.100.1?client=192.0.2.10&at=2026-01-01T00:00:00Z")
+    row, = page.rows("A connection of 192.0.2.10 then")
+    assert "none: " in row
 
 
 def live(collector, name, number=[0]):
