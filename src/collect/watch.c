@@ -46,7 +46,7 @@ struct watcher {
     int64_t second_us; /* that `lines` are of */
     unsigned lines;
     uint64_t unsaid; /* hits without a line in the log */
-    bool is_failing; /* the output */
+    bool is_failing; /* the output, and the log has a line of it */
     int64_t next_line_us, retry_us, next_report_us;
 };
 
@@ -81,14 +81,16 @@ static void note_output(struct watcher *w, int cause)
     int64_t now_us = clock_monotonic_us();
     w->lost += cause != 0;
     atomic_fetch_add(&w->context->board->watch_lost, cause != 0);
-    if (cause == 0 && w->is_failing)
+    if (cause == 0 && w->is_failing) {
         log_line("watch: %s: can be written to again", w->out.path);
+        w->is_failing = false;
+    }
     if (cause != 0 && now_us >= w->next_line_us) {
         log_line("error: watch: %s: %s; hits that find no room there are lost, but counted", w->out.path,
                  cause == EAGAIN ? "its reader does not keep up" : strerror(cause));
         w->next_line_us = now_us + LINE_US;
+        w->is_failing = true;
     }
-    w->is_failing = cause != 0;
 }
 
 static void put_out(struct watcher *w, const struct watch_hit *hit, const struct received *from,
