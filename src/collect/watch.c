@@ -265,7 +265,7 @@ static int open_files(struct watcher *w, struct error *err)
 
 static int watcher_open(struct watcher *w, struct error *err)
 {
-    static const struct confinement to = {.holds = HOLDS_JOURNAL, .needs = SANDBOX_ANSWERS, .reads = "journal"};
+    static const struct confinement to = {.holds = HOLDS_JOURNAL | HOLDS_LOCK, .needs = SANDBOX_ANSWERS, .reads = "journal"};
     if (open_files(w, err) != 0 || confine(w->context, &to, err) != 0)
         return -1;
     return open_journal(w, err);

@@ -9,7 +9,7 @@ import time
 
 import pytest
 from asking_http import Asked
-from collecting import AS_ROOT, Running, collect, needs_collector, send
+from collecting import AS_ROOT, Running, collect, is_zombie, needs_collector, send
 from conftest import wait_until
 from datagrams import extended, set4
 
@@ -27,6 +27,10 @@ def listed(tmp_path):
     path = tmp_path / "list"
     path.write_text("*.evil.example  # a feed\nplain.test\n192.0.2.0/24\n")
     return path
+
+
+def is_gone(pid):
+    return not os.path.exists("/proc/%d" % pid) or is_zombie(pid)
 
 
 def hits_of(path):
@@ -191,6 +195,23 @@ def test_what_came_while_it_was_not_there(tmp_path, listed):
         wait_until(lambda: [h["match"] for h in hits_of(out)] == ["a.evil.example", "b.evil.example"])
         c.stop()
     assert len(hits_of(out)) == 2
+
+
+def test_one_at_a_time(tmp_path, listed):
+    """While one of a collector that was killed is still there no other begins, which would tell its hits once more."""
+    out = tmp_path / "hits"
+    with Running(tmp_path, "--watch", listed, "--watch-output", out) as c:
+        roles = c.roles()
+        os.kill(roles["watch"], signal.SIGSTOP)
+        send(c.target, [datagram(1, "a.evil.example")])
+        c.process.process.kill()
+        c.process.process.wait()
+        wait_until(lambda: all(is_gone(pid) for name, pid in roles.items() if name != "watch"))
+        done = collect("run", c.directory, "-l", "127.0.0.1:0", "--http", "off", *AS_ROOT, "--watch", listed)
+        os.kill(roles["watch"], signal.SIGCONT)
+        assert done.status == 1 and "in use" in done.err
+        wait_until(lambda: is_gone(roles["watch"]))
+    assert [h["match"] for h in hits_of(out)] == ["a.evil.example"]
 
 
 def test_pipe(tmp_path, listed):
