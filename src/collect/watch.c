@@ -233,10 +233,25 @@ static bool read_place(struct watcher *w, struct journal_position *at)
     return true;
 }
 
+/* Whether the journal has got as far; one that was begun anew has not. Returns -1 with the cause. */
+static int has_got_to(const struct watcher *w, uint64_t file, struct error *err)
+{
+    struct journal_file next;
+    return file <= w->context->least_file ? 1 : journal_find(w->context->directory->journal_fd, file, &next, err);
+}
+
 static int open_journal(struct watcher *w, struct error *err)
 {
     struct journal_position from = {0, 0};
     bool is_known = read_place(w, &from);
+    int result = is_known ? has_got_to(w, from.file, err) : 1;
+    if (result < 0)
+        return -1;
+    if (result == 0) {
+        log_line("warning: watch: %s/%s is of another journal; what comes from now on is looked at",
+                 w->context->config->directory, WATCH_PLACE);
+        is_known = false;
+    }
     if (!is_known) {
         from = (struct journal_position){0, 0};
         w->block = 0;

@@ -197,6 +197,21 @@ def test_what_came_while_it_was_not_there(tmp_path, listed):
     assert len(hits_of(out)) == 2
 
 
+def test_journal_begun_anew(tmp_path, listed):
+    """A place that it has not got to would leave all of it without a look."""
+    with Running(tmp_path, "--watch", listed) as c:
+        c.stop()
+    (c.directory / "watch").write_text("%020d %020d %020d\n" % (57, 1000, 900))
+    with Running(tmp_path, "--watch", listed, directory=c.directory) as c:
+        assert "warning: watch: %s is of another journal; " % (c.directory / "watch") in c.err
+        send(c.target, [datagram(1, "plain.test")])
+        c.process.wait_err("watch: plain.test: ")
+        c.stop()
+    with Running(tmp_path, "--watch", listed, directory=c.directory) as c:
+        c.stop()
+    assert "of another journal" not in c.err
+
+
 def test_one_at_a_time(tmp_path, listed):
     """While one of a collector that was killed is still there no other begins, which would tell its hits once more."""
     out = tmp_path / "hits"
