@@ -28,7 +28,7 @@ static void close_others(const struct role_context *context, const struct confin
         close_one(context->directory->journal_fd);
     if (!(to->holds & HOLDS_WISHES))
         close_one(context->ask_fd);
-    if (!to->writes)
+    if (!to->writes && !(to->holds & HOLDS_LOCK))
         close_one(context->directory->lock_fd);
     close_one(context->directory->fd);
 }

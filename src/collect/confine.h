@@ -12,7 +12,8 @@ enum {
     HOLDS_SEALS = 2,     /* the socket of who ask for a seal */
     HOLDS_QUESTIONS = 4, /* where questions come in */
     HOLDS_JOURNAL = 8,   /* the folder of the journal */
-    HOLDS_WISHES = 16    /* the eventfd that asks for a seal */
+    HOLDS_WISHES = 16,   /* the eventfd that asks for a seal */
+    HOLDS_LOCK = 32      /* the directory's, which those have anyway who write there by name */
 };
 
 struct confinement {

@@ -114,7 +114,7 @@ static void start_role(struct supervisor *s, size_t index)
 static bool may_begin(const struct supervisor *s, size_t index)
 {
     size_t i;
-    for (i = 0; i < index; i++)
+    for (i = 0; !s->is_told_ready && i < index; i++)
         if (!s->each[i].is_absent && !s->each[i].was_ready)
             return false;
     return true;
@@ -179,7 +179,7 @@ static void replace(struct supervisor *s, size_t index)
     } else if (r->is_replaced && WIFEXITED(r->status) && WEXITSTATUS(r->status) == EXIT_SUCCESS) {
         r->next_start_us = now_us;
         r->has_passed = true;
-    } else if (r->was_ready) {
+    } else if (r->was_ready || (s->is_told_ready && roles[index]->is_wanted)) { /* the others work on */
         plan_start(r, now_us);
         describe_end(roles[index]->name, r->ended, r->status, r->next_start_us - now_us);
     } else if (roles[index]->only_reads && !s->context->config->has_http) { /* nobody asked for it */
@@ -295,7 +295,8 @@ static bool end_role(struct supervisor *s, size_t index)
 static bool stop_role(struct supervisor *s, size_t index)
 {
     const struct running *r = &s->each[index];
-    bool has_work = r->was_ready && !s->has_failed && (r->pid == 0 || r->is_replaced) && !roles[index]->only_reads;
+    bool has_work =
+        r->was_ready && !r->is_absent && !s->has_failed && (r->pid == 0 || r->is_replaced) && !roles[index]->only_reads;
     bool is_good = end_role(s, index);
     if (!has_work)
         return is_good;

@@ -46,7 +46,7 @@ struct watcher {
     int64_t second_us; /* that `lines` are of */
     unsigned lines;
     uint64_t unsaid; /* hits without a line in the log */
-    bool is_failing; /* the output */
+    bool is_failing; /* the output, and the log has a line of it */
     int64_t next_line_us, retry_us, next_report_us;
 };
 
@@ -81,14 +81,16 @@ static void note_output(struct watcher *w, int cause)
     int64_t now_us = clock_monotonic_us();
     w->lost += cause != 0;
     atomic_fetch_add(&w->context->board->watch_lost, cause != 0);
-    if (cause == 0 && w->is_failing)
+    if (cause == 0 && w->is_failing) {
         log_line("watch: %s: can be written to again", w->out.path);
+        w->is_failing = false;
+    }
     if (cause != 0 && now_us >= w->next_line_us) {
         log_line("error: watch: %s: %s; hits that find no room there are lost, but counted", w->out.path,
                  cause == EAGAIN ? "its reader does not keep up" : strerror(cause));
         w->next_line_us = now_us + LINE_US;
+        w->is_failing = true;
     }
-    w->is_failing = cause != 0;
 }
 
 static void put_out(struct watcher *w, const struct watch_hit *hit, const struct received *from,
@@ -231,10 +233,25 @@ static bool read_place(struct watcher *w, struct journal_position *at)
     return true;
 }
 
+/* Whether the journal has got as far; one that was begun anew has not. Returns -1 with the cause. */
+static int has_got_to(const struct watcher *w, uint64_t file, struct error *err)
+{
+    struct journal_file next;
+    return file <= w->context->least_file ? 1 : journal_find(w->context->directory->journal_fd, file, &next, err);
+}
+
 static int open_journal(struct watcher *w, struct error *err)
 {
     struct journal_position from = {0, 0};
     bool is_known = read_place(w, &from);
+    int result = is_known ? has_got_to(w, from.file, err) : 1;
+    if (result < 0)
+        return -1;
+    if (result == 0) {
+        log_line("warning: watch: %s/%s is of another journal; what comes from now on is looked at",
+                 w->context->config->directory, WATCH_PLACE);
+        is_known = false;
+    }
     if (!is_known) {
         from = (struct journal_position){0, 0};
         w->block = 0;
@@ -263,7 +280,7 @@ static int open_files(struct watcher *w, struct error *err)
 
 static int watcher_open(struct watcher *w, struct error *err)
 {
-    static const struct confinement to = {.holds = HOLDS_JOURNAL, .needs = SANDBOX_ANSWERS, .reads = "journal"};
+    static const struct confinement to = {.holds = HOLDS_JOURNAL | HOLDS_LOCK, .needs = SANDBOX_ANSWERS, .reads = "journal"};
     if (open_files(w, err) != 0 || confine(w->context, &to, err) != 0)
         return -1;
     return open_journal(w, err);

@@ -27,6 +27,7 @@ enum {
     KEY = 1 + NAME_WIRE,               /* bytes of one */
     SLOTS_MIN = 16,                    /* a power of two */
     FILE_MAX = 1 << 30,                /* bytes */
+    NOTE_MAX = 1000,                   /* bytes of one; what stands behind is not told */
     LINE_MAX_BYTES = 4 * NAME_TEXT - 1 /* of what is looked out for */
 };
 
@@ -188,15 +189,31 @@ static size_t name_key(struct watch_list *list, const char *text, uint8_t key[KE
 
 /* ---- the file ---- */
 
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+/* A note that is longer is cut, between two characters: so a hit always fits its line. */
+static void cut_note(char *note)
+{
+    size_t len = strnlen(note, NOTE_MAX + 1);
+    if (len <= NOTE_MAX)
+        return;
+    for (len = NOTE_MAX; len > 0 && ((uint8_t)note[len] & 0xc0) == 0x80; len--)
+        ;
+    note[len] = '\0';
+}
+
 /* A line, which is ended: its text, and the note behind it. */
 static int take_line(struct watch_list *list, size_t begin, size_t end, struct error *err)
 {
     uint8_t key[KEY];
     char *file = list->file;
     size_t text_end, note = 0;
-    while (begin < end && strchr(" \t\r", file[begin]))
+    while (begin < end && is_blank(file[begin]))
         begin++;
-    while (end > begin && strchr(" \t\r", file[end - 1]))
+    while (end > begin && is_blank(file[end - 1]))
         end--;
     file[end] = '\0';
     if (begin == end || file[begin] == '#')
@@ -208,6 +225,8 @@ static int take_line(struct watch_list *list, size_t begin, size_t end, struct e
         return error_set(err, "expected at most 253 bytes, as no name has more");
     if (text_end < end)
         note = text_end + strspn(file + text_end, " \t#");
+    if (note > 0)
+        cut_note(file + note);
     file[text_end] = '\0';
     size_t len = address_key(list, file + begin, key);
     if (len == 0)
@@ -217,7 +236,8 @@ static int take_line(struct watch_list *list, size_t begin, size_t end, struct e
 
 static int take_lines(struct watch_list *list, size_t size, const char *path, struct error *err)
 {
-    size_t begin = 0, number = 1;
+    static const char mark[] = "\xef\xbb\xbf"; /* of UTF-8, as some editors put it in front */
+    size_t begin = strncmp(list->file, mark, 3) == 0 ? 3 : 0, number = 1;
     struct error why;
     for (; begin < size; number++) {
         const char *newline = memchr(list->file + begin, '\n', size - begin);

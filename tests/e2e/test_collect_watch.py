@@ -9,7 +9,7 @@ import time
 
 import pytest
 from asking_http import Asked
-from collecting import AS_ROOT, Running, collect, needs_collector, send
+from collecting import AS_ROOT, Running, collect, is_zombie, needs_collector, send
 from conftest import wait_until
 from datagrams import extended, set4
 
@@ -27,6 +27,10 @@ def listed(tmp_path):
     path = tmp_path / "list"
     path.write_text("*.evil.example  # a feed\nplain.test\n192.0.2.0/24\n")
     return path
+
+
+def is_gone(pid):
+    return not os.path.exists("/proc/%d" % pid) or is_zombie(pid)
 
 
 def hits_of(path):
@@ -118,6 +122,48 @@ def test_begun_and_ended_by_a_configuration(tmp_path, listed):
     assert c.err.count("watch: plain.test: ") == 1 and "1 records looked at, 1 hits" in c.err
 
 
+def test_begun_again_with_no_output(tmp_path, listed):
+    """A role that cannot begin at SIGHUP ends nothing else, and begins when it can."""
+    folder, config = tmp_path / "folder", tmp_path / "config"
+    folder.mkdir()
+    on = "watch %s\nwatch-output %s\n" % (listed, folder / "hits")
+    config.write_text(on)
+    with Asked(tmp_path, "--config", config) as c:
+        config.write_text("")
+        c.process.signal(signal.SIGHUP)
+        wait_until(lambda: "watch" not in c.roles())
+        (folder / "hits").unlink()
+        folder.rmdir()
+        config.write_text(on)
+        c.process.signal(signal.SIGHUP)
+        c.process.wait_err("error: watch: %s: No such file or directory" % (folder / "hits"))
+        c.process.wait_err("error: role watch (process ")
+        wait_until(lambda: "query" in c.roles())
+        assert c.metric("dnsflow_collect_watch_hits_total") == 0
+        folder.mkdir()
+        wait_until((folder / "hits").exists)
+        send(c.target, [datagram(1, "plain.test")])
+        wait_until(lambda: len(hits_of(folder / "hits")) == 1)
+        c.stop()
+
+
+def test_ended_by_a_configuration_and_stopped(tmp_path, listed):
+    """It is not started once more, without a list."""
+    config = tmp_path / "config"
+    config.write_text("watch %s\n" % listed)
+    with Running(tmp_path, "--config", config) as c:
+        pid = c.roles()["watch"]
+        os.kill(pid, signal.SIGSTOP)
+        send(c.target, [datagram(1, "plain.test")])
+        config.write_text("")
+        c.process.signal(signal.SIGHUP)
+        c.process.wait_err("the configuration has been read again")
+        c.process.signal(signal.SIGTERM)
+        os.kill(pid, signal.SIGCONT)
+        assert c.process.wait(60) == 0, c.err
+        assert c.err.count(" lines in the list, ") == 1 and not (c.directory / "watch").exists()
+
+
 def test_role_killed(tmp_path, listed):
     """Nothing is missed; what was told in its last moment may be told once more."""
     out = tmp_path / "hits"
@@ -151,6 +197,38 @@ def test_what_came_while_it_was_not_there(tmp_path, listed):
     assert len(hits_of(out)) == 2
 
 
+def test_journal_begun_anew(tmp_path, listed):
+    """A place that it has not got to would leave all of it without a look."""
+    with Running(tmp_path, "--watch", listed) as c:
+        c.stop()
+    (c.directory / "watch").write_text("%020d %020d %020d\n" % (57, 1000, 900))
+    with Running(tmp_path, "--watch", listed, directory=c.directory) as c:
+        assert "warning: watch: %s is of another journal; " % (c.directory / "watch") in c.err
+        send(c.target, [datagram(1, "plain.test")])
+        c.process.wait_err("watch: plain.test: ")
+        c.stop()
+    with Running(tmp_path, "--watch", listed, directory=c.directory) as c:
+        c.stop()
+    assert "of another journal" not in c.err
+
+
+def test_one_at_a_time(tmp_path, listed):
+    """While one of a collector that was killed is still there no other begins, which would tell its hits once more."""
+    out = tmp_path / "hits"
+    with Running(tmp_path, "--watch", listed, "--watch-output", out) as c:
+        roles = c.roles()
+        os.kill(roles["watch"], signal.SIGSTOP)
+        send(c.target, [datagram(1, "a.evil.example")])
+        c.process.process.kill()
+        c.process.process.wait()
+        wait_until(lambda: all(is_gone(pid) for name, pid in roles.items() if name != "watch"))
+        done = collect("run", c.directory, "-l", "127.0.0.1:0", "--http", "off", *AS_ROOT, "--watch", listed)
+        os.kill(roles["watch"], signal.SIGCONT)
+        assert done.status == 1 and "in use" in done.err
+        wait_until(lambda: is_gone(roles["watch"]))
+    assert [h["match"] for h in hits_of(out)] == ["a.evil.example"]
+
+
 def test_pipe(tmp_path, listed):
     """It needs no reader; one that comes later gets whole lines."""
     pipe = tmp_path / "pipe"
@@ -181,6 +259,26 @@ def test_pipe(tmp_path, listed):
         c.stop()
         os.close(fd)
     assert len([json.loads(line) for line in got.splitlines()]) == total + 1 - lost
+
+
+def test_slow_reader(tmp_path, listed):
+    """One that now and then makes room causes no line each time."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with Asked(tmp_path, "--watch", listed, "--watch-output", pipe) as c:
+        fd = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        sent = rounds = lost = 0
+        while rounds < 12:
+            send(c.target, [datagram(sent + n, "n%d.evil.example" % n) for n in range(400)])
+            sent += 400
+            wait_until(lambda: c.metric("dnsflow_collect_watch_hits_total") == sent)
+            before, lost = lost, c.metric("dnsflow_collect_watch_lost_total")
+            rounds += lost > before
+            os.read(fd, 16384)
+        os.close(fd)
+        err = c.stop()
+    failed, good = err.count("its reader does not keep up"), err.count("can be written to again")
+    assert 1 <= failed < 6 and failed - 1 <= good <= failed
 
 
 def test_full_disk(tmp_path, listed):

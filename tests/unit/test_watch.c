@@ -135,6 +135,37 @@ static void notes_of_lines(void **state)
     watch_list_free(list);
 }
 
+/* Of 1200 bytes: cut in front of the character that the 1000th byte belongs to. */
+static void notes_that_are_long(void **state)
+{
+    (void)state;
+    char text[1300] = "one.example ";
+    struct watch_entry entry;
+    uint8_t wire[NAME_WIRE];
+    size_t i, len = strlen(text);
+    text[len++] = 'x';
+    for (i = 0; i < 600; i++) {
+        text[len++] = (char)0xc3;
+        text[len++] = (char)0xa4;
+    }
+    struct watch_list *list = list_of(text, len);
+    assert_non_null(list);
+    assert_true(watch_list_has_name(list, wire, name_parse("one.example", wire), &entry));
+    assert_int_equal(strlen(entry.note), 999);
+    assert_memory_equal(entry.note + 997, "\xc3\xa4", 2);
+    watch_list_free(list);
+}
+
+static void mark_in_front(void **state)
+{
+    (void)state;
+    struct watch_list *list = list_of("\xef\xbb\xbfone.example\r\n192.0.2.7\r\n", 27);
+    assert_non_null(list);
+    assert_string_equal(name_in(list, "one.example"), "one.example");
+    assert_string_equal(address_in(list, "192.0.2.7"), "192.0.2.7");
+    watch_list_free(list);
+}
+
 static void everything(void **state)
 {
     (void)state;
@@ -190,6 +221,8 @@ static void what_is_refused(void **state)
         wide[i] = '.';
     assert_null(list_of(wide, sizeof(wide)));
     assert_null(list_of("a\0b", 3));
+    assert_non_null(strstr(err.text, "zero bytes"));
+    assert_null(list_of("one.example\n\0\0\0", 15));
     assert_non_null(strstr(err.text, "zero bytes"));
     struct watch_list *list;
     assert_int_equal(watch_list_read("/nosuch/list", &list, &err), -1);
@@ -301,9 +334,9 @@ static void a_million(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_of_lines), cmocka_unit_test(addresses_of_lines), cmocka_unit_test(notes_of_lines),
-        cmocka_unit_test(everything),     cmocka_unit_test(what_is_refused),    cmocka_unit_test(as_a_slow_look),
-        cmocka_unit_test(a_million),
+        cmocka_unit_test(names_of_lines),      cmocka_unit_test(addresses_of_lines), cmocka_unit_test(notes_of_lines),
+        cmocka_unit_test(notes_that_are_long), cmocka_unit_test(mark_in_front),      cmocka_unit_test(everything),
+        cmocka_unit_test(what_is_refused),     cmocka_unit_test(as_a_slow_look),     cmocka_unit_test(a_million),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
