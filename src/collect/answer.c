@@ -3,6 +3,7 @@
 
 #include <event2/event.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
@@ -23,6 +24,7 @@ enum {
     REFRESH_WAIT_US = 3 * SECOND_US,
     FINISH_US = 5 * SECOND_US, /* for answers that are being worked out */
     POLL_MS = 5,
+    TRIM_S = 60,          /* what large answers took and threads keep goes back to the system */
     LATE_S = 90,          /* the same, to be up to date */
     STUCK_S = 180,        /* that a record waits to be brought in; a seal is made each minute */
     DISK_LEAST = 64 << 20 /* bytes that are free */
@@ -33,6 +35,7 @@ struct answerer {
     struct event_base *base;
     struct event *order, *clock;
     struct serve *serve;
+    unsigned seconds;      /* that it has run */
     int64_t ends_us;       /* it is to end, by then at the latest; 0 = it is not */
     pthread_mutex_t mutex; /* of refreshing */
     int64_t refreshed_us;
@@ -183,6 +186,8 @@ static void on_clock(evutil_socket_t fd, short what, void *context)
     (void)fd, (void)what;
     role_beat(a->context);
     http_take_libevent_line();
+    if (++a->seconds % TRIM_S == 0)
+        (void)malloc_trim(0);
     if (a->ends_us > 0 && (serve_is_idle(a->serve) || clock_monotonic_us() >= a->ends_us))
         (void)event_base_loopbreak(a->base);
     else

@@ -29,6 +29,7 @@ enum {
     WAIT_MS = 1000,
     STOP_US = 60 * SECOND_US,   /* for a role to end; then it is killed */
     STANDS_US = 60 * SECOND_US, /* without a sign of life; then it is killed and replaced */
+    STOOD_US = 5 * SECOND_US,   /* since the last look at these: the supervisor has stood itself */
     SIGNS = 3                   /* of life, for each time that the service manager waits for one */
 };
 
@@ -53,6 +54,7 @@ struct supervisor {
     const sigset_t *unblocked;
     int notify_fd;
     int64_t watchdog_us, next_sign_us; /* the service manager's; 0 = none */
+    int64_t looked_us;                 /* at signs of life */
     bool is_told_ready, has_failed;
     struct running each[ROLES];
 };
@@ -247,10 +249,13 @@ static void order(const struct running *r, char what)
 static void look_at_pulses(struct supervisor *s, int64_t now_us)
 {
     int64_t patience_us = s->watchdog_us > 0 && s->watchdog_us / SIGNS < STANDS_US ? s->watchdog_us / SIGNS : STANDS_US;
-    bool all_move = true;
+    bool has_stood = s->looked_us > 0 && now_us - s->looked_us > STOOD_US, all_move = true;
     size_t i;
+    s->looked_us = now_us;
     for (i = 0; i < ROLES; i++) {
         struct running *r = &s->each[i];
+        if (has_stood) /* with all of them, as a machine that was put to sleep: that is nobody's time */
+            pulse_begin(&r->pulse, now_us);
         if (r->pid == 0 || pulse_moves(&r->pulse, r->pid, s->context->board->beats[i], now_us, patience_us))
             continue;
         all_move = false;

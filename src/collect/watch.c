@@ -35,7 +35,7 @@ struct watcher {
     const struct role_context *context;
     const struct watch_list *list;
     struct journal_reader *reader;
-    uint64_t block; /* the last one that was looked at */
+    uint64_t block; /* the last one that was looked at, 0 = none yet */
     int place_fd;
     struct watch_out out;
     bool has_out;
@@ -140,7 +140,7 @@ static void keep_place(const struct watcher *w)
 {
     struct journal_position at = journal_position(w->reader);
     char text[PLACE + 1];
-    (void)snprintf(text, sizeof(text), "%020" PRIu64 " %020" PRIu64 " %020" PRIu64 "\n", at.file, at.offset, w->block);
+    (void)snprintf(text, sizeof(text), "%020" PRIu64 " %020" PRIu64 "\n", at.file, at.offset);
     (void)!pwrite(w->place_fd, text, strlen(text), 0);
 }
 
@@ -217,9 +217,9 @@ static int skip_all(struct watcher *w, struct error *err)
 }
 
 /* Returns whether there is one. */
-static bool read_place(struct watcher *w, struct journal_position *at)
+static bool read_place(const struct watcher *w, struct journal_position *at)
 {
-    uint64_t *const numbers[] = {&at->file, &at->offset, &w->block};
+    uint64_t *const numbers[] = {&at->file, &at->offset};
     char text[PLACE + 1], *next = text;
     ssize_t n = pread(w->place_fd, text, PLACE, 0);
     size_t i;
@@ -252,10 +252,8 @@ static int open_journal(struct watcher *w, struct error *err)
                  w->context->config->directory, WATCH_PLACE);
         is_known = false;
     }
-    if (!is_known) {
+    if (!is_known)
         from = (struct journal_position){0, 0};
-        w->block = 0;
-    }
     w->reader = journal_follow(w->context->directory->journal_fd, from);
     if (!w->reader)
         return error_set(err, "out of memory");
@@ -280,7 +278,8 @@ static int open_files(struct watcher *w, struct error *err)
 
 static int watcher_open(struct watcher *w, struct error *err)
 {
-    static const struct confinement to = {.holds = HOLDS_JOURNAL | HOLDS_LOCK, .needs = SANDBOX_ANSWERS, .reads = "journal"};
+    static const struct confinement to = {
+        .holds = HOLDS_JOURNAL | HOLDS_LOCK, .needs = SANDBOX_ANSWERS, .reads = "journal"};
     if (open_files(w, err) != 0 || confine(w->context, &to, err) != 0)
         return -1;
     return open_journal(w, err);

@@ -165,7 +165,7 @@ static size_t name_key(struct watch_list *list, const char *text, uint8_t key[KE
     char dns[NAME_TEXT];
     bool is_below = strncmp(text, "*.", 2) == 0;
     text += is_below ? 2 : 0;
-    if (strpbrk(text, "*/") || *text == '\0') {
+    if (strpbrk(text, "*/|^$:,") || *text == '\0') {
         error_set(err, "%s", expected);
         return 0;
     }

@@ -201,7 +201,7 @@ def test_journal_begun_anew(tmp_path, listed):
     """A place that it has not got to would leave all of it without a look."""
     with Running(tmp_path, "--watch", listed) as c:
         c.stop()
-    (c.directory / "watch").write_text("%020d %020d %020d\n" % (57, 1000, 900))
+    (c.directory / "watch").write_text("%020d %020d\n" % (57, 1000))
     with Running(tmp_path, "--watch", listed, directory=c.directory) as c:
         assert "warning: watch: %s is of another journal; " % (c.directory / "watch") in c.err
         send(c.target, [datagram(1, "plain.test")])
@@ -210,6 +210,17 @@ def test_journal_begun_anew(tmp_path, listed):
     with Running(tmp_path, "--watch", listed, directory=c.directory) as c:
         c.stop()
     assert "of another journal" not in c.err
+
+
+@pytest.mark.parametrize("place", ["garbage", "0 0 18446744073709551615\n", "1 18446744073709551615\n", "\0" * 64, "1\n"])
+def test_place_that_is_damaged(tmp_path, listed, place):
+    with Running(tmp_path, "--watch", listed) as c:
+        c.stop()
+    (c.directory / "watch").write_text(place)
+    with Running(tmp_path, "--watch", listed, directory=c.directory) as c:
+        send(c.target, [datagram(1, "plain.test")])
+        c.process.wait_err("watch: plain.test: ")
+        c.stop()
 
 
 def test_one_at_a_time(tmp_path, listed):
