@@ -2,11 +2,11 @@
 #include "collect/confine.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "guard/landlock.h"
+#include "store/sql.h"
 
 static void close_one(int fd)
 {
@@ -64,7 +64,7 @@ int confine(const struct role_context *context, const struct confinement *to, st
         (to->reads && snprintf(below, sizeof(below), "%s/%s", directory, to->reads) >= (int)sizeof(below)))
         return error_set(err, "%s: the path is too long", directory);
     if (to->writes) /* what sorting takes that finds no room in memory */
-        (void)setenv("SQLITE_TMPDIR", inside, 1);
+        sql_use_folder(inside);
     if (to->writes_there)
         folder_around(to->writes_there, outside, sizeof(outside));
     close_others(context, to);

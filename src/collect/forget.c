@@ -19,6 +19,7 @@
 #include "query/output.h"
 #include "store/backups.h"
 #include "store/erase.h"
+#include "store/sql.h"
 #include "store/sqlite.h"
 
 enum { FILE_S = 3600 /* that a file of the journal is written to at most */ };
@@ -215,7 +216,7 @@ static int run_forget(const struct forget_config *config, struct error *err)
     struct forget f = {.config = config, .path = config->directory ? config->directory : DIRECTORY_DEFAULT};
     int result = begin(&f, err);
     if (result == 0)
-        (void)setenv("SQLITE_TMPDIR", f.path, 1); /* where a database that is written anew has room */
+        sql_use_folder(f.path); /* where a database that is written anew has room */
     if (result == 0)
         result = forget_all(&f, err);
     if (result == 0)

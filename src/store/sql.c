@@ -2,6 +2,7 @@
 #include "store/sql.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -16,6 +17,12 @@ int sql_fail(sqlite3 *db, struct error *err)
     bool has_cause = !is_full && cause != 0 && (sqlite3_errcode(db) & 0xff) != SQLITE_CONSTRAINT;
     return error_set(err, "%s: %s%s%s", name ? name + 1 : "database", sqlite3_errmsg(db), has_cause ? ": " : "",
                      has_cause ? strerror(cause) : "");
+}
+
+void sql_use_folder(const char *folder)
+{
+    (void)sqlite3_shutdown();
+    (void)setenv("SQLITE_TMPDIR", folder, 1);
 }
 
 int sql_open(const char *path, enum sql_mode mode, sqlite3 **out, struct error *err)

@@ -17,6 +17,10 @@ enum sql_mode {
     SQL_SEALED /* a file that is never written again */
 };
 
+/* What finds no room in memory, as when rows are sorted, goes to files in this folder from now on. SQLite looks only as
+ * it begins, which it does anew: no database is open in this process. */
+void sql_use_folder(const char *folder);
+
 /* Opens it; another's lock is waited for, up to 10 s. Returns 0, or -1 with "PATH: cause", and *out NULL. */
 MUST_CHECK int sql_open(const char *path, enum sql_mode mode, sqlite3 **out, struct error *err);
 

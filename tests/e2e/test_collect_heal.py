@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What somebody does to the collector's files while it runs, and many who ask at a time."""
+"""What somebody does to the collector's files while it runs, much at a time, and many who ask."""
 
 import os
 import re
+import signal
 import subprocess
 
 from collecting import COLLECT, Running, check_sound, collect, lookups, needs_collector, send, sums
 from conftest import wait_until
-from datagrams import extended, set4
+from datagrams import datagram, extended, set4
 
 pytestmark = needs_collector
 
@@ -82,3 +83,24 @@ def test_many_ask(tmp_path):
         said = [one.communicate(timeout=60) for one in asking]
         c.stop()
     assert all(re.search(rb"a.example,A,192.0.2.1,3,", out) and not err for out, err in said), set(said)
+
+
+def received(c):
+    c.process.process.send_signal(signal.SIGUSR1)
+    return int(([0] + re.findall(r"datagrams: (\d+) received", c.err))[-1])
+
+
+def test_more_than_fits_in_memory(tmp_path):
+    """What is sorted for a seal goes to files then, which the store may make below its directory alone."""
+    domains = ["n%06d.example" % i for i in range(90000)]
+    sets = [set4("10.0.0.%d" % (i % 250), "10.0.0.53", [name], ["192.0.2.9"]) for i, name in enumerate(domains)]
+    with Running(tmp_path) as c:
+        for number in range(1, 451):
+            send(c.target, [datagram(number, *sets[200 * (number - 1):200 * number])])
+            if number % 10 == 0:  # there is little room in a socket that root has not opened
+                wait_until(lambda: received(c) == number, step=0.05)
+        c.stop()
+        assert "error" not in c.err
+        assert c.ledger()[1] == 450
+    assert len(lookups(c.directory)) == len(sets)
+    check_sound(c.directory)
