@@ -30,3 +30,12 @@ def test_bash(tmp_path, words, wanted):
     done = subprocess.run(["bash", "-c", script, "bash", tmp_path / "dnsflow_collect.bash", "dnsflow_collect", *words],
                           stdout=subprocess.PIPE, check=True, timeout=20)
     assert set(done.stdout.decode().split()) == wanted
+
+
+def test_zsh_explains(tmp_path):
+    """What stands in brackets is the help as it is, but for a bracket and a quote, which would end it."""
+    subprocess.run([sys.executable, "-B", TOP / "scripts/make-completions", COLLECT, tmp_path], check=True, timeout=20)
+    text = (tmp_path / "dnsflow_collect.zsh").read_text()
+    assert "UDP port, [::\\]:5300 if it is left out" in text
+    assert "ADDRESS:PORT or unix:PATH; 127.0.0.1:8353 by default" in text
+    assert "by default the directory'\\''s owner" in text
