@@ -385,10 +385,13 @@ def test_a_moment(page):
     page.open("#address/198.51.100.1?client=192.0.2.10")
     assert any("What this client asked for" in row for row in page.rows("At a moment"))
     row, = page.rows("A connection of 192.0.2.10 then")
-    assert "www.example.com" in row and "that it looked up for it" in row
+    assert "none: it looked it up too long before" in row
+    page.open("#address/198.51.100.1?client=192.0.2.10&at=" + time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(NOW - 1700)))
+    row, = page.rows("A connection of 192.0.2.10 then")
+    assert "example.com" in " ".join(row) and "that it looked up for it" in " ".join(row), row
     page.open("#address/198.51.100.1?client=192.0.2.10&at=2026-01-01T00:00:00Z")
     row, = page.rows("A connection of 192.0.2.10 then")
-    assert "none: " in row
+    assert "none: nobody looked it up" in row
 
 
 def live(collector, name, number=[0]):
