@@ -12,6 +12,7 @@
 #include "journal/reader.h"
 #include "journal/restore.h"
 #include "journal/writer.h"
+#include "record/field.h"
 #include "record/rdata.h"
 #include "store/database.h"
 
@@ -28,7 +29,7 @@ struct look {
 
 static bool has_answer(const struct look *look, const struct dnsflow_record *record)
 {
-    const uint8_t *at = record->answers, *end = at + record->answers_len;
+    const uint8_t *at = record->answers, *end = field_answers_end(record);
     struct dnsflow_answer answer;
     while (record->answers_len > 0 && dnsflow_next_answer(&at, end, &answer)) {
         size_t len = rdata_text(answer.type, answer.rdata, answer.rdata_len, look->text, RDATA_TEXT);

@@ -59,7 +59,7 @@ static void print_owner(struct output *out, const struct dnsflow_record *r, unsi
 /* What sensors with --records tell. */
 static void print_result(struct output *out, const struct dnsflow_record *r)
 {
-    const uint8_t *at = r->answers, *end = at + r->answers_len;
+    const uint8_t *at = r->answers, *end = field_answers_end(r);
     char room[FIELD_WORD_SIZE];
     struct dnsflow_answer answer;
     bool is_first = true;

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "reader/column.h"
+#include "record/field.h"
 #include "record/name.h"
 #include "record/rdata.h"
 
@@ -181,7 +182,7 @@ static size_t owner_key(const struct dnsflow_record *record, unsigned owner, uin
 /* Of an owner that is none of the names it is not known who was asked for what. */
 static void add_answers(struct cof *cof, uint8_t *key, const struct dnsflow_record *record, int64_t time_us)
 {
-    const uint8_t *at = record->answers, *end = at + record->answers_len;
+    const uint8_t *at = record->answers, *end = field_answers_end(record);
     struct dnsflow_answer answer;
     while (dnsflow_next_answer(&at, end, &answer)) {
         size_t len = owner_key(record, answer.owner, key + 2);

@@ -95,6 +95,12 @@ static inline bool field_has_result(const struct dnsflow_record *record)
     return record->transport != 0 || record->rcode != 0 || record->answers_len > 0;
 }
 
+/* Where the record's answers end; NULL when there are none. */
+static inline const uint8_t *field_answers_end(const struct dnsflow_record *record)
+{
+    return record->answers ? record->answers + record->answers_len : NULL;
+}
+
 /* Whether the record's datagram tells it. */
 static inline bool field_is_told(const struct field *field, const struct field_record *r)
 {

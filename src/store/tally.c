@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "record/field.h"
 #include "record/name.h"
 #include "record/rdata.h"
 
@@ -164,7 +165,7 @@ static uint32_t find_owner(struct tally *tally, const struct dnsflow_record *rec
 
 static void add_others(const struct taken *t, const struct dnsflow_record *record)
 {
-    const uint8_t *at = record->answers, *end = at + record->answers_len;
+    const uint8_t *at = record->answers, *end = field_answers_end(record);
     struct dnsflow_answer answer;
     while (dnsflow_next_answer(&at, end, &answer)) {
         uint32_t name = find_owner(t->tally, record, answer.owner);
