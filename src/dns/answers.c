@@ -104,6 +104,14 @@ static bool find_owner(struct dns_answers *answers, const uint8_t *msg, size_t l
            find_name(answers, name, writer_len(&out), owner);
 }
 
+/* From this one on. */
+static void leave_out(struct dns_answers *answers, unsigned from)
+{
+    answers->cut = true;
+    while (answers->count > from)
+        answers->bytes -= DNS_ANSWER_HEAD + answers->list[--answers->count].rdata_len;
+}
+
 /* An owner in the bytes of the one before costs nothing: most are a pointer to the question, some are written out. */
 void dns_answers_own(struct dns_answers *answers, const uint8_t *msg, size_t len, const struct writer *names,
                      unsigned names_count)
@@ -121,8 +129,7 @@ void dns_answers_own(struct dns_answers *answers, const uint8_t *msg, size_t len
             continue;
         }
         if (!find_owner(answers, msg, len, &at, names, names_count, &a->owner)) {
-            answers->cut = true;
-            answers->count = i;
+            leave_out(answers, i);
             return;
         }
         if (at > a->owner_at) {
