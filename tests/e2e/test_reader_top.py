@@ -302,6 +302,15 @@ class Terminal:
         self.key(*keys.split(" "))
         return self.wait(condition)
 
+    def press_until(self, key, condition):
+        """As press, again and again: curses throws away what was typed before it has the terminal back."""
+        def holds(lines):
+            if condition(lines):
+                return True
+            self.key(key)
+            return False
+        return self.wait(holds)
+
     def wait_end(self, status=0, seconds=5):
         """Until the reader has ended and the terminal is as it was."""
         lines = self.wait(lambda s: "ended with %d" % status in s and any("icanon" in line for line in s), seconds)
@@ -608,5 +617,5 @@ def test_suspended_again_and_again(tmp_path):
         for key, head in ("2", "DOMAIN"), ("3", "CLIENT"), ("4", "RESOLVER"), ("1", "NAME"):
             os.kill(top.pid, signal.SIGTSTP)
             os.kill(top.pid, signal.SIGCONT)
-            top.press(key, lambda s, head=head: s[3].split()[-1:] == [head])
+            top.press_until(key, lambda s, head=head: s[3].split()[-1:] == [head])
         assert "Summary:\n10.1.1.1:4000\n" in top.quit()
