@@ -274,13 +274,15 @@ static void look_at_pulses(struct supervisor *s, int64_t now_us)
 
 /* ---- ending ---- */
 
-/* Each role gets its time; one that does not use it is killed. Returns whether it ended well. */
-static bool end_role(struct supervisor *s, size_t index)
+/* Each role gets its time; one that does not use it is killed. Returns whether it ended well; *has_died: something else
+ * has ended it. */
+static bool end_role(struct supervisor *s, size_t index, bool *has_died)
 {
     struct running *r = &s->each[index];
     int64_t until_us = clock_monotonic_us() + STOP_US;
     pid_t pid = r->pid;
     bool is_killed = false;
+    *has_died = false;
     if (pid == 0)
         return true;
     order(r, ROLE_STOP);
@@ -293,20 +295,23 @@ static bool end_role(struct supervisor *s, size_t index)
             is_killed = kill(pid, SIGKILL) == 0;
         }
     }
+    *has_died = WIFSIGNALED(r->status) && !is_killed;
     return WIFEXITED(r->status) && WEXITSTATUS(r->status) == EXIT_SUCCESS;
 }
 
-/* One that is not there, or has passed on its work, is started once more for what waits in sockets and journal. */
+/* One that is not there, has died just now, or has passed on its work, is started once more for what waits in sockets
+ * and journal. */
 static bool stop_role(struct supervisor *s, size_t index)
 {
     const struct running *r = &s->each[index];
-    bool has_work =
-        r->was_ready && !r->is_absent && !s->has_failed && (r->pid == 0 || r->is_replaced) && !roles[index]->only_reads;
-    bool is_good = end_role(s, index);
-    if (!has_work)
+    bool may_have_work = r->was_ready && !r->is_absent && !s->has_failed && !roles[index]->only_reads, has_died;
+    bool has_work = r->pid == 0 || r->is_replaced, is_good = end_role(s, index, &has_died);
+    if (!may_have_work || !(has_work || has_died))
         return is_good;
+    if (has_died)
+        describe_end(roles[index]->name, r->ended, r->status, 0);
     start_role(s, index);
-    return end_role(s, index);
+    return end_role(s, index, &has_died);
 }
 
 /* Each role does what it has left to do and ends; the sockets are open all the while. */

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import pytest
-from collecting import AS_ROOT, COLLECT, Running, collect, journalled, lookups, needs_collector, send
+from collecting import AS_ROOT, COLLECT, Running, collect, is_zombie, journalled, lookups, needs_collector, send
 from conftest import TOP, Background, run, wait_until
 from datagrams import datagram, set4
 
@@ -190,6 +190,35 @@ def test_end_after_kill(tmp_path, name):
         c.kill(name)
         send(c.target, [one(n) for n in range(500, 1000)])
         c.stop()
+    assert journalled(c.directory) == (1000, 1000), c.err
+    assert sum(count[0] for count in lookups(c.directory).values()) == 1000
+
+
+@pytest.mark.parametrize("name", ["receive", "store"])
+@pytest.mark.parametrize("is_ordered", [False, True])
+def test_killed_in_the_moment_of_the_end(tmp_path, name, is_ordered):
+    """Before the order to end reaches it, or behind that: another one does what it had left to do."""
+    with Running(tmp_path) as c:
+        send(c.target, [one(n) for n in range(500)])
+        assert collect("query", c.directory, "loss").status == 0
+        role, supervisor = c.roles()[name], c.process.process.pid
+        os.kill(role, signal.SIGSTOP)
+        send(c.target, [one(n) for n in range(500, 1000)])
+        if is_ordered:
+            others = set(c.roles()) - {name, "receive"}
+            os.kill(supervisor, signal.SIGTERM)
+            if name == "store":  # what is before it ends first
+                wait_until(lambda: "receive" not in c.roles())
+            assert others <= set(c.roles())
+            os.kill(role, signal.SIGKILL)
+        else:
+            os.kill(supervisor, signal.SIGSTOP)
+            os.kill(supervisor, signal.SIGTERM)
+            os.kill(role, signal.SIGKILL)
+            wait_until(lambda: is_zombie(role))
+            os.kill(supervisor, signal.SIGCONT)
+        assert c.process.wait(60) == 0, c.err
+    assert "role %s (process %d) was ended by signal 9 (Killed)" % (name, role) in c.err
     assert journalled(c.directory) == (1000, 1000), c.err
     assert sum(count[0] for count in lookups(c.directory).values()) == 1000
 
