@@ -6,6 +6,7 @@
 
 #include "annotate/format.h"
 #include "annotate/json_walk.h"
+#include "base/json.h"
 
 /* Whether a member is what would be added. */
 static bool is_added(const struct flow_reader *r, const char *path)
@@ -62,21 +63,6 @@ static enum piece take(struct flow_reader *r, const char *piece, size_t len, str
     return fits;
 }
 
-static void put_text(const char *text, FILE *out)
-{
-    fputc('"', out);
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\')
-            fprintf(out, "\\%c", c);
-        else if (c < 0x20 || c >= 0x7f)
-            fprintf(out, "\\u%04x", c);
-        else
-            fputc(c, out);
-    }
-    fputc('"', out);
-}
-
 static void put(const struct flow_reader *r, const char *piece, size_t len, const struct flow_added_text *added,
                 FILE *out)
 {
@@ -96,7 +82,7 @@ static void put(const struct flow_reader *r, const char *piece, size_t len, cons
         else if (flow_added_is_number[i])
             fputs(added->text[i], out);
         else
-            put_text(added->text[i], out);
+            json_put(out, added->text[i]);
     }
     fwrite(piece + last, 1, len - last, out);
 }

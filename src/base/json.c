@@ -16,17 +16,27 @@ static size_t character(const unsigned char *t)
     return is_bad ? 0 : len;
 }
 
+/* How many bytes stand there that are written as they are. */
+static size_t plain(const unsigned char *t)
+{
+    size_t all = 0, len;
+    while (t[all] >= 0x20 && t[all] != '"' && t[all] != '\\' && t[all] != 0x7f && (len = character(t + all)) > 0)
+        all += len;
+    return all;
+}
+
 void json_put(FILE *out, const char *text)
 {
     const unsigned char *at = (const unsigned char *)text;
     fputc('"', out);
-    while (*at) {
-        size_t len = character(at);
-        if (len == 0 || *at < 0x20 || *at == '"' || *at == '\\' || *at == 0x7f)
-            fprintf(out, "\\u%04x", *at);
-        else
-            fwrite(at, 1, len, out);
-        at += len ? len : 1;
+    for (;;) {
+        size_t len = plain(at);
+        fwrite(at, 1, len, out);
+        at += len;
+        if (!*at)
+            break;
+        fprintf(out, *at == '"' || *at == '\\' ? "\\%c" : "\\u%04x", *at);
+        at++;
     }
     fputc('"', out);
 }

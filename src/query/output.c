@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/json.h"
+
 const char *const answer_format_names[ANSWER_FORMATS] = {[ANSWER_TABLE] = "table",
                                                          [ANSWER_JSON] = "json",
                                                          [ANSWER_NDJSON] = "ndjson",
@@ -78,21 +80,6 @@ struct answer_output *answer_open_taker(answer_row_taker *take, void *context, c
 
 /* ---- cells ---- */
 
-static void put_json_text(FILE *out, const char *text)
-{
-    fputc('"', out);
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\')
-            fprintf(out, "\\%c", c);
-        else if (c < 0x20 || c >= 0x7f)
-            fprintf(out, "\\u%04x", c);
-        else
-            fputc(c, out);
-    }
-    fputc('"', out);
-}
-
 /* RFC 4180. What a spreadsheet would take for a formula is made plain text. */
 static void put_csv_text(FILE *out, const char *text)
 {
@@ -148,7 +135,7 @@ static void put_object(struct answer_output *o, const struct answer_cell *cells)
         else if (is_number(column, &cells[i]))
             fputs(text, o->out);
         else
-            put_json_text(o->out, text);
+            json_put(o->out, text);
     }
     fputc('}', o->out);
 }
