@@ -24,7 +24,7 @@ PYTHON   ?= /usr/bin/python3
 PACKAGES := libpcap libarchive libevent_core libcap-ng libseccomp
 # The collector and what only it needs, where its libraries are found.
 COLLECT  := $(shell pkg-config --exists 'libzstd >= 1.4' 'sqlite3 >= 3.38' 2>/dev/null && echo yes)
-ROOMS    := base guard http net dns flow capture sink receive record $(if $(COLLECT),journal store query watch) sensor reader \
+ROOMS    := base guard http net dns flow capture sink receive record print $(if $(COLLECT),journal store feed query watch) sensor reader \
             $(if $(COLLECT),annotate serve collect)
 # Found or not; --version tells.
 OPTIONAL := $(shell for p in libcrypto ncurses libpsl libidn2; do pkg-config --exists $$p 2>/dev/null && echo $$p; done)
@@ -42,7 +42,7 @@ ifneq ($(filter msan cross-%,$(BUILD)),)
 PACKAGES :=
 OPTIONAL :=
 COLLECT  :=
-ROOMS    := base net dns flow receive record
+ROOMS    := base net dns flow receive record print
 endif
 
 # What the programs are made of. Release builds are hardened; scripts/lint/hardening looks at the result.
@@ -105,20 +105,20 @@ SO_NAME  := libdnsflow.so.1
 VERSION  := $(shell sed -n 's/.*DNSFLOW_PROGRAM_VERSION "\(.*\)"/\1/p' src/base/version.h)
 of       = $(filter $(1:%=$(O)/obj/src/%/%),$(OBJECTS))
 SENSOR   := $(call of,base guard http net dns flow capture sink sensor)
-READER   := $(call of,base guard net flow capture receive record journal reader)
-COLLECTOR := $(call of,base guard http net flow capture receive record journal store query watch annotate serve collect)
+READER   := $(call of,base guard net flow capture receive record print journal reader)
+COLLECTOR := $(call of,base guard http net flow capture receive record print journal store feed query watch annotate serve collect)
 TESTS    := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c tests/prop/test_*.c))
 FUZZERS  := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES  := $(patsubst %.c,$(O)/%,$(wildcard bench/*.c))
 # Without the collector its tests are left out.
 ifneq ($(COLLECT),yes)
-ITS      := $(shell grep -lE '"((journal|store|query|watch|annotate|serve|collect)/|journals.h)' tests/unit/test_*.c tests/fuzz/fuzz_*.c)
+ITS      := $(shell grep -lE '"((journal|store|feed|query|watch|annotate|serve|collect)/|journals.h)' tests/unit/test_*.c tests/fuzz/fuzz_*.c)
 TESTS    := $(filter-out $(ITS:%.c=$(O)/%) $(O)/tests/unit/test_journal%,$(TESTS))
 FUZZERS  := $(filter-out $(ITS:%.c=$(O)/%),$(FUZZERS))
 BENCHES  := $(filter-out $(O)/bench/upserts $(O)/bench/gencollect $(O)/bench/matching,$(BENCHES))
 endif
 # Of these, what includes no other folder and no other library.
-OTHERS   := src/(guard|http|capture|sink|sensor|reader|journal|store|query|watch|annotate|serve|collect)/|[ /](pcap|archive|ldns)[/.]
+OTHERS   := src/(guard|http|capture|sink|sensor|reader|journal|store|feed|query|watch|annotate|serve|collect)/|[ /](pcap|archive|ldns)[/.]
 CORE     := $(if $(PACKAGES),,$(shell for test in tests/unit/test_*.c tests/prop/test_*.c tests/fuzz/fuzz_*.c; do \
               $(CC) -M -MG -Isrc -Iinclude -I. $$test 2>/dev/null | grep -qE '$(OTHERS)' || echo $$test; done))
 CORE     := $(CORE:%.c=$(O)/%)

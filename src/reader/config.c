@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/options.h"
 #include "capture/filter.h"
-#include "reader/column.h"
+#include "print/column.h"
 #include "record/moment.h"
 
 static int take_file(void *config, const char *value, struct error *err)

@@ -13,7 +13,7 @@
 #include "receive/target.h"
 #include "receive/verify.h"
 #include "record/match.h"
-#include "reader/printer.h"
+#include "reader/formats.h"
 
 enum { READER_FILES_MAX = 16384 };
 

@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "reader/column.h"
+#include "print/column.h"
 #include "reader/source_text.h"
 
 enum { SUMMARY_EVERY = 100000, NAMED_MAX = 64 };

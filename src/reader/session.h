@@ -7,7 +7,7 @@
 
 #include "capture/filter.h"
 #include "reader/config.h"
-#include "reader/output.h"
+#include "print/output.h"
 #include "reader/taker.h"
 #include "receive/intake.h"
 

@@ -4,7 +4,7 @@
 #ifndef DNSFLOW_READER_SOURCE_TEXT_H
 #define DNSFLOW_READER_SOURCE_TEXT_H
 
-#include "reader/output.h"
+#include "print/output.h"
 #include "receive/source.h"
 
 /* The block of a source. */

@@ -14,7 +14,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/hash.h"
-#include "reader/column.h"
+#include "print/column.h"
 #include "record/field.h"
 #include "record/name.h"
 #include "record/rdata.h"

@@ -6,7 +6,7 @@
 #define DNSFLOW_READER_TOPS_H
 
 #include "record/name.h"
-#include "reader/output.h"
+#include "print/output.h"
 #include "receive/source.h"
 
 enum top_table {

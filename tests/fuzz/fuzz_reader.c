@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
-#include "reader/column.h"
+#include "print/column.h"
 #include "reader/session.h"
 #include "tests/fuzz/fuzz.h"
 

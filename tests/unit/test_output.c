@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Addresses and numbers as text, held against the C library. */
-#include "reader/output.h"
+#include "print/output.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Times as rows show them. */
-#ifndef DNSFLOW_READER_WHEN_H
-#define DNSFLOW_READER_WHEN_H
+#ifndef DNSFLOW_PRINT_WHEN_H
+#define DNSFLOW_PRINT_WHEN_H
 
-#include "reader/output.h"
+#include "print/output.h"
 
 enum when_style {
     WHEN_UTC,   /* HH:MM:SS */

@@ -3,7 +3,7 @@
  * The format that scripts know: columns separated by '|', statistics and summaries among them. */
 #include <inttypes.h>
 
-#include "reader/column.h"
+#include "print/column.h"
 
 /* The usual columns have their names of old. */
 static void header(struct output *out, const struct layout *layout)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "reader/when.h"
+#include "print/when.h"
 
 #include <string.h>
 #include <time.h>

@@ -3,7 +3,7 @@
  * Comma-separated values (RFC 4180): the columns of the text format, with whole times, and nothing else. Names and
  * lists stand in quotes; a comma inside a name is \044, so that a list can be taken apart at its commas, and a name
  * that begins like a formula begins with \DDD, so that no spreadsheet evaluates it. */
-#include "reader/column.h"
+#include "print/column.h"
 
 static void header(struct output *out, const struct layout *layout)
 {

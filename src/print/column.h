@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Fields of a record as columns: which ones, and how they are written. */
-#ifndef DNSFLOW_READER_COLUMN_H
-#define DNSFLOW_READER_COLUMN_H
+#ifndef DNSFLOW_PRINT_COLUMN_H
+#define DNSFLOW_PRINT_COLUMN_H
 
 #include "base/error.h"
-#include "reader/printer.h"
+#include "print/printer.h"
 
 /* How the names of a list are written. */
 struct list_style {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "reader/printer.h"
+#include "reader/formats.h"
 
 #include <stdio.h>
 #include <string.h>

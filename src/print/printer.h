@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Output formats that print a row for each record. A format is one file and one row of the table in printer.c. */
-#ifndef DNSFLOW_READER_PRINTER_H
-#define DNSFLOW_READER_PRINTER_H
+ * Output formats that print a row for each record. A format is one file, and
+ * a row of the tables of who has it. */
+#ifndef DNSFLOW_PRINT_PRINTER_H
+#define DNSFLOW_PRINT_PRINTER_H
 
-#include "reader/output.h"
-#include "reader/when.h"
+#include "print/output.h"
+#include "print/when.h"
 #include "record/field.h"
 
 /* What a row has, and how it is shown. */
@@ -28,13 +29,7 @@ struct printer {
     void (*stats)(struct output *out, const struct layout *layout, const struct received *from);
 };
 
-/* NULL when there is no such format. */
-const struct printer *printer_find(const char *name);
-
-/* "text, json, ..." in `text`, for messages. */
-void printer_names(char *text, size_t size);
-
-/* Formats. The last one prints no rows: what it is given is gathered (reader/take_cof.c). */
-extern const struct printer printer_text, printer_json, printer_csv, printer_tsv, printer_cof;
+/* Formats. */
+extern const struct printer printer_text, printer_json, printer_csv, printer_tsv;
 
 #endif

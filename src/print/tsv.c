@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Tab-separated values: the columns of the text format, with whole times, and nothing else. */
-#include "reader/column.h"
+#include "print/column.h"
 
 static void header(struct output *out, const struct layout *layout)
 {

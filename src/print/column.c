@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "reader/column.h"
+#include "print/column.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 
 #include "base/bytes.h"
 #include "base/drops.h"
-#include "reader/column.h"
+#include "print/column.h"
 #include "record/name.h"
 
 const struct list_style list_json = {.quote = "\"", .escape = "\\", .special = "\\\"", .also = NULL};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "reader/output.h"
+#include "print/output.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -32,6 +32,8 @@ void output_init(struct output *out, int fd, const atomic_bool *stop)
 {
     unsigned n;
     out->fd = fd;
+    out->put = NULL;
+    out->context = NULL;
     out->stop = stop;
     out->failed = false;
     out->cause = 0;
@@ -48,6 +50,13 @@ void output_init(struct output *out, int fd, const atomic_bool *stop)
     }
 }
 
+void output_init_put(struct output *out, output_put *put, void *context)
+{
+    output_init(out, -1, NULL);
+    out->put = put;
+    out->context = context;
+}
+
 /* Waits until something can be written; once the program is to stop, a second at the most. */
 static bool wait_writable(const struct output *out, bool is_stopping)
 {
@@ -60,7 +69,9 @@ static bool wait_writable(const struct output *out, bool is_stopping)
 void output_flush(struct output *out)
 {
     size_t at = 0;
-    while (at < out->used && !out->failed) {
+    if (out->put && !out->failed)
+        out->failed = !out->put(out->context, out->buffer, out->used);
+    while (!out->put && at < out->used && !out->failed) {
         bool is_stopping = out->stop && atomic_load(out->stop);
         size_t most = is_stopping && out->used - at > PIPE_BUF ? PIPE_BUF : out->used - at;
         if (is_stopping && !wait_writable(out, true)) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Buffered text, fast enough for millions of rows a second. */
-#ifndef DNSFLOW_READER_OUTPUT_H
-#define DNSFLOW_READER_OUTPUT_H
+#ifndef DNSFLOW_PRINT_OUTPUT_H
+#define DNSFLOW_PRINT_OUTPUT_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -12,8 +12,13 @@
 
 enum { OUTPUT_SIZE = 1 << 16, OUTPUT_PIECE = 4096 };
 
+/* Takes text that is ready. False: it cannot, nor any more. */
+typedef bool output_put(void *context, const char *bytes, size_t len);
+
 struct output {
     int fd;
+    output_put *put;         /* in place of the descriptor; NULL: none */
+    void *context;           /* for it */
     const atomic_bool *stop; /* once it is set, what nobody takes for a second fails with EINTR; NULL = never */
     bool failed;             /* nothing more can be written; errno told why */
     int cause;
@@ -34,6 +39,9 @@ struct output {
 
 /* For an open descriptor, which stays the caller's. */
 void output_init(struct output *out, int fd, const atomic_bool *stop);
+
+/* The same, for a function. */
+void output_init_put(struct output *out, output_put *put, void *context);
 
 /* Writes what is held back. */
 void output_flush(struct output *out);
