@@ -28,6 +28,8 @@ ROOMS    := base guard http net dns flow capture sink receive record print $(if 
             $(if $(COLLECT),annotate serve collect)
 # Found or not; --version tells.
 OPTIONAL := $(shell for p in libcrypto ncurses libpsl libidn2; do pkg-config --exists $$p 2>/dev/null && echo $$p; done)
+# What the collector's stores beside the embedded one need, as far as it is found.
+FEEDS        := $(if $(COLLECT),$(shell for p in libcurl rdkafka; do pkg-config --exists $$p 2>/dev/null && echo $$p; done))
 ifeq ($(origin CC),default)
 CC       := gcc
 endif
@@ -42,6 +44,7 @@ ifneq ($(filter msan cross-%,$(BUILD)),)
 PACKAGES :=
 OPTIONAL :=
 COLLECT  :=
+FEEDS    :=
 ROOMS    := base net dns flow receive record print
 endif
 
@@ -77,11 +80,13 @@ HARDEN   := -fPIE
 endif
 
 CPPFLAGS_ALL := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Isrc -Iinclude -I. -MMD -MP $(foreach p,$(OPTIONAL),$(HAVE_$p)) \
-                $(if $(COLLECT),-DHAVE_COLLECT) \
+                $(if $(COLLECT),-DHAVE_COLLECT) $(if $(filter libcurl,$(FEEDS)),-DHAVE_LIBCURL) \
+                $(if $(filter rdkafka,$(FEEDS)),-DHAVE_RDKAFKA) \
                 $(if $(PACKAGES),$(shell pkg-config --cflags $(PACKAGES) $(OPTIONAL) 2>/dev/null))
 CFLAGS_ALL   := -std=c11 $(WARNINGS) $(HARDEN) -pthread $(CFLAGS)
 LIBS         := $(if $(PACKAGES),$(shell pkg-config --libs $(PACKAGES) $(filter libcrypto,$(OPTIONAL)) 2>/dev/null),-lcmocka -lm)
 KEEP_LIBS    := $(if $(COLLECT),$(shell pkg-config --libs libzstd sqlite3))
+KEEP_LIBS    += $(if $(FEEDS),$(shell pkg-config --libs $(FEEDS)))
 VIEW_LIBS    := $(if $(PACKAGES),$(shell pkg-config --libs $(filter ncurses libpsl libidn2,$(OPTIONAL)) 2>/dev/null) -lm)
 
 # What is missing is said in one line, to those who would use it.
@@ -97,7 +102,8 @@ ifneq ($(and $(PACKAGES),$(filter tests check,$(MAKECMDGOALS))),)
 $(if $(shell pkg-config --exists cmocka 2>/dev/null || echo no),$(error not found: cmocka; scripts/install-deps test installs it))
 endif
 
-SOURCES  := $(wildcard $(ROOMS:%=src/%/*.c))
+SOURCES  := $(filter-out $(if $(filter libcurl,$(FEEDS)),,src/feed/clickhouse.c src/feed/ch_client.c src/feed/ch_server.c) \
+            $(if $(filter rdkafka,$(FEEDS)),,src/feed/kafka%.c),$(wildcard $(ROOMS:%=src/%/*.c)))
 OBJECTS  := $(SOURCES:%.c=$(O)/obj/%.o)
 MAINS    := $(O)/obj/src/sensor/main.o $(O)/obj/src/reader/main.o $(O)/obj/src/collect/main.o
 LIBRARY  := $(O)/libdnsflow.a

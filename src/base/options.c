@@ -362,3 +362,39 @@ int parse_choice(const char *text, const char *const *names, size_t count, unsig
     }
     return -1;
 }
+
+/* A number and a letter behind it; *unit gets the letter's place among `units`, -1: there is none. */
+static int parse_united(const char *text, const char *units, uint64_t max, uint64_t *number, int *unit)
+{
+    char digits[24];
+    size_t len = strspn(text, "0123456789");
+    const char *at = text[len] ? strchr(units, text[len]) : NULL;
+    if (len == 0 || len >= sizeof(digits) || (text[len] && (!at || text[len + 1])))
+        return -1;
+    memcpy(digits, text, len);
+    digits[len] = '\0';
+    *unit = at ? (int)(at - units) : -1;
+    return parse_number(digits, 1, max, number, NULL);
+}
+
+int parse_size(const char *text, uint64_t min, uint64_t *bytes, struct error *err)
+{
+    uint64_t number;
+    int unit;
+    if (parse_united(text, "KMGT", UINT64_MAX, &number, &unit) != 0 || number > UINT64_MAX >> 10 * (unit + 1) ||
+        number << 10 * (unit + 1) < min)
+        return error_set(err, "expected a number of bytes, with K, M, G or T behind it");
+    *bytes = number << 10 * (unit + 1);
+    return 0;
+}
+
+int parse_span(const char *text, uint64_t *seconds, struct error *err)
+{
+    static const uint64_t units[] = {1, 60, 3600, 86400};
+    uint64_t number;
+    int unit;
+    if (parse_united(text, "smhd", 36500, &number, &unit) != 0 || unit < 0)
+        return error_set(err, "expected a time, such as 12h or 7d");
+    *seconds = number * units[unit];
+    return 0;
+}

@@ -55,4 +55,11 @@ MUST_CHECK int parse_choice(const char *text, const char *const *names, size_t c
 /* The whole of `text` as a decimal number in min..max. Returns 0, or -1 with "expected ...". */
 MUST_CHECK int parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *out, struct error *err);
 
+/* A number of bytes, "500M" or "2T" with K, M, G or T for 2^10 and so on, from min on. Returns 0, or -1 with "expected
+ * ...". */
+MUST_CHECK int parse_size(const char *text, uint64_t min, uint64_t *bytes, struct error *err);
+
+/* A time, "90s", "30m", "12h" or "7d", of one second to 100 years. Returns 0, or -1 with "expected ...". */
+MUST_CHECK int parse_span(const char *text, uint64_t *seconds, struct error *err);
+
 #endif

@@ -264,4 +264,4 @@ static bool may_be_asked(const struct role_context *context)
     return context->http_fd >= 0;
 }
 
-const struct role role_query = {"query", run, true, may_be_asked};
+const struct role role_query = {.name = "query", .run = run, .only_reads = true, .is_wanted = may_be_asked};

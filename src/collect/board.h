@@ -7,9 +7,10 @@
 #include <stdatomic.h>
 
 #include "base/error.h"
+#include "collect/feed_state.h"
 #include "journal/block.h"
 
-enum { BOARD_ROLES = 5 };
+enum { BOARD_ROLES = 5 + FEEDS_MAX };
 
 struct board {
     int64_t started_s;                      /* of the collector, Unix time */
@@ -20,8 +21,9 @@ struct board {
     _Atomic uint64_t beats[BOARD_ROLES];    /* each role: rounds of its loop */
     _Atomic uint64_t watch_lines;           /* watch: of the list that it has */
     _Atomic uint64_t watch_records, watch_hits, watch_lost;
-    _Atomic uint64_t wanted;       /* query: seals that were asked for ... */
-    _Atomic uint64_t done, failed; /* store: ... up to which it has sealed, or could not */
+    struct feed_board feeds[FEEDS_MAX]; /* each store beside the embedded one */
+    _Atomic uint64_t wanted;            /* query: seals that were asked for ... */
+    _Atomic uint64_t done, failed;      /* store: ... up to which it has sealed, or could not */
 };
 
 /* All zero, shared with the processes that are started from now on. NULL: the cause. */

@@ -11,6 +11,6 @@
 typedef int command_run(int argc, char **argv, struct error *err);
 
 command_run command_run_collector, command_query, command_status, command_check, command_import, command_export,
-    command_backup, command_sql, command_forget, command_replay, command_annotate;
+    command_backup, command_sql, command_forget, command_replay, command_annotate, command_schema;
 
 #endif

@@ -67,20 +67,9 @@ static int take_auth_key(void *config, const char *value, struct error *err)
 
 static int take_size(void *config, const char *value, struct error *err)
 {
-    static const char units[] = "KMGT";
-    char number[24];
-    size_t len = strspn(value, "0123456789");
-    const char *unit = value[len] ? strchr(units, value[len]) : NULL;
-    uint64_t size = 0;
-    unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
-    bool is_number = len > 0 && len < sizeof(number) && (value[len] == '\0' || (unit && value[len + 1] == '\0'));
-    memcpy(number, value, is_number ? len : 0);
-    number[is_number ? len : 0] = '\0';
-    if (!is_number || parse_number(number, 1, UINT64_MAX >> shift, &size, NULL) != 0 ||
-        size << shift < DIRECTORY_SIZE_MIN)
-        return error_set(err, "expected a number of bytes, with K, M, G or T behind it, from 256M");
-    ((struct collect_config *)config)->max_size = size << shift;
-    return 0;
+    return parse_size(value, DIRECTORY_SIZE_MIN, &((struct collect_config *)config)->max_size, err) == 0
+               ? 0
+               : error_set(err, "expected a number of bytes, with K, M, G or T behind it, from 256M");
 }
 
 static int take_age(void *config, const char *value, struct error *err)
@@ -110,22 +99,9 @@ static int take_backup(void *config, const char *value, struct error *err)
     return c->has_no_backup ? 0 : parse_path(value, &c->backup, err);
 }
 
-/* "90s", "30m", "12h" or "7d" */
 static int take_backup_every(void *config, const char *value, struct error *err)
 {
-    static const char units[] = "smhd";
-    static const uint64_t seconds[] = {1, 60, 3600, DAY_S};
-    char number[24];
-    size_t len = strspn(value, "0123456789");
-    const char *unit = value[len] ? strchr(units, value[len]) : NULL;
-    uint64_t count = 0;
-    bool is_span = len > 0 && len < sizeof(number) && unit && value[len + 1] == '\0';
-    memcpy(number, value, is_span ? len : 0);
-    number[is_span ? len : 0] = '\0';
-    if (!is_span || parse_number(number, 1, 36500, &count, NULL) != 0)
-        return error_set(err, "expected a time, such as 12h or 7d");
-    ((struct collect_config *)config)->backup_every_s = count * seconds[unit - units];
-    return 0;
+    return parse_span(value, &((struct collect_config *)config)->backup_every_s, err);
 }
 
 static int take_user(void *config, const char *value, struct error *err)
@@ -201,6 +177,38 @@ static int take_watch_output(void *config, const char *value, struct error *err)
     return parse_path(value, &((struct collect_config *)config)->watch_output, err);
 }
 
+static bool has_feed(const struct collect_config *c, const char *name)
+{
+    size_t i;
+    for (i = 0; i < c->feeds_count; i++)
+        if (strcmp(c->feeds[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static int take_store(void *config, const char *value, struct error *err)
+{
+    static const char *const roles[] = {"receive", "store", "tidy", "watch", "query"};
+    struct collect_config *c = config;
+    size_t i;
+    if (c->feeds_count == FEEDS_MAX)
+        return error_set(err, "expected at most %d of them", FEEDS_MAX);
+    struct feed_spec spec;
+    int result = feed_parse(value, &spec, err);
+    if (result == 0)
+        result = spec.kind->check(&spec, err);
+    for (i = 0; result == 0 && i < sizeof(roles) / sizeof(roles[0]); i++)
+        if (strcmp(spec.name, roles[i]) == 0)
+            result = error_set(err, "name=%s: is that of a role", spec.name);
+    if (result == 0 && has_feed(c, spec.name))
+        result = error_set(err, "expected another name=, as there is a store %s", spec.name);
+    if (result == 0)
+        c->feeds[c->feeds_count++] = spec;
+    else
+        feed_spec_free(&spec);
+    return result;
+}
+
 static int take_seccomp(void *config, const char *value, struct error *err)
 {
     unsigned which;
@@ -232,6 +240,9 @@ static const struct option_row rows[] = {
     {0, "backup", "DIR", take_backup,
      "where backups go, the folder backup of the directory if it is left out; \"off\": none is made", 0},
     {0, "backup-every", "TIME", take_backup_every, "how often, such as 12h or 7d; 1d if it is left out", 0},
+    {0, "", NULL, NULL, "Where it goes, too", 0},
+    {0, "store", "NAME[,KEY=VALUE...]", take_store,
+     "a store beside the embedded one: clickhouse, kafka or file; their keys stand below; repeatable", OPTION_REPEATS},
     {0, "", NULL, NULL, "Who may ask", 0},
     {0, "http", "WHERE", take_http,
      "where the page, the API and /metrics are: ADDRESS:PORT or unix:PATH; 127.0.0.1:8353 by default, \"off\": nowhere",
@@ -274,6 +285,7 @@ void collect_config_help(FILE *out)
 {
     options_help(rows, "dnsflow_collect run", "Receives the DNS records that dnsflow sensors send, and keeps them.",
                  out);
+    feed_help(out);
 }
 
 static void begin(struct collect_config *config)
@@ -292,6 +304,7 @@ static int parse_both(struct collect_config *config, int argc, char **argv, stru
     if (!config->path || config->show_help)
         return 0;
     const char *path = config->path;
+    collect_config_free(config);
     begin(config);
     if (options_read(rows, path, config, &config->text, err) != 0)
         return -1;
@@ -350,6 +363,8 @@ int collect_config_parse(struct collect_config *config, int argc, char **argv, s
 
 void collect_config_free(struct collect_config *config)
 {
+    while (config->feeds_count > 0)
+        feed_spec_free(&config->feeds[--config->feeds_count]);
     watch_list_free(config->watch);
     free(config->text);
     memset(config, 0, sizeof(*config));
@@ -401,6 +416,13 @@ void collect_config_renew(struct collect_config *config, struct collect_config *
     config->max_age_s = now->max_age_s;
     config->sync_us = now->sync_us;
     config->tokens = now->tokens;
+    struct feed_spec feeds[FEEDS_MAX];
+    size_t feeds_count = config->feeds_count;
+    memcpy(feeds, config->feeds, sizeof(feeds));
+    memcpy(config->feeds, now->feeds, sizeof(feeds));
+    memcpy(now->feeds, feeds, sizeof(feeds));
+    config->feeds_count = now->feeds_count;
+    now->feeds_count = feeds_count;
     struct watch_list *watch = config->watch;
     config->watch = now->watch;
     now->watch = watch;

@@ -9,6 +9,7 @@
 
 #include "base/log_process.h"
 #include "base/prefix.h"
+#include "feed/feed.h"
 #include "guard/sandbox.h"
 #include "receive/target.h"
 #include "receive/verify.h"
@@ -41,6 +42,8 @@ struct collect_config {
     const char *watch_path;   /* NULL = nothing is looked out for */
     struct watch_list *watch; /* out of it */
     const char *watch_output; /* NULL = hits are in the log alone */
+    size_t feeds_count;       /* stores beside the embedded one */
+    struct feed_spec feeds[FEEDS_MAX];
     enum sandbox_mode seccomp;
     const char *user;     /* NULL = not told */
     const char *pid_path; /* NULL = none */

@@ -22,6 +22,7 @@ struct confinement {
     const char *writes;       /* below the directory, what is made, written and removed; "": all of it; NULL: nothing */
     const char *reads;        /* ... and what is read only; with "" lists of the system, too */
     const char *writes_there; /* a folder elsewhere, too; NULL: none */
+    bool connects;            /* to other machines: what resolving names and their certificates take is read */
 };
 
 /* Before the role takes anything in, and before its threads. Returns -1 with one line. */

@@ -32,6 +32,9 @@ void health_free(struct health *health)
 {
     free(health->sensors);
     health->sensors = NULL;
+    free(health->feeds);
+    health->feeds = NULL;
+    health->feeds_count = 0;
 }
 
 bool health_is_drop(int total)
@@ -127,28 +130,50 @@ static int read_totals(struct health *h, sqlite3 *db, struct error *err)
 
 /* ---- how far it is, and the disk ---- */
 
-/* How far the store is behind the journal: blocks with a whole head behind its position. */
-static int read_behind(struct health *h, const struct directory *d, sqlite3 *db, struct error *err)
+/* How far a store at this position is behind the journal: blocks with a whole head behind it. */
+static int count_behind(const struct directory *d, struct journal_position at, int64_t now_s, uint64_t *behind,
+                        int64_t *behind_s, struct error *err)
 {
-    struct journal_position at;
     struct journal_block block;
     const uint8_t *plain;
-    int64_t file, offset;
-    if (sql_number(db, "SELECT file FROM position WHERE store = 'sqlite'", 0, &file, err) != 0 ||
-        sql_number(db, "SELECT offset FROM position WHERE store = 'sqlite'", 0, &offset, err) != 0)
-        return -1;
-    at = (struct journal_position){(uint64_t)file, (uint64_t)offset};
     struct journal_reader *reader = journal_follow(d->journal_fd, at);
     if (!reader)
         return error_set(err, "out of memory");
     journal_heads_only(reader, true);
     while (journal_read(reader, &block, &plain, err) == JOURNAL_READ) {
-        if (h->behind == 0 && block.records > 0 && h->now_s > block.first_us / SECOND_US)
-            h->behind_s = h->now_s - block.first_us / SECOND_US;
-        h->behind += block.records;
+        if (*behind == 0 && block.records > 0 && now_s > block.first_us / SECOND_US)
+            *behind_s = now_s - block.first_us / SECOND_US;
+        *behind += block.records;
     }
     journal_reader_close(reader);
     return 0;
+}
+
+static int read_behind(struct health *h, const struct directory *d, sqlite3 *db, struct error *err)
+{
+    int64_t file, offset;
+    if (sql_number(db, "SELECT file FROM position WHERE store = 'sqlite'", 0, &file, err) != 0 ||
+        sql_number(db, "SELECT offset FROM position WHERE store = 'sqlite'", 0, &offset, err) != 0)
+        return -1;
+    const struct journal_position at = {(uint64_t)file, (uint64_t)offset};
+    return count_behind(d, at, h->now_s, &h->behind, &h->behind_s, err);
+}
+
+static int read_feeds(struct health *h, const struct directory *d, struct error *err)
+{
+    struct feed_told *told;
+    size_t count = feed_state_read(d->path, &told), i;
+    int result = 0;
+    h->feeds = count > 0 ? calloc(count, sizeof(*h->feeds)) : NULL;
+    if (count > 0 && !h->feeds)
+        result = error_set(err, "out of memory");
+    for (i = 0; result == 0 && i < count; i++) {
+        struct health_feed *feed = &h->feeds[h->feeds_count++];
+        feed->told = told[i];
+        result = count_behind(d, told[i].state.done.at, h->now_s, &feed->behind, &feed->behind_s, err);
+    }
+    free(told);
+    return result;
 }
 
 /* Below the directory, beside what they share with the store. */
@@ -243,8 +268,9 @@ int health_read(struct health *health, const char *directory, int most_sensors, 
         return -1;
     int result = kept_open(directory, &kept, err);
     if (result == 0) {
-        result = read_behind(health, &d, kept.db, err) != 0 || read_disk(health, &d, &kept, err) != 0 ||
-                         read_totals(health, kept.db, err) != 0 || read_sensors(health, kept.db, most_sensors, err) != 0
+        result = read_behind(health, &d, kept.db, err) != 0 || read_feeds(health, &d, err) != 0 ||
+                         read_disk(health, &d, &kept, err) != 0 || read_totals(health, kept.db, err) != 0 ||
+                         read_sensors(health, kept.db, most_sensors, err) != 0
                      ? -1
                      : 0;
         kept_close(&kept);

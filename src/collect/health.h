@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "collect/feed_state.h"
 #include "journal/block.h"
 
 enum {
@@ -28,6 +29,13 @@ struct health_sensor {
     int64_t datagrams, records, network, here, down, send, ring;
 };
 
+/* A store beside the embedded one. */
+struct health_feed {
+    struct feed_told told;
+    uint64_t behind; /* as of the embedded one */
+    int64_t behind_s;
+};
+
 struct health {
     int64_t now_s;
     bool is_running, is_fresh; /* is_fresh: it has brought in what it had received */
@@ -42,7 +50,9 @@ struct health {
     bool has_rate;                      /* the next two are known: it is long enough */
     int64_t room_s, full_s;             /* of lookups that fit; until then, at the rate of now */
     uint64_t totals_24h[HEALTH_TOTALS]; /* what was dropped or not taken, by enum journal_total, and HEALTH_EXPIRED */
-    uint64_t sensors_count;             /* that there are; and those that are listed, heard last first */
+    size_t feeds_count;                 /* stores beside the embedded one, that there are or were */
+    struct health_feed *feeds;
+    uint64_t sensors_count; /* that there are; and those that are listed, heard last first */
     struct health_sensor *sensors;
     size_t listed;
 };

@@ -3,6 +3,7 @@
  * `status --format json`. Its keys stay as they are: the manual page has them. */
 #include <inttypes.h>
 
+#include "base/json.h"
 #include "collect/health.h"
 #include "query/output.h"
 
@@ -104,6 +105,28 @@ static void put_disk(FILE *out, const struct health *h)
     put_number(out, "full_in_seconds", h->has_rate, h->full_s);
 }
 
+static void put_feed(FILE *out, const struct health_feed *f)
+{
+    const struct feed_state *s = &f->told.state;
+    const struct {
+        const char *key;
+        uint64_t number;
+    } numbers[] = {{"behind_records", f->behind},     {"behind_seconds", (uint64_t)f->behind_s},
+                   {"records", s->counts.records},    {"datagrams", s->counts.datagrams},
+                   {"batches", s->counts.batches},    {"refused_datagrams", s->counts.refused},
+                   {"expired_datagrams", s->expired}, {"failures", s->failures}};
+    size_t i;
+    fprintf(out, "  {\"name\":\"%s\",\"kind\":\"%s\",\"failing\":%s,\"cause\":", f->told.name, f->told.kind,
+            boolean(s->is_failing));
+    if (s->is_failing)
+        json_put(out, s->cause);
+    else
+        fputs("null", out);
+    for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        put_pair(out, numbers[i].key, true, (int64_t)numbers[i].number);
+    fputc('}', out);
+}
+
 void health_print_json(const struct health *health, FILE *out)
 {
     const struct health *h = health;
@@ -117,7 +140,12 @@ void health_print_json(const struct health *health, FILE *out)
     put_disk(out, h);
     put_totals(out, "dropped_datagrams_24h", h, health_is_drop);
     put_totals(out, "not_taken_datagrams_24h", h, health_is_refusal);
-    fputs(" \"sensors\":[", out);
+    fputs(" \"stores\":[", out);
+    for (i = 0; i < h->feeds_count; i++) {
+        fputs(i > 0 ? ",\n" : "\n", out);
+        put_feed(out, &h->feeds[i]);
+    }
+    fputs("],\n \"sensors\":[", out);
     for (i = 0; i < h->listed; i++) {
         fputs(i > 0 ? ",\n" : "\n", out);
         put_sensor(out, &h->sensors[i]);

@@ -28,6 +28,7 @@ static const struct {
     {"backup", command_backup, "copy what is kept, while a collector runs or not"},
     {"forget", command_forget, "take names and clients out of all that is kept"},
     {"replay", command_replay, "bring the journal into a store again"},
+    {"schema", command_schema, "print or make the tables of a store that is a server"},
     {"annotate", command_annotate, "add to each flow the name that its client had looked up"},
 };
 

@@ -28,12 +28,52 @@ static void labelled(FILE *out, const char *name, const char *label, const char 
 
 static void put_roles(FILE *out, const struct board *board)
 {
-    const char *const names[BOARD_ROLES] = {role_receive.name, role_store.name, role_tidy.name, role_watch.name,
-                                            role_query.name};
+    static const struct role *const before[] = {&role_receive, &role_store, &role_tidy, &role_watch};
+    enum { BEFORE = sizeof(before) / sizeof(before[0]) };
     size_t i;
     family(out, "role_starts_total", "counter", "Processes started, by role.");
-    for (i = 0; i < BOARD_ROLES; i++)
-        labelled(out, "role_starts_total", "role", names[i], atomic_load(&board->starts[i]));
+    for (i = 0; i < BEFORE; i++)
+        labelled(out, "role_starts_total", "role", before[i]->name, atomic_load(&board->starts[i]));
+    for (i = 0; i < FEEDS_MAX; i++)
+        if (board->feeds[i].name[0])
+            labelled(out, "role_starts_total", "role", board->feeds[i].name, atomic_load(&board->starts[BEFORE + i]));
+    labelled(out, "role_starts_total", "role", role_query.name, atomic_load(&board->starts[BEFORE + FEEDS_MAX]));
+}
+
+/* ---- stores beside the embedded one ---- */
+
+static void put_feeds(FILE *out, const struct board *board)
+{
+    static const struct {
+        const char *name, *type, *help;
+        size_t at;
+    } all[] = {
+        {"feed_records_total", "counter", "Records handed over, by store.", offsetof(struct feed_board, records)},
+        {"feed_datagrams_total", "counter", "Datagrams handed over, by store.", offsetof(struct feed_board, datagrams)},
+        {"feed_batches_total", "counter", "Files, inserts or messages that these were, by store.",
+         offsetof(struct feed_board, batches)},
+        {"feed_refused_total", "counter", "Datagrams that could not be handed over, by store.",
+         offsetof(struct feed_board, refused)},
+        {"feed_expired_total", "counter", "Datagrams gone from the journal before they were handed over, by store.",
+         offsetof(struct feed_board, expired)},
+        {"feed_failures_total", "counter", "Times that it failed, and began again, by store.",
+         offsetof(struct feed_board, failures)},
+        {"feed_failing", "gauge", "1: it fails, and is tried again, by store.", offsetof(struct feed_board, failing)}};
+    size_t i, k;
+    if (!board->feeds[0].name[0])
+        return;
+    for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        family(out, all[i].name, all[i].type, all[i].help);
+        for (k = 0; k < FEEDS_MAX && board->feeds[k].name[0]; k++) {
+            const struct feed_board *feed = &board->feeds[k];
+            const void *at = (const uint8_t *)feed + all[i].at;
+            labelled(out, all[i].name, "store", feed->name, atomic_load((const _Atomic uint64_t *)at));
+        }
+    }
+    family(out, "feed_read_seconds", "gauge", "When the last block that it has read was received, by store.");
+    for (k = 0; k < FEEDS_MAX && board->feeds[k].name[0]; k++)
+        labelled(out, "feed_read_seconds", "store", board->feeds[k].name,
+                 (uint64_t)atomic_load(&board->feeds[k].read_s));
 }
 
 static void put_totals(FILE *out, const struct board *board, const char *name, bool (*is_one)(int), const char *help)
@@ -212,6 +252,7 @@ void metrics_print(const struct board *board, const struct health *health, const
     put_receive(out, board);
     put_store(out, board);
     put_watch(out, board);
+    put_feeds(out, board);
     if (health) {
         put_disk(out, health);
         put_sensors(out, health);

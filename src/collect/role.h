@@ -16,6 +16,7 @@
 /* What a role works with. */
 struct role_context {
     size_t index; /* of the role, in the supervisor's order */
+    size_t nth;   /* of those that are the same role */
     const struct collect_config *config;
     const struct directory *directory;
     uint64_t max_size;
@@ -35,9 +36,10 @@ struct role {
     int (*run)(const struct role_context *context);
     bool only_reads;                                       /* ends before the others, and has nothing left to do then */
     bool (*is_wanted)(const struct role_context *context); /* NULL: it always is */
+    const char *(*name_of)(const struct role_context *context); /* where there are several; NULL: its name */
 };
 
-extern const struct role role_receive, role_store, role_tidy, role_watch, role_query;
+extern const struct role role_receive, role_store, role_tidy, role_watch, role_feed, role_query;
 
 /* Orders, as bits. ROLE_PASS comes with ROLE_STOP: the role begins anew, and the sockets are for the next process. */
 enum { ROLE_STOP = 1, ROLE_REPORT = 2, ROLE_PASS = 4 };

@@ -2,11 +2,13 @@
  *
  * `run`: opens everything that takes rights, gives these up, and lets the supervisor go. */
 #include <inttypes.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/daemon.h"
@@ -80,6 +82,23 @@ static void forget_place(const struct collector *c)
     (void)unlinkat(c->directory.fd, WATCH_PLACE, 0);
 }
 
+/* Where stores beside the embedded one write down how far they are. */
+static int make_feeds_folder(const struct collector *c, struct error *err)
+{
+    if (c->config.feeds_count == 0 || mkdirat(c->directory.fd, FEEDS_FOLDER, 0750) == 0 || errno == EEXIST)
+        return 0;
+    return error_errno(err, "%s/%s", c->config.directory, FEEDS_FOLDER);
+}
+
+/* On the board: those that there were, and are not any more, have no name. */
+static void name_feeds(const struct collector *c)
+{
+    size_t i;
+    for (i = 0; i < FEEDS_MAX; i++)
+        snprintf(c->context.board->feeds[i].name, FEED_NAME, "%s",
+                 i < c->config.feeds_count ? c->config.feeds[i].name : "");
+}
+
 /* What is wrong leaves in force what was. */
 static bool read_again(void *context)
 {
@@ -96,6 +115,9 @@ static bool read_again(void *context)
         collect_config_renew(&c->config, now, stays, sizeof(stays));
         if (!c->config.watch)
             forget_place(c);
+        name_feeds(c);
+        if (make_feeds_folder(c, &why) != 0)
+            log_line("error: %s", why.text);
         log_line("the configuration has been read again");
         if (stays[0])
             log_line("warning: what has changed of %s comes with the next start", stays);
@@ -168,14 +190,15 @@ static int run_opened(struct collector *c, struct error *err)
         directory_max_size(&c->directory, c->config.max_size, &c->context.max_size, err) != 0 ||
         open_listeners(c, err) != 0 || (!c->config.http_path && open_http(c, err) != 0) ||
         directory_become_owner(&c->directory, err) != 0 || database_check_version(c->config.directory, err) != 0 ||
-        open_control(c, err) != 0 || (c->config.http_path && open_http(c, err) != 0) ||
-        !(c->context.board = board_make(err)))
+        make_feeds_folder(c, err) != 0 || open_control(c, err) != 0 ||
+        (c->config.http_path && open_http(c, err) != 0) || !(c->context.board = board_make(err)))
         return EXIT_FAILURE;
     const struct database_position known = database_look(c->config.directory);
     if (!c->config.watch)
         forget_place(c);
     c->context.least_file = known.at.file;
     c->context.least_block = known.block;
+    name_feeds(c);
     log_line("%s: keeps up to %" PRIu64 " MiB", c->config.directory, c->context.max_size >> 20);
     if (c->ready_fd >= 0)
         process_leave_terminal();

@@ -165,12 +165,32 @@ static void print_disk(const struct health *h)
         print_lookups(h);
 }
 
+static void print_feed(const struct health_feed *f)
+{
+    const struct feed_state *s = &f->told.state;
+    char span[WORDS];
+    words_span(f->behind_s, span);
+    if (f->behind == 0)
+        printf("           %s (%s): has all that is in the journal\n", f->told.name, f->told.kind);
+    else
+        printf("           %s (%s): %" PRIu64 " records behind, for %s\n", f->told.name, f->told.kind, f->behind, span);
+    if (s->is_failing)
+        printf("             fails: %s\n", s->cause);
+    if (s->expired > 0)
+        printf("             %" PRIu64 " datagrams went from the journal before they were handed over\n", s->expired);
+    if (s->counts.refused > 0)
+        printf("             %" PRIu64 " datagrams could not be handed over\n", s->counts.refused);
+}
+
 static void print_text(const struct health *h)
 {
+    size_t i;
     if (h->behind == 0)
         printf("store      has all that is in the journal\n");
     else
         printf("store      %" PRIu64 " records of the journal are still to be taken in\n", h->behind);
+    for (i = 0; i < h->feeds_count; i++)
+        print_feed(&h->feeds[i]);
     print_disk(h);
     print_totals(h);
     print_sensors(h);

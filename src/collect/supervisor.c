@@ -17,7 +17,10 @@
 #include "collect/pulse.h"
 
 /* In the order in which they work on the data; who only reads is the last one. */
-static const struct role *const roles[] = {&role_receive, &role_store, &role_tidy, &role_watch, &role_query};
+static const struct role *const roles[] = {&role_receive, &role_store, &role_tidy, &role_watch, &role_feed,
+                                           &role_feed,    &role_feed,  &role_feed, &role_query};
+
+_Static_assert(FEEDS_MAX == 4, "there is a role for each store");
 
 _Static_assert(sizeof(roles) / sizeof(roles[0]) <= BOARD_ROLES, "the board has room for every role");
 
@@ -59,14 +62,39 @@ struct supervisor {
     struct running each[ROLES];
 };
 
+/* ---- the roles ---- */
+
+/* What the role works with. */
+static struct role_context context_of(const struct supervisor *s, size_t index)
+{
+    struct role_context context = *s->context;
+    size_t i;
+    context.index = index;
+    context.nth = 0;
+    for (i = 0; i < index; i++)
+        context.nth += roles[i] == roles[index];
+    return context;
+}
+
+static const char *name_of(const struct supervisor *s, size_t index)
+{
+    const struct role_context context = context_of(s, index);
+    return roles[index]->name_of ? roles[index]->name_of(&context) : roles[index]->name;
+}
+
+static bool is_absent(const struct supervisor *s, size_t index)
+{
+    const struct role_context context = context_of(s, index);
+    return roles[index]->is_wanted && !roles[index]->is_wanted(&context);
+}
+
 /* ---- starting ---- */
 
 /* In the new process. What ends the program as a whole is the supervisor's to see. */
 _Noreturn static void become_role(struct supervisor *s, size_t index, int control_fd)
 {
-    struct role_context context = *s->context;
+    struct role_context context = context_of(s, index);
     size_t i;
-    context.index = index;
     context.control_fd = control_fd;
     context.is_passed_on = s->each[index].has_passed;
     for (i = 0; i < ROLES; i++)
@@ -74,7 +102,7 @@ _Noreturn static void become_role(struct supervisor *s, size_t index, int contro
             close(s->each[i].fd);
     if (s->notify_fd >= 0)
         close(s->notify_fd);
-    (void)prctl(PR_SET_NAME, roles[index]->name);
+    (void)prctl(PR_SET_NAME, name_of(s, index));
     signal(SIGTERM, SIG_IGN);
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
@@ -89,7 +117,7 @@ static void start_role(struct supervisor *s, size_t index)
     int pair[2];
     r->started_us = clock_monotonic_us();
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
-        log_line("error: role %s cannot be started: %s", roles[index]->name, strerror(errno));
+        log_line("error: role %s cannot be started: %s", name_of(s, index), strerror(errno));
         r->next_start_us = r->started_us + PAUSE_MAX_US;
         return;
     }
@@ -100,7 +128,7 @@ static void start_role(struct supervisor *s, size_t index)
     }
     close(pair[1]);
     if (pid < 0) {
-        log_line("error: role %s cannot be started: %s", roles[index]->name, strerror(errno));
+        log_line("error: role %s cannot be started: %s", name_of(s, index), strerror(errno));
         r->next_start_us = r->started_us + PAUSE_MAX_US;
         close(pair[0]);
         return;
@@ -183,14 +211,14 @@ static void replace(struct supervisor *s, size_t index)
         r->has_passed = true;
     } else if (r->was_ready || (s->is_told_ready && roles[index]->is_wanted)) { /* the others work on */
         plan_start(r, now_us);
-        describe_end(roles[index]->name, r->ended, r->status, r->next_start_us - now_us);
+        describe_end(name_of(s, index), r->ended, r->status, r->next_start_us - now_us);
     } else if (roles[index]->only_reads && !s->context->config->has_http) { /* nobody asked for it */
         log_line("warning: no page and no API; --http off does without");
         r->is_absent = true;
         tell_when_ready(s);
     } else { /* it has said why, if it could */
         if (WIFSIGNALED(r->status))
-            log_line("error: role %s was ended by signal %d (%s) before it was ready", roles[index]->name,
+            log_line("error: role %s was ended by signal %d (%s) before it was ready", name_of(s, index),
                      WTERMSIG(r->status), strsignal(WTERMSIG(r->status)));
         s->has_failed = true;
     }
@@ -262,8 +290,8 @@ static void look_at_pulses(struct supervisor *s, int64_t now_us)
         if (r->is_killed) /* it waits for a disk, which nothing ends */
             continue;
         r->is_killed = true;
-        log_line("error: role %s (process %d) has given no sign of life for %" PRId64 " s and is killed",
-                 roles[i]->name, (int)r->pid, (now_us - r->pulse.beaten_us) / SECOND_US);
+        log_line("error: role %s (process %d) has given no sign of life for %" PRId64 " s and is killed", name_of(s, i),
+                 (int)r->pid, (now_us - r->pulse.beaten_us) / SECOND_US);
         (void)kill(r->pid, SIGKILL);
     }
     if (!all_move || !s->is_told_ready || s->watchdog_us == 0 || now_us < s->next_sign_us)
@@ -291,7 +319,7 @@ static bool end_role(struct supervisor *s, size_t index, bool *has_died)
         take_words(s);
         reap(s, true);
         if (r->pid == pid && !is_killed && clock_monotonic_us() > until_us) {
-            log_line("error: role %s does not end; it is killed", roles[index]->name);
+            log_line("error: role %s does not end; it is killed", name_of(s, index));
             is_killed = kill(pid, SIGKILL) == 0;
         }
     }
@@ -309,7 +337,7 @@ static bool stop_role(struct supervisor *s, size_t index)
     if (!may_have_work || !(has_work || has_died))
         return is_good;
     if (has_died)
-        describe_end(roles[index]->name, r->ended, r->status, 0);
+        describe_end(name_of(s, index), r->ended, r->status, 0);
     start_role(s, index);
     return end_role(s, index, &has_died);
 }
@@ -321,7 +349,7 @@ static void reload(struct supervisor *s)
     if (!s->owner->read_again(s->owner->context))
         return;
     for (i = 0; i < ROLES; i++) {
-        s->each[i].is_absent = roles[i]->is_wanted && !roles[i]->is_wanted(s->context);
+        s->each[i].is_absent = is_absent(s, i);
         s->each[i].is_replaced = true;
         order(&s->each[i], ROLE_STOP | ROLE_PASS);
     }
@@ -356,7 +384,7 @@ int supervisor_run(const struct role_context *context, const struct supervisor_o
     size_t i;
     for (i = 0; i < ROLES; i++) {
         s.each[i].fd = -1;
-        s.each[i].is_absent = roles[i]->is_wanted && !roles[i]->is_wanted(context);
+        s.each[i].is_absent = is_absent(&s, i);
     }
     while (!atomic_load(owner->stop) && !s.has_failed)
         work(&s);

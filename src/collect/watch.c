@@ -338,4 +338,4 @@ static bool is_wanted(const struct role_context *context)
     return context->config->watch != NULL;
 }
 
-const struct role role_watch = {"watch", run, false, is_wanted};
+const struct role role_watch = {.name = "watch", .run = run, .is_wanted = is_wanted};

@@ -113,7 +113,7 @@ void landlock_enter(const struct landlock_rules *rules)
     if (version >= 5)
         handled.fs |= 1 << 15; /* ioctl on devices */
     if (version >= 4)
-        handled.net = NET_RIGHTS;
+        handled.net = rules->connects ? NET_RIGHTS & ~NET_CONNECT : NET_RIGHTS;
     if (version >= 6)
         handled.scoped = rules->read_below ? SCOPE_SIGNALS : SCOPE_SIGNALS | SCOPE_SOCKETS;
     int ruleset = (int)syscall(SYS_landlock_create_ruleset, &handled, size, 0);

@@ -5,6 +5,7 @@
 #ifndef DNSFLOW_GUARD_LANDLOCK_H
 #define DNSFLOW_GUARD_LANDLOCK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,7 @@ struct landlock_rules {
     const char *const *kept; /* folders: what is below may be made, read, written, moved and removed */
     size_t kept_count;
     uint16_t tcp_port; /* may be connected to, 0 = none */
+    bool connects;     /* all may */
 };
 
 /* For this thread and those that it starts. Without effect where the kernel has no Landlock, or refuses it or one of

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -111,10 +112,18 @@ static const unsigned requests[] = {SIOCGIFHWADDR, SIOCGIFMTU, SIOCGIFFLAGS, SIO
 static const unsigned terminal_requests[] = {TCSETS,     TCSETSW, TCSETSF,   TCSBRK,   TCXONC,
                                              TIOCGWINSZ, TCFLSH,  TIOCGPGRP, TIOCSPGRP};
 
-static const struct {
+struct socket_kind {
     int family, type, protocol; /* protocol -1: any */
-} sockets[] = {
+};
+
+static const struct socket_kind sockets[] = {
     {AF_PACKET, SOCK_RAW, -1},  {AF_PACKET, SOCK_DGRAM, -1},           {AF_INET, SOCK_DGRAM, -1},
+    {AF_INET6, SOCK_DGRAM, -1}, {AF_NETLINK, SOCK_RAW, NETLINK_ROUTE},
+};
+
+/* With SANDBOX_CONNECTS: by TCP, and what asking name servers takes. */
+static const struct socket_kind connected[] = {
+    {AF_INET, SOCK_STREAM, -1}, {AF_INET6, SOCK_STREAM, -1},           {AF_INET, SOCK_DGRAM, -1},
     {AF_INET6, SOCK_DGRAM, -1}, {AF_NETLINK, SOCK_RAW, NETLINK_ROUTE},
 };
 
@@ -178,19 +187,19 @@ static int allow(scmp_filter_ctx filter, const int *calls, size_t count)
     return result;
 }
 
-static int allow_sockets(scmp_filter_ctx filter)
+static int allow_sockets(scmp_filter_ctx filter, const struct socket_kind *list, size_t count)
 {
     const scmp_datum_t kind = ~(scmp_datum_t)(SOCK_CLOEXEC | SOCK_NONBLOCK) & UINT32_MAX;
     int result = 0;
     size_t i;
-    for (i = 0; i < sizeof(sockets) / sizeof(sockets[0]); i++) {
-        struct scmp_arg_cmp family = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)sockets[i].family, 0);
-        struct scmp_arg_cmp type = SCMP_A1(SCMP_CMP_MASKED_EQ, kind, (scmp_datum_t)sockets[i].type);
-        if (sockets[i].protocol < 0)
+    for (i = 0; i < count; i++) {
+        struct scmp_arg_cmp family = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)list[i].family, 0);
+        struct scmp_arg_cmp type = SCMP_A1(SCMP_CMP_MASKED_EQ, kind, (scmp_datum_t)list[i].type);
+        if (list[i].protocol < 0)
             result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, family, type);
         else
             result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3, family, type,
-                                       SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)sockets[i].protocol, 0));
+                                       SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)list[i].protocol, 0));
     }
     return result;
 }
@@ -295,7 +304,12 @@ int sandbox_enter(unsigned needs, enum sandbox_mode mode, struct error *err)
             result |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), refused[i], 0);
     result |= allow_files(filter, needs);
     if (needs & SANDBOX_SOCKETS)
-        result |= allow(filter, sends, sizeof(sends) / sizeof(sends[0])) | allow_sockets(filter);
+        result |= allow(filter, sends, sizeof(sends) / sizeof(sends[0])) |
+                  allow_sockets(filter, sockets, sizeof(sockets) / sizeof(sockets[0]));
+    else if (needs & SANDBOX_CONNECTS)
+        result |= allow(filter, sends, sizeof(sends) / sizeof(sends[0])) |
+                  allow_sockets(filter, connected, sizeof(connected) / sizeof(connected[0])) |
+                  seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME, 0));
     else if (needs & (SANDBOX_ANSWERS | SANDBOX_KEEPS)) /* on what is connected */
         result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1, SCMP_A4(SCMP_CMP_EQ, 0, 0));
     else /* lines to standard error, should that be a socket */

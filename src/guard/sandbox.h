@@ -20,7 +20,8 @@ enum {
     SANDBOX_FILES = 2,    /* to open files, to read them only */
     SANDBOX_TERMINAL = 4, /* to draw on a terminal */
     SANDBOX_ANSWERS = 8,  /* to answer who connects, from files that it opens to read; opening one to write fails */
-    SANDBOX_KEEPS = 16    /* to make, write, move and remove files, and to answer who connects */
+    SANDBOX_KEEPS = 16,   /* to make, write, move and remove files, and to answer who connects */
+    SANDBOX_CONNECTS = 32 /* to resolve names and connect by TCP */
 };
 
 /* For this thread and those that it starts. Another call ends the process, or with SANDBOX_LOG is written to the

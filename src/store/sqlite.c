@@ -13,6 +13,7 @@
 #include "base/process.h"
 #include "store/database.h"
 #include "store/folded.h"
+#include "store/gather.h"
 #include "store/orphans.h"
 #include "store/quarantine.h"
 
@@ -236,34 +237,14 @@ int sqlite_store_seal(struct sqlite_store *store, struct error *err)
 
 /* ---- taking in ---- */
 
-static void take_datagram(struct sqlite_store *s, const struct journal_block *block, struct received *from)
-{
-    struct dnsflow_record record;
-    if (dnsflow_decode(from->bytes, from->len, &from->datagram) != DNSFLOW_OK)
-        return; /* the receiver has checked it: of another version */
-    const struct source *source = account_datagram(&s->account, block, from);
-    uint64_t rate = from->datagram.has_trailer    ? from->datagram.trailer.sample_rate
-                    : source && source->has_stats ? source->last_stats.sample_rate
-                                                  : 0;
-    s->counts.datagrams++;
-    if (from->datagram.flags & DNSFLOW_FLAG_STATS)
-        return;
-    while (dnsflow_next_record(&from->datagram, &record))
-        tally_record(&s->tally, from, &record, rate > 1 ? rate : 1);
-}
-
 static void take_block(struct sqlite_store *s)
 {
     const struct journal_block *block = &s->block;
-    const uint8_t *at = s->plain, *end = s->plain + block->plain_len;
-    struct received from;
     uint64_t before = s->tally.records;
     if (is_empty(s))
         s->begun_us = clock_monotonic_us();
     s->tally.has_no_lookups = block->number <= s->lookups_block;
-    account_block(&s->account, block);
-    while (journal_record_read(&at, end, &from) == 1)
-        take_datagram(s, block, &from);
+    s->counts.datagrams += gather_block(&s->tally, &s->account, block, s->plain, NULL, NULL);
     if (block->datagrams > 0 || s->since_us > s->until_us) { /* one without any says only what was refused by now */
         int64_t first_us = block->datagrams > 0 ? block->first_us : clock_unix_us();
         int64_t last_us = block->datagrams > 0 ? block->last_us : first_us;

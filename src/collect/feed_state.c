@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "collect/feed_state.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/options.h"
+
+#define ENDING ".state"
+
+enum { TEXT = 1024, NUMBERS = 10 };
+
+void feed_state_publish(struct feed_board *board, const struct feed_state *state)
+{
+    atomic_store(&board->records, state->counts.records);
+    atomic_store(&board->datagrams, state->counts.datagrams);
+    atomic_store(&board->batches, state->counts.batches);
+    atomic_store(&board->refused, state->counts.refused);
+    atomic_store(&board->failures, state->failures);
+    atomic_store(&board->expired, state->expired);
+    atomic_store(&board->failing, state->is_failing);
+    atomic_store(&board->read_s, state->read_us / SECOND_US);
+}
+
+/* The numbers of a file's second line, in their order. */
+static void number_all(struct feed_state *s, uint64_t *failing, uint64_t *read_us, uint64_t *numbers[NUMBERS])
+{
+    uint64_t *const all[NUMBERS] = {&s->counts.records,
+                                    &s->counts.datagrams,
+                                    &s->counts.batches,
+                                    &s->counts.refused,
+                                    &s->failures,
+                                    &s->expired,
+                                    failing,
+                                    &s->done.at.file,
+                                    &s->done.at.offset,
+                                    read_us};
+    memcpy(numbers, all, sizeof(all));
+}
+
+void feed_state_write(const char *directory, const char *name, const char *kind, const struct feed_state *state)
+{
+    struct feed_state copy = *state;
+    uint64_t failing = state->is_failing, read_us = (uint64_t)state->read_us, *numbers[NUMBERS];
+    char path[512], fresh[520], text[TEXT];
+    size_t i, len = (size_t)snprintf(text, sizeof(text), "%s\n", kind);
+    number_all(&copy, &failing, &read_us, numbers);
+    for (i = 0; i < NUMBERS; i++)
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%" PRIu64, i ? " " : "", *numbers[i]);
+    len += (size_t)snprintf(text + len, sizeof(text) - len, "\n%s\n", state->cause);
+    if (snprintf(path, sizeof(path), "%s/" FEEDS_FOLDER "/%s" ENDING, directory, name) >= (int)sizeof(path))
+        return;
+    snprintf(fresh, sizeof(fresh), "%s.new", path);
+    int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640);
+    if (fd < 0)
+        return;
+    bool is_written = write(fd, text, len) == (ssize_t)len;
+    if (close(fd) == 0 && is_written)
+        (void)rename(fresh, path);
+}
+
+/* Returns whether it is one. */
+static bool take_text(char *text, struct feed_told *out)
+{
+    uint64_t failing = 0, read_us = 0, *numbers[NUMBERS];
+    char *next = text;
+    const char *kind = strsep(&next, "\n");
+    char *line = strsep(&next, "\n");
+    const char *cause = strsep(&next, "\n");
+    size_t i;
+    if (!kind || !line || !cause)
+        return false;
+    snprintf(out->kind, sizeof(out->kind), "%s", kind);
+    snprintf(out->state.cause, sizeof(out->state.cause), "%s", cause);
+    number_all(&out->state, &failing, &read_us, numbers);
+    for (i = 0; i < NUMBERS; i++) {
+        const char *number = strsep(&line, " ");
+        if (!number || parse_number(number, 0, UINT64_MAX, numbers[i], NULL) != 0)
+            return false;
+    }
+    out->state.is_failing = failing != 0;
+    out->state.read_us = (int64_t)read_us;
+    return true;
+}
+
+static bool read_one(int folder, const char *file, struct feed_told *out)
+{
+    char text[TEXT + 1];
+    size_t len = strlen(file), ending = strlen(ENDING);
+    memset(out, 0, sizeof(*out));
+    if (len <= ending || strcmp(file + len - ending, ENDING) != 0 || len - ending >= sizeof(out->name))
+        return false;
+    memcpy(out->name, file, len - ending);
+    int fd = openat(folder, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, TEXT) : -1;
+    if (fd >= 0)
+        close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    return n > 0 && take_text(text, out);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct feed_told *)a)->name, ((const struct feed_told *)b)->name);
+}
+
+size_t feed_state_read(const char *directory, struct feed_told **out)
+{
+    char path[512];
+    struct dirent *entry;
+    size_t count = 0;
+    snprintf(path, sizeof(path), "%.400s/" FEEDS_FOLDER, directory);
+    DIR *dir = opendir(path);
+    *out = calloc(FEEDS_MAX, sizeof(**out));
+    while (dir && *out && count < FEEDS_MAX && (entry = readdir(dir)))
+        count += read_one(dirfd(dir), entry->d_name, &(*out)[count]);
+    if (dir)
+        closedir(dir);
+    if (count > 0)
+        qsort(*out, count, sizeof(**out), by_name);
+    return count;
+}
