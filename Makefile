@@ -81,7 +81,7 @@ endif
 
 CPPFLAGS_ALL := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Isrc -Iinclude -I. -MMD -MP $(foreach p,$(OPTIONAL),$(HAVE_$p)) \
                 $(if $(COLLECT),-DHAVE_COLLECT) $(if $(filter libcurl,$(FEEDS)),-DHAVE_LIBCURL) \
-                $(if $(filter rdkafka,$(FEEDS)),-DHAVE_RDKAFKA) \
+                $(if $(filter rdkafka,$(FEEDS)),-DHAVE_RDKAFKA) $(if $(filter 2,$(words $(FEEDS))),-DHAVE_FROM_KAFKA) \
                 $(if $(PACKAGES),$(shell pkg-config --cflags $(PACKAGES) $(OPTIONAL) 2>/dev/null))
 CFLAGS_ALL   := -std=c11 $(WARNINGS) $(HARDEN) -pthread $(CFLAGS)
 LIBS         := $(if $(PACKAGES),$(shell pkg-config --libs $(PACKAGES) $(filter libcrypto,$(OPTIONAL)) 2>/dev/null),-lcmocka -lm)
@@ -102,8 +102,9 @@ ifneq ($(and $(PACKAGES),$(filter tests check,$(MAKECMDGOALS))),)
 $(if $(shell pkg-config --exists cmocka 2>/dev/null || echo no),$(error not found: cmocka; scripts/install-deps test installs it))
 endif
 
-SOURCES  := $(filter-out $(if $(filter libcurl,$(FEEDS)),,src/feed/clickhouse.c src/feed/ch_client.c src/feed/ch_server.c) \
-            $(if $(filter rdkafka,$(FEEDS)),,src/feed/kafka%.c),$(wildcard $(ROOMS:%=src/%/*.c)))
+LEFT_OUT := $(if $(filter libcurl,$(FEEDS)),,clickhouse ch_client ch_server) $(if $(filter rdkafka,$(FEEDS)),,kafka kafka_conf) \
+            $(if $(filter 2,$(words $(FEEDS))),,kafka_in kafka_part)
+SOURCES  := $(filter-out $(LEFT_OUT:%=src/feed/%.c),$(wildcard $(ROOMS:%=src/%/*.c)))
 OBJECTS  := $(SOURCES:%.c=$(O)/obj/%.o)
 MAINS    := $(O)/obj/src/sensor/main.o $(O)/obj/src/reader/main.o $(O)/obj/src/collect/main.o
 LIBRARY  := $(O)/libdnsflow.a

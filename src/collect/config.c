@@ -12,6 +12,9 @@
 #include "base/options.h"
 #include "collect/directory.h"
 #include "dnsflow.h"
+#ifdef HAVE_FROM_KAFKA
+#include "feed/kafka_in.h"
+#endif
 
 #define HTTP_DEFAULT "127.0.0.1:8353"
 
@@ -209,6 +212,20 @@ static int take_store(void *config, const char *value, struct error *err)
     return result;
 }
 
+#ifdef HAVE_FROM_KAFKA
+
+static int take_from_kafka(void *config, const char *value, struct error *err)
+{
+    struct collect_config *c = config;
+    char text[2048];
+    if (snprintf(text, sizeof(text), "kafka,%s", value) >= (int)sizeof(text))
+        return error_set(err, "is too long");
+    c->has_from_kafka = true;
+    return feed_parse(text, &c->from_kafka, err) == 0 ? kafka_in_check(&c->from_kafka, err) : -1;
+}
+
+#endif
+
 static int take_seccomp(void *config, const char *value, struct error *err)
 {
     unsigned which;
@@ -243,6 +260,12 @@ static const struct option_row rows[] = {
     {0, "", NULL, NULL, "Where it goes, too", 0},
     {0, "store", "NAME[,KEY=VALUE...]", take_store,
      "a store beside the embedded one: clickhouse, kafka or file; their keys stand below; repeatable", OPTION_REPEATS},
+#ifdef HAVE_FROM_KAFKA
+    {0, "from-kafka", "KEY=VALUE[,...]", take_from_kafka,
+     "take datagrams out of a topic of Kafka, as one of the group group=, dnsflow if it is left out, in place of "
+     "receiving them: into --store clickhouse; keys are those of kafka",
+     0},
+#endif
     {0, "", NULL, NULL, "Who may ask", 0},
     {0, "http", "WHERE", take_http,
      "where the page, the API and /metrics are: ADDRESS:PORT or unix:PATH; 127.0.0.1:8353 by default, \"off\": nowhere",
@@ -295,6 +318,17 @@ static void begin(struct collect_config *config)
     config->backup_every_s = DAY_S;
 }
 
+static int check_from_kafka(const struct collect_config *config, struct error *err)
+{
+    if (!config->has_from_kafka)
+        return 0;
+    if (config->listeners_count > 0)
+        return error_set(err, "option --from-kafka: expected no --listen with it, as nothing is received then");
+    if (config->feeds_count != 1 || strcmp(config->feeds[0].kind->name, "clickhouse") != 0)
+        return error_set(err, "option --from-kafka: expected --store clickhouse with it, and no other");
+    return 0;
+}
+
 /* With a file the command line is read once more behind it. */
 static int parse_both(struct collect_config *config, int argc, char **argv, struct error *err)
 {
@@ -342,7 +376,9 @@ int collect_config_parse(struct collect_config *config, int argc, char **argv, s
         return -1;
     if (config->show_help)
         return 0;
-    if (config->listeners_count == 0 && take_listen(config, "", err) != 0)
+    if (check_from_kafka(config, err) != 0)
+        return -1;
+    if (!config->has_from_kafka && config->listeners_count == 0 && take_listen(config, "", err) != 0)
         return -1;
     if (!config->directory)
         config->directory = DIRECTORY_DEFAULT;
@@ -363,6 +399,7 @@ int collect_config_parse(struct collect_config *config, int argc, char **argv, s
 
 void collect_config_free(struct collect_config *config)
 {
+    feed_spec_free(&config->from_kafka);
     while (config->feeds_count > 0)
         feed_spec_free(&config->feeds[--config->feeds_count]);
     watch_list_free(config->watch);

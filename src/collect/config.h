@@ -42,7 +42,9 @@ struct collect_config {
     const char *watch_path;   /* NULL = nothing is looked out for */
     struct watch_list *watch; /* out of it */
     const char *watch_output; /* NULL = hits are in the log alone */
-    size_t feeds_count;       /* stores beside the embedded one */
+    bool has_from_kafka;      /* in place of receiving */
+    struct feed_spec from_kafka;
+    size_t feeds_count; /* stores beside the embedded one */
     struct feed_spec feeds[FEEDS_MAX];
     enum sandbox_mode seccomp;
     const char *user;     /* NULL = not told */

@@ -321,12 +321,12 @@ static int run(const struct role_context *context)
 
 static bool is_wanted(const struct role_context *context)
 {
-    return context->nth < context->config->feeds_count;
+    return context->nth < context->config->feeds_count && role_receives(context);
 }
 
 static const char *name(const struct role_context *context)
 {
-    return is_wanted(context) ? context->config->feeds[context->nth].name : "feed";
+    return context->nth < context->config->feeds_count ? context->config->feeds[context->nth].name : "feed";
 }
 
 const struct role role_feed = {.name = "feed", .run = run, .is_wanted = is_wanted, .name_of = name};

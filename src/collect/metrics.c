@@ -37,7 +37,9 @@ static void put_roles(FILE *out, const struct board *board)
     for (i = 0; i < FEEDS_MAX; i++)
         if (board->feeds[i].name[0])
             labelled(out, "role_starts_total", "role", board->feeds[i].name, atomic_load(&board->starts[BEFORE + i]));
-    labelled(out, "role_starts_total", "role", role_query.name, atomic_load(&board->starts[BEFORE + FEEDS_MAX]));
+    if (atomic_load(&board->starts[BEFORE + FEEDS_MAX]) > 0)
+        labelled(out, "role_starts_total", "role", role_consume.name, atomic_load(&board->starts[BEFORE + FEEDS_MAX]));
+    labelled(out, "role_starts_total", "role", role_query.name, atomic_load(&board->starts[BEFORE + FEEDS_MAX + 1]));
 }
 
 /* ---- stores beside the embedded one ---- */

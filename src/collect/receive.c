@@ -362,4 +362,4 @@ static int run(const struct role_context *context)
     return status;
 }
 
-const struct role role_receive = {.name = "receive", .run = run};
+const struct role role_receive = {.name = "receive", .run = run, .is_wanted = role_receives};

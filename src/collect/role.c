@@ -4,6 +4,11 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+bool role_receives(const struct role_context *context)
+{
+    return !context->config->has_from_kafka;
+}
+
 unsigned role_orders(const struct role_context *context)
 {
     char orders[16];

@@ -39,7 +39,10 @@ struct role {
     const char *(*name_of)(const struct role_context *context); /* where there are several; NULL: its name */
 };
 
-extern const struct role role_receive, role_store, role_tidy, role_watch, role_feed, role_query;
+extern const struct role role_receive, role_store, role_tidy, role_watch, role_feed, role_consume, role_query;
+
+/* For those who are wanted where datagrams are received. */
+bool role_receives(const struct role_context *context);
 
 /* Orders, as bits. ROLE_PASS comes with ROLE_STOP: the role begins anew, and the sockets are for the next process. */
 enum { ROLE_STOP = 1, ROLE_REPORT = 2, ROLE_PASS = 4 };

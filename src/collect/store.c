@@ -278,4 +278,4 @@ static int run(const struct role_context *context)
     return status;
 }
 
-const struct role role_store = {.name = "store", .run = run};
+const struct role role_store = {.name = "store", .run = run, .is_wanted = role_receives};

@@ -17,8 +17,8 @@
 #include "collect/pulse.h"
 
 /* In the order in which they work on the data; who only reads is the last one. */
-static const struct role *const roles[] = {&role_receive, &role_store, &role_tidy, &role_watch, &role_feed,
-                                           &role_feed,    &role_feed,  &role_feed, &role_query};
+static const struct role *const roles[] = {&role_receive, &role_store, &role_tidy, &role_watch,   &role_feed,
+                                           &role_feed,    &role_feed,  &role_feed, &role_consume, &role_query};
 
 _Static_assert(FEEDS_MAX == 4, "there is a role for each store");
 

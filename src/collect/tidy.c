@@ -82,4 +82,4 @@ static int run(const struct role_context *context)
     return EXIT_SUCCESS;
 }
 
-const struct role role_tidy = {.name = "tidy", .run = run};
+const struct role role_tidy = {.name = "tidy", .run = run, .is_wanted = role_receives};

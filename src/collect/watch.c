@@ -335,7 +335,7 @@ static int run(const struct role_context *context)
 
 static bool is_wanted(const struct role_context *context)
 {
-    return context->config->watch != NULL;
+    return context->config->watch != NULL && role_receives(context);
 }
 
 const struct role role_watch = {.name = "watch", .run = run, .is_wanted = is_wanted};

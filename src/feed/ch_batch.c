@@ -51,9 +51,19 @@ static uint32_t time_of(int64_t time_s)
     return time_s < 0 ? 0 : time_s > UINT32_MAX ? UINT32_MAX : (uint32_t)time_s;
 }
 
-static int64_t day_of(const struct journal_block *block)
+static int64_t day_of(int64_t time_us)
 {
-    return block->first_us / SECOND_US / DAY_S;
+    return time_us / SECOND_US / DAY_S;
+}
+
+bool ch_batch_is_of_day(const struct ch_batch *batch, int64_t time_us)
+{
+    return batch->datagrams == 0 || day_of(time_us) == batch->day;
+}
+
+bool ch_batch_is_full(const struct ch_batch *batch, uint64_t most_rows)
+{
+    return batch->lookups.rows >= most_rows || tally_is_full(&batch->tally);
 }
 
 bool ch_batch_has_room(const struct ch_batch *batch, const struct journal_block *block, uint64_t most_rows)
@@ -61,7 +71,7 @@ bool ch_batch_has_room(const struct ch_batch *batch, const struct journal_block 
     if (batch->blocks == 0)
         return true;
     return batch->lookups.rows + block->records <= most_rows && !tally_is_full(&batch->tally) &&
-           (batch->datagrams == 0 || block->datagrams == 0 || day_of(block) == batch->day);
+           (block->datagrams == 0 || ch_batch_is_of_day(batch, block->first_us));
 }
 
 /* The first name, and an array of those that follow it. */
@@ -125,7 +135,7 @@ int ch_batch_take(struct ch_batch *batch, const struct journal_block *block, con
                   struct error *err)
 {
     if (batch->blocks++ == 0 || batch->datagrams == 0)
-        batch->day = day_of(block);
+        batch->day = day_of(block->first_us);
     batch->datagrams += gather_block(&batch->tally, &batch->account, block, plain, put_lookup, batch);
     if (block->datagrams > 0) {
         batch->since_us = block->first_us < batch->since_us ? block->first_us : batch->since_us;
@@ -134,6 +144,20 @@ int ch_batch_take(struct ch_batch *batch, const struct journal_block *block, con
     batch->position = position;
     bool is_short = batch->tally.is_short_of_memory || batch->account.is_short_of_memory || batch->lookups.is_short;
     return is_short ? error_set(err, "out of memory") : 0;
+}
+
+bool ch_batch_take_datagram(struct ch_batch *batch, struct received *from)
+{
+    static const struct journal_block none;
+    if (batch->datagrams == 0)
+        batch->day = day_of(from->time_us);
+    if (!gather_datagram(&batch->tally, &batch->account, &none, from, put_lookup, batch))
+        return false;
+    batch->blocks = 1;
+    batch->datagrams++;
+    batch->since_us = from->time_us < batch->since_us ? from->time_us : batch->since_us;
+    batch->until_us = from->time_us > batch->until_us ? from->time_us : batch->until_us;
+    return true;
 }
 
 /* ---- sums ---- */
@@ -344,6 +368,8 @@ static void put_numbered(struct ch_batch *b, enum ch_table table)
 
 const struct rowbinary *ch_batch_rows(struct ch_batch *batch, enum ch_table table)
 {
+    if (batch->tally.is_short_of_memory || batch->account.is_short_of_memory)
+        return NULL;
     if (table == CH_LOOKUPS)
         return batch->lookups.is_short ? NULL : &batch->lookups;
     if (table == CH_LOOKUPS_BY_CLIENT || table == CH_PDNS_BY_RDATA) /* the same as of the table before */

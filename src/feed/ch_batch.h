@@ -9,7 +9,7 @@
 #include "feed/rowbinary.h"
 #include "store/gather.h"
 
-enum { CH_FEED = 300, CH_TOKEN = 400 };
+enum { CH_FEED = 300, CH_TOKEN = 400, CH_ROWS = 200000, CH_ROWS_MAX = 1000000 /* of a batch */ };
 
 struct ch_batch {
     char feed[CH_FEED];   /* whose chain of batches it is */
@@ -35,6 +35,12 @@ bool ch_batch_has_room(const struct ch_batch *batch, const struct journal_block 
 /* Takes a block, whose place in the chain is `position`. Returns 0, or -1: out of memory. */
 MUST_CHECK int ch_batch_take(struct ch_batch *batch, const struct journal_block *block, const uint8_t *plain,
                              uint64_t position, struct error *err);
+
+/* The same for a datagram that is in no block: whether it is of the batch's day, whether there is room, and taking it,
+ * which false says it cannot be, as it cannot be decoded. That memory is short shows in ch_batch_rows(). */
+bool ch_batch_is_of_day(const struct ch_batch *batch, int64_t time_us);
+bool ch_batch_is_full(const struct ch_batch *batch, uint64_t most_rows);
+bool ch_batch_take_datagram(struct ch_batch *batch, struct received *from);
 
 /* The rows of a table, in batch->rows or batch->lookups; `token` must be set. NULL: out of memory. */
 const struct rowbinary *ch_batch_rows(struct ch_batch *batch, enum ch_table table);

@@ -200,3 +200,28 @@ int ch_server_restore(struct ch_client *client, const struct ch_options *options
     batch->account.begun_s = out->position > 0 ? 0 : INT64_MAX;
     return 0;
 }
+
+/* ---- inserting ---- */
+
+static int insert(struct ch_client *client, struct ch_batch *batch, enum ch_table table, struct error *err)
+{
+    char columns[SQL];
+    const struct rowbinary *rows = ch_batch_rows(batch, table);
+    if (!rows)
+        return error_set(err, "out of memory");
+    if (rows->rows == 0)
+        return 0;
+    ch_schema_columns(table, columns, sizeof(columns));
+    return ch_client_insert(client, ch_table_names[table], columns, rows, batch->token, err) == CH_DONE ? 0 : -1;
+}
+
+int ch_server_insert(struct ch_client *client, struct ch_batch *batch, enum ch_table first, enum ch_table last,
+                     const struct feed_owner *owner, struct error *err)
+{
+    int table = first, result = 0;
+    for (; result == 0 && table <= (int)last; table++) {
+        owner->beat(owner->context);
+        result = insert(client, batch, (enum ch_table)table, err);
+    }
+    return result;
+}

@@ -25,4 +25,8 @@ struct ch_stand {
 MUST_CHECK int ch_server_restore(struct ch_client *client, const struct ch_options *options, struct ch_batch *batch,
                                  struct ch_stand *out, struct error *err);
 
+/* Inserts the batch, from one table to another; `beat` before each. Returns 0, or -1 with the cause. */
+MUST_CHECK int ch_server_insert(struct ch_client *client, struct ch_batch *batch, enum ch_table first,
+                                enum ch_table last, const struct feed_owner *owner, struct error *err);
+
 #endif

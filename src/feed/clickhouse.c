@@ -10,7 +10,7 @@
 #include "base/options.h"
 #include "feed/ch_server.h"
 
-enum { ROWS = 200000, ROWS_MAX = 1000000, EVERY_S = 2 };
+enum { EVERY_S = 2 };
 
 struct clickhouse {
     const struct feed_owner *owner;
@@ -65,6 +65,8 @@ static int find_server(struct clickhouse *c, struct error *err)
 static int settle(struct clickhouse *c, struct error *err)
 {
     struct feed_place *place = c->owner->place;
+    if (c->stand.position > 0 && c->stand.position < place->done.block)
+        return error_set(err, "clickhouse: the server lacks batches that are done: a replica that is behind");
     if (!place_is_open(place) || c->stand.position < place->wanted.block)
         return 0;
     place->done = place->wanted;
@@ -91,7 +93,7 @@ static int parse(const struct feed_spec *spec, struct ch_options *options, uint6
                  struct error *err)
 {
     return ch_options_parse(spec, true, options, err) != 0 ||
-                   feed_number(spec, "rows", ROWS, ROWS_MAX, rows, err) != 0 ||
+                   feed_number(spec, "rows", CH_ROWS, CH_ROWS_MAX, rows, err) != 0 ||
                    feed_span(spec, "every", EVERY_S, every_s, err) != 0
                ? -1
                : 0;
@@ -144,39 +146,22 @@ static int clickhouse_take(void *feed, const struct journal_block *block, const 
     return FEED_TAKEN;
 }
 
-/* Where it cannot be told whether it was done, that server has to be asked again, if it is the only one that knows. */
-static int insert(struct clickhouse *c, enum ch_table table, struct error *err)
-{
-    char columns[1024];
-    const struct rowbinary *rows = ch_batch_rows(&c->batch, table);
-    if (!rows)
-        return error_set(err, "out of memory");
-    if (rows->rows == 0)
-        return 0;
-    c->owner->beat(c->owner->context);
-    ch_schema_columns(table, columns, sizeof(columns));
-    if (ch_client_insert(c->client, ch_table_names[table], columns, rows, c->batch.token, err) == CH_DONE)
-        return 0;
-    if (c->server.has_replicas)
-        snprintf(c->owner->place->note, sizeof(c->owner->place->note), "%zu",
-                 (noted_server(c) + 1) % c->options.servers_count);
-    return -1;
-}
-
-/* All that comes before streams is there where these are. */
+/* All that comes before streams is there where these are. Where it cannot be told whether it was done, that server has
+ * to be asked again, unless there are replicas, which know of each other. */
 static int send_batch(struct clickhouse *c, struct error *err)
 {
     struct feed_place *place = c->owner->place;
-    int table = c->stand.streams >= c->end.block && c->end.block > 0 ? CH_BATCHES : CH_LOOKUPS, result = 0;
+    enum ch_table first = c->stand.streams >= c->end.block ? CH_BATCHES : CH_LOOKUPS;
     if (!place_is_open(place)) {
         place->wanted = c->end;
         if (place_save(place, err) != 0)
             return -1;
     }
-    for (; result == 0 && c->batch.blocks > 0 && table < CH_TABLES; table++)
-        result = insert(c, (enum ch_table)table, err);
-    if (result != 0)
+    if (c->batch.blocks > 0 && ch_server_insert(c->client, &c->batch, first, CH_BATCHES, c->owner, err) != 0) {
+        if (c->server.has_replicas)
+            snprintf(place->note, sizeof(place->note), "%zu", (noted_server(c) + 1) % c->options.servers_count);
         return -1;
+    }
     place->done = place->wanted = c->end;
     if (place_save(place, err) != 0)
         return -1;

@@ -28,6 +28,7 @@ struct feed_spec {
 struct feed_counts {
     uint64_t records, datagrams; /* handed over */
     uint64_t batches;            /* files, inserts or messages that these were */
+    uint64_t doubled;            /* messages that had come before */
     uint64_t refused;            /* datagrams that were not, as they are none that can be */
     char trouble[FEED_TROUBLE];  /* what it is at odds with just now, and goes on trying; empty: nothing */
 };

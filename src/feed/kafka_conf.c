@@ -11,6 +11,7 @@ const struct feed_key kafka_keys[KAFKA_KEYS] = {
     {"broker", "HOST:PORT", "a broker to begin with", true, false},
     {"topic", "NAME", "dnsflow by default", false, false},
     {"format", "raw|json", "raw, the default: datagrams as they came; json: records", false, false},
+    {"group", "NAME", "for --from-kafka: the consumer group, dnsflow by default", false, false},
     {"kafka.", "VALUE", "a setting of librdkafka, such as kafka.security.protocol=ssl", true, true},
 };
 

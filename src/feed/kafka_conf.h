@@ -8,7 +8,7 @@
 
 #include "feed/feed.h"
 
-enum { KAFKA_KEYS = 4 };
+enum { KAFKA_KEYS = 5 };
 
 extern const struct feed_key kafka_keys[KAFKA_KEYS];
 

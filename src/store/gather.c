@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "store/gather.h"
 
-/* One; false: it is of a version that this program does not know, as the receiver has checked it. */
-static bool take_datagram(struct tally *tally, struct account *account, const struct journal_block *block,
-                          struct received *from, gather_record *each, void *context)
+bool gather_datagram(struct tally *tally, struct account *account, const struct journal_block *block,
+                     struct received *from, gather_record *each, void *context)
 {
     struct dnsflow_record record;
     if (dnsflow_decode(from->bytes, from->len, &from->datagram) != DNSFLOW_OK)
@@ -31,6 +30,6 @@ uint64_t gather_block(struct tally *tally, struct account *account, const struct
     uint64_t datagrams = 0;
     account_block(account, block);
     while (journal_record_read(&at, end, &from) == 1)
-        datagrams += take_datagram(tally, account, block, &from, each, context);
+        datagrams += gather_datagram(tally, account, block, &from, each, context);
     return datagrams;
 }

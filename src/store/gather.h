@@ -11,6 +11,10 @@
 typedef void gather_record(void *context, const struct received *from, const struct dnsflow_record *record,
                            uint64_t rate);
 
+/* One datagram, that is not decoded yet, of a block, or of one that is all zero. False: it cannot be decoded. */
+bool gather_datagram(struct tally *tally, struct account *account, const struct journal_block *block,
+                     struct received *from, gather_record *each, void *context);
+
 /* Returns how many datagrams were taken. `each` may be NULL. */
 uint64_t gather_block(struct tally *tally, struct account *account, const struct journal_block *block,
                       const uint8_t *plain, gather_record *each, void *context);
