@@ -13,6 +13,7 @@
 #include "collect/asking.h"
 #include "collect/command.h"
 #include "collect/directory.h"
+#include "collect/source.h"
 #include "query/ask.h"
 #include "record/moment.h"
 
@@ -25,7 +26,9 @@ struct query_config {
     int64_t now_us, since_us, until_us, at_us;
     uint64_t limit, most_s; /* 0 = none */
     const char *cursor, *client, *since, *until;
-    bool is_old; /* --no-refresh */
+    bool has_source;
+    struct feed_spec source; /* in place of a directory */
+    bool is_old;             /* --no-refresh */
     bool has_time;
     const struct question *question;
     const char *about[ABOUT_MAX];
@@ -38,6 +41,13 @@ struct query_config {
 static int take_directory(void *config, const char *value, struct error *err)
 {
     return parse_path(value, &((struct query_config *)config)->directory, err);
+}
+
+static int take_source(void *config, const char *value, struct error *err)
+{
+    struct query_config *c = config;
+    c->has_source = true;
+    return source_parse(value, &c->source, err);
 }
 
 static int take_format(void *config, const char *value, struct error *err)
@@ -147,6 +157,8 @@ static int take_word(void *config, const char *value, struct error *err)
 
 static const struct option_row rows[] = {
     {0, "directory", "DIR", take_directory, "where everything is kept, ./dnsflow-data if it is left out", 0},
+    {0, "source", "clickhouse[,KEY=VALUE...]", take_source,
+     "ask the tables of this ClickHouse, with the keys of --store of run, in place of a directory", 0},
     {0, "since", "TIME", take_since, "what was seen from then on: 2026-01-31, today, 10:00 (UTC), 10m, 2h or 7d (ago)",
      0},
     {0, "until", "TIME", take_until, "what was seen before then", 0},
@@ -192,6 +204,7 @@ struct asking {
     struct ask_result result;
     bool has_rest;
     char lost[512]; /* why there is no database */
+    char folder[SOURCE_FOLDER];
 };
 
 static int read_all(struct asking *a, struct error *err)
@@ -214,25 +227,47 @@ static int64_t to_seconds(int64_t time_us, bool is_end)
                                                         : (time_us + (is_end ? SECOND_US - 1 : 0)) / SECOND_US;
 }
 
+static struct ask make_ask(const struct asking *a, const struct cursor *from)
+{
+    const struct query_config *c = a->config;
+    return (struct ask){.what = a->asked.list,
+                        .what_count = a->asked.count,
+                        .is_list = a->asked.lines_count > 0,
+                        .since_s = from && from->is_behind ? from->since_s : to_seconds(c->since_us, false),
+                        .until_s = from && from->is_behind ? from->until_s : to_seconds(c->until_us, true),
+                        .limit = c->limit,
+                        .from = from,
+                        .at_s = to_seconds(c->at_us, false),
+                        .client = c->client};
+}
+
 static int ask_all(struct asking *a, const struct cursor *from, struct error *err)
 {
     const struct query_config *c = a->config;
     const struct kept_budget budget = {.time_us = (int64_t)c->most_s * SECOND_US,
                                        .rows = c->most_s > 0 ? KEPT_ROWS : 0,
                                        .bytes = c->most_s > 0 ? KEPT_BYTES : 0};
-    const struct ask ask = {.what = a->asked.list,
-                            .what_count = a->asked.count,
-                            .is_list = a->asked.lines_count > 0,
-                            .since_s = from && from->is_behind ? from->since_s : to_seconds(c->since_us, false),
-                            .until_s = from && from->is_behind ? from->until_s : to_seconds(c->until_us, true),
-                            .limit = c->limit,
-                            .from = from,
-                            .at_s = to_seconds(c->at_us, false),
-                            .client = c->client};
+    const struct ask ask = make_ask(a, from);
     if (a->asked.count == 0) /* files without any line */
         return 0;
     kept_begin(&a->kept, &budget);
     return question_ask(c->question, &a->kept, &ask, a->output, &a->result, err);
+}
+
+/* What is kept, or what the question needs of a server. */
+static int open_kept(struct asking *a, const struct cursor *from, struct error *err)
+{
+    const struct query_config *c = a->config;
+    const char *directory = c->directory ? c->directory : DIRECTORY_DEFAULT;
+    const struct ask ask = make_ask(a, from);
+    if (c->has_source)
+        return source_open(&c->source, c->question, &ask, c->most_s > 0 ? KEPT_ROWS : 0, NULL, a->folder, &a->kept,
+                           &a->result.is_partial, err);
+    if (!c->is_old)
+        asking_refresh(directory);
+    if (kept_open(directory, &a->kept, err) != 0 && (!a->kept.is_lost || kept_open_lookups(directory, &a->kept) != 0))
+        return -1;
+    return 0;
 }
 
 /* Nothing was found: of what that is. */
@@ -332,7 +367,6 @@ static int read_cursor(const struct asking *a, struct cursor *room, const struct
 static int run_asking(struct asking *a, struct error *err)
 {
     const struct query_config *config = a->config;
-    const char *directory = config->directory ? config->directory : DIRECTORY_DEFAULT;
     struct cursor room;
     const struct cursor *from;
     if (read_all(a, err) != 0)
@@ -343,9 +377,7 @@ static int run_asking(struct asking *a, struct error *err)
     }
     if (read_cursor(a, &room, &from, err) != 0)
         return 2;
-    if (!config->is_old)
-        asking_refresh(directory);
-    if (kept_open(directory, &a->kept, err) != 0 && (!a->kept.is_lost || kept_open_lookups(directory, &a->kept) != 0))
+    if (open_kept(a, from, err) != 0)
         return EXIT_FAILURE;
     if (a->kept.is_lost)
         snprintf(a->lost, sizeof(a->lost), "%.400s", err->text);
@@ -360,7 +392,6 @@ static int run_asking(struct asking *a, struct error *err)
     if (result == 0)
         tell(a, count);
     bool is_whole = a->kept.damaged == 0 && !a->kept.is_lost;
-    kept_close(&a->kept);
     return result == 0 && !a->asked.has_bad_lines && is_whole ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -368,8 +399,32 @@ static int run_query(const struct query_config *config, struct error *err)
 {
     struct asking a = {.config = config};
     int status = run_asking(&a, err);
+    source_close(a.folder, &a.kept);
     asked_free(&a.asked);
     return status;
+}
+
+/* Returns 0, or -1 with what does not go together. */
+static int check(const struct query_config *config, struct error *err)
+{
+    if (!config->question) {
+        (void)refuse_question(err, "no question: ", "; --help has examples");
+        return -1;
+    }
+    if (config->question->about != ABOUT_NOTHING && config->about_count == 0) {
+        size_t len = strcspn(config->question->help, ":");
+        return error_set(err, "query %s: expected %.*s behind it, or @FILE", config->question->name, (int)len,
+                         config->question->help);
+    }
+    if (config->question->about != ABOUT_ADDRESS && (config->client || config->has_time))
+        return error_set(err, "option --%s: expected at, which alone has it", config->client ? "client" : "time");
+    if (config->format == ANSWER_COF && !config->question->columns[0].cof)
+        return error_set(err, "option --format cof: expected name, below, address or rdata, what passive DNS is");
+    if (config->has_source && config->directory)
+        return error_set(err, "option --source: expected no --directory with it");
+    return config->since_us < config->until_us
+               ? 0
+               : error_set(err, "options --since and --until: expected the first to be before the second");
 }
 
 int command_query(int argc, char **argv, struct error *err)
@@ -379,34 +434,15 @@ int command_query(int argc, char **argv, struct error *err)
                                   .until_us = INT64_MAX,
                                   .limit = LIMIT_USUAL,
                                   .most_s = TIME_USUAL_S};
+    int status = 2;
     config.at_us = config.now_us;
-    if (options_parse(rows, argc, argv, &config, err) != 0)
-        return 2;
-    if (config.show_help) {
+    bool is_good = options_parse(rows, argc, argv, &config, err) == 0;
+    if (is_good && config.show_help) {
         options_help(rows, "dnsflow_collect query", "Asks what a collector keeps.", stdout);
-        return EXIT_SUCCESS;
+        status = EXIT_SUCCESS;
+    } else if (is_good && check(&config, err) == 0) {
+        status = run_query(&config, err);
     }
-    if (!config.question) {
-        (void)refuse_question(err, "no question: ", "; --help has examples");
-        return 2;
-    }
-    if (config.question->about != ABOUT_NOTHING && config.about_count == 0) {
-        size_t len = strcspn(config.question->help, ":");
-        error_set(err, "query %s: expected %.*s behind it, or @FILE", config.question->name, (int)len,
-                  config.question->help);
-        return 2;
-    }
-    if (config.question->about != ABOUT_ADDRESS && (config.client || config.has_time)) {
-        error_set(err, "option --%s: expected at, which alone has it", config.client ? "client" : "time");
-        return 2;
-    }
-    if (config.format == ANSWER_COF && !config.question->columns[0].cof) {
-        error_set(err, "option --format cof: expected name, below, address or rdata, what passive DNS is");
-        return 2;
-    }
-    if (config.since_us >= config.until_us) {
-        error_set(err, "options --since and --until: expected the first to be before the second");
-        return 2;
-    }
-    return run_query(&config, err);
+    feed_spec_free(&config.source);
+    return status;
 }

@@ -149,6 +149,15 @@ void intern_count(struct intern *intern, uint32_t number, int64_t time_s, uint64
     c->scaled += rate;
 }
 
+void intern_add_count(struct intern *intern, uint32_t number, const struct intern_count *more)
+{
+    struct intern_count *c = &intern->entries[number].count;
+    c->first = c->count == 0 || more->first < c->first ? more->first : c->first;
+    c->last = c->count == 0 || more->last > c->last ? more->last : c->last;
+    c->count += more->count;
+    c->scaled += more->scaled;
+}
+
 uint32_t intern_size(const struct intern *intern)
 {
     return intern->count;

@@ -34,6 +34,9 @@ uint32_t intern_find(const struct intern *intern, const uint8_t *key, size_t len
 /* Adds a sighting. */
 void intern_count(struct intern *intern, uint32_t number, int64_t time_s, uint64_t rate);
 
+/* Adds what somebody else has counted. */
+void intern_add_count(struct intern *intern, uint32_t number, const struct intern_count *more);
+
 uint32_t intern_size(const struct intern *intern);
 
 /* Good until the next intern_add(). */

@@ -149,6 +149,24 @@ static void add_lookup(const struct taken *t, uint32_t name, const struct dnsflo
         count(t, tally->lookups, intern_add(tally->lookups, (const uint8_t *)&lookup, sizeof(lookup)));
 }
 
+void tally_add_lookup(struct tally *tally, const uint8_t *wire, size_t wire_len, const uint8_t *client,
+                      size_t client_len, const uint8_t *resolver, size_t resolver_len, const struct tally_lookup *like,
+                      const struct intern_count *count)
+{
+    const struct tally_lookup lookup = {.client = intern_add(tally->addresses, client, client_len),
+                                        .name = intern_add(tally->names, wire, wire_len),
+                                        .resolver = intern_add(tally->addresses, resolver, resolver_len),
+                                        .type = like->type,
+                                        .rcode = like->rcode};
+    uint32_t number = lookup.client == INTERN_NONE || lookup.name == INTERN_NONE || lookup.resolver == INTERN_NONE
+                          ? INTERN_NONE
+                          : intern_add(tally->lookups, (const uint8_t *)&lookup, sizeof(lookup));
+    if (number == INTERN_NONE)
+        tally->is_short_of_memory = true;
+    else
+        intern_add_count(tally->lookups, number, count);
+}
+
 /* Name number `owner` of the record; INTERN_NONE: it is none of them. */
 static uint32_t find_owner(struct tally *tally, const struct dnsflow_record *record, unsigned owner)
 {

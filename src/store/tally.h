@@ -35,6 +35,11 @@ void tally_close(struct tally *tally);
 /* Takes a record: a set that continues one brings addresses alone. `rate`: of so many messages one was kept. */
 void tally_record(struct tally *tally, const struct received *from, const struct dnsflow_record *record, uint64_t rate);
 
+/* Takes a lookup that somebody else has counted: its type and RCODE are of `like`, addresses of 4, 16 or no bytes. */
+void tally_add_lookup(struct tally *tally, const uint8_t *wire, size_t wire_len, const uint8_t *client,
+                      size_t client_len, const uint8_t *resolver, size_t resolver_len, const struct tally_lookup *like,
+                      const struct intern_count *count);
+
 /* Whether it is time to write it away. */
 bool tally_is_full(const struct tally *tally);
 
