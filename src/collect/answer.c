@@ -18,6 +18,7 @@
 #include "base/tcp_socket.h"
 #include "base/unix_socket.h"
 #include "collect/confine.h"
+#include "collect/source.h"
 
 enum {
     REFRESH_US = 5 * SECOND_US, /* between two that questions ask for */
@@ -39,6 +40,7 @@ struct answerer {
     int64_t ends_us;       /* it is to end, by then at the latest; 0 = it is not */
     pthread_mutex_t mutex; /* of refreshing */
     int64_t refreshed_us;
+    char asking[SERVE_FOLDER]; /* where what a question needs of another store is brought to */
     bool was_refreshed;
 };
 
@@ -137,6 +139,15 @@ static int print_health(void *context, FILE *out)
     return reasons;
 }
 
+/* ---- questions to another store ---- */
+
+static int bring(void *context, const struct question *question, const struct ask *ask, char folder[SERVE_FOLDER],
+                 struct kept *kept, bool *is_cut, struct error *err)
+{
+    const struct answerer *a = context;
+    return source_open(&a->context->config->source, question, ask, KEPT_ROWS, a->asking, folder, kept, is_cut, err);
+}
+
 /* ---- the role ---- */
 
 static bool is_loopback(const struct sockaddr_storage *at)
@@ -220,7 +231,8 @@ static int answer_until_stopped(struct answerer *a, struct error *err)
                                           .tokens = &config->tokens,
                                           .hosts = config->hosts,
                                           .hosts_count = config->hosts_count,
-                                          .owner = {a, refresh, print_status, print_metrics, print_health}};
+                                          .owner = {a, refresh, print_status, print_metrics, print_health,
+                                                    config->has_source ? bring : NULL, source_close}};
     a->base = event_base_new();
     a->order = a->base ? event_new(a->base, a->context->control_fd, EV_READ | EV_PERSIST, on_order, a) : NULL;
     a->clock = a->base ? evtimer_new(a->base, on_clock, a) : NULL;
@@ -250,8 +262,13 @@ static int run(const struct role_context *context)
     struct error why;
     pthread_mutex_init(&a.mutex, NULL);
     http_take_libevent_line();
-    static const struct confinement to = {
-        .holds = HOLDS_QUESTIONS | HOLDS_WISHES, .needs = SANDBOX_ANSWERS, .reads = ""};
+    bool has_source = context->config->has_source;
+    const struct confinement to = {.holds = HOLDS_QUESTIONS | HOLDS_WISHES,
+                                   .needs = has_source ? SANDBOX_KEEPS | SANDBOX_CONNECTS : SANDBOX_ANSWERS,
+                                   .reads = "",
+                                   .writes = has_source ? ASKING_FOLDER : NULL,
+                                   .connects = has_source};
+    snprintf(a.asking, sizeof(a.asking), "%.200s/%s", context->config->directory, ASKING_FOLDER);
     int result = confine(context, &to, &why) != 0 ? -1 : answer_until_stopped(&a, &why);
     if (result != 0)
         log_line("error: query: %s", why.text);

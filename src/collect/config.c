@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/options.h"
 #include "collect/directory.h"
+#include "collect/source.h"
 #include "dnsflow.h"
 #ifdef HAVE_FROM_KAFKA
 #include "feed/kafka_in.h"
@@ -127,6 +128,13 @@ static int take_log(void *config, const char *value, struct error *err)
 {
     struct collect_config *c = config;
     return log_choose(value, c ? &c->log : NULL, err);
+}
+
+static int take_source(void *config, const char *value, struct error *err)
+{
+    struct collect_config *c = config;
+    c->has_source = true;
+    return source_parse(value, &c->source, err);
 }
 
 static int take_http(void *config, const char *value, struct error *err)
@@ -270,6 +278,8 @@ static const struct option_row rows[] = {
     {0, "http", "WHERE", take_http,
      "where the page, the API and /metrics are: ADDRESS:PORT or unix:PATH; 127.0.0.1:8353 by default, \"off\": nowhere",
      0},
+    {0, "source", "clickhouse[,KEY=VALUE...]", take_source,
+     "questions are answered out of the tables of this ClickHouse, with the keys of --store", 0},
     {0, "http-host", "NAME", take_http_host,
      "the name that browsers have for it, as behind a proxy; IP addresses and localhost need none; repeatable",
      OPTION_REPEATS},
@@ -400,6 +410,7 @@ int collect_config_parse(struct collect_config *config, int argc, char **argv, s
 void collect_config_free(struct collect_config *config)
 {
     feed_spec_free(&config->from_kafka);
+    feed_spec_free(&config->source);
     while (config->feeds_count > 0)
         feed_spec_free(&config->feeds[--config->feeds_count]);
     watch_list_free(config->watch);
@@ -429,20 +440,26 @@ void collect_config_renew(struct collect_config *config, struct collect_config *
     const struct {
         bool is_other;
         const char *name;
-    } all[] = {{listens, "listen"},
-               {is_other(before->directory, now->directory), "directory"},
-               {is_other(before->backup, now->backup) || before->has_no_backup != now->has_no_backup, "backup"},
-               {before->backup_every_s != now->backup_every_s, "backup-every"},
-               {is_other(before->user, now->user), "user"},
-               {before->has_no_http != now->has_no_http || is_other(before->http_path, now->http_path) ||
-                    is_other(before->http.text, now->http.text),
-                "http"},
-               {has_hosts, "http-host"},
-               {is_other(before->watch_output, now->watch_output), "watch-output"},
-               {before->seccomp != now->seccomp, "seccomp"},
-               {is_other(before->pid_path, now->pid_path), "pidfile"},
-               {before->is_daemon != now->is_daemon, "daemon"},
-               {before->log.where != now->log.where, "log"}};
+    } all[] = {
+        {listens, "listen"},
+        {is_other(before->directory, now->directory), "directory"},
+        {is_other(before->backup, now->backup) || before->has_no_backup != now->has_no_backup, "backup"},
+        {before->backup_every_s != now->backup_every_s, "backup-every"},
+        {is_other(before->user, now->user), "user"},
+        {before->has_no_http != now->has_no_http || is_other(before->http_path, now->http_path) ||
+             is_other(before->http.text, now->http.text),
+         "http"},
+        {has_hosts, "http-host"},
+        {before->has_source != now->has_source ||
+             is_other(before->has_source ? before->source.given : "", now->has_source ? now->source.given : ""),
+         "source"},
+        {before->has_from_kafka != now->has_from_kafka || is_other(before->from_kafka.given, now->from_kafka.given),
+         "from-kafka"},
+        {is_other(before->watch_output, now->watch_output), "watch-output"},
+        {before->seccomp != now->seccomp, "seccomp"},
+        {is_other(before->pid_path, now->pid_path), "pidfile"},
+        {before->is_daemon != now->is_daemon, "daemon"},
+        {before->log.where != now->log.where, "log"}};
     text[0] = '\0';
     for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         if (all[i].is_other && used < size)

@@ -44,6 +44,8 @@ struct collect_config {
     const char *watch_output; /* NULL = hits are in the log alone */
     bool has_from_kafka;      /* in place of receiving */
     struct feed_spec from_kafka;
+    bool has_source; /* questions over HTTP go there, not to the directory */
+    struct feed_spec source;
     size_t feeds_count; /* stores beside the embedded one */
     struct feed_spec feeds[FEEDS_MAX];
     enum sandbox_mode seccomp;

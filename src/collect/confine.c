@@ -49,23 +49,23 @@ static void folder_around(const char *path, char *folder, size_t size)
 
 int confine(const struct role_context *context, const struct confinement *to, struct error *err)
 {
-    static const char *const lists[] = {"/usr/share/publicsuffix"};
-    static const char *const network[] = {"/etc/resolv.conf",
-                                          "/etc/hosts",
-                                          "/etc/nsswitch.conf",
-                                          "/etc/host.conf",
-                                          "/etc/gai.conf",
-                                          "/etc/ssl",
-                                          "/etc/pki",
-                                          "/usr/lib/ssl",
-                                          "/usr/share/ca-certificates",
-                                          "/usr/local/share/ca-certificates"};
+    static const char *const read[] = {"/usr/share/publicsuffix", /* with "connects" all of them */
+                                       "/etc/resolv.conf",
+                                       "/etc/hosts",
+                                       "/etc/nsswitch.conf",
+                                       "/etc/host.conf",
+                                       "/etc/gai.conf",
+                                       "/etc/ssl",
+                                       "/etc/pki",
+                                       "/usr/lib/ssl",
+                                       "/usr/share/ca-certificates",
+                                       "/usr/local/share/ca-certificates"};
     const char *directory = context->config->directory;
     char inside[512], outside[512] = "", below[512];
     const char *const kept[] = {inside, to->writes_there, outside};
     struct landlock_rules rules = {.read_below = to->reads ? below : NULL,
-                                   .read = to->connects ? network : lists,
-                                   .read_count = to->connects               ? sizeof(network) / sizeof(network[0])
+                                   .read = read,
+                                   .read_count = to->connects               ? sizeof(read) / sizeof(read[0])
                                                  : to->reads && !*to->reads ? 1
                                                                             : 0,
                                    .connects = to->connects,

@@ -7,6 +7,8 @@
  *     journal/    what was received (journal/chain.h)
  *     dnsflow.db  what is known of it (store/database.h), and lookups/ (store/partition.h)
  *     backup/     copies (store/backups.h), if they go nowhere else
+ *     feeds/      how far stores beside the embedded one are (feed/place.h)
+ *     asking/     what questions to such a store need, while they are answered
  *     watch       up to where --watch has looked
  *     control     a socket: who connects asks that all that has been received is brought in there
  *     replay/     a store that is being made anew (collect/swap.h) */
@@ -20,6 +22,7 @@
 
 #define DIRECTORY_DEFAULT  "./dnsflow-data"
 #define WATCH_PLACE        "watch"
+#define ASKING_FOLDER      "asking"
 #define DIRECTORY_SIZE_MIN (UINT64_C(256) << 20)
 
 struct directory {

@@ -82,12 +82,21 @@ static void forget_place(const struct collector *c)
     (void)unlinkat(c->directory.fd, WATCH_PLACE, 0);
 }
 
-/* Where stores beside the embedded one write down how far they are. */
-static int make_feeds_folder(const struct collector *c, struct error *err)
+static int make_folder(const struct collector *c, const char *name, struct error *err)
 {
-    if (c->config.feeds_count == 0 || mkdirat(c->directory.fd, FEEDS_FOLDER, 0750) == 0 || errno == EEXIST)
+    if (mkdirat(c->directory.fd, name, 0750) == 0 || errno == EEXIST)
         return 0;
-    return error_errno(err, "%s/%s", c->config.directory, FEEDS_FOLDER);
+    return error_errno(err, "%s/%s", c->config.directory, name);
+}
+
+/* What other stores than the embedded one take: where they write down how far they are, and where questions to them
+ * have what they need. */
+static int make_folders(const struct collector *c, struct error *err)
+{
+    return (c->config.feeds_count > 0 && make_folder(c, FEEDS_FOLDER, err) != 0) ||
+                   (c->config.has_source && make_folder(c, ASKING_FOLDER, err) != 0)
+               ? -1
+               : 0;
 }
 
 /* On the board: those that there were, and are not any more, have no name. */
@@ -116,7 +125,7 @@ static bool read_again(void *context)
         if (!c->config.watch)
             forget_place(c);
         name_feeds(c);
-        if (make_feeds_folder(c, &why) != 0)
+        if (make_folders(c, &why) != 0)
             log_line("error: %s", why.text);
         log_line("the configuration has been read again");
         if (stays[0])
@@ -190,8 +199,8 @@ static int run_opened(struct collector *c, struct error *err)
         directory_max_size(&c->directory, c->config.max_size, &c->context.max_size, err) != 0 ||
         open_listeners(c, err) != 0 || (!c->config.http_path && open_http(c, err) != 0) ||
         directory_become_owner(&c->directory, err) != 0 || database_check_version(c->config.directory, err) != 0 ||
-        make_feeds_folder(c, err) != 0 || open_control(c, err) != 0 ||
-        (c->config.http_path && open_http(c, err) != 0) || !(c->context.board = board_make(err)))
+        make_folders(c, err) != 0 || open_control(c, err) != 0 || (c->config.http_path && open_http(c, err) != 0) ||
+        !(c->context.board = board_make(err)))
         return EXIT_FAILURE;
     const struct database_position known = database_look(c->config.directory);
     if (!c->config.watch)

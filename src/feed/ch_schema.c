@@ -245,7 +245,8 @@ static void add_engine(struct statement *s, const struct ch_dialect *d, const st
         add(s, "\nTTL %s", t->ttl);
     if (!d->is_old)
         add(s, "\nSETTINGS %s = 10000",
-            is_replicated ? "replicated_deduplication_window" : "non_replicated_deduplication_window");
+            is_replicated ? "replicated_deduplication_window_seconds = 604800, replicated_deduplication_window"
+                          : "non_replicated_deduplication_window");
 }
 
 static int put_table(const struct ch_dialect *d, enum ch_table at, ch_put *put, void *context, struct error *err)

@@ -102,6 +102,7 @@ int feed_parse(const char *text, struct feed_spec *spec, struct error *err)
     spec->kind = find_kind(text, strcspn(text, ","));
     if (!spec->kind)
         return refuse_kind(err);
+    snprintf(spec->given, sizeof(spec->given), "%s", text);
     spec->text = strdup(text);
     if (!spec->text)
         return error_set(err, "out of memory");

@@ -17,7 +17,8 @@ enum { FEED_OPTIONS_MAX = 32, FEED_NAME = 32, FEED_PATH = 400, FEEDS_MAX = 4, FE
 struct feed_spec {
     const struct feed_kind *kind;
     char name[FEED_NAME]; /* of its own: "name=", else the kind's */
-    char *text;
+    char *text;           /* cut into pieces ... */
+    char given[256];      /* ... and as it was, or its beginning */
     size_t count;
     struct {
         const char *key, *value;

@@ -187,11 +187,21 @@ enum { AGAIN_MS = 50, AGAIN_TIMES = 30 };
 
 /* As it is now; without the database, what there is of lookups. While the store ends and begins anew, for a moment the
  * database cannot be read by who may make no files. */
-static bool open_kept(struct call *call, struct kept *kept, char *lost, size_t size)
+static bool open_kept(struct call *call, const struct question *question, const struct ask *ask, char *folder,
+                      struct kept *kept, bool *is_cut, char *lost, size_t size)
 {
+    const struct serve_owner *owner = &call->options->owner;
     struct error why;
     int result, i;
-    lost[0] = '\0';
+    lost[0] = folder[0] = '\0';
+    memset(kept, 0, sizeof(*kept));
+    if (owner->bring) {
+        if (owner->bring(owner->context, question, ask, folder, kept, is_cut, &why) == 0)
+            return true;
+        owner->let_go(folder, kept);
+        call_fail(call, CALL_UNAVAILABLE, NULL, "%s", why.text);
+        return false;
+    }
     for (i = 0; (result = kept_open(call->options->directory, kept, &why)) != 0 && !kept->is_lost && i < AGAIN_TIMES;
          i++)
         (void)poll(NULL, 0, AGAIN_MS);
@@ -224,7 +234,7 @@ bool call_ask(struct call *call, const struct question *question, const char *ab
     struct kept kept;
     struct cursor room;
     const struct cursor *from;
-    char lost[300];
+    char lost[300], folder[SERVE_FOLDER];
     memset(given, 0, sizeof(*given));
     snprintf(given->about, sizeof(given->about), "%s %s", question->name, about);
     if (question_check(question, about, &why) != 0) {
@@ -235,8 +245,6 @@ bool call_ask(struct call *call, const struct question *question, const char *ab
         return false;
     if (!wanted->is_old && !owner->refresh(owner->context))
         note(given, "what was received last may be missing: the store has not brought it in");
-    if (!open_kept(call, &kept, lost, sizeof(lost)))
-        return false;
     const struct ask ask = {.what = &about,
                             .what_count = 1,
                             .since_s = from && from->is_behind ? from->since_s : to_seconds(wanted->since_us, false),
@@ -245,6 +253,8 @@ bool call_ask(struct call *call, const struct question *question, const char *ab
                             .from = from,
                             .at_s = to_seconds(wanted->at_us, false),
                             .client = wanted->client};
+    if (!open_kept(call, question, &ask, folder, &kept, &given->result.is_partial, lost, sizeof(lost)))
+        return false;
     struct answer_output *output = open(context, question);
     if (output)
         run(call, question, &ask, &kept, output, given);
@@ -255,7 +265,10 @@ bool call_ask(struct call *call, const struct question *question, const char *ab
         (void)answer_close(output);
     tell(given, &kept, question, has_rest, lost);
     call->is_partial |= given->result.is_partial;
-    kept_close(&kept);
+    if (owner->bring)
+        owner->let_go(folder, &kept);
+    else
+        kept_close(&kept);
     return !call_has_failed(call);
 }
 

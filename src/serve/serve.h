@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "http/server.h"
+#include "query/ask.h"
 #include "serve/tokens.h"
 
 enum {
@@ -17,7 +18,8 @@ enum {
     SERVE_TOTAL_MS = 30000,
     SERVE_BUDGET_MS = 2000,
     SERVE_LIMIT = 100, /* rows, if nothing else is said ... */
-    SERVE_LIMIT_MAX = 10000
+    SERVE_LIMIT_MAX = 10000,
+    SERVE_FOLDER = 256
 };
 
 /* What only the collector knows. All of them are called by any of the threads. */
@@ -31,6 +33,11 @@ struct serve_owner {
     int (*metrics)(void *context, FILE *out, struct error *err);
     /* Prints what is wrong, a reason on each line. Returns how many there are. */
     int (*health)(void *context, FILE *out);
+    /* Brings what a question needs, where that is not in the directory, into a folder, and opens it; *is_cut: there is
+     * more than may be brought. Returns 0, or -1 with the cause; `let_go` is due either way. NULL: it is there. */
+    int (*bring)(void *context, const struct question *question, const struct ask *ask, char folder[SERVE_FOLDER],
+                 struct kept *kept, bool *is_cut, struct error *err);
+    void (*let_go)(const char *folder, struct kept *kept);
 };
 
 struct serve_options {
