@@ -113,19 +113,29 @@ class Asked(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def _take(self, size):
+        data = self.rfile.read(size)
+        if len(data) < size:
+            raise EOFError
+        return data
+
     def _body(self):
         if self.headers.get("Transfer-Encoding") != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            return self._take(int(self.headers.get("Content-Length", 0)))
         parts = []
         while not parts or parts[-1]:
-            parts.append(self.rfile.read(int(self.rfile.readline(), 16)))
-            self.rfile.readline()
+            parts.append(self._take(int(self.rfile.readline() or b"0", 16)))
+            self._take(2)
         return b"".join(parts)
 
     def do_POST(self):
         asked = urllib.parse.urlsplit(self.path)
         parameters = dict(urllib.parse.parse_qsl(asked.query, keep_blank_values=True))
-        data = unpacked(self._body(), self.headers, parameters)
+        try:
+            data = unpacked(self._body(), self.headers, parameters)
+        except EOFError:
+            self.close_connection = True
+            return
         sql = parameters.get("query", "").encode()
         settings = {name: value for name, value in parameters.items() if name not in ABOUT_THE_REQUEST}
         settings["layout"] = settings.pop("default_format", "TabSeparated")

@@ -4,12 +4,13 @@
 import gzip
 import http.client
 import os
+import socket
 import struct
 import urllib.parse
 
 import pytest
 from chdb_engine import Engine, Front
-from clickhouse import ClickHouse, Refused, ZooKeeper, cluster, needs_clickhouse, needs_zookeeper
+from clickhouse import ClickHouse, Refused, ZooKeeper, cluster, needs_clickhouse, needs_zookeeper, old_dialect
 from conftest import wait_until
 from disks import filled
 
@@ -112,6 +113,38 @@ def test_cluster(tmp_path):
         assert count(one) == 4 and count(servers[2, 1]) == 5
 
 
+CURRENT = [
+    """CREATE TABLE lookups (batch UInt64 CODEC(T64, ZSTD(3)), time DateTime64(6) CODEC(Delta, ZSTD), client IPv6,
+        name String CODEC(ZSTD), ips Array(IPv6), kind LowCardinality(String),
+        INDEX n name TYPE bloom_filter(0.01) GRANULARITY 4, INDEX i ips TYPE bloom_filter GRANULARITY 4)
+    ENGINE = MergeTree PARTITION BY toDate(time) ORDER BY (client, name, time) TTL toDate(time) + INTERVAL 14 DAY
+    SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 100""",
+    """CREATE TABLE pdns (name String CODEC(ZSTD), last SimpleAggregateFunction(max, DateTime),
+        count SimpleAggregateFunction(sum, UInt64))
+    ENGINE = AggregatingMergeTree ORDER BY name TTL last + INTERVAL 730 DAY
+    SETTINGS non_replicated_deduplication_window = 100"""]
+LOOKUP = struct.pack("<QQ16s4sB32s2s", 7, 4102444800 * 10 ** 6, bytes(range(16)), b"\x03a\xff\0", 2, bytes(range(32)),
+                     b"\x01k")
+PAIR = b"\x01a" + struct.pack("<IQ", 4102444800, 3)
+
+
+@needs_clickhouse
+def test_both_dialects(tmp_path):
+    """The same bytes go in and come out."""
+    with Engine(tmp_path) as engine, ClickHouse(tmp_path) as server:
+        for current in CURRENT:
+            engine.query(current)
+            server.query(old_dialect(current))
+        for one in engine, server:
+            one.insert("lookups", "batch, time, client, name, ips, kind", LOOKUP)
+            one.insert("pdns", "name, last, count", PAIR)
+            one.insert("pdns", "name, last, count", PAIR + PAIR)
+        grouped = "SELECT name, max(last), sum(count) FROM pdns GROUP BY name"
+        for sql, whole in ("SELECT * FROM lookups", LOOKUP), (grouped, PAIR[:-8] + struct.pack("<Q", 9)):
+            assert engine.ask(sql.encode(), "RowBinary") == whole
+            assert server.request(sql.encode(), default_format="RowBinary")[2] == whole
+
+
 def asked(front, data=b"", coding="", **parameters):
     """(status, body) of a request to a front."""
     connection = http.client.HTTPConnection(urllib.parse.urlsplit(front.url).netloc, timeout=60)
@@ -122,6 +155,15 @@ def asked(front, data=b"", coding="", **parameters):
         return got.status, got.read()
     finally:
         connection.close()
+
+
+def cut_off(front, rest):
+    """The answer to an insert whose body has an end too early."""
+    where = urllib.parse.urlsplit(front.url)
+    with socket.create_connection((where.hostname, where.port), 60) as s:
+        s.sendall(b"POST /?query=INSERT+INTO+t+(a,+b)+FORMAT+RowBinary HTTP/1.1\r\nHost: x\r\n" + rest)
+        s.shutdown(socket.SHUT_WR)
+        return s.makefile("rb").read()
 
 
 def test_engine(tmp_path):
@@ -143,8 +185,10 @@ def test_engine(tmp_path):
                 assert asked(front, data, insert_deduplication_token=str(token) + str(len(data)), **insert,
                              **more) == (200, b"")
         assert asked(front, iter([rows([7]), rows([8])]), **insert) == (200, b"")
-        assert asked(front, b"SELECT groupArray(a) FROM (SELECT a FROM t ORDER BY a)") == (200, b"[0,1,2,4,4,4,5,6,7,8]\n")
+        assert asked(front, b"SELECT arraySort(groupArray(a)) FROM t") == (200, b"[0,1,2,4,4,4,5,6,7,8]\n")
         assert asked(front, query="SELECT 1 AS a", default_format="JSONCompactEachRow") == (200, b"[1]\n")
+        for fields in b"Content-Length: 99\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n10\r\n":
+            assert cut_off(front, fields + rows([1])) == b""
         status, body = asked(front, b"SELECT 1", no_such_setting="1")
         assert status == 404 and body.startswith(b"Code: 115. ")
         assert front.asked[0] == (dict(insert, insert_deduplication_token="0" + str(len(rows([4])))), len(rows([4])))
