@@ -103,7 +103,10 @@ class Server:
         self.process = None
 
     def __enter__(self):
-        self.start()
+        with contextlib.ExitStack() as failed:
+            failed.callback(self.kill)
+            self.start()
+            failed.pop_all()
         return self
 
     def __exit__(self, *_):

@@ -14,7 +14,7 @@ from clickhouse import ClickHouse, Refused, ZooKeeper, cluster, needs_clickhouse
 from conftest import wait_until
 from disks import filled
 
-TEXT = b"a\xff\0\n\t\\'"
+TEXT = b"a\xff\0\n\n;\t\\'"
 TABLE = "CREATE TABLE t (a UInt64, b String) ENGINE = MergeTree ORDER BY a"
 
 
@@ -71,6 +71,11 @@ def test_ended_when_the_test_fails(tmp_path):
             pids = [server.process.pid for server in servers.values()]
             raise ZeroDivisionError
     assert len(pids) == 2 and not any(os.path.exists("/proc/%d" % pid) for pid in pids)
+    server = ClickHouse(tmp_path, disk="8m")
+    server.wait_answering = lambda: 1 / 0
+    with pytest.raises(ZeroDivisionError), server:
+        pass
+    assert not server.is_running and not os.path.ismount(server.data)
 
 
 @needs_clickhouse
@@ -187,10 +192,13 @@ def test_engine(tmp_path):
         assert asked(front, iter([rows([7]), rows([8])]), **insert) == (200, b"")
         assert asked(front, b"SELECT arraySort(groupArray(a)) FROM t") == (200, b"[0,1,2,4,4,4,5,6,7,8]\n")
         assert asked(front, query="SELECT 1 AS a", default_format="JSONCompactEachRow") == (200, b"[1]\n")
-        for fields in b"Content-Length: 99\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n10\r\n":
+        for fields in b"Content-Length: 99\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n12\r\n":
             assert cut_off(front, fields + rows([1])) == b""
+        many = rows(range(0x0a0a00, 0x0a0a00 + 100000))
+        assert asked(front, many, **insert) == (200, b"")
+        assert engine.ask(b"SELECT a, b FROM t WHERE a > 9 ORDER BY a", "RowBinary") == many
         status, body = asked(front, b"SELECT 1", no_such_setting="1")
         assert status == 404 and body.startswith(b"Code: 115. ")
         assert front.asked[0] == (dict(insert, insert_deduplication_token="0" + str(len(rows([4])))), len(rows([4])))
     with Engine(tmp_path) as engine:
-        assert count(engine) == 10
+        assert count(engine) == 100010
