@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A collector that runs: what it takes, what it refuses, and that nothing is lost or doubled, whatever is killed."""
 
-import contextlib
 import hashlib
 import os
 import re
@@ -18,6 +17,7 @@ from collecting import (AS_ROOT, COLLECT, Running, answers, check_sound, collect
 from conftest import (BUILD, SENSOR, Background, made_capture, needs_root, ok, read_pcap, reader, run, sensor, wait_until,
                       written_payload)
 from datagrams import datagram, extended, set2, set3, set4, stats
+from disks import filled, small_disk
 from keys import KEY, key, needs_libcrypto
 
 pytestmark = needs_collector
@@ -387,30 +387,6 @@ def test_flood_of_streams(tmp_path):
     done = collect("query", collector.directory, "streams", "--format", "csv", "--limit", "0")
     assert done.status == 0 and b"\nothers,," in done.out
     assert waterfalls(collector.directory)["others", None]["stored"] > 0
-
-
-@contextlib.contextmanager
-def small_disk(path, size="4m"):
-    """A file system of its own at the path; skips where none can be mounted."""
-    if os.geteuid() != 0 or run(["mount", "-t", "tmpfs", "-o", "size=" + size, "none", path]).status != 0:
-        pytest.skip("no disk can be mounted here")
-    try:
-        yield path
-    finally:
-        run(["umount", "-l", path])
-
-
-@contextlib.contextmanager
-def filled(disk):
-    """Until the block ends there is no room."""
-    with open(disk / "filler", "wb", buffering=0) as filler:
-        with pytest.raises(OSError):
-            while True:
-                filler.write(b"x" * 4096)
-        try:
-            yield
-        finally:
-            os.ftruncate(filler.fileno(), 0)
 
 
 def test_full_disk(tmp_path):
