@@ -102,7 +102,7 @@ ifneq ($(and $(PACKAGES),$(filter tests check,$(MAKECMDGOALS))),)
 $(if $(shell pkg-config --exists cmocka 2>/dev/null || echo no),$(error not found: cmocka; scripts/install-deps test installs it))
 endif
 
-LEFT_OUT := $(if $(filter libcurl,$(FEEDS)),,clickhouse ch_client ch_server ch_source ch_fill) $(if $(filter rdkafka,$(FEEDS)),,kafka kafka_conf) \
+LEFT_OUT := $(if $(filter libcurl,$(FEEDS)),,clickhouse ch_client ch_server ch_source ch_fill ch_load_answers ch_load_lookups) $(if $(filter rdkafka,$(FEEDS)),,kafka kafka_conf) \
             $(if $(filter 2,$(words $(FEEDS))),,kafka_in kafka_part)
 SOURCES  := $(filter-out $(LEFT_OUT:%=src/feed/%.c),$(wildcard $(ROOMS:%=src/%/*.c)))
 OBJECTS  := $(SOURCES:%.c=$(O)/obj/%.o)
