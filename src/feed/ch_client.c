@@ -15,7 +15,7 @@ enum {
     FRAME_ZSTD = 0x90,
     ANSWER_MAX = 256 << 20,
     URL_MAX = 8192,
-    TOLD = 200 /* of what the server says about an error */
+    TOLD = 280 /* of what the server says about an error: a path and its cause */
 };
 
 struct ch_client {
@@ -266,7 +266,8 @@ static enum ch_result run(struct ch_client *c, const struct url *url, struct bod
     CURLcode code = curl_easy_perform(c->curl);
     if (code != CURLE_OK) {
         bool is_unsent = code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST;
-        error_set(err, "%s: %s", server, c->why[0] ? c->why : curl_easy_strerror(code));
+        const char *why = c->why[0] ? c->why : curl_easy_strerror(code);
+        error_set(err, "%s: %s", server, code == CURLE_ABORTED_BY_CALLBACK ? "ended before its answer came" : why);
         return is_unsent ? CH_REFUSED : CH_UNKNOWN;
     }
     curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
