@@ -69,7 +69,7 @@ int place_open(struct feed_place *place, const char *path, struct error *err)
     char text[TEXT + 1];
     memset(place, 0, sizeof(*place));
     if (snprintf(place->path, sizeof(place->path), "%s", path) >= (int)sizeof(place->path))
-        return error_set(err, "%s: the path is too long", path);
+        return error_set(err, "%.200s: the path is too long", path);
     int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT)
         return begin(place, err);
