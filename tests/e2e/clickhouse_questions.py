@@ -147,7 +147,7 @@ def pages(where, words, limit, most=200):
     raise AssertionError("pages without end")
 
 
-PAGED = [("below", ".", 150), ("name", "odd.example", 1), ("address", "::/0", 5), ("name", "a.example", 1), ("below", "example", 7), ("address", "192.0.2.0/24", 40),
+PAGED = [("below", ".", 150), ("name", "odd.example", 1), ("address", "::/0", 9), ("name", "a.example", 1), ("below", "example", 15), ("address", "192.0.2.0/24", 40),
          ("address", "2001:db8::/32", 9), ("who", "example", 5), ("client", "10.0.0.3", 9), ("contains", "exa", 10),
          ("contains", "a/b", 10), ("new", "names", 150), ("new", "domains", 50)]
 

@@ -5,12 +5,14 @@ import collections
 import contextlib
 import json
 import shutil
+import time
 
 import pytest
 from chdb_engine import Engine, Front
 from clickhouse import ClickHouse, ZooKeeper, cluster, free_ports, needs_clickhouse, needs_zookeeper
 from clickhouse_questions import PAGED, answered, command_questions, fill, over_http, pages, paths
-from clickhouse_store import ALSO, OLD, TABLES, Load, apply, check_once, check_unharmed, kept_at, kept_by, merged, spec
+from clickhouse_store import (ALSO, MICRO, TABLES, Load, Own, apply, check_once, check_unharmed, kept_at, kept_by,
+                              merged, spec)
 from collecting import COLLECT, Running, collect, needs_collector, send
 from conftest import needs_root, release_build, run, wait_until
 from datagrams import ONE, datagram
@@ -18,34 +20,43 @@ from over_http import Served
 
 pytestmark = needs_collector
 
-MICRO = "toUnixTimestamp64Micro(time)"
-Both = collections.namedtuple("Both", "directory source server how folder")
+Both = collections.namedtuple("Both", "directory source server how folder most")
 
 
-@pytest.fixture(scope="module", params=["2018", "current"])
+@contextlib.contextmanager
+def opened(kind, folder):
+    """(server, what stands behind --store, how kept_at() asks it)"""
+    if kind == "own":
+        with Own() as server:
+            yield server, spec(server.url, keys=server.keys, database=server.where), {"where": server.where, "time": MICRO}
+    elif kind == "current":
+        with Engine(folder) as engine, Front(engine) as front:
+            yield engine, spec(front.url, keys=()), {"time": MICRO}
+    else:
+        with ClickHouse(folder) as server:
+            yield server, spec(server.url), {}
+
+
+@pytest.fixture(scope="module", params=["own"] if Own.url else ["2018", "current"])
 def both(request, tmp_path_factory):
     """The same records in a directory and in the tables of a server."""
     folder = tmp_path_factory.mktemp("both")
-    if request.param == "2018":
-        server, how, keys = ClickHouse(folder), {}, (OLD,)
-    else:
-        server, how, keys = Engine(folder), {"time": MICRO}, ()
-    with server, Front(server) if request.param == "current" else contextlib.nullcontext(server) as front:
-        source = spec(front.url, keys=keys)
+    with opened(request.param, folder) as (server, source, how):
         apply(source)
         with Running(folder, "--store", source) as c:
             sent = fill(folder, c.target)
             c.stop()
         assert c.ledger()[0] == sent
-        yield Both(c.directory, source, server, how, folder)
+        yield Both(c.directory, source, server, how, folder, {"own": 100, "current": 30}.get(request.param, 1000))
 
 
 def test_all_is_there(both):
     assert check_once(both.directory, both.server, **both.how) > 700
 
 
-def test_same_answers(both):
-    for words in command_questions(both.directory, both.folder, 30 if both.how else 1000):
+@pytest.mark.parametrize("part", range(3))
+def test_same_answers(both, part):
+    for words in command_questions(both.directory, both.folder, both.most)[part::3]:
         here = answered(("--directory", both.directory), words)
         there = answered(("--source", both.source), words)
         assert there == here, words
@@ -122,6 +133,23 @@ def test_batch_twice(tmp_path):
         again = {token.rsplit("/", 1)[1] for token, count in tokens.items() if count > 1}
         assert again >= set(TABLES) - {"streams", "batches"}, tokens  # with these it knows that all was done
         assert check_once(c.directory, engine, time=MICRO) == load.sent * load.sets
+
+
+@pytest.mark.skipif(not Own.url, reason="make check-clickhouse URL= has it")
+def test_own_role_killed(tmp_path):
+    """In the middle of whatever it does, each half second."""
+    with Own() as server:
+        source = spec(server.url, keys=server.keys, database=server.where, every="1s")
+        apply(source)
+        with Running(tmp_path, "--store", source) as c, Load(c.target) as load:
+            for _ in range(16):
+                c.kill("clickhouse")
+                deadline = time.monotonic() + 0.5
+                wait_until(lambda: time.monotonic() > deadline)
+            load.end()
+            c.stop()
+            check_unharmed(c, load)
+        assert check_once(c.directory, server, server.where, time=MICRO) == load.sent * load.sets
 
 
 # Several servers
