@@ -15,7 +15,7 @@ from clickhouse_store import (ALSO, MICRO, TABLES, Load, Own, apply, check_once,
                               merged, spec)
 from collecting import COLLECT, Running, collect, needs_collector, send
 from conftest import needs_root, release_build, run, wait_until
-from datagrams import ONE, datagram
+from datagrams import ONE, datagram, extended
 from over_http import Served
 
 pytestmark = needs_collector
@@ -133,6 +133,57 @@ def test_batch_twice(tmp_path):
         again = {token.rsplit("/", 1)[1] for token, count in tokens.items() if count > 1}
         assert again >= set(TABLES) - {"streams", "batches"}, tokens  # with these it knows that all was done
         assert check_once(c.directory, engine, time=MICRO) == load.sent * load.sets
+
+
+@release_build("it waits on the clock")
+def test_same_rows(tmp_path):
+    """Two batches that bring the same rows to a table are two: what comes again is told by its token, not by its rows."""
+    with Engine(tmp_path) as engine, Front(engine) as front:
+        apply(spec(front.url, keys=()))
+        with Running(tmp_path, "--store", spec(front.url, keys=(), every="1s")) as c:
+            for number in 1, 2, 3:
+                send(c.target, [extended(number, ONE)])
+                wait_until(lambda: engine.query("SELECT count() FROM dnsflow.batches") == [[str(number)]], 20, 0.1)
+            c.stop()
+        assert check_once(c.directory, engine, time=MICRO) == 3
+
+
+def refused(collector, path, source, why):
+    got = collector.get(path)
+    assert got.status == 503 and why in json.loads(got.body)["error"]["message"], got
+    assert collector.get("/metrics").status == 200
+    status, rows, said = answered(("--source", source), ["loss"])
+    assert (status, rows) == (1, []) and why in said and said.count("\n") == 1
+
+
+@needs_clickhouse
+@release_build("it waits on the clock")
+def test_source_away(tmp_path):
+    """Who asks is told why, in one line; the collector goes on, and answers when the server is back."""
+    with ClickHouse(tmp_path) as server:
+        apply(spec(server.url))
+        source = spec(server.url, timeout="2s")
+        with Served(tmp_path, "--store", spec(server.url, every="1s"), "--source", source) as c:
+            send(c.target, [datagram(1, ONE)])
+            wait_until(lambda: server.query("SELECT count() FROM dnsflow.batches") == [["1"]], 20, 0.1)
+            path = "/api/v1/names/www.example.com"
+            rows = c.rows(path)
+            assert rows
+            server.kill()
+            both = "--source", spec(server.url, "http://127.0.0.1:1")
+            other = "--source", spec("http://127.0.0.1:1", server.url)
+            refused(c, path, source, "Couldn't connect to server")
+            server.start()
+            assert c.rows(path) == rows
+            assert answered(both, ["loss"]) == answered(other, ["loss"]) == answered(("--source", source), ["loss"])
+            server.pause()
+            try:
+                refused(c, path, source, "Operation timed out")
+            finally:
+                server.resume()
+            assert c.rows(path) == rows
+            assert not list((c.directory / "asking").iterdir())
+            assert "error" not in c.stop()
 
 
 @pytest.mark.skipif(not Own.url, reason="make check-clickhouse URL= has it")
