@@ -85,6 +85,8 @@ static void fail(struct feeder *f, const struct error *why)
     int64_t now_us = clock_monotonic_us();
     bool is_new = !f->state.is_failing || strcmp(f->state.cause, why->text) != 0;
     let_go(f);
+    if ((f->orders & ROLE_STOP) && f->ends_us == INT64_MAX) /* given up for that; finish() tries it again */
+        return;
     f->pause_us = f->pause_us == 0 ? RETRY_US : f->pause_us * 2 < RETRY_MAX_US ? f->pause_us * 2 : RETRY_MAX_US;
     f->retry_us = now_us + jitter(f->pause_us);
     f->state.failures++;
