@@ -244,7 +244,7 @@ check-cross:
 check-abi: $(O)/$(SO_NAME)
 	$(Q)scripts/check-abi $<
 
-# make fuzz T=frame|input|message|dnstap|datagram|capture|reader|http|journal|config|ask|serve|annotate S=seconds
+# make fuzz T=frame|input|message|dnstap|datagram|capture|reader|http|journal|config|ask|serve|annotate|watch|feed S=seconds
 fuzz:
 	$(Q)$(MAKE) BUILD=fuzz CC=clang build/fuzz/tests/fuzz/fuzz_$(T)
 	$(Q)scripts/fuzz build/fuzz/tests/fuzz/fuzz_$(T) $(or $(S),60)
