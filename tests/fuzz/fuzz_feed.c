@@ -19,12 +19,27 @@
 #include "store/schema.h"
 #endif
 
+static char folder[100];
+
+static void remove_folder(void)
+{
+    static const char *const made[] = {"place", "place.new"};
+    char path[120];
+    for (size_t i = 0; i < sizeof(made) / sizeof(made[0]); i++) {
+        snprintf(path, sizeof(path), "%s/%s", folder, made[i]);
+        (void)unlink(path);
+    }
+    snprintf(path, sizeof(path), "%s/lookups", folder);
+    (void)rmdir(path);
+    (void)rmdir(folder);
+}
+
 static const char *folder_of_its_own(void)
 {
-    static char folder[64];
+    const char *dir = getenv("TMPDIR");
     if (!folder[0]) {
-        snprintf(folder, sizeof(folder), "/tmp/dnsflow-fuzz-XXXXXX");
-        require(mkdtemp(folder));
+        require(snprintf(folder, sizeof(folder), "%s/dnsflow-fuzz-XXXXXX", dir ? dir : "/tmp") < (int)sizeof(folder));
+        require(mkdtemp(folder) && atexit(remove_folder) == 0);
     }
     return folder;
 }
@@ -36,7 +51,7 @@ static void look_at_place(const uint8_t *data, size_t size)
 {
     struct feed_place place, again;
     struct error why = {""};
-    char path[100];
+    char path[120];
     snprintf(path, sizeof(path), "%s/place", folder_of_its_own());
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     require(fd >= 0 && write(fd, data, size) == (ssize_t)size && close(fd) == 0);
@@ -131,7 +146,7 @@ static void look_at_rows(take *take_rows, const uint8_t *data, size_t size)
 {
     struct ch_fill fill = {.rows = 0};
     struct error why = {""};
-    char lookups[100];
+    char lookups[120];
     struct rowbinary_reader rows = {data, data + size, false};
     snprintf(fill.folder, sizeof(fill.folder), "%s", folder_of_its_own());
     snprintf(lookups, sizeof(lookups), "%s/lookups", folder_of_its_own());
