@@ -391,6 +391,18 @@ def test_stores_come_and_go_with_the_file(tmp_path):
     assert "           two (file): has all that is in the journal\n" in status
 
 
+def test_stores_that_were(tmp_path):
+    """They hide none that is there."""
+    with Running(tmp_path, *file_store(tmp_path / "out" / "%Y.csv", "name=mine")) as collector:
+        burst(collector, 1, 10)
+        collector.stop()
+    names = ["was%d" % i for i in range(20)]
+    for name in names:
+        shutil.copy(collector.directory / "feeds" / "mine.state", collector.directory / "feeds" / (name + ".state"))
+    said = collect("status", collector.directory).out.decode()
+    assert re.findall(r"^ +(\w+) \(file\): has all", said, re.M) == ["mine", *sorted(names)]
+
+
 @pytest.mark.parametrize("value, says", [
     ("file", "expected path=PATTERN"),
     ("files,path=/x/%Y.csv", "expected NAME[,KEY=VALUE...], the name one of: "),
