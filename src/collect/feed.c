@@ -218,9 +218,9 @@ static bool step(struct feeder *f, bool is_all)
         fail(f, &why);
         return false;
     }
+    uint64_t done = f->place.done.block;
     for (i = 0; i < BLOCKS && result == 1; i++)
         result = take_block(f, &why);
-    uint64_t done = f->place.done.block;
     if (result < 0 || f->spec->kind->work(f->feed, is_all && result == 0, &why) != 0) {
         fail(f, &why);
         return false;
