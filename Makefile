@@ -5,6 +5,8 @@
 #   make check                  all tests; make check-asan, check-tsan under sanitizers
 #   make check-msan             uninitialized memory, without libpcap
 #   make check-cross            other machines; make check-abi the library's interface
+#   make check-kafka            tests with a real Kafka cluster, which Maven fetches
+#   make check-clickhouse URL=http://HOST:8123   tests with a ClickHouse of one's own
 #   make check-long             scripts/check in a system with nothing but git, by debootstrap; takes long
 #   make bench                  measured figures; make bench-live, bench-collect
 #   make soak S=1800            everything for long, through one fault after the other; make soak-sensor S=600
@@ -117,6 +119,9 @@ COLLECTOR := $(call of,base guard http net flow capture receive record print jou
 TESTS    := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c tests/prop/test_*.c))
 FUZZERS  := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES  := $(patsubst %.c,$(O)/%,$(wildcard bench/*.c))
+# What stands in for Kafka in tests, and asks it, where librdkafka is found.
+KAFKA    := $(if $(PACKAGES),$(shell pkg-config --exists 'rdkafka >= 2.0' 2>/dev/null && echo yes))
+PEERS    := $(if $(KAFKA),$(patsubst %.c,$(O)/%,$(wildcard tests/e2e/kafka_*.c)))
 # Without the collector its tests are left out.
 ifneq ($(COLLECT),yes)
 ITS      := $(shell grep -lE '"((journal|store|feed|query|watch|annotate|serve|collect)/|journals.h)' tests/unit/test_*.c tests/fuzz/fuzz_*.c)
@@ -138,7 +143,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1)  $(2)")
 
 .PHONY: bench-live bench-collect soak soak-sensor all programs tests check check-asan check-tsan bench fuzz fuzz-smoke smoke-programs lint fmt clean install uninstall \
-        core check-core check-msan check-cross check-abi check-long deb rpm install-service help
+        core check-core check-msan check-cross check-abi check-kafka check-clickhouse check-long deb rpm install-service help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -210,14 +215,19 @@ $(O)/tests/fuzz/fuzz_%: $(O)/obj/tests/fuzz/fuzz_%.o $(filter-out $(MAINS),$(OBJ
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LINK) $(if $(filter fuzz,$(BUILD)),-fsanitize=fuzzer) $^ -o $@ $(LIBS)
 
-tests: programs $(if $(filter release,$(BUILD)),$(O)/$(SO_NAME)) $(TESTS) $(BENCHES) $(FUZZERS)
+$(PEERS): $(O)/%: $(O)/obj/%.o
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LINK) $^ -o $@ $(shell pkg-config --libs rdkafka)
+
+tests: programs $(if $(filter release,$(BUILD)),$(O)/$(SO_NAME)) $(TESTS) $(BENCHES) $(FUZZERS) $(PEERS)
 
 check: tests $(if $(filter release,$(BUILD)),all)
 	$(Q)scripts/run-tests $(O) $(TESTS) $(FUZZERS)
 
 # What waits on the clock, or on a browser, runs once, on the release build: under a sanitizer it shows nothing more.
 ON_CLOCK := $(wildcard $(addprefix tests/e2e/test_,$(addsuffix .py,why heal recipes annotate_accuracy collect_backup collect_demo \
-              collect_forget collect_observe collect_page collect_proxy collect_replay collect_roles soak python*)) tests/golden/test_conform.py)
+              collect_forget collect_observe collect_page collect_proxy collect_replay collect_roles kafka_mock soak python*)) tests/golden/test_conform.py)
 THREADED := $(wildcard $(addprefix tests/e2e/test_,$(addsuffix .py,bad_day collect collect_http collect_http_limits collect_threads dnstap live live_traffic \
               metrics overload service streams udp)))
 check-asan: export DNSFLOW_TEST_FILES = $(filter-out $(ON_CLOCK),$(wildcard tests/e2e/test_*.py tests/golden/test_*.py))
@@ -243,6 +253,18 @@ check-cross:
 
 check-abi: $(O)/$(SO_NAME)
 	$(Q)scripts/check-abi $<
+
+# One after the other, as each has a cluster of its own. Kafka is fetched first: the tests have loopback only, and are
+# skipped where it is not there.
+check-kafka: all $(PEERS)
+	-$(Q)scripts/fetch-kafka >/dev/null
+	$(Q)DNSFLOW_TEST_KAFKA=1 DNSFLOW_TEST_JOBS=1 DNSFLOW_TEST_FILES="$$(grep -lw needs_cluster tests/e2e/test_*.py | xargs)" scripts/run-tests $(O)
+
+# In a database of its own there, which is dropped at the end. KEYS=user=NAME,password-file=FILE: to be let in.
+check-clickhouse: all
+	$(if $(URL),,$(error check-clickhouse: expected URL=http://HOST:8123))
+	$(Q)DNSFLOW_BUILD=$(abspath $(O)) DNSFLOW_CLICKHOUSE=$(URL) DNSFLOW_CLICKHOUSE_KEYS=$(KEYS) $(PYTHON) -B -m pytest -q -rs \
+	    -p no:cacheprovider -k own tests/e2e/test_collect_clickhouse.py
 
 # make fuzz T=frame|input|message|dnstap|datagram|capture|reader|http|journal|config|ask|serve|annotate|watch|feed S=seconds
 fuzz:

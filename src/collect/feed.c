@@ -85,6 +85,8 @@ static void fail(struct feeder *f, const struct error *why)
     int64_t now_us = clock_monotonic_us();
     bool is_new = !f->state.is_failing || strcmp(f->state.cause, why->text) != 0;
     let_go(f);
+    if ((f->orders & ROLE_STOP) && f->ends_us == INT64_MAX) /* given up for that; finish() tries it again */
+        return;
     f->pause_us = f->pause_us == 0 ? RETRY_US : f->pause_us * 2 < RETRY_MAX_US ? f->pause_us * 2 : RETRY_MAX_US;
     f->retry_us = now_us + jitter(f->pause_us);
     f->state.failures++;
@@ -154,8 +156,8 @@ static int open_all(struct feeder *f, struct error *err)
     if (found == 0) {
         log_line("warning: store %s: %s is of another journal; it begins with the oldest of this one", f->spec->name,
                  f->place.path);
-        f->place.done = f->place.wanted = (struct feed_point){.block = 0};
-        f->place.note[0] = '\0';
+        if (place_begin(&f->place, err) != 0)
+            return -1;
     }
     f->feed = f->spec->kind->open(&f->owner, err);
     if (!f->feed)

@@ -3,8 +3,6 @@
 
 #include <ctype.h>
 #include <curl/curl.h>
-#include <fcntl.h>
-#include <unistd.h>
 #include <zstd.h>
 
 enum {
@@ -15,7 +13,7 @@ enum {
     FRAME_ZSTD = 0x90,
     ANSWER_MAX = 256 << 20,
     URL_MAX = 8192,
-    TOLD = 200 /* of what the server says about an error */
+    TOLD = 280 /* of what the server says about an error: a path and its cause */
 };
 
 struct ch_client {
@@ -27,6 +25,7 @@ struct ch_client {
     void *context;
     struct rowbinary answer, packed;
     char why[CURL_ERROR_SIZE];
+    bool is_too_much; /* the answer */
 };
 
 /* What is sent: a head, and rows or a statement. */
@@ -39,21 +38,6 @@ struct body {
 };
 
 /* ---- options ---- */
-
-static int take_password(const char *path, struct ch_options *out, struct error *err)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t len = fd >= 0 ? read(fd, out->password, sizeof(out->password) - 1) : -1;
-    if (len < 0)
-        (void)error_errno(err, "password-file=%s", path);
-    if (fd >= 0)
-        close(fd);
-    if (len < 0)
-        return -1;
-    out->password[len] = '\0';
-    out->password[strcspn(out->password, "\r\n")] = '\0';
-    return out->password[0] ? 0 : error_set(err, "password-file=%s: is empty", path);
-}
 
 static int take_servers(const struct feed_spec *spec, struct ch_options *out, struct error *err)
 {
@@ -83,7 +67,7 @@ static void take_settings(const struct feed_spec *spec, struct ch_options *out)
 
 int ch_options_parse(const struct feed_spec *spec, bool needs_server, struct ch_options *out, struct error *err)
 {
-    const char *database = feed_option(spec, "database", 0), *path = feed_option(spec, "password-file", 0);
+    const char *database = feed_option(spec, "database", 0);
     const char *dialect = feed_option(spec, "dialect", 0);
     memset(out, 0, sizeof(*out));
     database = database ? database : "dnsflow";
@@ -94,8 +78,7 @@ int ch_options_parse(const struct feed_spec *spec, bool needs_server, struct ch_
     out->user = feed_option(spec, "user", 0);
     out->is_old = dialect && strcmp(dialect, "18") == 0;
     take_settings(spec, out);
-    if (path && take_password(path, out, err) != 0)
-        return -1;
+    snprintf(out->password, sizeof(out->password), "%s", spec->password);
     if (feed_span(spec, "timeout", 30, &out->timeout_s, err) != 0)
         return -1;
     if (take_servers(spec, out, err) != 0)
@@ -108,8 +91,10 @@ int ch_options_parse(const struct feed_spec *spec, bool needs_server, struct ch_
 static size_t take_answer(char *bytes, size_t one, size_t count, void *context)
 {
     struct ch_client *c = context;
-    if (c->answer.len + one * count > ANSWER_MAX)
+    if (c->answer.len + one * count > ANSWER_MAX) {
+        c->is_too_much = true;
         return 0;
+    }
     rowbinary_bytes(&c->answer, bytes, one * count);
     return c->answer.is_short ? 0 : one * count;
 }
@@ -263,10 +248,16 @@ static enum ch_result run(struct ch_client *c, const struct url *url, struct bod
     curl_easy_setopt(c->curl, CURLOPT_SEEKDATA, body);
     curl_easy_setopt(c->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(body->parts[0].len + body->parts[1].len));
     c->why[0] = '\0';
+    c->is_too_much = false;
     CURLcode code = curl_easy_perform(c->curl);
+    if (c->is_too_much) {
+        error_set(err, "%s: the answer has more than %d MiB; ask for less at once", server, ANSWER_MAX >> 20);
+        return CH_REFUSED;
+    }
     if (code != CURLE_OK) {
         bool is_unsent = code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST;
-        error_set(err, "%s: %s", server, c->why[0] ? c->why : curl_easy_strerror(code));
+        const char *why = c->why[0] ? c->why : curl_easy_strerror(code);
+        error_set(err, "%s: %s", server, code == CURLE_ABORTED_BY_CALLBACK ? "ended before its answer came" : why);
         return is_unsent ? CH_REFUSED : CH_UNKNOWN;
     }
     curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
