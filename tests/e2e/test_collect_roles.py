@@ -100,7 +100,7 @@ FILES = (
     ("journal", OPEN_READ, "receive store tidy watch file query"),
     ("lookups/new", OPEN_MAKE, "store tidy"),
     ("feeds/new", OPEN_MAKE, "store tidy file"),
-    ("../files/new", OPEN_MAKE, "file"),
+    ("../files/out/new", OPEN_MAKE, "file"), ("../files/new", OPEN_MAKE, ""),
     ("../list", OPEN_WRITE, ""),
     ("/etc/passwd", OPEN_READ, ""),
     ("/tmp/dnsflow-made-by-a-role", OPEN_MAKE, ""),
@@ -120,7 +120,7 @@ def test_files(asked, role):
         assert got >= 0 or -got in (errno.EACCES, errno.EPERM), (role, name, got)
     assert call(pid, "socket", socket.AF_UNIX, socket.SOCK_STREAM, 0) == -errno.EPERM
     assert call(pid, "unlinkat", AT_FDCWD, b"/etc/hostname\0", 0) in (-errno.EACCES, -errno.EPERM)
-    for made in "journal/new", "lookups/new", "feeds/new", "../files/new":
+    for made in "journal/new", "lookups/new", "feeds/new", "../files/out/new":
         if (asked.directory / made).exists():
             (asked.directory / made).unlink()
 
