@@ -160,7 +160,7 @@ class Load(threading.Thread):
 
     def _set(self, number):
         return set4("10.%d.0.%d" % (self.worker.sensor_id, number % 200), "10.0.0.53",
-                        ["n%d.s%d.example.com" % (number % 3000, self.worker.sensor_id), "cdn.example.net"],
+                    ["n%d.s%d.example.com" % (number % 3000, self.worker.sensor_id), "cdn.example.net"],
                     ["192.0.2.%d" % (number % 256)], ["2001:db8::%x" % (number % 1000)] * (number % 3 == 0))
 
     def run(self):
