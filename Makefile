@@ -266,7 +266,7 @@ check-clickhouse: all
 	$(Q)DNSFLOW_BUILD=$(abspath $(O)) DNSFLOW_CLICKHOUSE=$(URL) DNSFLOW_CLICKHOUSE_KEYS=$(KEYS) $(PYTHON) -B -m pytest -q -rs \
 	    -p no:cacheprovider -k own tests/e2e/test_collect_clickhouse.py
 
-# make fuzz T=frame|input|message|dnstap|datagram|capture|reader|http|journal|config|ask|serve|annotate S=seconds
+# make fuzz T=frame|input|message|dnstap|datagram|capture|reader|http|journal|config|ask|serve|annotate|watch|feed S=seconds
 fuzz:
 	$(Q)$(MAKE) BUILD=fuzz CC=clang build/fuzz/tests/fuzz/fuzz_$(T)
 	$(Q)scripts/fuzz build/fuzz/tests/fuzz/fuzz_$(T) $(or $(S),60)

@@ -156,8 +156,8 @@ static int open_all(struct feeder *f, struct error *err)
     if (found == 0) {
         log_line("warning: store %s: %s is of another journal; it begins with the oldest of this one", f->spec->name,
                  f->place.path);
-        f->place.done = f->place.wanted = (struct feed_point){.block = 0};
-        f->place.note[0] = '\0';
+        if (place_begin(&f->place, err) != 0)
+            return -1;
     }
     f->feed = f->spec->kind->open(&f->owner, err);
     if (!f->feed)
@@ -218,9 +218,9 @@ static bool step(struct feeder *f, bool is_all)
         fail(f, &why);
         return false;
     }
+    uint64_t done = f->place.done.block;
     for (i = 0; i < BLOCKS && result == 1; i++)
         result = take_block(f, &why);
-    uint64_t done = f->place.done.block;
     if (result < 0 || f->spec->kind->work(f->feed, is_all && result == 0, &why) != 0) {
         fail(f, &why);
         return false;

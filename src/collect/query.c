@@ -261,7 +261,7 @@ static int open_kept(struct asking *a, const struct cursor *from, struct error *
     const char *directory = c->directory ? c->directory : DIRECTORY_DEFAULT;
     const struct ask ask = make_ask(a, from);
     if (c->has_source)
-        return source_open(&c->source, c->question, &ask, c->most_s > 0 ? KEPT_ROWS : 0, NULL, a->folder, &a->kept,
+        return source_open(&c->source, c->question, &ask, c->most_s > 0 ? SOURCE_ROWS : 0, NULL, a->folder, &a->kept,
                            &a->result.is_partial, err);
     if (!c->is_old)
         asking_refresh(directory);

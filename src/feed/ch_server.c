@@ -207,20 +207,21 @@ int ch_server_restore(struct ch_client *client, const struct ch_options *options
 
 static int insert(struct ch_client *client, struct ch_batch *batch, enum ch_table table, struct error *err)
 {
-    char columns[SQL];
+    char columns[SQL], range[CH_TOKEN + 24];
     const struct rowbinary *rows = ch_batch_rows(batch, table);
     if (!rows)
         return error_set(err, "out of memory");
     if (rows->rows == 0)
         return 0;
     ch_schema_columns(table, columns, sizeof(columns));
-    return ch_client_insert(client, ch_table_names[table], columns, rows, batch->token, err) == CH_DONE ? 0 : -1;
+    snprintf(range, sizeof(range), "%s-%" PRIu64, batch->token, batch->position);
+    return ch_client_insert(client, ch_table_names[table], columns, rows, range, err) == CH_DONE ? 0 : -1;
 }
 
 int ch_server_insert(struct ch_client *client, struct ch_batch *batch, enum ch_table first, enum ch_table last,
                      const struct feed_owner *owner, struct error *err)
 {
-    int table = first, result = 0;
+    int table = (int)first, result = 0;
     for (; result == 0 && table <= (int)last; table++) {
         owner->beat(owner->context);
         result = insert(client, batch, (enum ch_table)table, err);

@@ -277,8 +277,11 @@ static int begin_next(struct kafka_in *in, struct error *err)
 int kafka_in_step(struct kafka_in *in, struct error *err)
 {
     rd_kafka_message_t *message = rd_kafka_consumer_poll(in->kafka, POLL_MS);
-    if (message) /* an error: messages come by the queues of the parts */
+    if (message) { /* an error: messages come by the queues of the parts */
+        snprintf(in->owner->counts->trouble, sizeof(in->owner->counts->trouble), "kafka: %.300s",
+                 rd_kafka_message_errstr(message));
         rd_kafka_message_destroy(message);
+    }
     if (!in->at && begin_next(in, err) != 0)
         return -1;
     if (!in->at)
