@@ -148,7 +148,8 @@ def check_once(directory, server, where="dnsflow", **more):
 # Load
 
 class Load(threading.Thread):
-    """A sensor that goes on until the block ends: every record has a name of its own, and one that all have."""
+    """A sensor that goes on until the block ends. Names come again after a while, as the embedded store takes those of a
+    domain together when there are very many."""
 
     def __init__(self, target, sensor_id=7, every=0.004, sets=5):
         super().__init__()
@@ -159,7 +160,7 @@ class Load(threading.Thread):
 
     def _set(self, number):
         return set4("10.%d.0.%d" % (self.worker.sensor_id, number % 200), "10.0.0.53",
-                    ["n%d.s%d.example.com" % (number, self.worker.sensor_id), "cdn.example.net"],
+                    ["n%d.s%d.example.com" % (number % 3000, self.worker.sensor_id), "cdn.example.net"],
                     ["192.0.2.%d" % (number % 256)], ["2001:db8::%x" % (number % 1000)] * (number % 3 == 0))
 
     def run(self):

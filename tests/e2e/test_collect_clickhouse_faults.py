@@ -37,8 +37,8 @@ def server(shared, request):
     return shared
 
 
-def store(server, *keys, **more):
-    return "--store", spec(server.url, *keys, database=server.where, **dict({"every": "1s", "timeout": "2s"}, **more))
+def store(server, **more):
+    return "--store", spec(server.url, database=server.where, **dict({"every": "1s", "timeout": "2s"}, **more))
 
 
 def told(directory, name="clickhouse"):
@@ -73,6 +73,19 @@ def batches(server, where=None):
     return int(server.query("SELECT count() FROM %s.batches" % (where or server.where))[0][0])
 
 
+def wait_under_way(server):
+    """Until the first rows of a batch are there."""
+    def rows():
+        return int(server.query("SELECT count() FROM %s.lookups" % server.where)[0][0])
+    before = rows()
+    wait_until(lambda: rows() > before, 20, 0.002)
+
+
+def wait_half_a_second():
+    deadline = time.monotonic() + 0.5
+    wait_until(lambda: time.monotonic() > deadline)
+
+
 def end(collector, server, *loads, where=None):
     for load in loads:
         load.end()
@@ -83,12 +96,13 @@ def end(collector, server, *loads, where=None):
 
 @needs_zookeeper
 def test_role_killed(tmp_path, server):
-    """In the middle of whatever it does, each half second."""
+    """In the middle of a batch, and of whatever it does."""
     with Running(tmp_path, *store(server)) as c, Load(c.target) as load:
-        for _ in range(16):
+        for number in range(12):
+            if number % 2 == 0:
+                wait_under_way(server)
             c.kill("clickhouse")
-            deadline = time.monotonic() + 0.5
-            wait_until(lambda: time.monotonic() > deadline)
+            wait_half_a_second()
         wait_until(lambda: batches(server) > 1, 20, 0.1)
         end(c, server, load)
 
@@ -96,8 +110,8 @@ def test_role_killed(tmp_path, server):
 @needs_zookeeper
 def test_server_killed(tmp_path, server):
     with Running(tmp_path, *store(server)) as c, Load(c.target) as load:
-        for _ in range(2):
-            wait_more(server)
+        for _ in range(3):
+            wait_under_way(server)
             server.kill()
             wait_failing(c, "Couldn't connect to server")
             server.start()
@@ -294,10 +308,11 @@ def test_role_killed_without_window(tmp_path):
         server.where = "dnsflow"
         apply(spec(server.url))
         with Running(tmp_path, *store(server)) as c, Load(c.target) as load:
-            for _ in range(8):
+            for number in range(8):
+                if number % 2 == 0:
+                    wait_under_way(server)
                 c.kill("clickhouse")
-                deadline = time.monotonic() + 0.5
-                wait_until(lambda: time.monotonic() > deadline)
+                wait_half_a_second()
             load.end()
             c.stop()
             check_unharmed(c, load)
