@@ -227,7 +227,7 @@ check: tests $(if $(filter release,$(BUILD)),all)
 
 # What waits on the clock, or on a browser, runs once, on the release build: under a sanitizer it shows nothing more.
 ON_CLOCK := $(wildcard $(addprefix tests/e2e/test_,$(addsuffix .py,why heal recipes annotate_accuracy collect_backup collect_demo \
-              collect_forget collect_observe collect_page collect_proxy collect_replay collect_roles kafka_mock soak python*)) tests/golden/test_conform.py)
+              collect_clickhouse_faults collect_file collect_forget collect_kafka collect_observe collect_page collect_proxy collect_replay collect_roles kafka_mock soak python*)) tests/golden/test_conform.py)
 THREADED := $(wildcard $(addprefix tests/e2e/test_,$(addsuffix .py,bad_day collect collect_http collect_http_limits collect_threads dnstap live live_traffic \
               metrics overload service streams udp)))
 check-asan: export DNSFLOW_TEST_FILES = $(filter-out $(ON_CLOCK),$(wildcard tests/e2e/test_*.py tests/golden/test_*.py))

@@ -261,8 +261,8 @@ static int open_kept(struct asking *a, const struct cursor *from, struct error *
     const char *directory = c->directory ? c->directory : DIRECTORY_DEFAULT;
     const struct ask ask = make_ask(a, from);
     if (c->has_source)
-        return source_open(&c->source, c->question, &ask, c->most_s > 0 ? SOURCE_ROWS : 0, NULL, a->folder, &a->kept,
-                           &a->result.is_partial, err);
+        return source_open(&c->source, c->question, &ask, c->most_s > 0 ? SOURCE_ROWS : 0, c->most_s, NULL, a->folder,
+                           &a->kept, &a->result.is_partial, err);
     if (!c->is_old)
         asking_refresh(directory);
     if (kept_open(directory, &a->kept, err) != 0 && (!a->kept.is_lost || kept_open_lookups(directory, &a->kept) != 0))

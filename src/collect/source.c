@@ -21,8 +21,8 @@ int source_parse(const char *text, struct feed_spec *spec, struct error *err)
 }
 
 int source_open(const struct feed_spec *spec, const struct question *question, const struct ask *ask,
-                uint64_t most_rows, const char *base, char folder[SOURCE_FOLDER], struct kept *kept, bool *is_cut,
-                struct error *err)
+                uint64_t most_rows, uint64_t most_s, const char *base, char folder[SOURCE_FOLDER], struct kept *kept,
+                bool *is_cut, struct error *err)
 {
     const char *usual = getenv("TMPDIR");
     char path[SOURCE_FOLDER];
@@ -34,10 +34,10 @@ int source_open(const struct feed_spec *spec, const struct question *question, c
         return error_errno(err, "%s", path);
     memcpy(folder, path, sizeof(path));
 #ifdef HAVE_LIBCURL
-    if (ch_source_load(spec, question, ask, most_rows, folder, is_cut, err) != 0)
+    if (ch_source_load(spec, question, ask, most_rows, most_s, folder, is_cut, err) != 0)
         return -1;
 #else
-    (void)spec, (void)question, (void)ask, (void)most_rows, (void)is_cut;
+    (void)spec, (void)question, (void)ask, (void)most_rows, (void)most_s, (void)is_cut;
 #endif
     if (kept_open(folder, kept, err) != 0)
         return -1;

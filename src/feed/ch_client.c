@@ -254,6 +254,10 @@ static enum ch_result run(struct ch_client *c, const struct url *url, struct bod
         error_set(err, "%s: the answer has more than %d MiB; ask for less at once", server, ANSWER_MAX >> 20);
         return CH_REFUSED;
     }
+    if (code == CURLE_ABORTED_BY_CALLBACK) {
+        error_set(err, "%s: no answer in the time that there is", server);
+        return CH_UNKNOWN;
+    }
     if (code != CURLE_OK) {
         bool is_unsent = code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST;
         const char *why = c->why[0] ? c->why : curl_easy_strerror(code);

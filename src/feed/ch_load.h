@@ -20,6 +20,7 @@ struct ch_load {
     struct ch_fill fill;
     const char *all; /* behind the names of tables: those of all shards */
     uint64_t most_rows;
+    int64_t ends_us; /* monotonic: no more is waited for then */
     bool is_cut;
     char *text; /* of the statement */
     size_t text_len;

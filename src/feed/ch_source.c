@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "feed/ch_load.h"
 #include "feed/ch_schema.h"
+#include "feed/ch_server.h"
 
 /* ---- statements ---- */
 
@@ -164,7 +166,7 @@ static int load_all(struct ch_load *l, struct error *err)
 }
 
 /* Whether there are tables of all shards. */
-static int find_shards(struct ch_load *l, struct error *err)
+static int look_for_shards(struct ch_load *l, struct error *err)
 {
     struct rowbinary_reader answer;
     char sql[200];
@@ -177,23 +179,28 @@ static int find_shards(struct ch_load *l, struct error *err)
     return 0;
 }
 
-/* The first that answers. */
+static int look_at_server(struct ch_load *l, struct error *err)
+{
+    struct ch_server server;
+    return ch_server_check(l->client, &l->options, &server, err) != 0 ? -1 : look_for_shards(l, err);
+}
+
+/* The first that can be worked with. */
 static int find_server(struct ch_load *l, struct error *err)
 {
     struct error why;
     size_t i;
-    int result = find_shards(l, err);
+    int result = look_at_server(l, err);
     for (i = 1; i < l->options.servers_count && result != 0; i++) {
         ch_client_next(l->client);
-        result = find_shards(l, &why);
+        result = look_at_server(l, &why);
     }
     return result;
 }
 
-static bool wait_on(void *context)
+static bool has_time(void *context)
 {
-    (void)context;
-    return true;
+    return clock_monotonic_us() < ((const struct ch_load *)context)->ends_us;
 }
 
 int ch_source_check(const struct feed_spec *spec, struct error *err)
@@ -205,13 +212,16 @@ int ch_source_check(const struct feed_spec *spec, struct error *err)
 }
 
 int ch_source_load(const struct feed_spec *spec, const struct question *question, const struct ask *ask,
-                   uint64_t most_rows, const char *folder, bool *is_cut, struct error *err)
+                   uint64_t most_rows, uint64_t most_s, const char *folder, bool *is_cut, struct error *err)
 {
-    struct ch_load l = {.question = question, .ask = ask, .most_rows = most_rows};
+    struct ch_load l = {.question = question,
+                        .ask = ask,
+                        .most_rows = most_rows,
+                        .ends_us = most_s > 0 ? clock_monotonic_us() + (int64_t)most_s * SECOND_US : INT64_MAX};
     int result = -1;
     err->text[0] = '\0';
     if (ch_options_parse(spec, true, &l.options, err) == 0) {
-        l.client = ch_client_open(&l.options, wait_on, NULL);
+        l.client = ch_client_open(&l.options, has_time, &l);
         l.sql = open_memstream(&l.text, &l.text_len);
         if (!l.client || !l.sql)
             error_set(err, "out of memory");
