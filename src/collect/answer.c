@@ -145,7 +145,8 @@ static int bring(void *context, const struct question *question, const struct as
                  struct kept *kept, bool *is_cut, struct error *err)
 {
     const struct answerer *a = context;
-    return source_open(&a->context->config->source, question, ask, KEPT_ROWS, a->asking, folder, kept, is_cut, err);
+    return source_open(&a->context->config->source, question, ask, SOURCE_ROWS_HTTP, a->asking, folder, kept, is_cut,
+                       err);
 }
 
 /* ---- the role ---- */

@@ -154,8 +154,8 @@ static int open_all(struct feeder *f, struct error *err)
     if (found == 0) {
         log_line("warning: store %s: %s is of another journal; it begins with the oldest of this one", f->spec->name,
                  f->place.path);
-        f->place.done = f->place.wanted = (struct feed_point){.block = 0};
-        f->place.note[0] = '\0';
+        if (place_begin(&f->place, err) != 0)
+            return -1;
     }
     f->feed = f->spec->kind->open(&f->owner, err);
     if (!f->feed)

@@ -104,6 +104,32 @@ static bool read_one(int folder, const char *file, struct feed_told *out)
     return n > 0 && take_text(text, out);
 }
 
+static bool is_among(const char *file, const struct feed_spec *feeds, size_t count)
+{
+    size_t i, len;
+    for (i = 0; i < count; i++) {
+        len = strlen(feeds[i].name);
+        if (strncmp(file, feeds[i].name, len) == 0 && strcmp(file + len, ENDING) == 0)
+            return true;
+    }
+    return false;
+}
+
+void feed_state_keep(const char *directory, const struct feed_spec *feeds, size_t count)
+{
+    char path[512];
+    struct dirent *entry;
+    snprintf(path, sizeof(path), "%.400s/" FEEDS_FOLDER, directory);
+    DIR *dir = opendir(path);
+    while (dir && (entry = readdir(dir))) {
+        size_t len = strlen(entry->d_name), ending = strlen(ENDING);
+        if (len > ending && strcmp(entry->d_name + len - ending, ENDING) == 0 && !is_among(entry->d_name, feeds, count))
+            (void)unlinkat(dirfd(dir), entry->d_name, 0);
+    }
+    if (dir)
+        closedir(dir);
+}
+
 static int by_name(const void *a, const void *b)
 {
     return strcmp(((const struct feed_told *)a)->name, ((const struct feed_told *)b)->name);

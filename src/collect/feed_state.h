@@ -34,6 +34,9 @@ void feed_state_publish(struct feed_board *board, const struct feed_state *state
 /* Writes the file; a failure is nobody's harm. */
 void feed_state_write(const char *directory, const char *name, const char *kind, const struct feed_state *state);
 
+/* Removes the files of stores that are not among these, so that `status` tells of those that there are. */
+void feed_state_keep(const char *directory, const struct feed_spec *feeds, size_t count);
+
 /* What the file of a store says. */
 struct feed_told {
     char name[FEED_NAME], kind[FEED_NAME];

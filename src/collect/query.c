@@ -261,7 +261,7 @@ static int open_kept(struct asking *a, const struct cursor *from, struct error *
     const char *directory = c->directory ? c->directory : DIRECTORY_DEFAULT;
     const struct ask ask = make_ask(a, from);
     if (c->has_source)
-        return source_open(&c->source, c->question, &ask, c->most_s > 0 ? KEPT_ROWS : 0, NULL, a->folder, &a->kept,
+        return source_open(&c->source, c->question, &ask, c->most_s > 0 ? SOURCE_ROWS : 0, NULL, a->folder, &a->kept,
                            &a->result.is_partial, err);
     if (!c->is_old)
         asking_refresh(directory);
@@ -279,6 +279,10 @@ static void tell_empty(const struct asking *a)
     fprintf(stderr, "nothing was found%s%s", c->about_count == 1 ? " of " : "", c->about_count == 1 ? c->about[0] : "");
     if (c->since_us != INT64_MIN || c->until_us != INT64_MAX)
         fputs(" in that time", stderr);
+    if (a->kept.is_part) {
+        fputs("\n", stderr);
+        return;
+    }
     if (sql_number(a->kept.db, "SELECT min(record_first) FROM partitions", INT64_MIN, &first, NULL) != 0 ||
         sql_number(a->kept.db, "SELECT max(record_last) FROM partitions", INT64_MIN, &last, NULL) != 0 ||
         first == INT64_MIN) {

@@ -103,6 +103,7 @@ static int make_folders(const struct collector *c, struct error *err)
 static void name_feeds(const struct collector *c)
 {
     size_t i;
+    feed_state_keep(c->config.directory, c->config.feeds, c->config.feeds_count);
     for (i = 0; i < FEEDS_MAX; i++)
         snprintf(c->context.board->feeds[i].name, FEED_NAME, "%s",
                  i < c->config.feeds_count ? c->config.feeds[i].name : "");

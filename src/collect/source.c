@@ -39,7 +39,10 @@ int source_open(const struct feed_spec *spec, const struct question *question, c
 #else
     (void)spec, (void)question, (void)ask, (void)most_rows, (void)is_cut;
 #endif
-    return kept_open(folder, kept, err);
+    if (kept_open(folder, kept, err) != 0)
+        return -1;
+    kept->is_part = true;
+    return 0;
 }
 
 static void remove_files(int folder)

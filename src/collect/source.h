@@ -7,7 +7,7 @@
 #include "feed/feed.h"
 #include "query/ask.h"
 
-enum { SOURCE_FOLDER = 256 };
+enum { SOURCE_FOLDER = 256, SOURCE_ROWS = 1000000, SOURCE_ROWS_HTTP = 200000 /* that a question may bring */ };
 
 /* Takes --source. Returns 0, or -1 with "expected ...". */
 MUST_CHECK int source_parse(const char *text, struct feed_spec *spec, struct error *err);

@@ -13,7 +13,7 @@ enum { CH_FEED = 300, CH_TOKEN = 400, CH_ROWS = 200000, CH_ROWS_MAX = 1000000 /*
 
 struct ch_batch {
     char feed[CH_FEED];   /* whose chain of batches it is */
-    char token[CH_TOKEN]; /* of the batch at hand */
+    char token[CH_TOKEN]; /* of the batch at hand, by where it begins */
     struct tally tally;
     struct account account;
     struct rowbinary lookups; /* written as records come */
@@ -21,7 +21,7 @@ struct ch_batch {
     int64_t day;              /* Unix days, received; of the first block */
     int64_t since_us, until_us;
     uint64_t datagrams, blocks;
-    uint64_t position; /* behind its last block */
+    uint64_t position; /* where it ends, which is in what it is inserted under, too */
     char *text;        /* of rdata */
 };
 

@@ -15,7 +15,7 @@ enum {
     FRAME_ZSTD = 0x90,
     ANSWER_MAX = 256 << 20,
     URL_MAX = 8192,
-    TOLD = 200 /* of what the server says about an error */
+    TOLD = 280 /* of what the server says about an error: a path and its cause */
 };
 
 struct ch_client {
@@ -27,6 +27,7 @@ struct ch_client {
     void *context;
     struct rowbinary answer, packed;
     char why[CURL_ERROR_SIZE];
+    bool is_too_much; /* the answer */
 };
 
 /* What is sent: a head, and rows or a statement. */
@@ -108,8 +109,10 @@ int ch_options_parse(const struct feed_spec *spec, bool needs_server, struct ch_
 static size_t take_answer(char *bytes, size_t one, size_t count, void *context)
 {
     struct ch_client *c = context;
-    if (c->answer.len + one * count > ANSWER_MAX)
+    if (c->answer.len + one * count > ANSWER_MAX) {
+        c->is_too_much = true;
         return 0;
+    }
     rowbinary_bytes(&c->answer, bytes, one * count);
     return c->answer.is_short ? 0 : one * count;
 }
@@ -263,10 +266,16 @@ static enum ch_result run(struct ch_client *c, const struct url *url, struct bod
     curl_easy_setopt(c->curl, CURLOPT_SEEKDATA, body);
     curl_easy_setopt(c->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(body->parts[0].len + body->parts[1].len));
     c->why[0] = '\0';
+    c->is_too_much = false;
     CURLcode code = curl_easy_perform(c->curl);
+    if (c->is_too_much) {
+        error_set(err, "%s: the answer has more than %d MiB; ask for less at once", server, ANSWER_MAX >> 20);
+        return CH_REFUSED;
+    }
     if (code != CURLE_OK) {
         bool is_unsent = code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST;
-        error_set(err, "%s: %s", server, c->why[0] ? c->why : curl_easy_strerror(code));
+        const char *why = c->why[0] ? c->why : curl_easy_strerror(code);
+        error_set(err, "%s: %s", server, code == CURLE_ABORTED_BY_CALLBACK ? "ended before its answer came" : why);
         return is_unsent ? CH_REFUSED : CH_UNKNOWN;
     }
     curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);

@@ -73,8 +73,7 @@ int ch_fill_answers(struct ch_fill *fill, struct rowbinary_reader *rows, struct 
         if (rows->failed)
             return refuse(err);
         const uint8_t *address = unmap(ip, &ip_len);
-        bool is_address =
-            (type == TYPE_A && ip_len == 4) || (type == TYPE_AAAA && ip_len != 4 && rdata_len > 0 && rdata[0] != '\\');
+        bool is_address = (type == TYPE_A && ip_len == 4) || (type == TYPE_AAAA && rdata_len > 0 && rdata[0] != '\\');
         sqlite3_bind_text(fill->answer, 1, (const char *)rname, (int)rname_len, SQLITE_STATIC);
         sqlite3_bind_int(fill->answer, 2, type);
         if (is_address)

@@ -33,6 +33,18 @@ static int run_answers(struct ch_load *l, const char *order, uint64_t limit, str
     return ch_load_run(l, limit, ch_fill_answers, err);
 }
 
+/* Addresses are behind the texts of their type, as in the embedded store. :: is one, though it has no other address
+ * than texts have. */
+#define IS_UNSPECIFIED "(rrtype = 28 AND rdata = '::')"
+#define BY_RDATA       "address, " IS_UNSPECIFIED ", rdata"
+
+static void put_is_address(struct ch_load *l)
+{
+    fputs("(" IS_UNSPECIFIED " OR address > ", l->sql);
+    ch_load_ip(l, NULL, 0);
+    fputs(")", l->sql);
+}
+
 /* From the cursor's row on, that row included, where names are in order. */
 static void put_from(struct ch_load *l)
 {
@@ -47,10 +59,15 @@ static void put_from(struct ch_load *l)
     if (from->number & 1) {
         fputs("address >= ", l->sql);
         ch_load_ip(l, from->key, from->key_len);
+        fputs(" AND ", l->sql);
+        put_is_address(l);
     } else {
         snprintf(key, sizeof(key), "%.*s", (int)from->key_len, (const char *)from->key);
-        fputs("rdata >= ", l->sql);
+        fputs("(", l->sql);
+        put_is_address(l);
+        fputs(" OR rdata >= ", l->sql);
         ch_load_text(l->sql, key);
+        fputs(")", l->sql);
     }
     fputs("))))", l->sql);
 }
@@ -77,7 +94,7 @@ static int load_name(struct ch_load *l, const char *what, bool is_below, struct 
     fputs(")", l->sql);
     if (ch_load_is_page(l))
         put_from(l);
-    return run_answers(l, in_order ? "rname, rrtype, address, rdata" : "t DESC, rrtype, address, rdata",
+    return run_answers(l, in_order ? "rname, rrtype, " BY_RDATA : "t DESC, rrtype, " BY_RDATA,
                        ch_load_limit(l) > 0 ? ch_load_limit(l) + 1 : 0, err);
 }
 
@@ -103,6 +120,8 @@ static int begin_address(struct ch_load *l, const char *what, struct error *err)
     ch_load_ip(l, least, len);
     fputs(" AND address <= ", l->sql);
     ch_load_ip(l, most, len);
+    fputs(" AND ", l->sql);
+    put_is_address(l);
     return 0;
 }
 

@@ -151,13 +151,16 @@ static int restore_batch(struct ch_client *client, const struct ch_options *o, s
     struct rowbinary_reader answer;
     char sql[SQL];
     snprintf(sql, sizeof(sql),
-             "SELECT position, totals, no_room FROM `%s`.`batches` WHERE feed = '%s' ORDER BY position DESC LIMIT 1"
-             " FORMAT RowBinary",
-             o->database, batch->feed);
+             "SELECT toUInt32(min(if(datagrams > 0, toUInt32(since), %" PRIu32
+             "))), max(position), argMax(totals, position),"
+             " argMax(no_room, position) FROM `%s`.`batches` WHERE feed = '%s' GROUP BY feed FORMAT RowBinary",
+             UINT32_MAX, o->database, batch->feed);
     if (ask(client, sql, &answer, err) != 0)
         return -1;
     if (answer.at == answer.end)
         return 0;
+    uint64_t begun_s = rowbinary_read(&answer, 4);
+    batch->account.begun_s = begun_s < UINT32_MAX ? (int64_t)begun_s : INT64_MAX;
     out->position = rowbinary_read(&answer, 8);
     read_numbers(&answer, batch->account.totals, TOTALS_COUNT);
     read_numbers(&answer, batch->account.no_room, HERE_COUNT);
@@ -197,7 +200,6 @@ int ch_server_restore(struct ch_client *client, const struct ch_options *options
     memset(out, 0, sizeof(*out));
     if (restore_batch(client, options, batch, out, err) != 0 || restore_streams(client, options, batch, out, err) != 0)
         return -1;
-    batch->account.begun_s = out->position > 0 ? 0 : INT64_MAX;
     return 0;
 }
 
@@ -205,14 +207,15 @@ int ch_server_restore(struct ch_client *client, const struct ch_options *options
 
 static int insert(struct ch_client *client, struct ch_batch *batch, enum ch_table table, struct error *err)
 {
-    char columns[SQL];
+    char columns[SQL], range[CH_TOKEN + 24];
     const struct rowbinary *rows = ch_batch_rows(batch, table);
     if (!rows)
         return error_set(err, "out of memory");
     if (rows->rows == 0)
         return 0;
     ch_schema_columns(table, columns, sizeof(columns));
-    return ch_client_insert(client, ch_table_names[table], columns, rows, batch->token, err) == CH_DONE ? 0 : -1;
+    snprintf(range, sizeof(range), "%s-%" PRIu64, batch->token, batch->position);
+    return ch_client_insert(client, ch_table_names[table], columns, rows, range, err) == CH_DONE ? 0 : -1;
 }
 
 int ch_server_insert(struct ch_client *client, struct ch_batch *batch, enum ch_table first, enum ch_table last,

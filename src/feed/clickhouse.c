@@ -22,6 +22,7 @@ struct clickhouse {
     uint64_t most_rows;
     int64_t every_us, begun_us; /* monotonic: when the first block of the batch was taken */
     struct feed_point end;
+    bool is_cut; /* of the range that was wanted, some has gone from the journal: what is there is all of it */
 };
 
 /* ---- opening ---- */
@@ -136,6 +137,7 @@ static int clickhouse_take(void *feed, const struct journal_block *block, const 
     struct clickhouse *c = feed;
     const struct feed_place *place = c->owner->place;
     bool is_again = place_is_open(place);
+    c->is_cut |= is_again && block->number > place->wanted.block;
     if (is_again ? block->number > place->wanted.block : !ch_batch_has_room(&c->batch, block, c->most_rows))
         return FEED_FULL;
     if (c->batch.blocks == 0)
@@ -151,18 +153,21 @@ static int clickhouse_take(void *feed, const struct journal_block *block, const 
 static int send_batch(struct clickhouse *c, struct error *err)
 {
     struct feed_place *place = c->owner->place;
-    enum ch_table first = c->stand.streams >= c->end.block ? CH_BATCHES : CH_LOOKUPS;
+    enum ch_table first = place_is_open(place) && c->stand.streams >= place->wanted.block ? CH_BATCHES : CH_LOOKUPS;
     if (!place_is_open(place)) {
         place->wanted = c->end;
         if (place_save(place, err) != 0)
             return -1;
     }
+    c->batch.position = place->wanted.block;
     if (c->batch.blocks > 0 && ch_server_insert(c->client, &c->batch, first, CH_BATCHES, c->owner, err) != 0) {
         if (c->server.has_replicas)
             snprintf(place->note, sizeof(place->note), "%zu", (noted_server(c) + 1) % c->options.servers_count);
         return -1;
     }
-    place->done = place->wanted = c->end;
+    c->end = place->wanted;
+    place->done = c->end;
+    c->is_cut = false;
     if (place_save(place, err) != 0)
         return -1;
     c->owner->counts->records += c->batch.tally.records;
@@ -176,10 +181,10 @@ static int clickhouse_work(void *feed, bool is_all, struct error *err)
 {
     struct clickhouse *c = feed;
     const struct feed_place *place = c->owner->place;
-    if (c->end.block == place->done.block)
+    if (c->end.block == place->done.block && !c->is_cut)
         return 0;
     bool is_due = is_all || clock_monotonic_us() - c->begun_us >= c->every_us;
-    bool is_whole = !place_is_open(place) || c->end.block >= place->wanted.block;
+    bool is_whole = !place_is_open(place) || c->end.block >= place->wanted.block || c->is_cut;
     return is_due && is_whole ? send_batch(c, err) : 0;
 }
 

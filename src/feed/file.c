@@ -116,7 +116,7 @@ static int finish(struct file_feed *f, struct error *err)
         return -1;
     (void)close(f->fd);
     f->fd = -1;
-    if (file_names_publish(f->part, f->final, err) != 0)
+    if (file_names_publish(&f->names, f->part, f->final, err) != 0)
         return -1;
     f->owner->counts->batches++;
     f->owner->place->note[0] = '\0';

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SAME_MAX = 10000 /* files of one time */ };
+enum { SAME_MAX = 10000, SAME_DIGITS = 4 /* files of one time, and digits that tell them apart */ };
 
 static const struct {
     const char *ending;
@@ -62,10 +62,54 @@ static void name_of(const struct file_names *names, int64_t time_s, char out[FIL
 #pragma GCC diagnostic pop
 }
 
+void file_names_folder(const struct feed_spec *spec, char folder[FILE_PATH])
+{
+    const char *path = feed_option(spec, "path", 0);
+    cut_folder(path ? path : "", folder);
+}
+
+/* Whether the end of a name is the ending, or a number that tells files of one time apart, and that. */
+static bool is_ending(const struct file_names *names, const char *rest)
+{
+    if (*rest == '-' && rest[1] != '0') {
+        size_t digits = strspn(rest + 1, "0123456789");
+        rest += digits > 0 && digits <= SAME_DIGITS ? 1 + digits : 0;
+    }
+    return strcmp(rest, names->ending) == 0;
+}
+
+bool file_names_is_of(const struct file_names *names, int64_t time_s, const char *final)
+{
+    char name[FILE_PATH];
+    name_of(names, time_s, name);
+    size_t len = strlen(name);
+    return len > 0 && strncmp(final, name, len) == 0 && is_ending(names, final + len);
+}
+
+/* The time in the name of a file, if it is one of these. */
+static bool is_ours(const struct file_names *names, const char *path, int64_t *time_s)
+{
+    struct tm tm = {.tm_mday = 1, .tm_year = 70};
+    const char *rest = strptime(path, names->pattern, &tm);
+    if (!rest || !is_ending(names, rest))
+        return false;
+    *time_s = (int64_t)timegm(&tm);
+    return file_names_is_of(names, *time_s, path);
+}
+
+static bool has_control(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            return true;
+    return false;
+}
+
 int file_names_parse(const struct feed_spec *spec, struct file_names *out, struct error *err)
 {
     const char *path = feed_option(spec, "path", 0);
-    char now[FILE_PATH], later[FILE_PATH];
+    char now[FILE_PATH], later[FILE_PATH + 16];
+    int64_t time_s;
     memset(out, 0, sizeof(*out));
     if (!path)
         return error_set(err, "expected path=PATTERN, such as path=/srv/dns/%%Y%%m%%d/%%H%%M.pcap.zst");
@@ -82,31 +126,13 @@ int file_names_parse(const struct feed_spec *spec, struct file_names *out, struc
     name_of(out, 400 * 86400 + 86399, later);
     if (!now[0] || !later[0] || strcmp(now, later) == 0)
         return error_set(err, "path=%.200s: expected a time in it, such as %%Y%%m%%d-%%H%%M", path);
+    if (has_control(now))
+        return error_set(err, "path=: expected no control characters in it");
+    snprintf(later + strlen(later), sizeof(later) - strlen(later), "%s", out->ending);
+    if ((out->max_size > 0 || out->max_age_s > 0) && !is_ours(out, later, &time_s))
+        return error_set(err, "path=%.200s: expected with max-size and max-age a time as %%Y%%m%%d-%%H%%M has it",
+                         path);
     return 0;
-}
-
-void file_names_folder(const struct feed_spec *spec, char folder[FILE_PATH])
-{
-    const char *path = feed_option(spec, "path", 0);
-    cut_folder(path ? path : "", folder);
-}
-
-/* Whether the end of a name is the ending, or a number that tells files of one time apart, and that. */
-static bool is_ending(const struct file_names *names, const char *rest)
-{
-    if (*rest == '-') {
-        size_t digits = strspn(rest + 1, "0123456789");
-        rest += digits > 0 ? 1 + digits : 0;
-    }
-    return strcmp(rest, names->ending) == 0;
-}
-
-bool file_names_is_of(const struct file_names *names, int64_t time_s, const char *final)
-{
-    char name[FILE_PATH];
-    name_of(names, time_s, name);
-    size_t len = strlen(name);
-    return len > 0 && strncmp(final, name, len) == 0 && is_ending(names, final + len);
 }
 
 /* ---- making ---- */
@@ -125,6 +151,20 @@ static int make_folders(const char *path, struct error *err)
     return 0;
 }
 
+/* The n-th of one time. Returns 0, or -1. */
+static int number_name(const struct file_names *names, const char *name, int n, char final[FILE_PATH],
+                       struct error *err)
+{
+    int len = n == 0 ? snprintf(final, FILE_PATH, "%s%s", name, names->ending)
+                     : snprintf(final, FILE_PATH, "%s-%d%s", name, n, names->ending);
+    return len < FILE_PATH ? 0 : error_set(err, "%s: the path is too long", name);
+}
+
+static int refuse_more(const char *name, struct error *err)
+{
+    return error_set(err, "%s: has more than %d files of that name", name, SAME_MAX);
+}
+
 int file_names_begin(const struct file_names *names, int64_t time_s, char final[FILE_PATH], char part[FILE_PATH + 8],
                      struct error *err)
 {
@@ -136,10 +176,8 @@ int file_names_begin(const struct file_names *names, int64_t time_s, char final[
     if (make_folders(name, err) != 0)
         return -1;
     for (i = 0; fd < 0 && i < SAME_MAX; i++) {
-        int len = i == 0 ? snprintf(final, FILE_PATH, "%s%s", name, names->ending)
-                         : snprintf(final, FILE_PATH, "%s-%d%s", name, i, names->ending);
-        if (len >= FILE_PATH)
-            return error_set(err, "%s: the path is too long", name);
+        if (number_name(names, name, i, final, err) != 0)
+            return -1;
         snprintf(part, FILE_PATH + 8, "%s" FILE_PART, final);
         if (access(final, F_OK) == 0)
             continue;
@@ -147,14 +185,32 @@ int file_names_begin(const struct file_names *names, int64_t time_s, char final[
         if (fd < 0 && errno != EEXIST)
             return error_errno(err, "%s", part);
     }
-    return fd >= 0 ? fd : error_set(err, "%s: has more than %d files of that name", name, SAME_MAX);
+    return fd >= 0 ? fd : refuse_more(name, err);
 }
 
-int file_names_publish(const char *part, const char *final, struct error *err)
+/* What stands before the number in a name. */
+static void cut_number(const struct file_names *names, const char *final, char name[FILE_PATH])
 {
-    char folder[FILE_PATH];
-    if (renameat2(AT_FDCWD, part, AT_FDCWD, final, RENAME_NOREPLACE) != 0)
-        return error_errno(err, "%s", final);
+    int64_t time_s;
+    if (is_ours(names, final, &time_s)) {
+        name_of(names, time_s, name);
+        return;
+    }
+    size_t len = strlen(final), ending = strlen(names->ending);
+    snprintf(name, FILE_PATH, "%.*s", (int)(len > ending ? len - ending : len), final);
+}
+
+int file_names_publish(const struct file_names *names, const char *part, char final[FILE_PATH], struct error *err)
+{
+    char folder[FILE_PATH], name[FILE_PATH];
+    int i = 0, result;
+    cut_number(names, final, name);
+    while ((result = renameat2(AT_FDCWD, part, AT_FDCWD, final, RENAME_NOREPLACE)) != 0 && errno == EEXIST &&
+           ++i < SAME_MAX)
+        if (number_name(names, name, i, final, err) != 0)
+            return -1;
+    if (result != 0)
+        return i < SAME_MAX ? error_errno(err, "%s", final) : refuse_more(name, err);
     snprintf(folder, sizeof(folder), "%s", final);
     char *slash = strrchr(folder, '/');
     if (slash)
@@ -168,6 +224,8 @@ int file_names_publish(const char *part, const char *final, struct error *err)
 }
 
 /* ---- bounds ---- */
+
+enum { YEAR_S = 366 * 86400 };
 
 struct kept_file {
     char *path;
@@ -184,20 +242,10 @@ struct kept_files {
 static int by_time(const void *a, const void *b)
 {
     const struct kept_file *x = a, *y = b;
+    size_t x_len = strlen(x->path), y_len = strlen(y->path); /* the number is longer where there are more */
     if (x->time_s != y->time_s)
         return x->time_s < y->time_s ? -1 : 1;
-    return strcmp(x->path, y->path);
-}
-
-/* The time of a file that has one of these names. */
-static bool is_ours(const struct file_names *names, const char *path, int64_t *time_s)
-{
-    struct tm tm = {.tm_mday = 1, .tm_year = 70};
-    const char *rest = strptime(path, names->pattern, &tm);
-    if (!rest || !is_ending(names, rest))
-        return false;
-    *time_s = (int64_t)timegm(&tm);
-    return file_names_is_of(names, *time_s, path);
+    return x_len != y_len ? (x_len < y_len ? -1 : 1) : strcmp(x->path, y->path);
 }
 
 static int add(struct kept_files *all, const char *path, int64_t time_s, uint64_t bytes, struct error *err)
@@ -229,10 +277,13 @@ static int list_files(const struct file_names *names, struct kept_files *all, st
         return error_errno(err, "%s", folder);
     while (result == 0 && (entry = fts_read(walk))) {
         const char *path = entry->fts_path;
-        if (strcmp(folder, ".") == 0 && strncmp(path, "./", 2) == 0)
+        if (strncmp(path, "./", 2) == 0 && strncmp(names->pattern, "./", 2) != 0)
             path += 2;
-        if (entry->fts_info == FTS_F && is_ours(names, path, &time_s))
-            result = add(all, path, time_s, (uint64_t)entry->fts_statp->st_size, err);
+        if (entry->fts_info != FTS_F || !is_ours(names, path, &time_s))
+            continue;
+        if (time_s < YEAR_S) /* there is no year in the name */
+            time_s = (int64_t)entry->fts_statp->st_mtime;
+        result = add(all, path, time_s, (uint64_t)entry->fts_statp->st_size, err);
     }
     fts_close(walk);
     return result;

@@ -33,8 +33,10 @@ MUST_CHECK int file_names_begin(const struct file_names *names, int64_t time_s, 
 /* Whether a file of that name is for this time. */
 bool file_names_is_of(const struct file_names *names, int64_t time_s, const char *final);
 
-/* Gives the whole file its name. Returns 0, or -1 with the cause. */
-MUST_CHECK int file_names_publish(const char *part, const char *final, struct error *err);
+/* Gives the whole file its name, or the next one that is free where another has that by now. Returns 0, or -1 with the
+ * cause. */
+MUST_CHECK int file_names_publish(const struct file_names *names, const char *part, char final[FILE_PATH],
+                                  struct error *err);
 
 /* Removes the oldest where there is too much, or too old; what the pattern does not give stays. Returns 0, or -1. */
 MUST_CHECK int file_names_bound(const struct file_names *names, int64_t now_s, struct error *err);

@@ -56,6 +56,11 @@ static void note_delivery(rd_kafka_t *client, const rd_kafka_message_t *message,
     struct kafka *k = opaque;
     struct sent_block *block = &k->blocks[(uintptr_t)message->_private % BLOCKS];
     (void)client;
+    if (message->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) { /* for the topic: it would be so for ever */
+        k->owner->counts->refused++;
+        block->left--;
+        return;
+    }
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR ||
         rd_kafka_message_status(message) != RD_KAFKA_MSG_STATUS_PERSISTED) {
         k->has_failed = true;
@@ -159,7 +164,7 @@ static int add_headers(rd_kafka_headers_t *headers, const struct message *m)
     return result;
 }
 
-/* 1: it is on its way, 0: there is no room, -1. */
+/* 1: it is on its way, or cannot be for its size, 0: there is no room, -1. */
 static int produce(struct kafka *k, const struct message *m, struct error *err)
 {
     rd_kafka_headers_t *headers = rd_kafka_headers_new(4);
@@ -176,6 +181,11 @@ static int produce(struct kafka *k, const struct message *m, struct error *err)
         rd_kafka_headers_destroy(headers);
     if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
         return 0;
+    if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
+        k->owner->counts->refused++;
+        k->blocks[(k->next - 1) % BLOCKS].left--; /* which put() adds */
+        return 1;
+    }
     return error_set(err, "kafka: topic %s: %s", k->topic, rd_kafka_err2str(code));
 }
 

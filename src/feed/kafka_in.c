@@ -298,7 +298,8 @@ int kafka_in_step(struct kafka_in *in, struct error *err)
 {
     rd_kafka_message_t *message = rd_kafka_consumer_poll(in->kafka, POLL_MS);
     if (message) { /* an error: messages come by the queues of the parts */
-        note_error(in->kafka, message->err, rd_kafka_message_errstr(message), in);
+        snprintf(in->owner->counts->trouble, sizeof(in->owner->counts->trouble), "kafka: %.300s",
+                 rd_kafka_message_errstr(message));
         rd_kafka_message_destroy(message);
     }
     if (in->is_lost) { /* joins anew */

@@ -151,7 +151,7 @@ int kafka_part_insert_producers(const struct kafka_part *part, struct ch_client 
                                 struct error *err)
 {
     struct rowbinary rows = {.len = 0};
-    char columns[256], feed[CH_FEED + 16], own[CH_TOKEN + 16];
+    char columns[256], feed[CH_FEED + 16], own[CH_TOKEN + 48];
     uint8_t state[PRODUCER_STATE];
     size_t i;
     producers_feed(part, feed);
@@ -167,7 +167,7 @@ int kafka_part_insert_producers(const struct kafka_part *part, struct ch_client 
         rowbinary_string(&rows, "", 0);
         rows.rows++;
     }
-    snprintf(own, sizeof(own), "%s/producers", token);
+    snprintf(own, sizeof(own), "%s-%" PRId64 "/producers", token, part->end);
     ch_schema_columns(CH_STREAMS, columns, sizeof(columns));
     int result = rows.is_short    ? error_set(err, "out of memory")
                  : rows.rows == 0 ? 0

@@ -57,8 +57,10 @@ static int take_text(struct feed_place *place, char *text)
     return 0;
 }
 
-static int begin(struct feed_place *place, struct error *err)
+int place_begin(struct feed_place *place, struct error *err)
 {
+    place->done = place->wanted = (struct feed_point){.block = 0};
+    place->note[0] = '\0';
     if (getrandom(&place->instance, sizeof(place->instance), 0) != (ssize_t)sizeof(place->instance))
         return error_errno(err, "getrandom");
     return place_save(place, err);
@@ -69,10 +71,10 @@ int place_open(struct feed_place *place, const char *path, struct error *err)
     char text[TEXT + 1];
     memset(place, 0, sizeof(*place));
     if (snprintf(place->path, sizeof(place->path), "%s", path) >= (int)sizeof(place->path))
-        return error_set(err, "%s: the path is too long", path);
+        return error_set(err, "%.200s: the path is too long", path);
     int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT)
-        return begin(place, err);
+        return place_begin(place, err);
     ssize_t len = fd >= 0 ? read(fd, text, TEXT) : -1;
     int cause = errno;
     if (fd >= 0)

@@ -28,6 +28,9 @@ struct feed_place {
 /* Reads it, or makes it, at path. Returns 0, or -1 with the cause: it cannot be read, or is none. */
 MUST_CHECK int place_open(struct feed_place *place, const char *path, struct error *err);
 
+/* Forgets where it was, and who it was: for another journal. Returns 0, or -1 with the cause. */
+MUST_CHECK int place_begin(struct feed_place *place, struct error *err);
+
 /* Writes it. Returns 0, or -1 with the cause, and the one before is still there. */
 MUST_CHECK int place_save(const struct feed_place *place, struct error *err);
 

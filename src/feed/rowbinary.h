@@ -135,9 +135,11 @@ static inline const uint8_t *rowbinary_read_string(struct rowbinary_reader *r, s
     uint8_t byte;
     do {
         byte = (uint8_t)rowbinary_read(r, 1);
-        n |= shift < 57 ? (uint64_t)(byte & 0x7f) << shift : 0;
+        r->failed |= shift == 63 && byte > 1; /* beyond 64 bits */
+        n |= (uint64_t)(byte & 0x7f) << shift;
         shift += 7;
-    } while ((byte & 0x80) && shift < 64 && !r->failed);
+    } while ((byte & 0x80) && !r->failed);
+    r->failed |= n != (size_t)n;
     *len = (size_t)n;
     const uint8_t *at = rowbinary_take(r, *len);
     *len = at ? *len : 0;

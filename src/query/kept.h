@@ -25,6 +25,7 @@ struct kept {
     int64_t ends_us;  /* monotonic: when the time is over; INT64_MAX: never */
     uint64_t rows;    /* that were looked at since kept_begin() */
     bool is_lost;     /* dnsflow.db is not there, or damaged */
+    bool is_part;     /* what one question needs, of what is kept elsewhere */
     bool *is_damaged; /* of each partition: it is not there, or cannot be used, which has been counted */
     uint64_t damaged;
     struct error damage; /* of the first of these */

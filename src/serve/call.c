@@ -144,6 +144,10 @@ static void tell_empty(struct given *given, const struct kept *kept, const struc
 {
     char since[ANSWER_TIME], until[ANSWER_TIME];
     int64_t first, last;
+    if (kept->is_part) {
+        note(given, "nothing was found");
+        return;
+    }
     if (sql_number(kept->db, "SELECT min(record_first) FROM partitions", INT64_MIN, &first, NULL) != 0 ||
         sql_number(kept->db, "SELECT max(record_last) FROM partitions", INT64_MIN, &last, NULL) != 0)
         return;

@@ -14,7 +14,7 @@ pytestmark = needs_collector
 
 KEYS = ["time", "running", "process", "up_to_date", "behind_records", "used_bytes", "max_bytes", "free_bytes",
         "journal_bytes", "lookups_bytes", "database_bytes", "backups_bytes", "lookups_files", "lookups_files_damaged", "lookups_files_missing", "backups",
-        "lookups_since", "lookups_until", "lasts_seconds", "full_in_seconds", "dropped_datagrams_24h", "not_taken_datagrams_24h", "sensors"]
+        "lookups_since", "lookups_until", "lasts_seconds", "full_in_seconds", "dropped_datagrams_24h", "not_taken_datagrams_24h", "stores", "sensors"]
 SENSOR_KEYS = ["address", "port", "sensor", "worker", "alive", "heard", "silent_seconds", "starts_24h", "datagrams_24h",
                "records_24h", "network_lost_datagrams_24h", "here_lost_datagrams_24h", "down_lost_datagrams_24h",
                "send_lost_datagrams_24h", "ring_lost_packets_24h", "clock_ahead_seconds"]
