@@ -9,7 +9,13 @@ import threading
 import time
 
 from collecting import collect
+from conftest import wait_until
 from datagrams import extended, set4
+
+
+def wait(seconds):
+    until = time.monotonic() + seconds
+    wait_until(lambda: time.monotonic() > until)
 
 
 def store(kafka, *options, name="kafka"):

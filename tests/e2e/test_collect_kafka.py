@@ -12,7 +12,7 @@ from collecting import AS_ROOT, COLLECT, Running, check_sound, collect, journall
 from conftest import RAW, READER, run, wait_until, write_pcap
 from datagrams import ONE, datagram, extended, packet, set2, set3, set4, stats
 from kafka import KafkaMock, needs_peers
-from kafka_use import Load, feed_state, once, store
+from kafka_use import Load, feed_state, once, store, wait
 
 pytestmark = [needs_peers, needs_collector]
 
@@ -45,11 +45,6 @@ def is_up_to_date(collector, name="kafka"):
 
 def handed_over(collector):
     return (feed_state(collector.directory) or {"datagrams": 0})["datagrams"]
-
-
-def wait(seconds):
-    until = time.monotonic() + seconds
-    wait_until(lambda: time.monotonic() > until)
 
 
 # What is in a message
