@@ -53,7 +53,9 @@ static void read_note(struct kafka_part *part, const rd_kafka_topic_partition_t 
     char note[64];
     if (!at->metadata || at->metadata_size == 0)
         return;
-    snprintf(note, sizeof(note), "%s", (const char *)at->metadata); /* ends with a zero byte, whatever its size says */
+    /* The library ends it with a zero byte, before its size or not at all. */
+    snprintf(note, sizeof(note), "%.*s", (int)(at->metadata_size < sizeof(note) ? at->metadata_size : sizeof(note) - 1),
+             (const char *)at->metadata);
     if (strncmp(note, KAFKA_WANTED, strlen(KAFKA_WANTED)) == 0 &&
         parse_number(note + strlen(KAFKA_WANTED), 0, INT64_MAX, &wanted, NULL) == 0)
         part->wanted = (int64_t)wanted;

@@ -51,9 +51,9 @@ class Way:
     def receiver(self):
         return Running(self.folder, *store(self.cluster, "topic=" + self.name))
 
-    def consumer(self, number):
-        return Consumer(self.folder, number, *from_kafka(self.cluster, "topic=" + self.name, "group=" + self.name, *GROUP),
-                        "--store", self.target)
+    def consumer(self, number, *options):
+        return Consumer(self.folder, number, *from_kafka(self.cluster, "topic=" + self.name, "group=" + self.name, *GROUP,
+                                                         *options), "--store", self.target)
 
     def query(self, sql):
         return self.server.query(sql.replace("#", "`%s`" % self.name))
@@ -94,7 +94,7 @@ class Consumer:
         return self
 
     def __exit__(self, *_):
-        pids = children_of(self.process.process.pid)
+        pids = self.children()
         self.process.__exit__()
         for pid in pids:
             wait_until(lambda: is_zombie(pid))
@@ -103,9 +103,12 @@ class Consumer:
     def err(self):
         return self.process.err
 
+    def children(self):
+        return children_of(self.process.process.pid) if self.process.process.poll() is None else []
+
     def pid(self):
         """Of the role, None: it is being replaced."""
-        for pid in children_of(self.process.process.pid):
+        for pid in self.children():
             with contextlib.suppress(OSError):
                 if open("/proc/%d/comm" % pid).read().strip() == "consume":
                     return pid
@@ -114,6 +117,11 @@ class Consumer:
     def signal(self, number):
         with contextlib.suppress(ProcessLookupError):
             os.kill(wait_until(self.pid), number)
+
+    def kill(self):
+        """All of it: nobody leaves the group."""
+        for pid in [self.process.process.pid, *self.children()]:
+            os.kill(pid, signal.SIGKILL)
 
     def wait_parts(self, count, seconds=40):
         wait_until(lambda: (re.findall(r"has (\d+) partitions", self.err) or ["-1"])[-1] == str(count), seconds)
@@ -126,7 +134,8 @@ class Consumer:
     def told(self):
         done = collect("status", self.directory, "--format", "json")
         assert done.status == 0, done.err
-        return json.loads(done.out)["stores"][0]
+        assert "from Kafka" in collect("status", self.directory).out.decode()
+        return (json.loads(done.out)["stores"] or [{"failing": False, "refused_datagrams": 0}])[0]
 
 
 # Into the topic
@@ -164,7 +173,7 @@ def test_collectors_take_over(cluster, server, tmp_path):
         with way.consumer(2) as two:
             two.wait_parts(PARTITIONS // 2)
             wait(3)
-            two.process.signal(signal.SIGKILL)
+            two.kill()
             one.wait_parts(PARTITIONS)
         with way.consumer(3) as three:
             three.wait_parts(PARTITIONS // 2)
@@ -174,7 +183,7 @@ def test_collectors_take_over(cluster, server, tmp_path):
             one.wait_parts(PARTITIONS)
             wait(2)
             three.signal(signal.SIGCONT)
-            three.wait_parts(PARTITIONS // 2)
+            wait_until(lambda: three.err.count("has 2 partitions") == 2)
             assert three.pid() == pid, "it was not replaced"
             load.__exit__()
             c.stop()
@@ -188,13 +197,15 @@ def test_killed_at_any_moment(cluster, server, tmp_path):
     """In the midst of a batch, and by time. The receiver's role that writes, too, so that messages come twice."""
     way = Way(tmp_path, cluster, server, "killed")
     whole = "SELECT count() FROM #.lookups WHERE batch NOT IN (SELECT batch FROM #.batches)"
-    with way.receiver() as c, Load(c.target, 300) as load, way.consumer(1) as one, way.consumer(2) as two:
+    soon = "kafka.session.timeout.ms=2000", "kafka.heartbeat.interval.ms=500"
+    with way.receiver() as c, Load(c.target, 300) as load, way.consumer(1, *soon) as one, way.consumer(2, *soon) as two:
         one.wait_parts(PARTITIONS // 2)
         for i in range(6):
+            wait_until(lambda: way.query(whole) == [["0"]])
             wait_until(lambda: way.query(whole) != [["0"]], 30, 0)
-            one.signal(signal.SIGKILL)
+            (one, two)[i % 2].signal(signal.SIGKILL)
             wait(0.3)
-            two.signal(signal.SIGKILL)
+            (two, one)[i % 2].signal(signal.SIGKILL)
             if i % 2 == 0:
                 c.kill("kafka")
         load.__exit__()
