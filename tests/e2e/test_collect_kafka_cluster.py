@@ -13,7 +13,7 @@ import pytest
 from clickhouse import needs_zookeeper
 from clickhouse_store import OLD, apply, check_once, replicated, spec
 from collecting import AS_ROOT, COLLECT, Running, collect, is_zombie, needs_collector
-from conftest import Background, wait_until
+from conftest import Background, run, wait_until
 from datagrams import ONE, datagram, extended
 from kafka import Kafka, needs_cluster, needs_peers
 from kafka_use import Load, feed_state, from_kafka, once, store, wait
@@ -42,14 +42,15 @@ def server(tmp_path_factory):
 class Way:
     """From one collector that receives, over a topic, into a database of its own, by those that `consume`."""
 
-    def __init__(self, tmp_path, cluster, server, name):
+    def __init__(self, tmp_path, cluster, server, name, has_topic=True):
         self.folder, self.cluster, self.server, self.name = tmp_path, cluster, server, name
         self.target = spec(server.url, database=name)
-        cluster.create_topic(name, PARTITIONS)
+        if has_topic:
+            cluster.create_topic(name, PARTITIONS)
         apply(self.target, "--cluster", "dnsflow")
 
-    def receiver(self):
-        return Running(self.folder, *store(self.cluster, "topic=" + self.name))
+    def receiver(self, *options):
+        return Running(self.folder, *store(self.cluster, "topic=" + self.name, *options))
 
     def consumer(self, number, *options):
         return Consumer(self.folder, number, *from_kafka(self.cluster, "topic=" + self.name, "group=" + self.name, *GROUP,
@@ -244,11 +245,14 @@ def test_one_is_away(cluster, server, tmp_path):
 def test_what_is_no_datagram_is_passed_over(cluster, server, tmp_path):
     """Also where a batch is nothing else, and whoever has the partition next begins behind it."""
     way = Way(tmp_path, cluster, server, "garbage")
-    garbage = [b"garbage", b"", os.urandom(999000), b"\x04" + bytes(50)]
+    garbage = [b"garbage", os.urandom(999000), b"\x04" + b"\xff" * 50, b"", b""]
     with way.consumer(1) as one:
         cluster.produce("garbage", extended(1, ONE), partition=0)
         way.wait_datagrams(1)
-        cluster.produce("garbage", *garbage, partition=0)
+        cluster.produce("garbage", *garbage[:-2], partition=0)
+        for more in [], ["-Z"]:  # empty, and nothing
+            done = run(["kcat", "-P", "-b", cluster.bootstrap, "-t", "garbage", "-p", "0", "-K", ":", *more], data=b"k:\n")
+            assert done.status == 0, done.err
         wait_until(lambda: cluster.committed("garbage", "garbage")[0].offset == 1 + len(garbage))
         assert wait_until(lambda: one.told()["refused_datagrams"]) == len(garbage)
         one.signal(signal.SIGKILL)
@@ -259,24 +263,23 @@ def test_what_is_no_datagram_is_passed_over(cluster, server, tmp_path):
         assert "%d cannot be decoded" % 1 in one.stop()
     rows = [json.loads(line) for line in open(one.directory / "feeds" / "refused")]
     assert [(r["partition"], r["offset"], r["bytes"]) for r in rows] == [
-        (0, i, len(g)) for i, g in [*enumerate(garbage, 1), (6, garbage[0])]]
+        (0, i, len(g)) for i, g in [*enumerate(garbage, 1), (7, garbage[0])]]
     assert [bytes.fromhex(r["hex"]) for r in rows] == [g[:1500] for g in garbage + garbage[:1]]
     assert way.query("SELECT count(), uniq(rname) FROM #.lookups") == [["3", "1"]]
-    assert way.query("SELECT position FROM #.batches ORDER BY position")[-1] == ["8"]
+    assert way.query("SELECT position FROM #.batches ORDER BY position")[-1] == ["9"]
 
 
 def test_a_topic_that_is_not_there(cluster, server, tmp_path):
-    apply(spec(server.url, database="missing"), "--cluster", "dnsflow")
-    options = ["kafka.topic.metadata.propagation.max.ms=1000", "kafka.topic.metadata.refresh.interval.ms=500"]
-    with Running(tmp_path, *store(cluster, "topic=missing", *options)) as c, \
-            Consumer(tmp_path, 1, *from_kafka(cluster, "topic=missing", *GROUP, *options),
-                     "--store", spec(server.url, database="missing")) as one, Load(c.target) as load:
+    way = Way(tmp_path, cluster, server, "missing", has_topic=False)
+    soon = ["kafka.topic.metadata.propagation.max.ms=1000", "kafka.topic.metadata.refresh.interval.ms=500"]
+    with way.receiver(*soon) as c, way.consumer(1, *soon) as one, Load(c.target) as load:
         for told in lambda: feed_state(c.directory), one.told:
             wait_until(lambda: (told() or {}).get("failing"))
             assert "nknown topic" in told()["cause"]
-        cluster.create_topic("missing", PARTITIONS)
+        cluster.create_topic(way.name, PARTITIONS)
         wait_until(lambda: not feed_state(c.directory)["failing"] and not one.told()["failing"])
         load.__exit__()
         c.stop()
+        way.wait_datagrams(len(load.sent))
         one.stop()
-    check_once(c.directory, server, "missing")
+    way.check(c.directory)
