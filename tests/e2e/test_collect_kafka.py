@@ -138,12 +138,12 @@ def test_nothing_is_lost_by_faults(mock, tmp_path):
 def test_nothing_is_lost_by_kills(mock, tmp_path):
     with Running(tmp_path, *store(mock)) as c:
         with Load(c.target) as load:
-            for _ in range(6):
+            for _ in range(5):
                 there, pid = len(mock.consume("dnsflow")), c.roles()["kafka"]
                 wait_until(lambda: len(mock.consume("dnsflow")) > there, step=0.05)
                 c.kill("kafka")  # before it has written down what is at the brokers
                 wait_until(lambda: c.roles().get("kafka", pid) != pid)
-            for _ in range(3):
+            for _ in range(2):
                 wait(0.5)
                 c.kill("kafka")
         wait_until(lambda: is_up_to_date(c))

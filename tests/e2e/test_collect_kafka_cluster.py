@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import time
 
 import pytest
 from clickhouse import needs_zookeeper
@@ -219,9 +220,10 @@ def test_killed_at_any_moment(cluster, server, tmp_path):
 
 
 def test_one_is_away(cluster, server, tmp_path):
-    """ClickHouse, then Kafka."""
+    """ClickHouse, then Kafka, while which a collector can be stopped."""
     way = Way(tmp_path, cluster, server, "away")
-    with way.receiver() as c, Load(c.target, 300) as load, way.consumer(1) as one:
+    with way.receiver() as c, Load(c.target, 300) as load, way.consumer(1) as one, \
+            way.consumer(2) as two:
         way.wait_datagrams(100)
         server.kill()
         wait_until(lambda: one.told()["failing"] and ":%d: " % server.http_port in one.told()["cause"])
@@ -231,6 +233,9 @@ def test_one_is_away(cluster, server, tmp_path):
         wait_until(lambda: not one.told()["failing"] and one.told()["cause"] is None)
         cluster.kill()
         wait_until(lambda: one.told()["failing"] and one.told()["cause"].startswith("kafka: "))
+        start = time.monotonic()
+        two.stop()
+        assert time.monotonic() - start < 40
         wait(5)
         cluster.start()
         way.wait_datagrams(len(load.sent), 90)
