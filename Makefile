@@ -6,6 +6,7 @@
 #   make check-msan             uninitialized memory, without libpcap
 #   make check-cross            other machines; make check-abi the library's interface
 #   make check-kafka            tests with a real Kafka cluster, which Maven fetches
+#   make check-clickhouse URL=http://HOST:8123   tests with a ClickHouse of one's own
 #   make check-long             scripts/check in a system with nothing but git, by debootstrap; takes long
 #   make bench                  measured figures; make bench-live, bench-collect
 #   make soak S=1800            everything for long, through one fault after the other; make soak-sensor S=600
@@ -142,7 +143,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1)  $(2)")
 
 .PHONY: bench-live bench-collect soak soak-sensor all programs tests check check-asan check-tsan bench fuzz fuzz-smoke smoke-programs lint fmt clean install uninstall \
-        core check-core check-msan check-cross check-abi check-kafka check-long deb rpm install-service help
+        core check-core check-msan check-cross check-abi check-kafka check-clickhouse check-long deb rpm install-service help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -259,7 +260,13 @@ check-kafka: all $(PEERS)
 	-$(Q)scripts/fetch-kafka >/dev/null
 	$(Q)DNSFLOW_TEST_KAFKA=1 DNSFLOW_TEST_JOBS=1 DNSFLOW_TEST_FILES="$$(grep -lw needs_cluster tests/e2e/test_*.py | xargs)" scripts/run-tests $(O)
 
-# make fuzz T=frame|input|message|dnstap|datagram|capture|reader|http|journal|config|ask|serve|annotate S=seconds
+# In a database of its own there, which is dropped at the end. KEYS=user=NAME,password-file=FILE: to be let in.
+check-clickhouse: all
+	$(if $(URL),,$(error check-clickhouse: expected URL=http://HOST:8123))
+	$(Q)DNSFLOW_BUILD=$(abspath $(O)) DNSFLOW_CLICKHOUSE=$(URL) DNSFLOW_CLICKHOUSE_KEYS=$(KEYS) $(PYTHON) -B -m pytest -q -rs \
+	    -p no:cacheprovider -k own tests/e2e/test_collect_clickhouse.py
+
+# make fuzz T=frame|input|message|dnstap|datagram|capture|reader|http|journal|config|ask|serve|annotate|watch|feed S=seconds
 fuzz:
 	$(Q)$(MAKE) BUILD=fuzz CC=clang build/fuzz/tests/fuzz/fuzz_$(T)
 	$(Q)scripts/fuzz build/fuzz/tests/fuzz/fuzz_$(T) $(or $(S),60)

@@ -70,16 +70,16 @@ int confine(const struct role_context *context, const struct confinement *to, st
                                                                             : 0,
                                    .connects = to->connects,
                                    .kept = kept,
-                                   .kept_count = !to->writes        ? 0
-                                                 : to->writes_there ? 3
-                                                                    : 1};
+                                   .kept_count = !to->writes ? 0 : 1};
     if ((to->writes && snprintf(inside, sizeof(inside), "%s/%s", directory, to->writes) >= (int)sizeof(inside)) ||
         (to->reads && snprintf(below, sizeof(below), "%s/%s", directory, to->reads) >= (int)sizeof(below)))
         return error_set(err, "%s: the path is too long", directory);
     if (to->writes) /* what sorting takes that finds no room in memory */
         sql_use_folder(inside);
-    if (to->writes_there)
+    if (to->writes_there && !(to->only_there && access(to->writes_there, F_OK) == 0))
         folder_around(to->writes_there, outside, sizeof(outside));
+    if (to->writes && to->writes_there)
+        rules.kept_count = outside[0] ? 3 : 2;
     close_others(context, to);
     landlock_enter(&rules);
     return sandbox_enter(to->needs, context->config->seccomp, err);

@@ -22,6 +22,7 @@ struct confinement {
     const char *writes;       /* below the directory, what is made, written and removed; "": all of it; NULL: nothing */
     const char *reads;        /* ... and what is read only; with "" lists of the system, too */
     const char *writes_there; /* a folder elsewhere, too; NULL: none */
+    bool only_there;          /* if it is there, else what is around it, where it may be made or mounted */
     bool connects;            /* to other machines: what resolving names and their certificates take is read */
 };
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -31,7 +32,9 @@ struct feeder {
     const struct role_context *context;
     const struct feed_spec *spec;
     struct feed_owner owner;
-    char path[512]; /* of the place */
+    char folder[FEED_PATH]; /* where the store makes files */
+    bool has_folder;        /* it was there; once it is not, it can be made by another process alone */
+    char path[512];         /* of the place */
     struct feed_place place;
     struct feed_counts counts;
     struct feed_state state;
@@ -85,6 +88,8 @@ static void fail(struct feeder *f, const struct error *why)
     int64_t now_us = clock_monotonic_us();
     bool is_new = !f->state.is_failing || strcmp(f->state.cause, why->text) != 0;
     let_go(f);
+    if ((f->orders & ROLE_STOP) && f->ends_us == INT64_MAX) /* given up for that; finish() tries it again */
+        return;
     f->pause_us = f->pause_us == 0 ? RETRY_US : f->pause_us * 2 < RETRY_MAX_US ? f->pause_us * 2 : RETRY_MAX_US;
     f->retry_us = now_us + jitter(f->pause_us);
     f->state.failures++;
@@ -216,9 +221,9 @@ static bool step(struct feeder *f, bool is_all)
         fail(f, &why);
         return false;
     }
+    uint64_t done = f->place.done.block;
     for (i = 0; i < BLOCKS && result == 1; i++)
         result = take_block(f, &why);
-    uint64_t done = f->place.done.block;
     if (result < 0 || f->spec->kind->work(f->feed, is_all && result == 0, &why) != 0) {
         fail(f, &why);
         return false;
@@ -238,11 +243,16 @@ static void report(const struct feeder *f)
              f->spec->name, c->datagrams, c->records, c->batches, f->state.failures);
 }
 
+static bool has_lost_folder(const struct feeder *f)
+{
+    return f->state.is_failing && f->has_folder && access(f->folder, F_OK) != 0 && errno == ENOENT;
+}
+
 static void feed_until_stopped(struct feeder *f)
 {
     struct pollfd control = {.fd = f->context->control_fd, .events = POLLIN};
     bool has_more = true;
-    while (!(f->orders & ROLE_STOP)) {
+    while (!(f->orders & ROLE_STOP) && !has_lost_folder(f)) {
         (void)poll(&control, 1, has_more ? 0 : WAIT_MS);
         beat(f);
         has_more = step(f, false);
@@ -277,18 +287,34 @@ static void finish(struct feeder *f)
 
 /* ---- the role ---- */
 
+/* As far as that goes: what is wrong shows when a file is to be made. */
+static void make_folder(const char *path)
+{
+    char part[FEED_PATH + 1];
+    char *slash = part;
+    snprintf(part, sizeof(part), "%s/", path);
+    while ((slash = strchr(slash + 1, '/'))) {
+        *slash = '\0';
+        (void)mkdir(part, 0750);
+        *slash = '/';
+    }
+}
+
 static int open_feeder(struct feeder *f, const struct role_context *context, struct error *err)
 {
-    char folder[FEED_PATH];
     const struct feed_kind *kind = f->spec->kind;
     const struct confinement to = {.holds = HOLDS_JOURNAL,
                                    .needs = SANDBOX_KEEPS | (kind->has_network ? SANDBOX_CONNECTS : 0u),
                                    .writes = FEEDS_FOLDER,
                                    .reads = "journal",
-                                   .writes_there = kind->folder ? folder : NULL,
+                                   .writes_there = kind->folder ? f->folder : NULL,
+                                   .only_there = true,
                                    .connects = kind->has_network};
-    if (kind->folder)
-        kind->folder(f->spec, folder);
+    if (kind->folder) {
+        kind->folder(f->spec, f->folder);
+        make_folder(f->folder);
+        f->has_folder = access(f->folder, F_OK) == 0;
+    }
     if (snprintf(f->path, sizeof(f->path), "%s/" FEEDS_FOLDER "/%s", context->config->directory, f->spec->name) >=
         (int)sizeof(f->path))
         return error_set(err, "%s: the path is too long", context->config->directory);
@@ -310,7 +336,9 @@ static int run(const struct role_context *context)
     if (is_good) {
         role_tell_ready(context);
         feed_until_stopped(f);
-        finish(f);
+        is_good = (f->orders & ROLE_STOP) || !has_lost_folder(f);
+        if (is_good)
+            finish(f);
     } else {
         log_line("error: store %s: %s", f->spec->name, why.text);
     }

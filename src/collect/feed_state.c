@@ -13,7 +13,7 @@
 
 #define ENDING ".state"
 
-enum { TEXT = 1024, NUMBERS = 10 };
+enum { TEXT = 1024, NUMBERS = 10, TOLD_MAX = 64 /* stores that there are or were */ };
 
 void feed_state_publish(struct feed_board *board, const struct feed_state *state)
 {
@@ -142,8 +142,8 @@ size_t feed_state_read(const char *directory, struct feed_told **out)
     size_t count = 0;
     snprintf(path, sizeof(path), "%.400s/" FEEDS_FOLDER, directory);
     DIR *dir = opendir(path);
-    *out = calloc(FEEDS_MAX, sizeof(**out));
-    while (dir && *out && count < FEEDS_MAX && (entry = readdir(dir)))
+    *out = calloc(TOLD_MAX, sizeof(**out));
+    while (dir && *out && count < TOLD_MAX && (entry = readdir(dir)))
         count += read_one(dirfd(dir), entry->d_name, &(*out)[count]);
     if (dir)
         closedir(dir);

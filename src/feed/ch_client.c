@@ -3,8 +3,6 @@
 
 #include <ctype.h>
 #include <curl/curl.h>
-#include <fcntl.h>
-#include <unistd.h>
 #include <zstd.h>
 
 enum {
@@ -41,21 +39,6 @@ struct body {
 
 /* ---- options ---- */
 
-static int take_password(const char *path, struct ch_options *out, struct error *err)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t len = fd >= 0 ? read(fd, out->password, sizeof(out->password) - 1) : -1;
-    if (len < 0)
-        (void)error_errno(err, "password-file=%s", path);
-    if (fd >= 0)
-        close(fd);
-    if (len < 0)
-        return -1;
-    out->password[len] = '\0';
-    out->password[strcspn(out->password, "\r\n")] = '\0';
-    return out->password[0] ? 0 : error_set(err, "password-file=%s: is empty", path);
-}
-
 static int take_servers(const struct feed_spec *spec, struct ch_options *out, struct error *err)
 {
     const char *url;
@@ -84,7 +67,7 @@ static void take_settings(const struct feed_spec *spec, struct ch_options *out)
 
 int ch_options_parse(const struct feed_spec *spec, bool needs_server, struct ch_options *out, struct error *err)
 {
-    const char *database = feed_option(spec, "database", 0), *path = feed_option(spec, "password-file", 0);
+    const char *database = feed_option(spec, "database", 0);
     const char *dialect = feed_option(spec, "dialect", 0);
     memset(out, 0, sizeof(*out));
     database = database ? database : "dnsflow";
@@ -95,8 +78,7 @@ int ch_options_parse(const struct feed_spec *spec, bool needs_server, struct ch_
     out->user = feed_option(spec, "user", 0);
     out->is_old = dialect && strcmp(dialect, "18") == 0;
     take_settings(spec, out);
-    if (path && take_password(path, out, err) != 0)
-        return -1;
+    snprintf(out->password, sizeof(out->password), "%s", spec->password);
     if (feed_span(spec, "timeout", 30, &out->timeout_s, err) != 0)
         return -1;
     if (take_servers(spec, out, err) != 0)

@@ -15,8 +15,8 @@ struct ch_options {
     size_t servers_count;
     const char *servers[CH_SERVERS_MAX];
     char database[CH_DATABASE];
-    const char *user;                          /* NULL: the server's usual one */
-    char password[256];                        /* out of the file */
+    const char *user; /* NULL: the server's usual one */
+    char password[FEED_PASSWORD];
     const char *settings[FEED_OPTIONS_MAX][2]; /* of inserts, more than those that are told */
     size_t settings_count;
     bool is_old; /* a server of 2018 (ch_schema.h) */

@@ -221,7 +221,7 @@ static int insert(struct ch_client *client, struct ch_batch *batch, enum ch_tabl
 int ch_server_insert(struct ch_client *client, struct ch_batch *batch, enum ch_table first, enum ch_table last,
                      const struct feed_owner *owner, struct error *err)
 {
-    int table = first, result = 0;
+    int table = (int)first, result = 0;
     for (; result == 0 && table <= (int)last; table++) {
         owner->beat(owner->context);
         result = insert(client, batch, (enum ch_table)table, err);

@@ -29,7 +29,8 @@ void ch_load_ip(const struct ch_load *l, const uint8_t *address, size_t len)
     size_t i;
     if (len == 4)
         memcpy(ip, before, sizeof(before));
-    memcpy(ip + (len == 4 ? 12 : 0), address, len);
+    if (len > 0)
+        memcpy(ip + (len == 4 ? 12 : 0), address, len);
     if (!l->options.is_old) {
         (void)inet_ntop(AF_INET6, ip, text, sizeof(text));
         fprintf(l->sql, "toIPv6('%s')", text);
@@ -176,6 +177,19 @@ static int find_shards(struct ch_load *l, struct error *err)
     return 0;
 }
 
+/* The first that answers. */
+static int find_server(struct ch_load *l, struct error *err)
+{
+    struct error why;
+    size_t i;
+    int result = find_shards(l, err);
+    for (i = 1; i < l->options.servers_count && result != 0; i++) {
+        ch_client_next(l->client);
+        result = find_shards(l, &why);
+    }
+    return result;
+}
+
 static bool wait_on(void *context)
 {
     (void)context;
@@ -201,7 +215,7 @@ int ch_source_load(const struct feed_spec *spec, const struct question *question
         l.sql = open_memstream(&l.text, &l.text_len);
         if (!l.client || !l.sql)
             error_set(err, "out of memory");
-        else if (ch_fill_open(&l.fill, folder, err) == 0 && find_shards(&l, err) == 0 && load_all(&l, err) == 0)
+        else if (ch_fill_open(&l.fill, folder, err) == 0 && find_server(&l, err) == 0 && load_all(&l, err) == 0)
             result = ch_fill_end(&l.fill, err);
         ch_fill_close(&l.fill);
         ch_client_close(l.client);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "feed/feed.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/options.h"
 
@@ -96,6 +98,21 @@ static int take_option(struct feed_spec *spec, char *text, struct error *err)
     return 0;
 }
 
+static int take_password(const char *path, struct feed_spec *spec, struct error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd >= 0 ? read(fd, spec->password, sizeof(spec->password) - 1) : -1;
+    if (len < 0)
+        (void)error_errno(err, "password-file=%s", path);
+    if (fd >= 0)
+        close(fd);
+    if (len < 0)
+        return -1;
+    spec->password[len] = '\0';
+    spec->password[strcspn(spec->password, "\r\n")] = '\0';
+    return spec->password[0] ? 0 : error_set(err, "password-file=%s: is empty", path);
+}
+
 int feed_parse(const char *text, struct feed_spec *spec, struct error *err)
 {
     memset(spec, 0, sizeof(*spec));
@@ -115,7 +132,8 @@ int feed_parse(const char *text, struct feed_spec *spec, struct error *err)
     if (name && check_name(name, err) != 0)
         return -1;
     snprintf(spec->name, sizeof(spec->name), "%s", name ? name : spec->kind->name);
-    return 0;
+    const char *password = feed_option(spec, "password-file", 0);
+    return password ? take_password(password, spec, err) : 0;
 }
 
 void feed_spec_free(struct feed_spec *spec)

@@ -11,14 +11,15 @@
 #include "feed/place.h"
 #include "journal/block.h"
 
-enum { FEED_OPTIONS_MAX = 32, FEED_NAME = 32, FEED_PATH = 400, FEEDS_MAX = 4, FEED_TROUBLE = 400 };
+enum { FEED_OPTIONS_MAX = 32, FEED_NAME = 32, FEED_PATH = 400, FEEDS_MAX = 4, FEED_TROUBLE = 400, FEED_PASSWORD = 256 };
 
 /* --store NAME[,KEY=VALUE...], taken apart: the texts lie in `text`. */
 struct feed_spec {
     const struct feed_kind *kind;
-    char name[FEED_NAME]; /* of its own: "name=", else the kind's */
-    char *text;           /* cut into pieces ... */
-    char given[256];      /* ... and as it was, or its beginning */
+    char name[FEED_NAME];         /* of its own: "name=", else the kind's */
+    char *text;                   /* cut into pieces ... */
+    char given[256];              /* ... and as it was, or its beginning */
+    char password[FEED_PASSWORD]; /* the first line of password-file=, which roles may not read; empty: there is none */
     size_t count;
     struct {
         const char *key, *value;

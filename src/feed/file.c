@@ -19,7 +19,12 @@
 #include "feed/file_names.h"
 #include "print/column.h"
 
-enum { KEEP_US = 2 * SECOND_US /* between two times that it is brought to the disk */, LEVEL = 3, PIECE = 128 * 1024 };
+enum {
+    KEEP_US = 2 * SECOND_US,   /* between two times that it is brought to the disk */
+    BOUND_US = 60 * SECOND_US, /* between two looks at what is too much or too old */
+    LEVEL = 3,
+    PIECE = 128 * 1024
+};
 
 struct file_feed {
     const struct feed_owner *owner;
@@ -32,7 +37,7 @@ struct file_feed {
     int fd; /* -1 = none is open */
     char final[FILE_PATH], part[FILE_PATH + 8];
     uint64_t bytes;              /* written to it */
-    int64_t kept_us;             /* monotonic: when it was brought to the disk */
+    int64_t kept_us, bound_us;   /* monotonic: when it was brought to the disk; when bounds are looked at next */
     struct feed_point end;       /* behind what is in it */
     uint64_t records, datagrams; /* of it, that are not yet counted */
     int cause;                   /* errno of what could not be written */
@@ -84,6 +89,22 @@ static int fail(const struct file_feed *f, struct error *err)
     return error_errno(err, "%s", f->part);
 }
 
+/* Writes down how far the store is, with the file that is open and how long it is. */
+static int note_part(struct file_feed *f, struct error *err)
+{
+    struct feed_place *place = f->owner->place;
+    snprintf(place->note, sizeof(place->note), "%" PRIu64 " %s", f->bytes, f->part);
+    return place_save(place, err);
+}
+
+/* Somebody may have removed it, or its folder: what is written then is nowhere. */
+static bool is_there(const struct file_feed *f)
+{
+    struct stat here, there;
+    return fstat(f->fd, &here) == 0 && lstat(f->part, &there) == 0 && here.st_dev == there.st_dev &&
+           here.st_ino == there.st_ino;
+}
+
 /* Brings it to the disk, and writes down that it is there. */
 static int keep(struct file_feed *f, struct error *err)
 {
@@ -94,12 +115,13 @@ static int keep(struct file_feed *f, struct error *err)
         (void)write_packed(f, NULL, 0, ZSTD_e_end);
     if (f->cause == 0 && fdatasync(f->fd) != 0)
         f->cause = errno;
+    if (f->cause == 0 && !is_there(f))
+        f->cause = ENOENT;
     if (f->cause != 0)
         return fail(f, err);
     place->done = place->wanted = f->end;
-    snprintf(place->note, sizeof(place->note), "%" PRIu64 " %s", f->bytes, f->part);
     f->kept_us = clock_monotonic_us();
-    if (place_save(place, err) != 0)
+    if (note_part(f, err) != 0)
         return -1;
     f->owner->counts->records += f->records;
     f->owner->counts->datagrams += f->datagrams;
@@ -107,22 +129,36 @@ static int keep(struct file_feed *f, struct error *err)
     return 0;
 }
 
-/* Gives it its name. It has everything that is done: where it is not there any more, it has its name already. */
-static int finish(struct file_feed *f, struct error *err)
+/* What is too much or too old goes. Where it cannot, that is said, and what comes is written all the same. */
+static void bound(struct file_feed *f)
 {
-    if (f->fd < 0)
-        return 0;
-    if (keep(f, err) != 0)
-        return -1;
+    struct feed_counts *counts = f->owner->counts;
+    struct error why;
+    f->bound_us = clock_monotonic_us() + BOUND_US;
+    counts->trouble[0] = '\0';
+    if (file_names_bound(&f->names, clock_unix_us() / SECOND_US, &why) != 0)
+        snprintf(counts->trouble, sizeof(counts->trouble), "%.399s", why.text);
+}
+
+/* Gives it its name. */
+static int publish(struct file_feed *f, struct error *err)
+{
     (void)close(f->fd);
     f->fd = -1;
     if (file_names_publish(&f->names, f->part, f->final, err) != 0)
         return -1;
     f->owner->counts->batches++;
     f->owner->place->note[0] = '\0';
-    if (place_save(f->owner->place, err) != 0)
+    return place_save(f->owner->place, err);
+}
+
+/* It has everything that is done: where it is not there any more, it has its name already. */
+static int finish(struct file_feed *f, struct error *err)
+{
+    if (f->fd >= 0 && (keep(f, err) != 0 || publish(f, err) != 0))
         return -1;
-    return file_names_bound(&f->names, clock_unix_us() / SECOND_US, err);
+    bound(f);
+    return 0;
 }
 
 /* ---- opening ---- */
@@ -147,32 +183,60 @@ static int begin_file(struct file_feed *f, int64_t time_s, struct error *err)
     f->bytes = 0;
     f->cause = 0;
     f->kept_us = clock_monotonic_us();
+    if (note_part(f, err) != 0)
+        return -1;
     begin_content(f);
     return f->cause == 0 ? 0 : fail(f, err);
 }
 
-/* The one that was open when it ended: what is behind what was written down is not in it any more. */
-static int go_on(struct file_feed *f, struct error *err)
+/* The file and its length out of the note. Returns whether there is one. */
+static bool read_note(struct file_feed *f)
 {
     const char *note = f->owner->place->note, *blank = strchr(note, ' ');
-    uint64_t bytes;
     char number[24];
     if (!blank || (size_t)(blank - note) >= sizeof(number))
-        return 0;
+        return false;
     snprintf(number, sizeof(number), "%.*s", (int)(blank - note), note);
-    if (parse_number(number, 0, INT64_MAX, &bytes, NULL) != 0)
-        return 0;
+    if (parse_number(number, 0, INT64_MAX, &f->bytes, NULL) != 0 || strlen(blank + 1) <= strlen(FILE_PART))
+        return false;
     snprintf(f->part, sizeof(f->part), "%s", blank + 1);
-    f->fd = open(f->part, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (f->fd < 0 && errno == ENOENT)
-        return 0;
-    if (f->fd < 0 || ftruncate(f->fd, (off_t)bytes) != 0 || lseek(f->fd, 0, SEEK_END) != (off_t)bytes)
-        return error_errno(err, "%s", f->part);
-    f->bytes = bytes;
-    f->end = f->owner->place->done;
-    f->kept_us = clock_monotonic_us();
     snprintf(f->final, sizeof(f->final), "%.*s", (int)(strlen(f->part) - strlen(FILE_PART)), f->part);
+    return true;
+}
+
+/* Where path= leads elsewhere by now, that file may be out of reach. */
+static int leave(const struct file_feed *f, struct error *err)
+{
+    size_t len = strlen(f->names.folder);
+    int cause = errno;
+    if (cause == ENOENT)
+        return 0;
+    if (strncmp(f->part, f->names.folder, len) == 0 && f->part[len] == '/') {
+        errno = cause;
+        return error_errno(err, "%s", f->part);
+    }
+    log_line("warning: store %s: %s keeps this name, as path= leads elsewhere now: %s", f->owner->spec->name, f->part,
+             strerror(cause));
     return 0;
+}
+
+/* The one that was open when it ended: what is behind what was written down is not in it any more. One that has nothing
+ * is begun again, one of other content ends there. */
+static int go_on(struct file_feed *f, struct error *err)
+{
+    f->end = f->owner->place->done;
+    if (!read_note(f))
+        return 0;
+    if (f->bytes == 0)
+        return unlink(f->part) == 0 ? 0 : leave(f, err);
+    f->fd = open(f->part, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (f->fd < 0)
+        return leave(f, err);
+    if (ftruncate(f->fd, (off_t)f->bytes) != 0 || lseek(f->fd, 0, SEEK_END) != (off_t)f->bytes)
+        return error_errno(err, "%s", f->part);
+    f->kept_us = clock_monotonic_us();
+    size_t len = strlen(f->final), ending = strlen(f->names.ending);
+    return len > ending && strcmp(f->final + len - ending, f->names.ending) == 0 ? 0 : publish(f, err);
 }
 
 static int prepare(struct file_feed *f, struct error *err)
@@ -263,8 +327,12 @@ static int file_work(void *feed, bool is_all, struct error *err)
 {
     struct file_feed *f = feed;
     int64_t now_us = clock_monotonic_us();
-    if (f->fd < 0)
+    if (now_us >= f->bound_us)
+        bound(f);
+    if (f->fd < 0) { /* blocks without a datagram are of no file */
+        f->owner->place->done = f->owner->place->wanted = f->end;
         return 0;
+    }
     bool is_over = !file_names_is_of(&f->names, clock_unix_us() / SECOND_US - FILE_LATE_S, f->final);
     bool is_behind = f->end.block != f->owner->place->done.block;
     if (is_over && !is_behind)

@@ -14,7 +14,7 @@ enum { SAME_MAX = 10000, SAME_DIGITS = 4 /* files of one time, and digits that t
 
 static const struct {
     const char *ending;
-    int content;
+    enum file_content content;
     bool is_packed;
 } endings[] = {{".pcap", FILE_PCAP, false},      {".pcap.zst", FILE_PCAP, true}, {".ndjson", FILE_JSON, false},
                {".ndjson.zst", FILE_JSON, true}, {".csv", FILE_CSV, false},      {".csv.zst", FILE_CSV, true}};

@@ -11,11 +11,13 @@ enum { FILE_PATH = FEED_PATH, FILE_LATE_S = 2 /* that a block comes behind its t
 
 #define FILE_PART ".part"
 
+enum file_content { FILE_PCAP, FILE_JSON, FILE_CSV };
+
 struct file_names {
     char pattern[FILE_PATH]; /* without what stands in `ending` */
     char folder[FILE_PATH];  /* below which all of them lie */
     const char *ending;      /* ".pcap", ".ndjson.zst" */
-    enum { FILE_PCAP, FILE_JSON, FILE_CSV } content;
+    enum file_content content;
     bool is_packed;
     uint64_t max_size, max_age_s; /* 0 = no limit */
 };

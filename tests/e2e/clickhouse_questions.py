@@ -89,10 +89,12 @@ def what_is_there(directory):
     return names, addresses, targets
 
 
-def command_questions(directory, folder):
-    """Words of the command line."""
+def command_questions(directory, folder, most=1000):
+    """Words of the command line; the list of all names is made shorter for an engine that takes long."""
     names, addresses, targets = what_is_there(directory)
+    names, addresses = names[::len(names) // most + 1], addresses[::len(addresses) // most + 1]
     hostile = [".".join(label_text(label) for label in name) for name in HOSTILE]
+    now, today = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.strftime("%Y-%m-%d", time.gmtime())
     everything = folder / "everything.txt"
     everything.write_text("".join(line + "\n" for line in ["\\" + n if n.startswith("*") else n for n in names] + [
         a for a in addresses if re.fullmatch("[0-9.:a-f]+", a)] + ["*.example", "192.0.2.0/24", "2001:db8::/32"]))
@@ -101,7 +103,7 @@ def command_questions(directory, folder):
     asked = [("name", "@%s" % everything), ("name", "@%s" % everything, "--limit", "2"), ("who", "@%s" % some),
              ("below", "."), ("below", "example"), ("below", "slash"), ("below", "nosuch.example"), ("below", "com", "--limit", "5"),
              ("address", "0.0.0.0/0"), ("address", "2000::/3"), ("address", "::/0"), ("address", "::/0", "--limit", "2"), ("address", "::"),
-             ("address", "::ffff:192.0.2.9"), ("at", "::"), ("below", "odd.example"), ("address", "192.0.2.0/29", "--limit", "4"),
+             ("address", "::ffff:192.0.2.9"), ("below", "odd.example"), ("address", "192.0.2.0/29", "--limit", "4"),
              ("address", "203.0.113.255"), ("rdata", "it's.a\\.b"), ("rdata", "nosuch.example"),
              ("contains", "exa"), ("contains", "e.e"), ("contains", "mple-x"), ("contains", "it's"), ("contains", "\\092"),
              ("contains", "a/b"), ("contains", "exa", "--limit", "3"), ("contains", "nosuchtext"),
@@ -110,9 +112,10 @@ def command_questions(directory, folder):
              ("series",), ("sensors",), ("streams",), ("loss",), ("series", "--limit", "1"), ("streams", "--limit", "2")]
     asked += [("name", n) for n in hostile[:6]] + [("who", n) for n in hostile[:4]]
     asked += [("rdata", t) for t in targets[::max(1, len(targets) // 6)] if not t.startswith("\\#")]
-    for address in "192.0.2.1", "192.0.2.2", "2001:db8:1::1", "198.51.100.7":
-        asked += [("address", address), ("at", address), ("who", address), ("at", address, "--client", "10.0.0.3"),
-                  ("at", address, "--time", "1d"), ("at", address, "--limit", "2")]
+    for address in "192.0.2.1", "192.0.2.2", "2001:db8:1::1", "198.51.100.7", "::":
+        at = "at", address, "--time", now
+        asked += [("address", address), at, ("who", address), (*at, "--client", "10.0.0.3"), (*at, "--limit", "2"),
+                  ("at", address, "--time", today)]
     for client in "10.0.0.3", "10.0.0.9", "2001:db8::2":
         asked += [("client", client), ("client", client, "--limit", "3"), ("summary", client)]
     for top in TOPS:
@@ -144,7 +147,7 @@ def pages(where, words, limit, most=200):
     raise AssertionError("pages without end")
 
 
-PAGED = [("below", ".", 150), ("name", "odd.example", 1), ("address", "::/0", 5), ("name", "a.example", 1), ("below", "example", 7), ("address", "192.0.2.0/24", 40),
+PAGED = [("below", ".", 150), ("name", "odd.example", 1), ("address", "::/0", 9), ("name", "a.example", 1), ("below", "example", 15), ("address", "192.0.2.0/24", 40),
          ("address", "2001:db8::/32", 9), ("who", "example", 5), ("client", "10.0.0.3", 9), ("contains", "exa", 10),
          ("contains", "a/b", 10), ("new", "names", 150), ("new", "domains", 50)]
 
@@ -158,7 +161,9 @@ def paths():
               "names?below=.&limit=7&cursor=start", "rcodes/NXDOMAIN/clients", "rcodes/NOERROR/clients?limit=2"]
     for address in "192.0.2.1", "2001:db8:1::1", "192.0.2.0%2F24":
         asked += ["addresses/" + address, "addresses/%s/clients" % address]
-    asked += ["addresses/192.0.2.1/at", "addresses/192.0.2.1/at?client=10.0.0.3", "addresses/2001:db8:1::1/at"]
+    at = "/at?time=" + time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    asked += ["addresses/%s%s" % (a, at) for a in ("192.0.2.1", "198.51.100.7", "2001:db8:1::1")]
+    asked += ["addresses/192.0.2.1%s&client=10.0.0.3" % at]
     asked += ["clients/%s/%s" % (c, w) for c in ("10.0.0.3", "2001:db8::2") for w in ("lookups", "summary")]
     asked += ["top/%s%s" % (t, limit) for t in TOPS for limit in ("", "?limit=3")]
     asked += ["new/names", "new/domains", "new/domains?limit=3&cursor=start", "series", "loss", "sensors", "streams",

@@ -41,7 +41,8 @@ def rpms():
 
 @functools.lru_cache(maxsize=None)
 def make_base(root):
-    wanted = ["libpcap0.8", "libarchive13", "libevent-core-2.1-7", "libssl3", "libcap-ng0", "libsqlite3-0", "libzstd1",
+    wanted = ["libpcap0.8", "libarchive13", "libevent-core-2.1-7", "libssl3", "libcap-ng0", "libsqlite3-0", "libzstd1", "libcurl4",
+              "librdkafka1",
               "libidn2-0", "libncurses6", "libpsl5", "libseccomp2", "adduser", "init-system-helpers", "python3",
               "systemd-sysv", "dbus", "rpm"]
     made = run(["debootstrap", "--variant=minbase", "--include=" + ",".join(wanted), "bookworm", root], timeout=500)

@@ -10,10 +10,11 @@ import signal
 import time
 
 import pytest
+from asking_http import Asked
 from clickhouse import ClickHouse, ZooKeeper, cluster, needs_clickhouse, needs_zookeeper
-from clickhouse_store import Load, apply, check_once, check_unharmed, kept_at, kept_by, replicated, spec
-from collecting import AS_ROOT, COLLECT, Running, collect, needs_collector, send
-from conftest import release_build, run, wait_until
+from clickhouse_store import ALSO, Load, apply, check_once, check_unharmed, kept_at, kept_by, replicated, spec
+from collecting import Running, collect, needs_collector, send
+from conftest import release_build, wait_until
 from datagrams import ONE, datagram, extended
 from disks import filled
 
@@ -36,8 +37,8 @@ def server(shared, request):
     return shared
 
 
-def store(server, *keys, **more):
-    return "--store", spec(server.url, *keys, database=server.where, **dict({"every": "1s", "timeout": "2s"}, **more))
+def store(server, **more):
+    return "--store", spec(server.url, database=server.where, **dict({"every": "1s", "timeout": "2s"}, **more))
 
 
 def told(directory, name="clickhouse"):
@@ -72,6 +73,19 @@ def batches(server, where=None):
     return int(server.query("SELECT count() FROM %s.batches" % (where or server.where))[0][0])
 
 
+def wait_under_way(server):
+    """Until the first rows of a batch are there."""
+    def rows():
+        return int(server.query("SELECT count() FROM %s.lookups" % server.where)[0][0])
+    before = rows()
+    wait_until(lambda: rows() > before, 20, 0.002)
+
+
+def wait_half_a_second():
+    deadline = time.monotonic() + 0.5
+    wait_until(lambda: time.monotonic() > deadline)
+
+
 def end(collector, server, *loads, where=None):
     for load in loads:
         load.end()
@@ -82,12 +96,13 @@ def end(collector, server, *loads, where=None):
 
 @needs_zookeeper
 def test_role_killed(tmp_path, server):
-    """In the middle of whatever it does, each half second."""
+    """In the middle of a batch, and of whatever it does."""
     with Running(tmp_path, *store(server)) as c, Load(c.target) as load:
-        for _ in range(16):
+        for number in range(12):
+            if number % 2 == 0:
+                wait_under_way(server)
             c.kill("clickhouse")
-            deadline = time.monotonic() + 0.5
-            wait_until(lambda: time.monotonic() > deadline)
+            wait_half_a_second()
         wait_until(lambda: batches(server) > 1, 20, 0.1)
         end(c, server, load)
 
@@ -95,8 +110,8 @@ def test_role_killed(tmp_path, server):
 @needs_zookeeper
 def test_server_killed(tmp_path, server):
     with Running(tmp_path, *store(server)) as c, Load(c.target) as load:
-        for _ in range(2):
-            wait_more(server)
+        for _ in range(3):
+            wait_under_way(server)
             server.kill()
             wait_failing(c, "Couldn't connect to server")
             server.start()
@@ -229,10 +244,12 @@ def test_two_replicas(tmp_path):
             first.kill()
             wait_more(second)
             wait_more(second)
-            end(c, second, load)
-        first.start()
-        wait_until(lambda: batches(first) == batches(second), 20, 0.1)
-        check_once(c.directory, first)
+            load.end()
+            c.stop()
+            check_unharmed(c, load)
+        first.start()  # it may have what it had not given away yet
+        wait_until(lambda: kept_at(first) == kept_at(second), 25, 0.2)
+        assert check_once(c.directory, first) == load.sent * load.sets
 
 
 @needs_zookeeper
@@ -249,3 +266,58 @@ def test_sensor_from_before(tmp_path, server):
         c.stop()
     assert sum(kept_by(c.directory)["accounts"].popitem()[1][3:6]) == 0
     check_once(c.directory, server, server.where)
+
+
+def test_told(tmp_path):
+    """By `status` and /metrics, while it fails and afterwards."""
+    with ClickHouse(tmp_path) as server:
+        server.where = "dnsflow"
+        apply(spec(server.url))
+        with Asked(tmp_path, *store(server, name="far")) as c:
+            def metric(name):
+                return c.metric('dnsflow_collect_%s{store="far"}' % name)
+
+            server.kill()
+            send(c.target, [datagram(number, ONE, ONE) for number in range(1, 6)])
+            why = wait_failing(c, "Couldn't connect to server", "far")
+            assert (why["kind"], why["records"], why["batches"], why["expired_datagrams"]) == ("clickhouse", 0, 0, 0)
+            assert why["failures"] >= 1 and why["cause"].startswith(server.url + ": ")
+            wait_until(lambda: told(c.directory, "far")["behind_records"] == 10, 20, 0.1)
+            text = collect("status", c.directory).out.decode()
+            assert re.search(r"^           far \(clickhouse\): 10 records behind, for \d+ s\n             fails: %s: .*Couldn't "
+                             r"connect to server\n" % server.url, text, re.M), text
+            assert (metric("feed_failing"), metric("feed_records_total")) == (1, 0) and metric("feed_failures_total") >= 1
+            server.start()
+            wait_until(lambda: batches(server) == 1, 20, 0.1)
+            wait_good(c, "far")
+            good = wait_until(lambda: (lambda t: t["records"] == 10 and t)(told(c.directory, "far")), 20, 0.1)
+            assert (good["cause"], good["datagrams"], good["batches"], good["behind_records"]) == (None, 5, 1, 0)
+            assert "far (clickhouse): has all that is in the journal\n" in collect("status", c.directory).out.decode()
+            assert (metric("feed_failing"), metric("feed_records_total"), metric("feed_datagrams_total"),
+                    metric("feed_batches_total")) == (0, 10, 5, 1)
+            assert time.time() - 60 < metric("feed_read_seconds") <= time.time()
+            c.stop()
+        assert check_once(c.directory, server) == 10
+        assert len([line for line in c.err.splitlines() if "store far: " in line]) <= 4, c.err
+        assert c.err.count("store far: goes on") == 1
+
+
+def test_role_killed_without_window(tmp_path):
+    """Tables that take a block as often as it comes: nothing is missing, and what was not under way is there once."""
+    with ClickHouse(tmp_path) as server:
+        server.where = "dnsflow"
+        apply(spec(server.url))
+        with Running(tmp_path, *store(server)) as c, Load(c.target) as load:
+            for number in range(8):
+                if number % 2 == 0:
+                    wait_under_way(server)
+                c.kill("clickhouse")
+                wait_half_a_second()
+            load.end()
+            c.stop()
+            check_unharmed(c, load)
+        have, wanted = kept_at(server), kept_by(c.directory)
+        assert have.pop("batches") == wanted["batches"]
+        for table, rows in have.items():
+            for key, row in wanted[ALSO.get(table, table)].items():
+                assert rows[key][0] >= row[0], (table, key)

@@ -11,7 +11,7 @@ pytestmark = needs_collector
 
 
 def test_document_has_each_name(tmp_path):
-    with Running(tmp_path, "--http", "unix:%s" % (tmp_path / "http")):
+    with Running(tmp_path, "--http", "unix:%s" % (tmp_path / "http"), "--store", "file,path=%s/%%H.pcap" % tmp_path):
         with socket.socket(socket.AF_UNIX) as asked:
             asked.settimeout(10)
             asked.connect(str(tmp_path / "http"))

@@ -106,7 +106,7 @@ def test_what_has_just_come(tmp_path):
 
 @release_build("a sanitizer takes memory of its own")
 def test_much_takes_no_more_memory(tmp_path):
-    """300 000 rows of passive DNS through 60 MB of addresses, which is what the program takes for few."""
+    """300 000 rows of passive DNS through 90 MB of addresses, which is what the program takes for few."""
     ok("-r", made_capture(tmp_path / "in.pcap", 10), "-x", "-w", tmp_path / "out.pcap")
     imported(tmp_path / "data", tmp_path / "out.pcap")
 
@@ -115,7 +115,7 @@ def test_much_takes_no_more_memory(tmp_path):
                    (("example.some-host-of-many.h%07d" % i,) for i in range(300000)))
     db.commit()
     db.close()
-    done = run(["sh", "-c", "ulimit -v 60000; exec \"$@\" | wc -l", "sh", COLLECT, "export", "--directory",
+    done = run(["sh", "-c", "ulimit -v 90000; exec \"$@\" | wc -l", "sh", COLLECT, "export", "--directory",
                 tmp_path / "data", "--format", "ndjson", "--what", "answers"])
     assert done.status == 0 and int(done.out) == 300010, done.err
 

@@ -22,11 +22,11 @@ DASHBOARD = TOP / "packaging" / "grafana" / "dnsflow-collect.json"
 
 PREFIX = "dnsflow_collect_"
 COUNTERS = """role_starts_total datagrams_total records_total dropped_datagrams_total refused_datagrams_total store_rows_total store_seals_total
-    store_failures_total watch_records_total watch_hits_total watch_lost_total http_requests_total http_bad_total http_refused_total http_unauthorized_total http_forbidden_total query_partial_total query_failed_total query_busy_total""".split()
+    store_failures_total watch_records_total watch_hits_total watch_lost_total feed_records_total feed_datagrams_total feed_batches_total feed_refused_total feed_expired_total feed_failures_total http_requests_total http_bad_total http_refused_total http_unauthorized_total http_forbidden_total query_partial_total query_failed_total query_busy_total""".split()
 GAUGES = """build_info start_time_seconds store_behind_records store_sealed_timestamp_seconds journal_bytes lookups_bytes database_bytes
     backups_bytes max_bytes disk_free_bytes lookups_files lookups_files_damaged lookups_files_missing lookups_oldest_timestamp_seconds
-    sensor_heard_timestamp_seconds sensor_records_day sensor_lost_day watch_lines http_connections""".split()
-LABELS = {"version", "role", "reason", "sensor", "stage", "le"}
+    sensor_heard_timestamp_seconds sensor_records_day sensor_lost_day watch_lines feed_failing feed_read_seconds http_connections""".split()
+LABELS = {"version", "role", "reason", "sensor", "stage", "le", "store"}
 VALUES = {"stage": {"ring", "send", "network", "here", "down"},
           "dropped": {"socket", "memory", "journal"},
           "refused": {"doubled", "not_allowed", "malformed", "unsigned", "forged", "replayed", "stale", "crowded"},
@@ -71,7 +71,7 @@ def value(families, name, **labels):
 def served(tmp_path_factory):
     folder = tmp_path_factory.mktemp("observe")
     fill(folder, folder / "data")
-    with Served(folder) as c:
+    with Served(folder, "--store", "file,path=%s/%%Y%%m%%d.pcap" % folder) as c:
         send_some(c.target)
         wait_until(lambda: c.rows("/api/v1/names/old.example.com/clients"), 20, 0.2)
         yield c

@@ -20,18 +20,20 @@ from service import Manager
 
 pytestmark = [needs_collector, plain_build]
 
-ROLES = ("receive", "store", "tidy", "watch", "query")
+ROLES = ("receive", "store", "tidy", "watch", "file", "query")
 DATAGRAM = extended(1, set4("10.0.0.1", "10.0.0.53", ["a.example"], ["192.0.2.9"]))
 
 
-def list_in(folder):
+def more_in(folder):
+    """Options with which all roles are there."""
     (folder / "list").write_text("watched.example\n")
-    return "--watch", folder / "list"
+    (folder / "files" / "out").mkdir(parents=True)
+    return "--watch", folder / "list", "--store", "file,path=%s/files/out/%%Y.ndjson" % folder
 
 
 @pytest.fixture
 def asked(tmp_path):
-    with Asked(tmp_path, *list_in(tmp_path)) as a:
+    with Asked(tmp_path, *more_in(tmp_path)) as a:
         yield a
         a.stop()
 
@@ -71,7 +73,7 @@ def test_what_they_hold(asked):
         assert (questions in sockets_of(roles[name])) == (name == "query"), name
         files = [os.readlink("/proc/%d/fd/%s" % (roles[name], fd)) for fd in os.listdir("/proc/%d/fd" % roles[name])]
         assert any(f.endswith("/dnsflow.db") for f in files) == (name in ("store", "tidy")), (name, files)
-        assert any("/journal" in f for f in files) == (name in ("receive", "store", "watch")), (name, files)
+        assert any("/journal" in f for f in files) == (name in ("receive", "store", "watch", "file")), (name, files)
 
 
 def test_what_proc_says(asked):
@@ -95,8 +97,11 @@ FILES = (
     ("dnsflow.db", OPEN_READ, "store tidy query"),
     ("dnsflow.db", OPEN_WRITE, "store tidy"),
     ("journal/new", OPEN_MAKE, "receive store tidy"),
-    ("journal", OPEN_READ, "receive store tidy watch query"),
+    ("journal", OPEN_READ, "receive store tidy watch file query"),
     ("lookups/new", OPEN_MAKE, "store tidy"),
+    ("feeds/new", OPEN_MAKE, "store tidy file"),
+    ("../files/out/new", OPEN_MAKE, "file"), ("../files/new", OPEN_MAKE, ""),
+    ("../list", OPEN_WRITE, ""),
     ("/etc/passwd", OPEN_READ, ""),
     ("/tmp/dnsflow-made-by-a-role", OPEN_MAKE, ""),
 )
@@ -115,7 +120,7 @@ def test_files(asked, role):
         assert got >= 0 or -got in (errno.EACCES, errno.EPERM), (role, name, got)
     assert call(pid, "socket", socket.AF_UNIX, socket.SOCK_STREAM, 0) == -errno.EPERM
     assert call(pid, "unlinkat", AT_FDCWD, b"/etc/hostname\0", 0) in (-errno.EACCES, -errno.EPERM)
-    for made in "journal/new", "lookups/new":
+    for made in "journal/new", "lookups/new", "feeds/new", "../files/out/new":
         if (asked.directory / made).exists():
             (asked.directory / made).unlink()
 
@@ -133,7 +138,7 @@ DEADLY = (
 @pytest.mark.parametrize("role", ROLES)
 def test_calls_that_end_it(tmp_path, role):
     """Each ends the role, which is replaced; the others go on."""
-    with Asked(tmp_path, *list_in(tmp_path)) as asked:
+    with Asked(tmp_path, *more_in(tmp_path)) as asked:
         others = {name: pid for name, pid in asked.roles().items() if name != role}
         needs_ptrace(asked.roles()[role])
         for attempt in DEADLY + ((("sendto", sensor_socket(asked), b"out", 3, 0, ADDRESS, 16),) if role == "receive" else ()):
@@ -161,7 +166,7 @@ class Watched(Asked):
         self.manager = Manager(str(tmp_path / "notify"))
         os.environ.update(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="6000000")
         try:
-            super().__init__(tmp_path, *list_in(tmp_path), *options)
+            super().__init__(tmp_path, *more_in(tmp_path), *options)
         finally:
             del os.environ["NOTIFY_SOCKET"], os.environ["WATCHDOG_USEC"]
 

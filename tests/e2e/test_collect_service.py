@@ -119,6 +119,7 @@ def test_configuration_as_shipped(tmp_path):
     (tmp_path / "key").write_text("00" * 32)
     (tmp_path / "tokens").write_text("read " + "a" * 32 + "\n")
     (tmp_path / "watch").write_text("*.example\n")
+    (tmp_path / "clickhouse").write_text("secret\n")
     for path in "key", "tokens":
         (tmp_path / path).chmod(0o600)
     examples = re.findall(r"^#([a-z][a-z-]* \S+)$", text, re.M)

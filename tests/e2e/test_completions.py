@@ -11,7 +11,7 @@ from conftest import TOP
 pytestmark = needs_collector
 
 WANTED = [
-    (("",), {"run", "query", "status", "import", "check", "export", "sql", "backup", "forget", "replay", "annotate"}),
+    (("",), {"run", "query", "status", "import", "check", "export", "sql", "backup", "forget", "replay", "annotate", "schema"}),
     (("run", "--sync", ""), {"1s", "always", "never"}),
     (("run", "--watch-o"), {"--watch-output"}),
     (("query", "su"), {"summary"}),

@@ -185,10 +185,51 @@ def put_annotate():
         put("annotate", data)
 
 
+def varint(n):
+    out = b""
+    while n >= 128:
+        out += bytes([n & 127 | 128])
+        n >>= 7
+    return out + bytes([n])
+
+
+def text(value):
+    return varint(len(value)) + value
+
+
+def put_feed():
+    """The first byte says what it is, as in fuzz_feed.c."""
+    place = b"dnsflow place 1\ninstance 7\n" + b"".join(b"%s %s %d\n" % (a, b, n) for n, (a, b) in enumerate(
+        (a, b) for a in (b"done", b"wanted") for b in (b"file", b"offset", b"block"))) + b"note 12 /srv/a.csv.part\n"
+    for data in (place, place[:-1], place.replace(b"7", b"18446744073709551615")):
+        put("feed", b"\0" + data)
+    for data in (b"file,path=/srv/%Y%m%d/%H%M.pcap.zst,max-size=1G,max-age=30d,name=a", b"file,path=%V.csv,max-size=1",
+                 b"clickhouse,url=http://127.0.0.1:8123,url=https://[::1]:8443/x,database=d,user=u,setting.a=1,dialect=2018",
+                 b"kafka,broker=a:1,topic=t,kafka.client.id=y", b"file,path=/%s/./%%.csv"):
+        put("feed", b"\1" + data)
+    put("feed", b"\2" + text(b"") + text(b"x" * 200) + varint(2**64 - 1) + b"x")
+    count = struct.pack("<QQII", 3, 30, 1790000000, 1790003600)
+    four, six = bytes(10) + b"\xff\xff\xc0\0\2\1", bytes.fromhex("20010db8" + "00" * 11 + "01")
+    answers = [(b"com.example.www", 1, b"192.0.2.1", four), (b"com.example.www", 28, b"2001:db8::1", six),
+               (b"com.example", 15, b"10 mail.example.com", bytes(16)), (b"", 28, b"\\# 2 0000", bytes(16))]
+    rows = [text(name) + struct.pack("<H", kind) + text(rdata) + ip + count for name, kind, rdata, ip in answers]
+    put("feed", b"\3" + b"".join(rows))
+    put("feed", b"\3" + rows[0][:-1])
+    rows = [four + six + struct.pack("<HH", 1, rcode) + text(name) + count
+            for rcode, name in ((0, b"com.example.www"), (3, b"com.example"), (0, b""), (0, b"a..b"), (0, b"x" * 300))]
+    put("feed", b"\4" + b"".join(rows))
+    put("feed", b"\4" + rows[0] + rows[0][:-1] + b"\0")
+    account = struct.pack("<QIBIBI", 5, 1790000040, 1, 7, 2, 1790000000) + four + struct.pack("<HBBQII", 4000, 1, 1, 9, 1, 2) + \
+        b"\1" + struct.pack("<14Q", *range(14)) + struct.pack("<9Q", *range(9))
+    put("feed", b"\5" + account)
+    put("feed", b"\5" + account + account)
+
+
 def main():
     build = sys.argv[1]
     put_config()
     put_watch()
+    put_feed()
     put_ask()
     put_serve()
     put_annotate()

@@ -40,7 +40,7 @@ static void test_endings(void **state)
     (void)state;
     static const struct {
         const char *ending;
-        int content;
+        enum file_content content;
         bool is_packed;
     } all[] = {{".pcap", FILE_PCAP, false},      {".pcap.zst", FILE_PCAP, true}, {".ndjson", FILE_JSON, false},
                {".ndjson.zst", FILE_JSON, true}, {".csv", FILE_CSV, false},      {".csv.zst", FILE_CSV, true}};
