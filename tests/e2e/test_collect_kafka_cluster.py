@@ -219,6 +219,22 @@ def test_killed_at_any_moment(cluster, server, tmp_path):
     assert len(cluster.consume(way.name)) > len(load.sent), "some came twice"
 
 
+def test_killed_before_the_last_row(cluster, server, tmp_path):
+    """What its messages had brought to all tables but one is no sign that they came before."""
+    way = Way(tmp_path, cluster, server, "last")
+    with way.receiver() as c, Load(c.target, 300) as load, way.consumer(1) as one:
+        way.wait_datagrams(100)
+        way.query("DETACH TABLE #.batches")
+        wait_until(lambda: one.told()["failing"] and "batches" in one.told()["cause"])
+        one.signal(signal.SIGKILL)
+        way.query("ATTACH TABLE #.batches")
+        load.__exit__()
+        c.stop()
+        way.wait_datagrams(len(load.sent))
+        one.stop()
+    way.check(c.directory)
+
+
 def test_one_is_away(cluster, server, tmp_path):
     """ClickHouse, then Kafka, while which a collector can be stopped."""
     way = Way(tmp_path, cluster, server, "away")
