@@ -106,7 +106,7 @@ static int open_consumer(struct consumer *c, struct error *err)
 {
     static const struct confinement to = {
         .needs = SANDBOX_KEEPS | SANDBOX_CONNECTS, .writes = FEEDS_FOLDER, .reads = FEEDS_FOLDER, .connects = true};
-    if (snprintf(c->aside, sizeof(c->aside), "%s/" FEEDS_FOLDER "/refused", c->context->config->directory) >=
+    if (snprintf(c->aside, sizeof(c->aside), "%s/" FEEDS_REFUSED, c->context->config->directory) >=
         (int)sizeof(c->aside))
         return error_set(err, "%s: the path is too long", c->context->config->directory);
     return confine(c->context, &to, err);

@@ -9,6 +9,7 @@
 #include "feed/feed.h"
 
 #define FEEDS_FOLDER "feeds"
+#define FEEDS_REFUSED FEEDS_FOLDER "/refused" /* of --from-kafka: what cannot be decoded */
 
 enum { FEED_CAUSE = 512 };
 

@@ -22,7 +22,8 @@ int health_look(struct health *health, const char *directory, struct error *err)
     health->now_s = clock_unix_us() / SECOND_US;
     if (directory_look(directory, &d, err) != 0)
         return -1;
-    health->is_fresh = kept_refresh(directory);
+    health->is_consumer = faccessat(d.fd, "dnsflow.db", F_OK, 0) != 0 && faccessat(d.fd, FEEDS_REFUSED, F_OK, 0) == 0;
+    health->is_fresh = health->is_consumer || kept_refresh(directory);
     health->is_running = directory_is_in_use(&d, health->process);
     directory_close(&d);
     return 0;
@@ -266,8 +267,8 @@ int health_read(struct health *health, const char *directory, int most_sensors, 
     struct kept kept;
     if (directory_look(directory, &d, err) != 0)
         return -1;
-    int result = kept_open(directory, &kept, err);
-    if (result == 0) {
+    int result = health->is_consumer ? read_feeds(health, &d, err) : kept_open(directory, &kept, err);
+    if (result == 0 && !health->is_consumer) {
         result = read_behind(health, &d, kept.db, err) != 0 || read_feeds(health, &d, err) != 0 ||
                          read_disk(health, &d, &kept, err) != 0 || read_totals(health, kept.db, err) != 0 ||
                          read_sensors(health, kept.db, most_sensors, err) != 0

@@ -39,6 +39,7 @@ struct health_feed {
 struct health {
     int64_t now_s;
     bool is_running, is_fresh; /* is_fresh: it has brought in what it had received */
+    bool is_consumer;          /* of --from-kafka: it has no store of its own, so that there are feeds alone */
     char process[24];
     uint64_t behind;  /* records of the journal that are still to be taken in ... */
     int64_t behind_s; /* ... and for how long the first of them has waited */

@@ -51,7 +51,8 @@ static void print_running(const struct health *h)
         printf("collector  running (process %s)%s\n", h->process,
                h->is_fresh ? "" : ", but does not bring in what it has received: see its log");
     else
-        printf("collector  not running; what sensors send now is lost\n");
+        printf("collector  not running; %s\n",
+               h->is_consumer ? "Kafka keeps what comes meanwhile" : "what sensors send now is lost");
 }
 
 /* ---- sensors ---- */
@@ -165,6 +166,16 @@ static void print_disk(const struct health *h)
         print_lookups(h);
 }
 
+static void print_consumer(const struct health_feed *f)
+{
+    const struct feed_state *s = &f->told.state;
+    printf("from Kafka %" PRIu64 " datagrams with %" PRIu64 " records into %s, %" PRIu64
+           " that cannot be decoded, since it was started\n",
+           s->counts.datagrams, s->counts.records, f->told.name, s->counts.refused);
+    if (s->is_failing)
+        printf("             fails: %s\n", s->cause);
+}
+
 static void print_feed(const struct health_feed *f)
 {
     const struct feed_state *s = &f->told.state;
@@ -185,6 +196,11 @@ static void print_feed(const struct health_feed *f)
 static void print_text(const struct health *h)
 {
     size_t i;
+    if (h->is_consumer) {
+        for (i = 0; i < h->feeds_count; i++)
+            print_consumer(&h->feeds[i]);
+        return;
+    }
     if (h->behind == 0)
         printf("store      has all that is in the journal\n");
     else

@@ -19,6 +19,8 @@ struct kafka_in {
     struct ch_client *client;
     struct ch_server server;
     bool is_checked; /* the server can be worked with */
+    bool is_lost;    /* where the group has got to could not be found out: `why` */
+    struct error why;
     rd_kafka_t *kafka;
     char topic[256], cluster[64];
     struct ch_batch batch; /* of `at`; its account is the part's while it is at hand */
@@ -48,12 +50,25 @@ static void let_parts_go(struct kafka_in *in)
     in->next = 0;
 }
 
-/* Where the group has got to, with the range that somebody was about to insert. */
+/* Where the group has got to, with the range that somebody was about to insert. Returns 0, or -1. */
+static int ask_where(struct kafka_in *in, rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_resp_err_t code = rd_kafka_committed(in->kafka, list, ASK_MS);
+    int i;
+    for (i = 0; i < list->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+        code = list->elems[i].err;
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR
+               ? 0
+               : error_set(&in->why, "kafka: topic %s: where the group is cannot be read: %s", in->topic,
+                           rd_kafka_err2str(code));
+}
+
+/* Elsewhere than where the group is nothing may begin: others have inserted from there. */
 static void take_parts(struct kafka_in *in, rd_kafka_topic_partition_list_t *list)
 {
     int i;
-    (void)rd_kafka_committed(in->kafka, list, ASK_MS);
-    for (i = 0; i < list->cnt && in->count < PARTITIONS_MAX; i++) {
+    in->is_lost = ask_where(in, list) != 0;
+    for (i = 0; !in->is_lost && i < list->cnt && in->count < PARTITIONS_MAX; i++) {
         rd_kafka_topic_partition_t *one = &list->elems[i];
         struct kafka_part *part = kafka_part_open(in->kafka, in->cluster, one);
         if (part)
@@ -71,7 +86,7 @@ static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code, rd_kafka_
     let_parts_go(in);
     if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
         take_parts(in, list);
-        rd_kafka_assign(client, list);
+        rd_kafka_assign(client, in->is_lost ? NULL : list);
     } else {
         rd_kafka_assign(client, NULL);
     }
@@ -94,11 +109,19 @@ static bool go_on_waiting(void *context)
     return !owner->must_end(owner->context);
 }
 
+static int subscribe(struct kafka_in *in, struct error *err)
+{
+    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(topics, in->topic, RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t code = rd_kafka_subscribe(in->kafka, topics);
+    rd_kafka_topic_partition_list_destroy(topics);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR ? 0 : error_set(err, "kafka: %s", rd_kafka_err2str(code));
+}
+
 static int join(struct kafka_in *in, struct error *err)
 {
     char why[300];
     const char *group = feed_option(in->owner->spec, "group", 0);
-    rd_kafka_topic_partition_list_t *topics;
     rd_kafka_conf_t *conf = kafka_conf_make(in->owner->spec, KAFKA_CONSUMES, err);
     if (!conf)
         return -1;
@@ -117,11 +140,7 @@ static int join(struct kafka_in *in, struct error *err)
         return error_set(err, "kafka: no broker answers");
     snprintf(in->cluster, sizeof(in->cluster), "%s", cluster);
     rd_kafka_mem_free(in->kafka, cluster);
-    topics = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(topics, in->topic, RD_KAFKA_PARTITION_UA);
-    rd_kafka_resp_err_t code = rd_kafka_subscribe(in->kafka, topics);
-    rd_kafka_topic_partition_list_destroy(topics);
-    return code == RD_KAFKA_RESP_ERR_NO_ERROR ? 0 : error_set(err, "kafka: %s", rd_kafka_err2str(code));
+    return subscribe(in, err);
 }
 
 void kafka_in_close(struct kafka_in *in)
@@ -206,7 +225,7 @@ static int send_batch(struct kafka_in *in, struct error *err)
         return -1;
     part->wanted = part->end;
     in->batch.position = (uint64_t)part->end;
-    if (!is_there && in->batch.blocks > 0 &&
+    if (!is_there && /* also one of which nothing was taken, as it is known by its last row that it is done */
         ((part->streams < part->end &&
           ch_server_insert(in->client, &in->batch, CH_LOOKUPS, CH_STREAMS, in->owner, err) != 0) ||
          kafka_part_insert_producers(part, in->client, in->batch.token, err) != 0 ||
@@ -230,6 +249,7 @@ static void begin_batch(struct kafka_in *in, struct kafka_part *part)
     in->batch.account = part->account;
     snprintf(in->batch.feed, sizeof(in->batch.feed), "%s", part->feed);
     ch_batch_clear(&in->batch);
+    kafka_part_begin(part);
     snprintf(in->batch.token, sizeof(in->batch.token), "%s/%" PRId64, part->feed, part->begin);
     part->end = part->begin;
 }
@@ -281,6 +301,12 @@ int kafka_in_step(struct kafka_in *in, struct error *err)
         snprintf(in->owner->counts->trouble, sizeof(in->owner->counts->trouble), "kafka: %.300s",
                  rd_kafka_message_errstr(message));
         rd_kafka_message_destroy(message);
+    }
+    if (in->is_lost) { /* joins anew */
+        *err = in->why;
+        in->is_lost = false;
+        (void)subscribe(in, &in->why);
+        return -1;
     }
     if (!in->at && begin_next(in, err) != 0)
         return -1;

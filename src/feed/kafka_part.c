@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/options.h"
 
-enum { WAIT_MS = 20, HEADER = 64, ASIDE_BYTES = 1500 /* shown of a message */, PRODUCER_STATE = 16 };
+enum { WAIT_MS = 20, HEADER = 64, ASIDE_BYTES = 1500 /* shown of a message */, PRODUCER_STATE = 32 };
 
 /* ---- what cannot be decoded ---- */
 
@@ -53,7 +53,9 @@ static void read_note(struct kafka_part *part, const rd_kafka_topic_partition_t 
     char note[64];
     if (!at->metadata || at->metadata_size == 0)
         return;
-    snprintf(note, sizeof(note), "%s", (const char *)at->metadata); /* ends with a zero byte, whatever its size says */
+    /* The library ends it with a zero byte, before its size or not at all. */
+    snprintf(note, sizeof(note), "%.*s", (int)(at->metadata_size < sizeof(note) ? at->metadata_size : sizeof(note) - 1),
+             (const char *)at->metadata);
     if (strncmp(note, KAFKA_WANTED, strlen(KAFKA_WANTED)) == 0 &&
         parse_number(note + strlen(KAFKA_WANTED), 0, INT64_MAX, &wanted, NULL) == 0)
         part->wanted = (int64_t)wanted;
@@ -94,6 +96,13 @@ static void producers_feed(const struct kafka_part *part, char feed[CH_FEED + 16
     snprintf(feed, CH_FEED + 16, "%s/producers", part->feed);
 }
 
+/* As of the last batch that is whole: of one whose last row is missing, its messages are to be counted once more. */
+static void read_producer(struct kafka_producer *one, const uint8_t *state, bool is_whole)
+{
+    one->block = load_be64(state + (is_whole ? 0 : 16));
+    one->index = load_be64(state + (is_whole ? 8 : 24));
+}
+
 static int restore_producers(struct kafka_part *part, struct ch_client *client, const struct ch_options *o,
                              struct error *err)
 {
@@ -109,12 +118,11 @@ static int restore_producers(struct kafka_part *part, struct ch_client *client, 
     while (answer.at < answer.end && !answer.failed && part->producers_count < KAFKA_PRODUCERS) {
         size_t len;
         struct kafka_producer one = {.instance = rowbinary_read(&answer, 8)};
-        (void)rowbinary_read(&answer, 8);
+        int64_t latest = (int64_t)rowbinary_read(&answer, 8);
         const uint8_t *state = rowbinary_read_string(&answer, &len);
         if (!state || len != PRODUCER_STATE)
             continue;
-        one.block = load_be64(state);
-        one.index = load_be64(state + 8);
+        read_producer(&one, state, latest <= part->position);
         part->producers[part->producers_count++] = one;
     }
     return 0;
@@ -152,6 +160,8 @@ int kafka_part_insert_producers(const struct kafka_part *part, struct ch_client 
     for (i = 0; i < part->producers_count; i++) {
         store_be64(state, part->producers[i].block);
         store_be64(state + 8, part->producers[i].index);
+        store_be64(state + 16, part->producers[i].block_before);
+        store_be64(state + 24, part->producers[i].index_before);
         rowbinary_string(&rows, feed, strlen(feed));
         rowbinary_u64(&rows, part->producers[i].instance);
         rowbinary_u64(&rows, (uint64_t)part->end);
@@ -200,6 +210,7 @@ static bool parse_id(char *text, struct kafka_producer *out)
  * that has been silent longest gives its place away. */
 static bool has_come(struct kafka_part *part, const struct kafka_producer *id)
 {
+    struct kafka_producer known = *id;
     size_t i;
     for (i = 0; i < part->producers_count && part->producers[i].instance != id->instance; i++)
         ;
@@ -207,14 +218,25 @@ static bool has_come(struct kafka_part *part, const struct kafka_producer *id)
         const struct kafka_producer *last = &part->producers[i];
         if (id->block < last->block || (id->block == last->block && id->index <= last->index))
             return true;
+        known.block_before = last->block_before;
+        known.index_before = last->index_before;
     } else if (part->producers_count < KAFKA_PRODUCERS) {
         part->producers_count++;
     } else {
         i = KAFKA_PRODUCERS - 1;
     }
     memmove(part->producers + 1, part->producers, i * sizeof(*part->producers));
-    part->producers[0] = *id;
+    part->producers[0] = known;
     return false;
+}
+
+void kafka_part_begin(struct kafka_part *part)
+{
+    size_t i;
+    for (i = 0; i < part->producers_count; i++) {
+        part->producers[i].block_before = part->producers[i].block;
+        part->producers[i].index_before = part->producers[i].index;
+    }
 }
 
 /* Who sent the datagram, and when it was received; without headers: nobody, when it was written. */
@@ -244,7 +266,7 @@ static void read_origin(const rd_kafka_message_t *m, const rd_kafka_headers_t *h
 static bool take_message(struct kafka_part *part, struct ch_batch *batch, const rd_kafka_message_t *m,
                          struct kafka_aside *aside, struct feed_counts *counts)
 {
-    struct kafka_producer id;
+    struct kafka_producer id = {.instance = 0};
     rd_kafka_headers_t *headers = NULL;
     uint8_t address[16];
     struct received from;

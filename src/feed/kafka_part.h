@@ -15,6 +15,7 @@ enum { KAFKA_PRODUCERS = 256, KAFKA_ASIDE_MAX = 1 << 20 /* bytes */ };
 /* Who wrote messages, and how far: what is not behind that has come before. */
 struct kafka_producer {
     uint64_t instance, block, index;
+    uint64_t block_before, index_before; /* the batch at hand */
 };
 
 struct kafka_part {
@@ -49,6 +50,9 @@ void kafka_part_close(struct kafka_part *part);
 /* Brings the account to where the server has it. Returns 0, or -1. */
 MUST_CHECK int kafka_part_restore(struct kafka_part *part, struct ch_client *client, const struct ch_options *options,
                                   struct error *err);
+
+/* Before the first message of a batch. */
+void kafka_part_begin(struct kafka_part *part);
 
 enum kafka_taken { KAFKA_TAKEN, KAFKA_NONE /* has come yet */, KAFKA_FULL /* the batch is whole */ };
 
