@@ -29,7 +29,8 @@ void ch_load_ip(const struct ch_load *l, const uint8_t *address, size_t len)
     size_t i;
     if (len == 4)
         memcpy(ip, before, sizeof(before));
-    memcpy(ip + (len == 4 ? 12 : 0), address, len);
+    if (len > 0)
+        memcpy(ip + (len == 4 ? 12 : 0), address, len);
     if (!l->options.is_old) {
         (void)inet_ntop(AF_INET6, ip, text, sizeof(text));
         fprintf(l->sql, "toIPv6('%s')", text);
