@@ -90,6 +90,19 @@ def test_server_by_name(tmp_path):
         wait_failing(c, "connect to " + names[0])
 
 
+def test_server_is_ahead(tmp_path):
+    """It knows of batches that the place does not: that nothing is handed over until then is told."""
+    def otherwise(handler, statement):
+        if statement.startswith("SELECT") and "`batches`" in statement:
+            handler.reply(struct.pack("<IQBB", 1700000000, 1000, 0, 0))
+            return True
+    with Fake(otherwise) as fake, Running(tmp_path, *store(fake)) as c:
+        c.process.wait_err("warning: store clickhouse: the server has blocks up to 1000, ")
+        send(c.target, [one()])
+        c.stop()
+        assert not fake.inserts and c.err.count("warning") == 1
+
+
 def test_gone_meanwhile(tmp_path):
     """What the journal had to let go while the server was away is counted, and no more than that."""
     shuffled = random.Random(1)
