@@ -96,7 +96,7 @@ static bool read_one(int folder, const char *file, struct feed_told *out)
     if (len <= ending || strcmp(file + len - ending, ENDING) != 0 || len - ending >= sizeof(out->name))
         return false;
     memcpy(out->name, file, len - ending);
-    int fd = openat(folder, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = openat(folder, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     ssize_t n = fd >= 0 ? read(fd, text, TEXT) : -1;
     if (fd >= 0)
         close(fd);
