@@ -103,6 +103,23 @@ def test_server_is_ahead(tmp_path):
         assert not fake.inserts and c.err.count("warning") == 1
 
 
+def test_state_damaged(tmp_path):
+    """What `status` reads is what a store wrote, or nothing of it is shown."""
+    with Fake() as fake, Running(tmp_path, *store(fake)) as c:
+        send(c.target, [one()])
+        wait_good(c, 1)
+        c.stop()
+    folder = tmp_path / "data" / "feeds"
+    good = (folder / "clickhouse.state").read_bytes()
+    (folder / 'a"\x1b.state').write_bytes(good)
+    for at in range(len(good)):
+        (folder / "clickhouse.state").write_bytes(good[:at] + bytes([good[at] ^ 0xff]) + good[at + 1:])
+        done = collect("status", tmp_path / "data", "--format", "json")
+        assert done.status == 0 and [s["kind"] for s in json.loads(done.out)["stores"]] in ([], ["clickhouse"])
+    (folder / "clickhouse.state").write_bytes(good[:-1] + b"\x1b[31m\n")
+    assert b"\x1b" not in collect("status", tmp_path / "data").out
+
+
 def test_gone_meanwhile(tmp_path):
     """What the journal had to let go while the server was away is counted, and no more than that."""
     shuffled = random.Random(1)
