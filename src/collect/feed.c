@@ -45,6 +45,7 @@ struct feeder {
     const uint8_t *plain; /* its records, if it has not been taken; NULL: there is none */
     bool has_total;       /* `datagrams` is known */
     uint64_t datagrams;   /* of the chain, with the last block: what is missing before the next went unread */
+    uint64_t done_block, done_datagrams; /* the same of a block that was handed over with all before it, 0 = none */
     unsigned orders;
     int64_t ends_us; /* monotonic: no more is waited for then; INT64_MAX: not yet */
     int64_t retry_us, pause_us, next_line_us, next_state_us, next_report_us;
@@ -166,12 +167,13 @@ static int open_all(struct feeder *f, struct error *err)
     if (!f->feed)
         return -1;
     f->end = f->place.done;
-    f->has_total = false;
+    f->has_total = f->done_block > 0 && f->done_block == f->end.block;
+    f->datagrams = f->done_datagrams;
     f->reader = journal_follow(f->context->directory->journal_fd, f->end.at);
     return f->reader ? 0 : error_set(err, "out of memory");
 }
 
-/* One block. Returns 1: there was one, 0: there is none yet, -1. */
+/* One block. Returns 1: there was one, 2: there is one, but what was taken went first, 0: there is none yet, -1. */
 static int take_block(struct feeder *f, struct error *err)
 {
     if (!f->plain) {
@@ -187,7 +189,7 @@ static int take_block(struct feeder *f, struct error *err)
         if (taken == FEED_FAILED)
             return -1;
         if (taken == FEED_FULL)
-            return f->spec->kind->work(f->feed, true, err) == 0 ? 1 : -1;
+            return f->spec->kind->work(f->feed, true, err) == 0 ? 2 : -1;
         count_gone(f, &f->block);
         f->end = behind;
         f->state.read_us = f->block.last_us;
@@ -228,11 +230,13 @@ static bool step(struct feeder *f, bool is_all)
         fail(f, &why);
         return false;
     }
-    if (tell_trouble(f))
-        return result == 1;
-    if (f->place.done.block != done || f->end.block == f->place.done.block)
+    if (f->end.block == f->place.done.block) {
+        f->done_block = f->end.block;
+        f->done_datagrams = f->datagrams;
+    }
+    if (!tell_trouble(f) && (f->place.done.block != done || f->end.block == f->place.done.block))
         succeed(f);
-    return result == 1;
+    return result > 0;
 }
 
 static void report(const struct feeder *f)

@@ -64,6 +64,12 @@ void feed_state_write(const char *directory, const char *name, const char *kind,
         (void)rename(fresh, path);
 }
 
+/* As names of stores and kinds are; they stand in JSON and on terminals. */
+static bool is_word(const char *text)
+{
+    return *text && text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-_")] == '\0';
+}
+
 /* Returns whether it is one. */
 static bool take_text(char *text, struct feed_told *out)
 {
@@ -73,10 +79,12 @@ static bool take_text(char *text, struct feed_told *out)
     char *line = strsep(&next, "\n");
     const char *cause = strsep(&next, "\n");
     size_t i;
-    if (!kind || !line || !cause)
+    if (!kind || !line || !cause || !is_word(kind))
         return false;
     snprintf(out->kind, sizeof(out->kind), "%s", kind);
     snprintf(out->state.cause, sizeof(out->state.cause), "%s", cause);
+    for (char *c = out->state.cause; *c; c++)
+        *c = (unsigned char)*c < 0x20 || *c == 0x7f ? '?' : *c;
     number_all(&out->state, &failing, &read_us, numbers);
     for (i = 0; i < NUMBERS; i++) {
         const char *number = strsep(&line, " ");
@@ -96,12 +104,12 @@ static bool read_one(int folder, const char *file, struct feed_told *out)
     if (len <= ending || strcmp(file + len - ending, ENDING) != 0 || len - ending >= sizeof(out->name))
         return false;
     memcpy(out->name, file, len - ending);
-    int fd = openat(folder, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = openat(folder, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     ssize_t n = fd >= 0 ? read(fd, text, TEXT) : -1;
     if (fd >= 0)
         close(fd);
     text[n > 0 ? n : 0] = '\0';
-    return n > 0 && take_text(text, out);
+    return n > 0 && is_word(out->name) && take_text(text, out);
 }
 
 static bool is_among(const char *file, const struct feed_spec *feeds, size_t count)

@@ -12,6 +12,8 @@
 
 enum { DAY_S = 86400, HOUR_S = 3600, TYPE_A = 1, TYPE_AAAA = 28, RDATA_ROOM = 4 * 65536 + 16 };
 
+enum { ROW_REST = 120 /* bytes of a row beside its texts */, ESCAPED = 4 /* of a byte, in these */ };
+
 int ch_batch_open(struct ch_batch *batch, const char *feed, struct error *err)
 {
     memset(batch, 0, sizeof(*batch));
@@ -40,6 +42,7 @@ void ch_batch_clear(struct ch_batch *batch)
     rowbinary_clear(&batch->lookups);
     rowbinary_clear(&batch->rows);
     batch->datagrams = batch->blocks = 0;
+    memset(&batch->weighed, 0, sizeof(batch->weighed));
     batch->since_us = INT64_MAX;
     batch->until_us = INT64_MIN;
 }
@@ -61,16 +64,35 @@ bool ch_batch_is_of_day(const struct ch_batch *batch, int64_t time_us)
     return batch->datagrams == 0 || day_of(time_us) == batch->day;
 }
 
+/* Rows repeat names, and write what cannot be printed as \ddd: a few kilobytes received can be megabytes here. */
+static void weigh(struct ch_batch *b)
+{
+    uint32_t name;
+    const uint8_t *rdata;
+    uint16_t type;
+    size_t len, rdata_len;
+    for (; b->weighed.hours < intern_size(b->tally.lookups); b->weighed.hours++) {
+        (void)intern_key(b->tally.names, tally_lookup_at(&b->tally, b->weighed.hours).name, &len);
+        b->weighed.bytes[0] += ROW_REST + ESCAPED * len;
+    }
+    for (; b->weighed.pdns < intern_size(b->tally.answers); b->weighed.pdns++) {
+        tally_answer_at(&b->tally, b->weighed.pdns, &name, &type, &rdata, &rdata_len);
+        (void)intern_key(b->tally.names, name, &len);
+        b->weighed.bytes[1] += ROW_REST + ESCAPED * (len + rdata_len);
+    }
+}
+
 bool ch_batch_is_full(const struct ch_batch *batch, uint64_t most_rows)
 {
-    return batch->lookups.rows >= most_rows || tally_is_full(&batch->tally);
+    return batch->lookups.rows >= most_rows || batch->lookups.len >= CH_BYTES || batch->weighed.bytes[0] >= CH_BYTES ||
+           batch->weighed.bytes[1] >= CH_BYTES || tally_is_full(&batch->tally);
 }
 
 bool ch_batch_has_room(const struct ch_batch *batch, const struct journal_block *block, uint64_t most_rows)
 {
     if (batch->blocks == 0)
         return true;
-    return batch->lookups.rows + block->records <= most_rows && !tally_is_full(&batch->tally) &&
+    return batch->lookups.rows + block->records <= most_rows && !ch_batch_is_full(batch, most_rows + 1) &&
            (block->datagrams == 0 || ch_batch_is_of_day(batch, block->first_us));
 }
 
@@ -142,6 +164,7 @@ int ch_batch_take(struct ch_batch *batch, const struct journal_block *block, con
         batch->until_us = block->last_us > batch->until_us ? block->last_us : batch->until_us;
     }
     batch->position = position;
+    weigh(batch);
     bool is_short = batch->tally.is_short_of_memory || batch->account.is_short_of_memory || batch->lookups.is_short;
     return is_short ? error_set(err, "out of memory") : 0;
 }
@@ -154,6 +177,7 @@ bool ch_batch_take_datagram(struct ch_batch *batch, struct received *from)
     if (!gather_datagram(&batch->tally, &batch->account, &none, from, put_lookup, batch))
         return false;
     batch->blocks = 1;
+    weigh(batch);
     batch->datagrams++;
     batch->since_us = from->time_us < batch->since_us ? from->time_us : batch->since_us;
     batch->until_us = from->time_us > batch->until_us ? from->time_us : batch->until_us;

@@ -9,7 +9,13 @@
 #include "feed/rowbinary.h"
 #include "store/gather.h"
 
-enum { CH_FEED = 300, CH_TOKEN = 400, CH_ROWS = 200000, CH_ROWS_MAX = 1000000 /* of a batch */ };
+enum {
+    CH_FEED = 300,
+    CH_TOKEN = 400,
+    CH_ROWS = 200000,
+    CH_ROWS_MAX = 1000000 /* of a batch */,
+    CH_BYTES = 96 << 20 /* likewise, of one of its tables: with a block beyond it within 128 MiB */
+};
 
 struct ch_batch {
     char feed[CH_FEED];   /* whose chain of batches it is */
@@ -23,6 +29,10 @@ struct ch_batch {
     uint64_t datagrams, blocks;
     uint64_t position; /* where it ends, which is in what it is inserted under, too */
     char *text;        /* of rdata */
+    struct {
+        uint32_t hours, pdns; /* entries of the tally that are in `bytes` */
+        uint64_t bytes[2];    /* that rows of these will have at most */
+    } weighed;
 };
 
 /* Returns 0, or -1 with the cause; to be closed either way. */

@@ -325,7 +325,7 @@ enum ch_result ch_client_insert(struct ch_client *client, const char *table, con
     uint8_t head[FRAME_HEAD];
     struct body body;
     struct url url;
-    char text[2048], id[256];
+    char text[2048], id[256], told[TOLD];
     size_t i;
     if (make_frame(client, rows, head, &body, err) != 0)
         return CH_REFUSED;
@@ -343,5 +343,10 @@ enum ch_result ch_client_insert(struct ch_client *client, const char *table, con
     }
     for (i = 0; i < o->settings_count; i++)
         add_parameter(client, &url, o->settings[i][0], o->settings[i][1]);
-    return run(client, &url, &body, err);
+    enum ch_result result = run(client, &url, &body, err);
+    if (result != CH_DONE || client->answer.len == 0)
+        return result;
+    describe(client, told); /* what failed after 200 was sent, or is no ClickHouse */
+    error_set(err, "%s: said to an insert: %s", o->servers[client->server], told);
+    return CH_UNKNOWN;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/options.h"
 #include "feed/ch_server.h"
 
@@ -68,6 +69,10 @@ static int settle(struct clickhouse *c, struct error *err)
     struct feed_place *place = c->owner->place;
     if (c->stand.position > 0 && c->stand.position < place->done.block)
         return error_set(err, "clickhouse: the server lacks batches that are done: a replica that is behind");
+    if (c->stand.position > place->done.block && c->stand.position > place->wanted.block)
+        log_line("warning: store %s: the server has blocks up to %" PRIu64 ", %s knows of %" PRIu64
+                 ": it is an older copy; those between are passed over",
+                 c->owner->spec->name, c->stand.position, place->path, place->wanted.block);
     if (!place_is_open(place) || c->stand.position < place->wanted.block)
         return 0;
     place->done = place->wanted;

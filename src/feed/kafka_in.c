@@ -239,6 +239,7 @@ static int send_batch(struct kafka_in *in, struct error *err)
     counts->datagrams += in->batch.datagrams;
     counts->batches++;
     counts->trouble[0] = '\0';
+    part->next_us = part->held ? 0 : part->next_us; /* more has come: of another day, or too much for one batch */
     drop_batch(in);
     return 0;
 }
@@ -263,7 +264,7 @@ static void gather(struct kafka_in *in, struct kafka_part *part)
             return;
 }
 
-/* Round by round, each part no sooner than EVERY_US after its last batch. */
+/* Round by round, each part no sooner than EVERY_US after its last batch, if that had all that there was. */
 static struct kafka_part *next_part(struct kafka_in *in)
 {
     int64_t now_us = clock_monotonic_us();

@@ -257,7 +257,8 @@ static void read_origin(const rd_kafka_message_t *m, const rd_kafka_headers_t *h
     }
     if (read_header(headers, "port", text) && parse_number(text, 0, UINT16_MAX, &number, NULL) == 0)
         from->port = (uint16_t)number;
-    from->time_us = written_ms > 0 ? written_ms * 1000 : clock_unix_us();
+    from->time_us =
+        written_ms > 0 ? clock_clamp(written_ms < INT64_MAX / 1000 ? written_ms * 1000 : INT64_MAX) : clock_unix_us();
     if (read_header(headers, "received", text) && parse_number(text, 0, INT64_MAX, &number, NULL) == 0)
         from->time_us = clock_clamp((int64_t)number);
 }

@@ -72,7 +72,7 @@ int place_open(struct feed_place *place, const char *path, struct error *err)
     memset(place, 0, sizeof(*place));
     if (snprintf(place->path, sizeof(place->path), "%s", path) >= (int)sizeof(place->path))
         return error_set(err, "%.200s: the path is too long", path);
-    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); /* whatever it is, it is not waited for */
     if (fd < 0 && errno == ENOENT)
         return place_begin(place, err);
     ssize_t len = fd >= 0 ? read(fd, text, TEXT) : -1;

@@ -121,7 +121,8 @@ static const struct socket_kind sockets[] = {
     {AF_INET6, SOCK_DGRAM, -1}, {AF_NETLINK, SOCK_RAW, NETLINK_ROUTE},
 };
 
-/* With SANDBOX_CONNECTS: by TCP, and what asking name servers takes. */
+/* With SANDBOX_CONNECTS: by TCP, and what asking name servers takes. libcurl's thread that does so says by a pair of
+ * sockets that it has. */
 static const struct socket_kind connected[] = {
     {AF_INET, SOCK_STREAM, -1}, {AF_INET6, SOCK_STREAM, -1},           {AF_INET, SOCK_DGRAM, -1},
     {AF_INET6, SOCK_DGRAM, -1}, {AF_NETLINK, SOCK_RAW, NETLINK_ROUTE},
@@ -173,7 +174,8 @@ static bool is_among(const int *list, size_t count, int call)
 /* Whether what the program needs has this call, so that it is not refused. */
 static bool is_needed(unsigned needs, int call)
 {
-    return ((needs & (SANDBOX_ANSWERS | SANDBOX_KEEPS)) &&
+    return ((needs & SANDBOX_CONNECTS) && call == SCMP_SYS(socketpair)) ||
+           ((needs & (SANDBOX_ANSWERS | SANDBOX_KEEPS)) &&
             is_among(answers, sizeof(answers) / sizeof(answers[0]), call)) ||
            ((needs & SANDBOX_KEEPS) && is_among(keeps, sizeof(keeps) / sizeof(keeps[0]), call));
 }
@@ -309,6 +311,7 @@ int sandbox_enter(unsigned needs, enum sandbox_mode mode, struct error *err)
     else if (needs & SANDBOX_CONNECTS)
         result |= allow(filter, sends, sizeof(sends) / sizeof(sends[0])) |
                   allow_sockets(filter, connected, sizeof(connected) / sizeof(connected[0])) |
+                  seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 0) |
                   seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME, 0));
     else if (needs & (SANDBOX_ANSWERS | SANDBOX_KEEPS)) /* on what is connected */
         result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1, SCMP_A4(SCMP_CMP_EQ, 0, 0));

@@ -168,6 +168,17 @@ static void test_damaged(void **state)
     free(good);
 }
 
+/* Nobody writes to it: it is not waited for. */
+static void test_pipe(void **state)
+{
+    (void)state;
+    struct feed_place place;
+    struct error err;
+    assert_int_equal(mkfifo(at.path, 0600), 0);
+    assert_int_equal(place_open(&place, at.path, &err), -1);
+    assert_non_null(strstr(err.text, "is damaged"));
+}
+
 static void test_no_folder(void **state)
 {
     (void)state;
@@ -212,8 +223,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
-        TEST(test_new),     TEST(test_round_trip), TEST(test_full_note),  TEST(test_cut),
-        TEST(test_damaged), TEST(test_no_folder),  TEST(test_save_fails),
+        TEST(test_new),     TEST(test_round_trip), TEST(test_full_note), TEST(test_cut),
+        TEST(test_damaged), TEST(test_pipe),       TEST(test_no_folder), TEST(test_save_fails),
     };
 #undef TEST
     return cmocka_run_group_tests(tests, NULL, NULL);
