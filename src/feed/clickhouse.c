@@ -205,7 +205,7 @@ static const struct feed_key keys[] = {
     {"database", "NAME", "dnsflow by default", false, false},
     {"user", "NAME", "the server's usual one by default", false, false},
     {"password-file", "FILE", "its password is the first line", false, false},
-    {"rows", "N", "of a batch at most, 200000 by default", false, false},
+    {"rows", "N", "of a batch at most, 200000 by default; fewer where they take 96 MiB", false, false},
     {"every", "TIME", "a batch is sent then if there is less, 2s by default", false, false},
     {"timeout", "TIME", "for an answer, 30s by default", false, false},
     {"setting.", "VALUE", "a setting of ClickHouse for inserts, such as setting.insert_quorum=2", true, true},
