@@ -233,6 +233,15 @@ static void describe(const struct ch_client *c, char text[TOLD])
     text[i] = '\0';
 }
 
+/* Without how long it took, which is different each time: what is the same is told once. */
+static void cut_time(char *why)
+{
+    char *at = strstr(why, " after ");
+    size_t digits = at ? strspn(at + 7, "0123456789") : 0;
+    if (digits > 0 && strncmp(at + 7 + digits, " ms", 3) == 0)
+        memmove(at, at + 7 + digits + 3, strlen(at + 7 + digits + 3) + 1);
+}
+
 static enum ch_result run(struct ch_client *c, const struct url *url, struct body *body, struct error *err)
 {
     const char *server = c->options->servers[c->server];
@@ -259,6 +268,7 @@ static enum ch_result run(struct ch_client *c, const struct url *url, struct bod
         return CH_UNKNOWN;
     }
     if (code != CURLE_OK) {
+        cut_time(c->why);
         bool is_unsent = code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST;
         const char *why = c->why[0] ? c->why : curl_easy_strerror(code);
         error_set(err, "%s: %s", server, code == CURLE_ABORTED_BY_CALLBACK ? "ended before its answer came" : why);

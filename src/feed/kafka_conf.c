@@ -55,9 +55,23 @@ static const char *const produces[][2] = {{"enable.idempotence", "true"},
                                           {"queue.buffering.max.kbytes", "65536"}};
 
 static const char *const consumes[][2] = {
-    {"enable.auto.commit", "false"},         {"enable.auto.offset.store", "false"},
-    {"auto.offset.reset", "earliest"},       {"isolation.level", "read_committed"},
-    {"queued.max.messages.kbytes", "32768"}, {"fetch.message.max.bytes", "1048576"}};
+    {"enable.auto.commit", "false"},       {"enable.auto.offset.store", "false"},
+    {"socket.timeout.ms", "20000"},        {"auto.offset.reset", "earliest"},
+    {"isolation.level", "read_committed"}, {"queued.max.messages.kbytes", "32768"},
+    {"fetch.message.max.bytes", "1048576"}};
+
+/* What promises rest upon. */
+static const char *const ours[] = {"bootstrap.servers",        "enable.idempotence", "enable.auto.commit",
+                                   "enable.auto.offset.store", "group.id",           "auto.offset.reset"};
+
+static bool is_ours(const char *key)
+{
+    size_t i;
+    for (i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+        if (strcmp(key, ours[i]) == 0)
+            return true;
+    return false;
+}
 
 static int set_all(rd_kafka_conf_t *conf, const struct feed_spec *spec, enum kafka_use use, struct error *err)
 {
@@ -72,7 +86,10 @@ static int set_all(rd_kafka_conf_t *conf, const struct feed_spec *spec, enum kaf
             return -1;
     for (i = 0; i < spec->count; i++)
         if (strncmp(spec->options[i].key, through, strlen(through)) == 0 &&
-            set(conf, spec->options[i].key + strlen(through), spec->options[i].value, err) != 0)
+            is_ours(spec->options[i].key + strlen(through)))
+            return error_set(err, "%s=: expected others, as this one is set already", spec->options[i].key);
+        else if (strncmp(spec->options[i].key, through, strlen(through)) == 0 &&
+                 set(conf, spec->options[i].key + strlen(through), spec->options[i].value, err) != 0)
             return -1;
     return 0;
 }
