@@ -215,6 +215,15 @@ static int restore(struct kafka_in *in, struct kafka_part *part, struct error *e
     return part->is_restored ? 0 : kafka_part_restore(part, in->client, &in->options, err);
 }
 
+/* After a failure: of several, another server, unless only this one knows what was inserted. */
+static void try_next_server(struct kafka_in *in)
+{
+    if (in->options.servers_count == 1 || (in->is_checked && !in->server.has_replicas))
+        return;
+    ch_client_next(in->client);
+    in->is_checked = false;
+}
+
 /* Inserts what is at hand, and writes down that it is. */
 static int send_batch(struct kafka_in *in, struct error *err)
 {
@@ -229,8 +238,10 @@ static int send_batch(struct kafka_in *in, struct error *err)
         ((part->streams < part->end &&
           ch_server_insert(in->client, &in->batch, CH_LOOKUPS, CH_STREAMS, in->owner, err) != 0) ||
          kafka_part_insert_producers(part, in->client, in->batch.token, err) != 0 ||
-         ch_server_insert(in->client, &in->batch, CH_BATCHES, CH_BATCHES, in->owner, err) != 0))
+         ch_server_insert(in->client, &in->batch, CH_BATCHES, CH_BATCHES, in->owner, err) != 0)) {
+        try_next_server(in);
         return -1;
+    }
     part->position = part->streams = part->end;
     if (commit(in, part, part->end, part->end, err) != 0)
         return -1;
@@ -283,6 +294,7 @@ static int begin_next(struct kafka_in *in, struct error *err)
     if (!part)
         return 0;
     if (restore(in, part, err) != 0) {
+        try_next_server(in);
         part->next_us = clock_monotonic_us() + SECOND_US;
         return -1;
     }

@@ -263,6 +263,18 @@ def test_one_is_away(cluster, server, tmp_path):
     way.check(c.directory)
 
 
+def test_a_server_that_is_away_is_passed_over(cluster, server, tmp_path):
+    way = Way(tmp_path, cluster, server, "passed")
+    way.target = spec("http://127.0.0.1:1", server.url, database="passed")
+    with way.receiver() as c, Load(c.target, 200) as load, way.consumer(1) as one:
+        way.wait_datagrams(200)
+        load.__exit__()
+        c.stop()
+        way.wait_datagrams(len(load.sent))
+        one.stop()
+    way.check(c.directory)
+
+
 def test_what_is_no_datagram_is_passed_over(cluster, server, tmp_path):
     """Also where a batch is nothing else, and whoever has the partition next begins behind it."""
     way = Way(tmp_path, cluster, server, "garbage")
