@@ -18,6 +18,8 @@ COLLECT = str(BUILD / "dnsflow_collect")
 
 needs_collector = pytest.mark.skipif(not os.access(COLLECT, os.X_OK), reason="built without libzstd or SQLite")
 
+LONG = bool(os.environ.get("DNSFLOW_TEST_LONG"))  # a minute of kills, where it is some seconds else
+
 AS_ROOT = ("--user", "root") if os.geteuid() == 0 else ()
 
 

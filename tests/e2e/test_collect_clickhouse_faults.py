@@ -13,7 +13,7 @@ import pytest
 from asking_http import Asked
 from clickhouse import ClickHouse, ZooKeeper, cluster, needs_clickhouse, needs_zookeeper
 from clickhouse_store import ALSO, Load, apply, check_once, check_unharmed, kept_at, kept_by, replicated, spec
-from collecting import Running, collect, needs_collector, send
+from collecting import LONG, Running, collect, needs_collector, send
 from conftest import release_build, wait_until
 from datagrams import ONE, datagram, extended
 from disks import filled
@@ -98,7 +98,7 @@ def end(collector, server, *loads, where=None):
 def test_role_killed(tmp_path, server):
     """In the middle of a batch, and of whatever it does."""
     with Running(tmp_path, *store(server)) as c, Load(c.target) as load:
-        for number in range(12):
+        for number in range(120 if LONG else 12):
             if number % 2 == 0:
                 wait_under_way(server)
             c.kill("clickhouse")

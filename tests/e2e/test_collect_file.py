@@ -13,7 +13,7 @@ import threading
 import time
 
 import pytest
-from collecting import AS_ROOT, COLLECT, Running, collect, is_zombie, journalled, needs_collector, send, sums
+from collecting import AS_ROOT, COLLECT, LONG, Running, collect, is_zombie, journalled, needs_collector, send, sums
 from conftest import CAPTURES, SENSOR, need, reader, run, wait_until
 from datagrams import extended, set4, stats
 from disks import filled, small_disk
@@ -225,7 +225,7 @@ def test_killed_role(tmp_path):
     folder = tmp_path / "out"
     with Running(tmp_path, *file_store(folder / "%H%M%S.ndjson.zst")) as collector:
         with Sender(collector.target, 2000):
-            last, until = None, time.monotonic() + 9
+            last, until = None, time.monotonic() + (60 if LONG else 9)
             while time.monotonic() < until:
                 pid = wait_until(lambda: collector.roles().get("file", last) != last and collector.roles()["file"])
                 last, since = pid, time.monotonic()
