@@ -4,7 +4,9 @@ embedded store and reception do not notice.
 
 Tables are replicated, as those of Debian's server take a block once only then; what its others promise is less."""
 
+import contextlib
 import json
+import os
 import re
 import signal
 import time
@@ -13,7 +15,7 @@ import pytest
 from asking_http import Asked
 from clickhouse import ClickHouse, ZooKeeper, cluster, needs_clickhouse, needs_zookeeper
 from clickhouse_store import ALSO, Load, apply, check_once, check_unharmed, kept_at, kept_by, replicated, spec
-from collecting import LONG, Running, collect, needs_collector, send
+from collecting import LONG, Running, collect, is_zombie, needs_collector, send
 from conftest import release_build, wait_until
 from datagrams import ONE, datagram, extended
 from disks import filled
@@ -187,9 +189,13 @@ def test_collector_killed(tmp_path, server):
     for _ in range(3):
         with Running(tmp_path, *store(server), directory=tmp_path / "data") as c, Load(c.target):
             wait_more(server)
-            c.kill(*c.roles())
-            c.process.signal(signal.SIGKILL)
+            roles = c.roles().values()
+            c.process.signal(signal.SIGKILL)  # first, as it would replace the others
             c.process.wait()
+            for pid in roles:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: all(is_zombie(pid) for pid in roles))
     with Running(tmp_path, *store(server), directory=tmp_path / "data") as c:
         c.stop()
     check_once(c.directory, server, server.where)
