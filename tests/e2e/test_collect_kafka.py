@@ -8,7 +8,7 @@ import re
 import time
 
 import pytest
-from collecting import AS_ROOT, COLLECT, LONG, Running, check_sound, collect, journalled, lookups, needs_collector, send
+from collecting import AS_ROOT, COLLECT, Running, check_sound, collect, journalled, lookups, needs_collector, send
 from conftest import RAW, READER, run, wait_until, write_pcap
 from datagrams import ONE, datagram, extended, packet, set2, set3, set4, stats
 from kafka import KafkaMock, needs_peers
@@ -138,12 +138,12 @@ def test_nothing_is_lost_by_faults(mock, tmp_path):
 def test_nothing_is_lost_by_kills(mock, tmp_path):
     with Running(tmp_path, *store(mock)) as c:
         with Load(c.target) as load:
-            for _ in range(30 if LONG else 5):
+            for _ in range(5):
                 there, pid = len(mock.consume("dnsflow")), c.roles()["kafka"]
                 wait_until(lambda: len(mock.consume("dnsflow")) > there, step=0.05)
                 c.kill("kafka")  # before it has written down what is at the brokers
                 wait_until(lambda: c.roles().get("kafka", pid) != pid)
-            for _ in range(60 if LONG else 2):
+            for _ in range(2):
                 wait(0.5)
                 c.kill("kafka")
         wait_until(lambda: is_up_to_date(c))

@@ -13,7 +13,7 @@ import time
 import pytest
 from clickhouse import needs_zookeeper
 from clickhouse_store import OLD, apply, check_once, replicated, spec
-from collecting import AS_ROOT, COLLECT, LONG, Running, collect, is_zombie, needs_collector
+from collecting import AS_ROOT, COLLECT, Running, collect, is_zombie, needs_collector
 from conftest import Background, run, wait_until
 from datagrams import ONE, datagram, extended
 from kafka import Kafka, needs_cluster, needs_peers
@@ -202,7 +202,7 @@ def test_killed_at_any_moment(cluster, server, tmp_path):
     soon = "kafka.session.timeout.ms=2000", "kafka.heartbeat.interval.ms=500"
     with way.receiver() as c, Load(c.target, 300) as load, way.consumer(1, *soon) as one, way.consumer(2, *soon) as two:
         one.wait_parts(PARTITIONS // 2)
-        for i in range(30 if LONG else 6):
+        for i in range(6):
             wait_until(lambda: way.query(whole) == [["0"]])
             wait_until(lambda: way.query(whole) != [["0"]], 30, 0)
             (one, two)[i % 2].signal(signal.SIGKILL)
