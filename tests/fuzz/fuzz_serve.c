@@ -29,8 +29,10 @@ static bool is_whole(const char *text)
     bool is_text = false;
     for (; *text; text++) {
         if (is_text) {
-            text += *text == '\\' && text[1];
-            is_text = *text != '"';
+            if (*text == '\\' && text[1])
+                text++;
+            else
+                is_text = *text != '"';
             continue;
         }
         is_text = *text == '"';
