@@ -92,12 +92,11 @@ int ch_fill_answers(struct ch_fill *fill, struct rowbinary_reader *rows, struct 
 }
 
 /* A domain is as new as the first of its names. */
-static int put_domains(sqlite3 *db, struct domains *domains, sqlite3_stmt *names, sqlite3_stmt *put, struct error *err)
+static int put_domains(struct domains *domains, sqlite3_stmt *names, sqlite3_stmt *put, struct error *err)
 {
     struct domain_walk walk = {.count = 0};
     char domain[RNAME_TEXT];
     int step;
-    (void)db;
     while ((step = sql_step(names, err)) == 1) {
         const char *rname = (const char *)sqlite3_column_text(names, 0);
         size_t len = domain_walk_len(&walk, domains, rname ? rname : "", NULL);
@@ -125,7 +124,7 @@ int ch_fill_news(struct ch_fill *fill, struct error *err)
          sql_prepare(fill->db,
                      "INSERT INTO domains VALUES(?2, ?1) ON CONFLICT DO UPDATE SET first = min(first, excluded.first)",
                      &put, err) != 0 ||
-         put_domains(fill->db, domains, names, put, err) != 0 ||
+         put_domains(domains, names, put, err) != 0 ||
          sql_run(fill->db, "INSERT OR IGNORE INTO news SELECT 1, first, rname FROM domains", err) != 0))
         result = -1;
     sqlite3_finalize(names);
