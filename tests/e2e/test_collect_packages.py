@@ -207,23 +207,10 @@ def test_deb_with_systemd(root, debs, tmp_path):
     assert names_left(root) == set()
 
 
-def make_old_package(root, tmp_path):
-    """Of the sensor, as it was when it had the collector in it."""
-    folder = tmp_path / "before"
-    (folder / "DEBIAN").mkdir(parents=True)
-    (folder / "usr/bin").mkdir(parents=True)
-    (folder / "usr/bin/dnsflow_collect").write_text("#!/bin/sh\n")
-    (folder / "DEBIAN/control").write_text("Package: dnsflow\nVersion: 2.0.0\nArchitecture: all\nDescription: old\n"
-                                           "Maintainer: dnsflow developers <dnsflow@localhost.localdomain>\n")
-    done = run(["dpkg-deb", "--root-owner-group", "-b", folder, root / "before.deb"])
-    assert done.status == 0, done.err
-
-
 @needs_root
-def test_deb_with_the_service_script(root, debs, tmp_path):
-    """Also in place of an earlier package that had both, and with what is kept on another disk."""
+def test_deb_with_the_service_script(root, debs):
+    """Without the sensor's package, and with what is kept on another disk."""
     put_packages(root, debs)
-    make_old_package(root, tmp_path)
     pid_file = root / "run/dnsflow-collect.pid"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
@@ -243,9 +230,7 @@ def test_deb_with_the_service_script(root, debs, tmp_path):
             assert inside(*send_command(number, "n%d.example.com" % number, port)).status == 0
             wait_until(lambda: len(found(inside(*asked_command()))) == number + 1, 20, 0.2)
 
-        must("dpkg -i /before.deb")
-        assert inside("sh", "-c", "dpkg -i /new/dnsflow-collect_*.deb").status != 0, "not beside that one"
-        must("dpkg -i --auto-deconfigure /new/dnsflow-collect_*.deb /new/dnsflow_*.deb")
+        must("dpkg -i /new/dnsflow-collect_*.deb /new/dnsflow_*.deb")
         must("dnsflow_collect --version && dnsflow_read --version && apt-get check && apt-get -y purge dnsflow")
         must("dnsflow_collect --version")
         assert status() == 3
