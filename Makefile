@@ -289,7 +289,7 @@ soak-sensor: all
 	$(Q)$(PYTHON) bench/soak $(O) $(if $(S),--seconds $(S))
 
 bench-collect: all $(BENCHES)
-	$(Q)$(PYTHON) bench/collect $(O) $(if $(QUICK),--quick)
+	$(Q)$(PYTHON) bench/collect $(O) $(if $(QUICK),--quick,$(if $(S),--seconds $(S)))
 
 bench: all $(BENCHES)
 	$(Q)bench/run $(O)
