@@ -4,7 +4,6 @@
  * is lost at a stage in between. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "query/question.h"
 
