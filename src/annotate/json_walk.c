@@ -94,8 +94,6 @@ static int find_value(struct json_walk *w, bool *is_first)
         w->at++;
     }
     *is_first = false;
-    if (w->depth == 1)
-        w->has_values = true;
     if (w->closes[w->depth] == ']') {
         set_path(w, "", 0);
         return 1;

@@ -16,8 +16,7 @@ struct json_walk {
     size_t lens[JSON_DEPTH + 1];
     char closes[JSON_DEPTH + 1]; /* of each depth, what ends it */
     unsigned depth;
-    bool is_broken;  /* it is no JSON object, or one too deep */
-    bool has_values; /* the outermost has any */
+    bool is_broken; /* it is no JSON object, or one too deep */
 };
 
 /* Before the first value of the text. */

@@ -11,7 +11,6 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
-#include "capture/interface.h"
 #include "net/numbers.h"
 
 enum { SNAP_LEN = 262144, WARNINGS_MAX = 16, LINK_TYPES = 65536 };

@@ -2,7 +2,6 @@
  *
  * Live capture through libpcap: works on every device libpcap knows. libpcap's packets last only until its callback
  * returns, so that a batch is copied. */
-#include <errno.h>
 #include <net/if.h>
 #include <pcap/pcap.h>
 #include <poll.h>

@@ -174,8 +174,8 @@ static int take_http_host(void *config, const char *value, struct error *err)
 
 static int take_token_file(void *config, const char *value, struct error *err)
 {
-    struct collect_config *c = config;
-    return parse_path(value, &c->token_path, err) != 0 ? -1 : tokens_read(value, &c->tokens, err);
+    const char *path;
+    return parse_path(value, &path, err) != 0 ? -1 : tokens_read(path, &((struct collect_config *)config)->tokens, err);
 }
 
 static int take_watch(void *config, const char *value, struct error *err)

@@ -37,8 +37,7 @@ struct collect_config {
     struct address_name http;
     size_t hosts_count;
     const char *hosts[COLLECT_HOSTS_MAX];
-    const char *token_path;   /* NULL = none */
-    struct tokens tokens;     /* out of it */
+    struct tokens tokens;     /* of --token-file */
     const char *watch_path;   /* NULL = nothing is looked out for */
     struct watch_list *watch; /* out of it */
     const char *watch_output; /* NULL = hits are in the log alone */

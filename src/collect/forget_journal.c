@@ -58,14 +58,10 @@ static bool has_block(const struct look *look, const struct journal_block *block
     const uint8_t *at = plain, *end = plain + block->plain_len;
     struct dnsflow_record record;
     struct received from;
-    while (journal_record_read(&at, end, &from) == 1) {
-        if (dnsflow_decode(from.bytes, from.len, &from.datagram) != DNSFLOW_OK ||
-            (from.datagram.flags & DNSFLOW_FLAG_STATS))
-            continue;
+    while (journal_data_read(&at, end, &from))
         while (dnsflow_next_record(&from.datagram, &record))
             if (has_record(look, &record))
                 return true;
-    }
     return false;
 }
 

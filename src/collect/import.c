@@ -11,7 +11,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/options.h"
-#include "base/process.h"
 #include "capture/capture.h"
 #include "collect/command.h"
 #include "collect/directory.h"

@@ -408,6 +408,27 @@ static int run_query(const struct query_config *config, struct error *err)
     return status;
 }
 
+/* What a question is about, "" = nothing; *rest is what it answers. */
+static int about_of(const struct question *question, const char **rest)
+{
+    size_t len = question->about == ABOUT_NOTHING ? 0 : strcspn(question->help, ":");
+    *rest = question->help + len + (len > 0 ? 2 : 0);
+    return (int)len;
+}
+
+static void print_questions(FILE *out)
+{
+    const char *rest;
+    char asked[32];
+    size_t i;
+    fputs("\nQuestions:\n", out);
+    for (i = 0; i < questions_count; i++) {
+        int len = about_of(questions[i], &rest);
+        snprintf(asked, sizeof(asked), "%s %.*s", questions[i]->name, len, questions[i]->help);
+        fprintf(out, "  %-17s %s\n", asked, rest);
+    }
+}
+
 /* Returns 0, or -1 with what does not go together. */
 static int check(const struct query_config *config, struct error *err)
 {
@@ -416,8 +437,9 @@ static int check(const struct query_config *config, struct error *err)
         return -1;
     }
     if (config->question->about != ABOUT_NOTHING && config->about_count == 0) {
-        size_t len = strcspn(config->question->help, ":");
-        return error_set(err, "query %s: expected %.*s behind it, or @FILE", config->question->name, (int)len,
+        const char *rest;
+        int len = about_of(config->question, &rest);
+        return error_set(err, "query %s: expected %.*s behind it, or @FILE", config->question->name, len,
                          config->question->help);
     }
     if (config->question->about != ABOUT_ADDRESS && (config->client || config->has_time))
@@ -443,6 +465,7 @@ int command_query(int argc, char **argv, struct error *err)
     bool is_good = options_parse(rows, argc, argv, &config, err) == 0;
     if (is_good && config.show_help) {
         options_help(rows, "dnsflow_collect query", "Asks what a collector keeps.", stdout);
+        print_questions(stdout);
         status = EXIT_SUCCESS;
     } else if (is_good && check(&config, err) == 0) {
         status = run_query(&config, err);

@@ -3,7 +3,6 @@
  * `status`: how everything is, in words, or as JSON. */
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/options.h"
 #include "collect/command.h"

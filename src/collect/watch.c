@@ -125,13 +125,9 @@ static void take_block(struct watcher *w, const struct journal_block *block, con
     struct dnsflow_record record;
     struct received from;
     uint64_t before = w->records;
-    while (journal_record_read(&at, end, &from) == 1) {
-        if (dnsflow_decode(from.bytes, from.len, &from.datagram) != DNSFLOW_OK ||
-            (from.datagram.flags & DNSFLOW_FLAG_STATS))
-            continue;
+    while (journal_data_read(&at, end, &from))
         while (dnsflow_next_record(&from.datagram, &record))
             take_record(w, &from, &record);
-    }
     atomic_fetch_add(&w->context->board->watch_records, w->records - before);
 }
 

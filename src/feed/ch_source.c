@@ -124,6 +124,16 @@ static int load_accounts(struct ch_load *l, bool by_minute, struct error *err)
 
 /* ---- all of them ---- */
 
+static int load_minutes(struct ch_load *l, struct error *err)
+{
+    return load_accounts(l, true, err);
+}
+
+static int load_streams(struct ch_load *l, struct error *err)
+{
+    return load_accounts(l, false, err);
+}
+
 static int load_at(struct ch_load *l, const char *what, struct error *err)
 {
     if (ch_load_behind(l, what, err) != 0)
@@ -131,37 +141,31 @@ static int load_at(struct ch_load *l, const char *what, struct error *err)
     return l->ask->client ? ch_load_client(l, l->ask->client, err) : 0;
 }
 
-static int load_one(struct ch_load *l, const char *what, struct error *err)
-{
-    const char *name = l->question->name;
-    if (strcmp(name, "client") == 0 || strcmp(name, "summary") == 0)
-        return ch_load_client(l, what, err);
-    if (strcmp(name, "rcode") == 0)
-        return ch_load_rcode(l, what, err);
-    if (strcmp(name, "top") == 0)
-        return ch_load_top(l, what, err);
-    if (strcmp(name, "contains") == 0)
-        return ch_load_contains(l, what, err);
-    if (strcmp(name, "at") == 0)
-        return load_at(l, what, err);
-    return ch_load_answers(l, what, err);
-}
+/* What a question needs: for each thing that it is about, or for all of them at once. */
+static const struct {
+    const char *question;
+    int (*one)(struct ch_load *l, const char *what, struct error *err);
+    int (*all)(struct ch_load *l, struct error *err);
+} loads[] = {
+    {"name", ch_load_answers, NULL},  {"below", ch_load_answers, NULL},     {"address", ch_load_answers, NULL},
+    {"rdata", ch_load_answers, NULL}, {"contains", ch_load_contains, NULL}, {"at", load_at, NULL},
+    {"annotate", load_at, NULL},      {"client", ch_load_client, NULL},     {"summary", ch_load_client, NULL},
+    {"rcode", ch_load_rcode, NULL},   {"top", ch_load_top, NULL},           {"who", NULL, ch_load_who},
+    {"new", NULL, ch_load_new},       {"series", NULL, load_minutes},       {"sensors", NULL, load_streams},
+    {"streams", NULL, load_streams},  {"loss", NULL, load_streams},
+};
 
 static int load_all(struct ch_load *l, struct error *err)
 {
-    const char *name = l->question->name;
-    size_t i;
+    size_t row, i;
     int result = 0;
-    if (strcmp(name, "sensors") == 0 || strcmp(name, "streams") == 0 || strcmp(name, "loss") == 0)
-        return load_accounts(l, false, err);
-    if (strcmp(name, "series") == 0)
-        return load_accounts(l, true, err);
-    if (strcmp(name, "new") == 0)
-        return ch_load_new(l, err);
-    if (strcmp(name, "who") == 0)
-        return ch_load_who(l, err);
+    for (row = 0; strcmp(loads[row].question, l->question->name) != 0; row++)
+        if (row + 1 == sizeof(loads) / sizeof(loads[0]))
+            return error_set(err, "%s: cannot be asked of ClickHouse", l->question->name);
+    if (loads[row].all)
+        return loads[row].all(l, err);
     for (i = 0; result == 0 && i < l->ask->what_count; i++)
-        result = load_one(l, l->ask->what[i], err);
+        result = loads[row].one(l, l->ask->what[i], err);
     return result;
 }
 

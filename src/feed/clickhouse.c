@@ -4,7 +4,6 @@
  * again as it was, under the same name, by which the server takes it once. The row in `batches` is the last one. */
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"

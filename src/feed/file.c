@@ -291,13 +291,9 @@ static void put_rows(struct file_feed *f, const uint8_t *plain, size_t len)
     const uint8_t *at = plain, *end = plain + len;
     struct dnsflow_record record;
     struct received from;
-    while (journal_record_read(&at, end, &from) == 1) {
-        if (dnsflow_decode(from.bytes, from.len, &from.datagram) != DNSFLOW_OK ||
-            (from.datagram.flags & DNSFLOW_FLAG_STATS))
-            continue;
+    while (journal_data_read(&at, end, &from))
         while (dnsflow_next_record(&from.datagram, &record))
             f->printer->record(&f->text, &f->layout, &from, &record);
-    }
 }
 
 static int file_take(void *feed, const struct journal_block *block, const uint8_t *plain,

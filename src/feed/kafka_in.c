@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/options.h"
 #include "feed/kafka_conf.h"
 #include "feed/kafka_part.h"
 

@@ -265,3 +265,12 @@ int journal_record_read(const uint8_t **at, const uint8_t *end, struct received 
     out->time_us = (int64_t)load_le32(head) * SECOND_US + load_le32(head + 4);
     return read_packet(&in, out) ? 1 : -1;
 }
+
+bool journal_data_read(const uint8_t **at, const uint8_t *end, struct received *out)
+{
+    while (journal_record_read(at, end, out) == 1)
+        if (dnsflow_decode(out->bytes, out->len, &out->datagram) == DNSFLOW_OK &&
+            !(out->datagram.flags & DNSFLOW_FLAG_STATS))
+            return true;
+    return false;
+}

@@ -110,4 +110,8 @@ void journal_record_write(const struct received *from, uint8_t *bytes);
  * the end, or -1: it is not one that journal_record_write() made. */
 int journal_record_read(const uint8_t **at, const uint8_t *end, struct received *out);
 
+/* Reads on to a datagram that has records, decoded; false: there is none up to the end. What cannot be decoded and
+ * statistics are passed over. */
+bool journal_data_read(const uint8_t **at, const uint8_t *end, struct received *out);
+
 #endif

@@ -88,11 +88,6 @@ const char *net_link_name(uint16_t link_type)
     return name ? name : "link type";
 }
 
-bool net_link_supported(uint16_t link_type)
-{
-    return net_link_layer(link_type) != LAYER_NONE;
-}
-
 /* A datagram that was opened on the word of its port, and in which there is no IP packet, is what it was. What is known
  * to be cut or left closed stays that. */
 static enum drop_reason close_again(const struct walk *walk, enum drop_reason why)

@@ -89,7 +89,4 @@ enum drop_reason net_decode(const struct packet *packet, const struct net_option
 /* Name of a link type that is known to exist, decoded or not; "link type" without a name otherwise. */
 const char *net_link_name(uint16_t link_type);
 
-/* Whether frames of this link type are decoded. */
-bool net_link_supported(uint16_t link_type);
-
 #endif

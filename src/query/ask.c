@@ -68,10 +68,11 @@ bool ask_wants(const struct ask *ask, int64_t first_s, int64_t last_s)
 
 /* ---- all of them ---- */
 
-const struct question *const questions[] = {&question_name,    &question_below, &question_contains, &question_address,
-                                            &question_at,      &question_who,   &question_client,   &question_rcode,
-                                            &question_new,     &question_top,   &question_series,   &question_sensors,
-                                            &question_streams, &question_loss,  &question_summary,  &question_rdata};
+const struct question *const questions[] = {
+#define X(name) &question_##name,
+    QUESTIONS(X)
+#undef X
+};
 
 const size_t questions_count = sizeof(questions) / sizeof(questions[0]);
 

@@ -4,7 +4,6 @@
  * is lost at a stage in between. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "query/question.h"
 
@@ -211,5 +210,9 @@ static int ask_loss(struct kept *kept, const struct ask *ask, struct answer_outp
     return put_ways(kept->db, NULL, ask, output, result, err);
 }
 
-const struct question question_loss = {"loss", "the way of each sensor's packets, and what was lost at which stage",
-                                       ABOUT_NOTHING, QUESTION_COLUMNS(loss_columns), ask_loss};
+const struct question question_loss = {"loss",
+                                       "the way of each sensor's packets, and what was lost at which stage",
+                                       ABOUT_NOTHING,
+                                       PAGES_NONE,
+                                       QUESTION_COLUMNS(loss_columns),
+                                       ask_loss};

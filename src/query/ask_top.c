@@ -3,7 +3,6 @@
  * Which names, clients and the like had most lookups: of what each partition keeps of its own tops, where all of it is
  * of the time that is asked for; else of its rows. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "query/lookups.h"

@@ -31,9 +31,28 @@ int64_t ask_limit(const struct ask *ask);
 /* Whether rows seen from first to last are of the time that is asked for. */
 bool ask_wants(const struct ask *ask, int64_t first_s, int64_t last_s);
 
-extern const struct question question_name, question_below, question_contains, question_address, question_at,
-    question_who, question_rcode, question_new, question_top, question_series, question_sensors, question_streams,
-    question_loss, question_summary, question_rdata;
+/* All of them, in the order in which they are told. */
+#define QUESTIONS(X) \
+    X(name)          \
+    X(below)         \
+    X(contains)      \
+    X(address)       \
+    X(at)            \
+    X(who)           \
+    X(client)        \
+    X(rcode)         \
+    X(new)           \
+    X(top)           \
+    X(series)        \
+    X(sensors)       \
+    X(streams)       \
+    X(loss)          \
+    X(summary)       \
+    X(rdata)
+
+#define X(name) extern const struct question question_##name;
+QUESTIONS(X)
+#undef X
 
 /* What question_top and question_new can be about. Return 0, or -1 with "expected ...". */
 MUST_CHECK int top_check(const char *what, struct error *err);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * What is kept as bytes or numbers, as text, in SQL. */
-#include <string.h>
 
 #include "query/lookups_table.h"
 #include "query/question.h"

@@ -6,7 +6,6 @@
 
 #include "base/bytes.h"
 #include "base/dns_words.h"
-#include "base/options.h"
 #include "record/field.h"
 #include "record/idn.h"
 #include "record/pattern.h"

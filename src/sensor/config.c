@@ -8,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "base/options.h"
 #include "base/version.h"
 #include "capture/filter.h"

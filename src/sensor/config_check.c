@@ -98,9 +98,12 @@ static int check_sink(const struct config *config, const struct sink_plan *sink,
 
 static int check_sinks(const struct config *config, size_t workers, struct error *err)
 {
+#define SINK_WORDS(letter, name, label, arg, kind, help, flags) ", " label " " arg
+    static const char list[] = SINK_KINDS(SINK_WORDS);
+#undef SINK_WORDS
     size_t i;
     if (config->sinks_count == 0)
-        return error_set(err, "no output: expected -u/--udp HOST, -w/--write FILE or both");
+        return error_set(err, "no output: expected one or more of: %s", list + 2);
     for (i = 0; i < config->sinks_count; i++)
         if (check_sink(config, &config->sinks[i], workers, err) != 0)
             return -1;

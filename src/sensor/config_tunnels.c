@@ -30,7 +30,7 @@ int config_take_pcap_record(void *config, const char *value, struct error *err)
 /* Sets of kinds: those of -J and -X have no name here; those whose header tells them from other datagrams may come to
  * any port. */
 enum {
-    NAMED_KINDS = (1u << ENCAP_JMIRROR) - 1,
+    NAMED_KINDS = ENCAP_ALL & ~(1u << ENCAP_JMIRROR | 1u << ENCAP_PCAP_RECORD),
     PORT_KINDS = 1u << ENCAP_VXLAN | 1u << ENCAP_GENEVE | 1u << ENCAP_GTP | 1u << ENCAP_TZSP
 };
 

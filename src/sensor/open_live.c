@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Opening what a live sensor takes packets from. */
-#include <stdio.h>
 
 #include "base/log.h"
 #include "sensor/sensor.h"

@@ -4,7 +4,6 @@
  * (draft-dulaunoy-dnsop-passive-dns-cof), and DNSDB's version 2, whose answers are lines of JSON with a condition
  * before and behind them (Farsight Streaming API Framing). */
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>

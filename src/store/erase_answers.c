@@ -2,7 +2,6 @@
  *
  * Passive DNS without what is to be forgotten: in slices, so that others can write in between. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -22,7 +22,7 @@ struct merge_plan {
     struct plan_client *clients;
     size_t clients_count, client_at;
     uint64_t *counts; /* of the client at hand: of each of its names */
-    uint32_t counts_count, counts_size, client, name;
+    uint32_t counts_count, client, name;
     /* names: by number - 1, the rest it becomes, from 1 on, 0 = none; and its number in the file, 0 = it is left out */
     uint32_t *rest_of, *final;
     bool *is_apex; /* it is a domain itself, which stays: its rest stands behind it */

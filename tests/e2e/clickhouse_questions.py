@@ -164,6 +164,8 @@ def paths():
     at = "/at?time=" + time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     asked += ["addresses/%s%s" % (a, at) for a in ("192.0.2.1", "198.51.100.7", "2001:db8:1::1")]
     asked += ["addresses/192.0.2.1%s&client=10.0.0.3" % at]
+    asked += ["annotate%s&client=%s&server=%s" % (at[3:], client, server) for client in ("10.0.0.3", "10.0.0.9")
+              for server in ("192.0.2.1", "192.0.2.9", "203.0.113.255")]
     asked += ["clients/%s/%s" % (c, w) for c in ("10.0.0.3", "2001:db8::2") for w in ("lookups", "summary")]
     asked += ["top/%s%s" % (t, limit) for t in TOPS for limit in ("", "?limit=3")]
     asked += ["new/names", "new/domains", "new/domains?limit=3&cursor=start", "series", "loss", "sensors", "streams",

@@ -96,6 +96,13 @@ def test_wrong_usage(options, words, tmp_path):
     assert not (tmp_path / "out.pcap").exists()
 
 
+def test_no_output():
+    """It is told which there are, as --help has them."""
+    result = sensor("-r", FILE)
+    assert result.status == 2 and result.err.count("\n") == 1
+    assert result.err.endswith("one or more of: -u/--udp HOST[:PORT], -w/--write FILE\n")
+
+
 @pytest.mark.parametrize("options, words", [
     (["-r", FILE], "--udp --write"),
     (["-r", FILE, "-M", "2", "-w", "x"], "--write x -M"),

@@ -4,6 +4,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 
 import pytest
@@ -83,6 +84,17 @@ def test_help(verb):
     done = run([COLLECT, verb, "--help"])
     assert done.status == 0 and done.err == "" and done.out.startswith(b"usage: dnsflow_collect %s" % verb.encode())
     assert max(len(line) for line in done.out.split(b"\nExamples")[0].splitlines()) <= 80
+
+
+def test_questions_in_help():
+    """All of them, with what they are about, as the line has it that wants it."""
+    listed = run([COLLECT, "query", "--help"]).out.decode().partition("\nQuestions:\n")[2].splitlines()
+    rows = [re.fullmatch(r"  ([a-z]+)(?: ([A-Z]+))? +(\S.*)", line).groups() for line in listed]
+    known = re.search("expected (.*)$", run([COLLECT, "query", "what"]).err.strip())[1].replace(" or ", ", ").split(", ")
+    assert [name for name, _, _ in rows] == known
+    for name, about, _ in rows:
+        if about:
+            assert "query %s: expected %s behind it" % (name, about) in run([COLLECT, "query", name]).err
 
 
 def test_listen_without_a_port(tmp_path):

@@ -289,7 +289,7 @@ def test_wrong_tunnel_port(value):
     assert "--tunnel-port" in result.err and "expected" in result.err
 
 
-@pytest.mark.parametrize("value", ["", "vxlan,", "nonsense", "vxlan nsh", "jmirror", ",gre"])
+@pytest.mark.parametrize("value", ["", "vxlan,", "nonsense", "vxlan nsh", "jmirror", "pcap-record", ",gre"])
 def test_wrong_list(value):
     result = sensor("-r", "x", "-w", "y", "--decap", value)
     assert result.status == 2 and result.err.count("\n") == 1

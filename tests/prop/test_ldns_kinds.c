@@ -7,7 +7,6 @@
 #include "real_messages.h"
 
 #include <ldns/ldns.h>
-#include <strings.h>
 
 enum {
     RANDOM_MESSAGES = 20000,

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "testing.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "sensor/backlog.h"

@@ -3,8 +3,6 @@
  * Cursors as text and back; what is changed in any letter is none. */
 #include "query/cursor.h"
 
-#include <stdlib.h>
-
 #include "testing.h"
 
 static struct cursor made(size_t key_len, size_t name_len)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * How far a store has come, as a file: what is written is read again, and what is damaged is never taken for it. */
-#include <errno.h>
 #include <sys/stat.h>
 
 #include "feed/place.h"

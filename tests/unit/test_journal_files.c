@@ -3,7 +3,6 @@
  * A chain of files written and read: whole, growing, torn, damaged, with gaps. */
 #include "journals.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>

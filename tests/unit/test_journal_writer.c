@@ -3,7 +3,6 @@
  * How a chain of files is kept: when a file is full, which ones go, what is left where writing failed. */
 #include "journals.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>

@@ -3,7 +3,6 @@
  * Listening at a path: what stands there before, and the rights of what comes. */
 #include "testing.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>

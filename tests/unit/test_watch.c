@@ -3,8 +3,6 @@
  * Lists of what is looked out for: what a line means, what is refused, and that a list finds what a slow look finds. */
 #include "testing.h"
 
-#include <arpa/inet.h>
-
 #include "base/prefix.h"
 #include "record/name.h"
 #include "watch/list.h"
