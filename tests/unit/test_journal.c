@@ -9,6 +9,28 @@
 
 /* ---- heads ---- */
 
+/* A bit at a time. */
+static uint32_t slow_crc(const uint8_t *bytes, size_t len)
+{
+    uint32_t crc = UINT32_MAX;
+    for (size_t i = 0; i < 8 * len; i++) {
+        uint32_t bit = (crc ^ bytes[i / 8] >> i % 8) & 1;
+        crc = crc >> 1 ^ (bit ? 0x82f63b78 : 0);
+    }
+    return ~crc;
+}
+
+static void crc_as_a_slow_one(void **state)
+{
+    (void)state;
+    uint8_t bytes[256];
+    for (size_t i = 0; i < LEN(bytes); i++) {
+        bytes[i] = (uint8_t)i;
+        assert_int_equal(journal_crc(0, bytes + i, 1), slow_crc(bytes + i, 1));
+        assert_int_equal(journal_crc(0, bytes, i + 1), slow_crc(bytes, i + 1));
+    }
+}
+
 static void crc(void **state)
 {
     (void)state;
@@ -357,6 +379,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(crc),
+        cmocka_unit_test(crc_as_a_slow_one),
         cmocka_unit_test(head_there_and_back),
         cmocka_unit_test(head_cut_and_flipped),
         cmocka_unit_test(head_of_other_sizes),
