@@ -217,7 +217,9 @@ static void a_line_in_part(void **state)
     assert_int_equal(fcntl(fds[1], F_SETPIPE_SZ, ROOM), ROOM);
     out.fd = fds[1];
     fill(line, LONG, 'a');
-    assert_int_equal(watch_out_put(&out, line, LONG), 0);
+    char *copy = (char *)exact_copy((const uint8_t *)line, LONG);
+    assert_int_equal(watch_out_put(&out, copy, LONG), 0);
+    free(copy);
     assert_int_equal(out.rest_len, LONG - ROOM);
     fill(line, FIRST, 'b');
     assert_int_equal(watch_out_put(&out, line, FIRST), EAGAIN);
@@ -235,6 +237,28 @@ static void a_line_in_part(void **state)
     watch_out_close(&out);
     assert_int_equal(out.fd, -1);
     assert_int_equal(fcntl(fds[1], F_GETFD), -1);
+    watch_out_close(&out);
+}
+
+/* None of it is kept. */
+static void no_room_for_a_line(void **state)
+{
+    (void)state;
+    enum { ROOM = 4096 };
+    static struct watch_out out;
+    static char line[ROOM];
+    int fds[2];
+    assert_int_equal(pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
+    assert_int_equal(fcntl(fds[1], F_SETPIPE_SZ, ROOM), ROOM);
+    out.fd = fds[1];
+    fill(line, ROOM, 'a');
+    assert_int_equal(watch_out_put(&out, line, ROOM), 0);
+    assert_int_equal(watch_out_put(&out, "lost\n", 5), EAGAIN);
+    assert_int_equal(read(fds[0], line, ROOM), ROOM);
+    assert_int_equal(watch_out_put(&out, "next\n", 5), 0);
+    assert_int_equal(read(fds[0], line, ROOM), 5);
+    assert_memory_equal(line, "next\n", 5);
+    close(fds[0]);
     watch_out_close(&out);
 }
 
@@ -303,15 +327,11 @@ static void a_named_pipe(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_first_thing_is_told),
-        cmocka_unit_test(without_a_resolver),
-        cmocka_unit_test(the_root_is_asked_for),
-        cmocka_unit_test(what_is_printed),
-        cmocka_unit_test(what_is_too_much),
-        cmocka_unit_test(a_line_in_part),
-        cmocka_unit_test(a_rest_at_the_end),
-        cmocka_unit_test(lines_into_a_file),
-        cmocka_unit_test(a_named_pipe),
+        cmocka_unit_test(the_first_thing_is_told), cmocka_unit_test(without_a_resolver),
+        cmocka_unit_test(the_root_is_asked_for),   cmocka_unit_test(what_is_printed),
+        cmocka_unit_test(what_is_too_much),        cmocka_unit_test(a_line_in_part),
+        cmocka_unit_test(no_room_for_a_line),      cmocka_unit_test(a_rest_at_the_end),
+        cmocka_unit_test(lines_into_a_file),       cmocka_unit_test(a_named_pipe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
