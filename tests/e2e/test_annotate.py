@@ -256,7 +256,17 @@ def test_unreadable_lines(small):
                                  **dict.fromkeys(("client-latest", "others-domain", "encrypted-resolver", "expired",
                                                   "many-domains", "few-lookups", "no-lookup"), 0)}
     assert done.err.count("cannot be read") == 3 and "line 2 cannot be read: expected 3 columns, there are 2" in done.err
-    assert "\x1b" not in annotate("ts,sa,da\n\x1b[2J\\,,\n", "--from", small).err
+    err = annotate("ts,sa,da\n\x1b[2J\\ ~\x7f,,\n", "--from", small).err
+    assert "\x1b" not in err and r": \x1b[2J\x5c ~\x7f,," + "\n" in err, err
+
+
+@pytest.mark.parametrize("length", (79, 80, 81))
+def test_unreadable_line_that_is_long(small, length):
+    """Its first 80 bytes are quoted, however they are written."""
+    for byte, shown in (("q", "q"), ("\x01", r"\x01")):
+        err = annotate("ts,sa,da\n,," + byte * (length - 2) + "\n", "--from", small).err
+        quoted = re.search(r"cannot be read: .*: ,,(.*)", err).group(1)
+        assert quoted == shown * (min(length, 80) - 2) + "..." * (length > 80)
 
 
 BROKEN = ('{"client":"10.0.0.1","server":"192.0.2.1","time":1790000001', '["client"]', '{"client" "x"}', '{"a":tru\x00e}',

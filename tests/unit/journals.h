@@ -45,7 +45,7 @@ static inline void remove_folder(const char *path, int fd)
 
 /* The datagram number `sequence` of a stream, with one record whose first address is the number. */
 struct made_datagram {
-    uint8_t bytes[512];
+    uint8_t bytes[1232];
     size_t len;
     struct received from;
 };

@@ -68,6 +68,25 @@ static void times(void **state)
     }
 }
 
+/* The last day of each month is one, the day behind it is none. */
+static void days_of_months(void **state)
+{
+    static const int days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    struct flow_zone zone = {.is_local = false};
+    int64_t time_us, next_us;
+    char text[32];
+    (void)state;
+    for (int month = 1; month <= 12; month++) {
+        snprintf(text, sizeof(text), "2024-%02d-%02d 23:59:59", month, days[month - 1]);
+        assert_true(flow_time_parse(&zone, text, strlen(text), &time_us));
+        snprintf(text, sizeof(text), "%d-%02d-01 00:00:00", 2024 + month / 12, month % 12 + 1);
+        assert_true(flow_time_parse(&zone, text, strlen(text), &next_us));
+        assert_int_equal(next_us - time_us, 1000000);
+        snprintf(text, sizeof(text), "2024-%02d-%02d 23:59:59", month, days[month - 1] + 1);
+        assert_false(flow_time_parse(&zone, text, strlen(text), &time_us));
+    }
+}
+
 static void times_of_a_zone(void **state)
 {
     struct flow_zone zone = {.is_local = true};
@@ -161,6 +180,7 @@ static void json_depth(void **state)
         size_t used = (size_t)snprintf(text, sizeof(text), "{\"%*s\":{\"b\":1},\"c\":2}", (int)len, "a");
         walked(text, used, out, sizeof(out));
         assert_true(strcmp(out + strlen(out) - 3, "c=2") == 0);
+        assert_int_equal(strlen(out), (len + 2 < JSON_PATH ? len + 2 : 0) + strlen("=1 c=2")); /* else no path at all */
     }
 }
 
@@ -298,9 +318,10 @@ static void long_lines(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(times),      cmocka_unit_test(times_of_a_zone), cmocka_unit_test(json_values),
-        cmocka_unit_test(json_depth), cmocka_unit_test(json_escapes),    cmocka_unit_test(csv_lines),
-        cmocka_unit_test(fields),     cmocka_unit_test(guesses),         cmocka_unit_test(long_lines)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(times),           cmocka_unit_test(days_of_months),
+                                       cmocka_unit_test(times_of_a_zone), cmocka_unit_test(json_values),
+                                       cmocka_unit_test(json_depth),      cmocka_unit_test(json_escapes),
+                                       cmocka_unit_test(csv_lines),       cmocka_unit_test(fields),
+                                       cmocka_unit_test(guesses),         cmocka_unit_test(long_lines)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,31 +20,43 @@ static struct lookups *made(size_t bytes)
     return lookups;
 }
 
-static void add(struct lookups *lookups, const char *client, const char *name, int64_t time_us, uint32_t ttl)
+static void add_of(struct lookups *lookups, const char *client, const char *address, const char *name, int64_t time_us,
+                   uint32_t ttl)
 {
     uint8_t from[16], to[16], wire[NAME_WIRE];
     struct lookup lookup = {
         .client = from, .address = to, .name = wire, .first_us = time_us, .last_us = time_us, .count = 1, .ttl = ttl};
     lookup.client_len = parse_address(client, from);
-    lookup.address_len = parse_address("192.0.2.1", to);
+    lookup.address_len = parse_address(address, to);
     assert_true(name_parse(name, wire) > 0);
     assert_int_equal(lookups_add(lookups, &lookup), 0);
 }
 
-/* "name method candidates age", of 10.0.0.1. */
-static const char *found(const struct lookups *lookups, int64_t time_us, bool is_whole_second)
+static void add(struct lookups *lookups, const char *client, const char *name, int64_t time_us, uint32_t ttl)
+{
+    add_of(lookups, client, "192.0.2.1", name, time_us, ttl);
+}
+
+/* "name method candidates age" */
+static const char *found_for(const struct lookups *lookups, struct seen_flow flow, const char *client,
+                             const char *server)
 {
     static char text[NAME_TEXT + 100];
     char name[NAME_TEXT] = "-";
-    struct seen_flow flow = {.time_us = time_us, .is_whole_second = is_whole_second};
     struct annotation a;
-    flow.client_len = (uint8_t)parse_address("10.0.0.1", flow.client);
-    flow.server_len = (uint8_t)parse_address("192.0.2.1", flow.server);
+    flow.client_len = (uint8_t)parse_address(client, flow.client);
+    flow.server_len = (uint8_t)parse_address(server, flow.server);
     lookups_match(lookups, &flow, &a);
     if (a.name)
         name_text(a.name, name_size(a.name), name);
     snprintf(text, sizeof(text), "%s %s %u %lld", name, method_names[a.method], a.candidates, (long long)a.age_us);
     return text;
+}
+
+static const char *found(const struct lookups *lookups, int64_t time_us, bool is_whole_second)
+{
+    struct seen_flow flow = {.time_us = time_us, .is_whole_second = is_whole_second};
+    return found_for(lookups, flow, "10.0.0.1", "192.0.2.1");
 }
 
 static void edges_of_time(void **state)
@@ -115,6 +127,56 @@ static void shares(void **state)
     lookups_destroy(l);
 }
 
+/* Nine of ten, to the lookup. */
+static void shares_at_their_edge(void **state)
+{
+    static const struct {
+        int of_one_domain, others;
+        const char *found;
+    } cases[] = {
+        {89, 10, "- many-domains 0 0"},
+        {90, 10, "example.com others-domain 11 0"},
+        {91, 10, "example.com others-domain 11 0"},
+        {9, 0, "- few-lookups 0 0"},
+        {10, 0, "example.com others-domain 1 0"},
+    };
+    char client[20], name[40];
+    (void)state;
+    for (size_t i = 0; i < LEN(cases); i++) {
+        struct lookups *l = made(0);
+        for (int k = 0; k < cases[i].of_one_domain + cases[i].others; k++) {
+            snprintf(client, sizeof(client), "10.0.1.%d", k + 1);
+            snprintf(name, sizeof(name), k < cases[i].of_one_domain ? "www.example.com" : "www.example%d.org", k);
+            add(l, client, name, begin_us, 60);
+        }
+        assert_string_equal(found(l, begin_us, false), cases[i].found);
+        lookups_destroy(l);
+    }
+}
+
+/* Of a flow whose direction is not known, either end may be what was looked up. */
+static void either_way(void **state)
+{
+    struct lookups *l = made(0);
+    struct seen_flow flow = {.time_us = begin_us};
+    char client[20];
+    (void)state;
+    for (int i = 1; i <= 10; i++) {
+        snprintf(client, sizeof(client), "10.0.1.%d", i);
+        add(l, client, "www.example.com", begin_us, 60);
+    }
+    add_of(l, "10.0.1.1", "192.0.2.2", "www.example.net", begin_us, 60);
+    add_of(l, "10.0.0.1", "192.0.2.3", "www.example.org", begin_us, 60);
+    assert_string_equal(found_for(l, flow, "192.0.2.1", "192.0.2.2"), "- few-lookups 0 0");
+    assert_string_equal(found_for(l, flow, "192.0.2.1", "192.0.2.9"), "- no-lookup 0 0");
+    assert_string_equal(found_for(l, flow, "192.0.2.3", "10.0.0.1"), "- no-lookup 0 0");
+    flow.is_either_way = true;
+    assert_string_equal(found_for(l, flow, "192.0.2.1", "192.0.2.2"), "example.com others-domain 1 0");
+    assert_string_equal(found_for(l, flow, "192.0.2.1", "192.0.2.9"), "example.com others-domain 1 0");
+    assert_string_equal(found_for(l, flow, "192.0.2.3", "10.0.0.1"), "www.example.org client-unique 1 0");
+    lookups_destroy(l);
+}
+
 /* As many as there is room for, then the older half goes; what was counted balances. */
 static void room(void **state)
 {
@@ -162,8 +224,13 @@ static void encrypted_clients(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(edges_of_time), cmocka_unit_test(nearest),
-                                       cmocka_unit_test(late_ones),     cmocka_unit_test(shares),
-                                       cmocka_unit_test(room),          cmocka_unit_test(encrypted_clients)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(edges_of_time),
+                                       cmocka_unit_test(nearest),
+                                       cmocka_unit_test(late_ones),
+                                       cmocka_unit_test(shares),
+                                       cmocka_unit_test(shares_at_their_edge),
+                                       cmocka_unit_test(either_way),
+                                       cmocka_unit_test(room),
+                                       cmocka_unit_test(encrypted_clients)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

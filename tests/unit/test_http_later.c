@@ -86,6 +86,30 @@ static void answers_to_who_is_gone(void **state)
     stop();
 }
 
+/* Who waits gets his answer; nobody else is let in, and who only has not hung up yet is not waited for. */
+static void finishing(void **state)
+{
+    (void)state;
+    start(false, (struct http_options){0});
+    assert_true(http_is_idle(live.server));
+    int first = ask_and_wait(asks_later, 1);
+    assert_false(http_is_idle(live.server));
+    http_finish(live.server);
+    int second = connect_from(1);
+    say(second, asks_page, strlen(asks_page));
+    assert_false(read_all(second, 50));
+    assert_int_equal(live.handled, 1);
+    assert_false(http_is_idle(live.server));
+    give(ticket, "first");
+    assert_true(read_all(first, 5000));
+    assert_string_equal(body(), "first");
+    assert_int_equal(counted().open, 1);
+    assert_true(http_is_idle(live.server));
+    close(first);
+    close(second);
+    stop();
+}
+
 /* Who waits for an answer is not put out for a newer client. */
 static void waiting_keeps_its_place(void **state)
 {
@@ -132,8 +156,11 @@ static void held_back_gives_way(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(later_answers), cmocka_unit_test(answers_to_who_is_gone),
-                                       cmocka_unit_test(waiting_keeps_its_place), cmocka_unit_test(held_back),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(later_answers),
+                                       cmocka_unit_test(finishing),
+                                       cmocka_unit_test(answers_to_who_is_gone),
+                                       cmocka_unit_test(waiting_keeps_its_place),
+                                       cmocka_unit_test(held_back),
                                        cmocka_unit_test(held_back_gives_way)};
     signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);

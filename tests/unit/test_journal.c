@@ -9,6 +9,28 @@
 
 /* ---- heads ---- */
 
+/* A bit at a time. */
+static uint32_t slow_crc(const uint8_t *bytes, size_t len)
+{
+    uint32_t crc = UINT32_MAX;
+    for (size_t i = 0; i < 8 * len; i++) {
+        uint32_t bit = (crc ^ bytes[i / 8] >> i % 8) & 1;
+        crc = crc >> 1 ^ (bit ? 0x82f63b78 : 0);
+    }
+    return ~crc;
+}
+
+static void crc_as_a_slow_one(void **state)
+{
+    (void)state;
+    uint8_t bytes[256];
+    for (size_t i = 0; i < LEN(bytes); i++) {
+        bytes[i] = (uint8_t)i;
+        assert_int_equal(journal_crc(0, bytes + i, 1), slow_crc(bytes + i, 1));
+        assert_int_equal(journal_crc(0, bytes, i + 1), slow_crc(bytes, i + 1));
+    }
+}
+
 static void crc(void **state)
 {
     (void)state;
@@ -117,6 +139,26 @@ static void head_of_other_sizes(void **state)
     }
 }
 
+/* One that says it is longer than any is none, and is not waited for. */
+static void head_that_is_too_long(void **state)
+{
+    enum { LEAST = 80, MOST = 80 + 8 * 1024 + SOURCES_MAX * SOURCE_STATE };
+    static const struct {
+        uint32_t size;
+        ptrdiff_t result;
+    } rows[] = {{8, -1}, {LEAST - 1, -1}, {MOST, 0}, {MOST + 1, -1}, {UINT32_MAX, -1}};
+    uint8_t streams[SOURCE_STATE] = {1}, bytes[2048];
+    struct journal_block b = made_head(streams, 1), back;
+    (void)state;
+    size_t size = journal_head_write(&b, bytes, sizeof(bytes));
+    for (size_t i = 0; i < LEN(rows); i++) {
+        store_be32(bytes + 4, __builtin_bswap32(rows[i].size - 8));
+        uint8_t *copy = exact_copy(bytes, size);
+        assert_int_equal(journal_head_read(copy, size, &back), rows[i].result);
+        free(copy);
+    }
+}
+
 /* Another version's totals: what is more is passed over, what is less is 0. */
 static void head_of_other_totals(void **state)
 {
@@ -180,6 +222,8 @@ static void records_are_packets(void **state)
         assert_int_equal(net_decode(&packet, NULL, &udp), DROP_NONE);
         assert_true(udp.len == len && udp.dst_port == DNSFLOW_PORT && udp.src_port == 65535 && udp.complete);
         const uint8_t *head = copy + 16 + (is_ip6 ? 40 : 20), *ip = copy + 16;
+        assert_int_equal(load_be16(ip + (is_ip6 ? 4 : 2)), (is_ip6 ? 8 : 28) + len); /* other programs go by these */
+        assert_int_equal(load_be16(head + 4), 8 + len);
         assert_true(is_ip6 || slow_sum(0, ip, 20) == 0xffff);
         if (is_ip6)
             assert_int_equal(udp_checksum(6, ip + 8, ip + 24, head, 8 + len), 0);
@@ -357,9 +401,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(crc),
+        cmocka_unit_test(crc_as_a_slow_one),
         cmocka_unit_test(head_there_and_back),
         cmocka_unit_test(head_cut_and_flipped),
         cmocka_unit_test(head_of_other_sizes),
+        cmocka_unit_test(head_that_is_too_long),
         cmocka_unit_test(head_of_other_totals),
         cmocka_unit_test(records_are_packets),
         cmocka_unit_test(other_records),

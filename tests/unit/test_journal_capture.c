@@ -3,6 +3,8 @@
  * A journal's file as a capture. */
 #include "journals.h"
 
+#include <sys/stat.h>
+
 #include "journal/capture_file.h"
 
 enum { BLOCKS = 5, IN_BLOCK = 300, ALL = BLOCKS * IN_BLOCK };
@@ -129,6 +131,10 @@ static void which_files(void **state)
     assert_false(journal_is_file(f.full));
     assert_int_equal(journal_open_capture(f.full, &capture, &err), -1);
     assert_ptr_equal(strstr(err.text, f.full), err.text);
+    assert_int_equal(mkfifo(f.full, 0600), 0);
+    alarm(20); /* nobody writes to it */
+    assert_false(journal_is_file(f.full));
+    alarm(0);
     remove_file(&f);
 }
 

@@ -286,6 +286,36 @@ static void heads_alone(void **state)
 }
 
 /* From where the block before it ends, a block comes again; from a file that is gone, the next one. */
+/* Of more streams than a reader looks at bytes at once: the head is whole all the same, and what follows it is found.
+ */
+static void head_with_many_streams(void **state)
+{
+    enum { STREAMS = 3000 };
+    char path[256];
+    int folder = make_folder(path);
+    struct sources *sources = sources_create(SOURCE_IS_STREAM, true);
+    struct journal_writer *w = open_writer(folder, 1 << 24, 1 << 30, NULL);
+    struct journal_block block;
+    const uint8_t *plain;
+    (void)state;
+    for (uint32_t i = 0; i < STREAMS; i++)
+        (void)come(sources, i, 1);
+    assert_int_equal(write_block_of(w, 0, 1, 1, NULL), 0);
+    assert_int_equal(write_block_of(w, 0, 2, 2, sources), 0);
+    assert_int_equal(write_block_of(w, 0, 3, 3, NULL), 0);
+    journal_writer_close(w);
+    struct journal_reader *r = journal_follow(folder, beginning);
+    for (uint64_t number = 1; number <= 3; number++) {
+        assert_int_equal(journal_read(r, &block, &plain, NULL), JOURNAL_READ);
+        assert_int_equal(block.number, number);
+        assert_int_equal(block.streams_count, number == 2 ? STREAMS : 0);
+    }
+    assert_int_equal(journal_damage(r)->bytes, 0);
+    journal_reader_close(r);
+    sources_destroy(sources);
+    remove_folder(path, folder);
+}
+
 static void places(void **state)
 {
     char path[256], name[JOURNAL_NAME];
@@ -355,9 +385,11 @@ static void torn_in_the_middle(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cut_anywhere), cmocka_unit_test(turned_anywhere), cmocka_unit_test(garbage_between),
-        cmocka_unit_test(much_garbage), cmocka_unit_test(half_written),    cmocka_unit_test(no_journals),
-        cmocka_unit_test(heads_alone),  cmocka_unit_test(places),          cmocka_unit_test(torn_in_the_middle),
+        cmocka_unit_test(cut_anywhere),    cmocka_unit_test(turned_anywhere),
+        cmocka_unit_test(garbage_between), cmocka_unit_test(much_garbage),
+        cmocka_unit_test(half_written),    cmocka_unit_test(no_journals),
+        cmocka_unit_test(heads_alone),     cmocka_unit_test(head_with_many_streams),
+        cmocka_unit_test(places),          cmocka_unit_test(torn_in_the_middle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Addresses and numbers as text, held against the C library. */
+ * Addresses, numbers and times as text, held against the C library. */
 #include "print/output.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "testing.h"
 
 static struct output out;
@@ -89,9 +91,50 @@ static void full_buffer(void **state)
     remove(path);
 }
 
+static void hold_time(int64_t seconds, unsigned us)
+{
+    char text[64], want[96];
+    struct tm tm;
+    time_t at = (time_t)seconds;
+    assert_non_null(gmtime_r(&at, &tm));
+    assert_true(strftime(text, sizeof(text), "%H:%M:%S", &tm) == 8);
+    out.used = 0;
+    output_time(&out, seconds * SECOND_US + (seconds < 0 ? -(int64_t)us : (int64_t)us));
+    if (out.used != 8 || memcmp(out.buffer, text, 8) != 0)
+        fail_msg("%.*s, expected %s", (int)out.used, out.buffer, text);
+    if (seconds < 0 || seconds > UINT32_MAX)
+        return;
+    assert_true(strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm) == 19);
+    int len = snprintf(want, sizeof(want), "%s.%06uZ", text, us);
+    out.used = 0;
+    output_iso_time(&out, seconds * SECOND_US + us);
+    if (out.used != (size_t)len || memcmp(out.buffer, want, out.used) != 0)
+        fail_msg("%.*s, expected %s", (int)out.used, out.buffer, want);
+}
+
+/* Every day there is, the edges of each, and each moment more than once. */
+static void times(void **state)
+{
+    struct chance chance = {2};
+    (void)state;
+    hold_time(0, 0); /* the first of all */
+    for (int64_t day = 0; day <= UINT32_MAX / 86400; day++) {
+        hold_time(day * 86400, 0);
+        hold_time(day * 86400, 999999);
+        hold_time(day * 86400 + (int64_t)chance_below(&chance, 86400), (unsigned)chance_below(&chance, 1000000));
+        hold_time(day * 86400 + 86399, 1);
+    }
+    for (int round = 0; round < 10000; round++)
+        hold_time(-(int64_t)chance_below(&chance, 1 << 20), 0);
+    hold_time(-1, 999999);
+    hold_time(-86400, 0);
+    hold_time(INT64_C(1) << 33, 5);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(ip6), cmocka_unit_test(ip4), cmocka_unit_test(full_buffer)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(ip6), cmocka_unit_test(ip4), cmocka_unit_test(full_buffer),
+                                       cmocka_unit_test(times)};
     output_init(&out, STDOUT_FILENO, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -86,10 +86,19 @@ static void who_may_read_it(void **state)
 {
     (void)state;
     uint8_t key[SECRET_KEY];
+    char path[256];
     for (unsigned bit = 1; bit < 0100; bit <<= 1)
         if (read_key(DIGITS, 64, 0600 | bit, key) == 0 || !strstr(err.text, "chmod 600"))
             fail_msg("%o", 0600 | bit);
     assert_int_equal(read_key(DIGITS, 64, 0700, key), 0);
+    temp_file(path, "", 0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    alarm(20); /* nobody writes to it */
+    assert_int_equal(secret_read_key(path, key, &err), -1);
+    alarm(0);
+    assert_non_null(strstr(err.text, "expected a file that only its owner can read"));
+    unlink(path);
     assert_int_equal(secret_read_key("/dev/null", key, &err), -1);
     assert_non_null(strstr(err.text, "chmod 600"));
     assert_int_equal(secret_read_key("/nosuch/key", key, &err), -1);

@@ -145,6 +145,11 @@ static void token_files(void **state)
     }
     assert_int_equal(tokens_read("no-such-file", &tokens, &why), -1);
     assert_int_equal(tokens_read("/", &tokens, &why), -1);
+    assert_int_equal(mkfifo("pipe", 0600), 0);
+    alarm(20); /* nobody writes to it */
+    assert_int_equal(tokens_read("pipe", &tokens, &why), -1);
+    alarm(0);
+    remove("pipe");
     char line[700];
     memset(line, 'x', sizeof(line) - 1);
     line[sizeof(line) - 1] = '\0';
@@ -154,6 +159,25 @@ static void token_files(void **state)
     assert_int_equal(read_tokens(line, 0600, &tokens, &why), 0);
     assert_int_equal(tokens_check(&tokens, line + 5, TOKEN_MAX), TOKEN_READ);
     assert_int_equal(tokens_check(&tokens, line + 5, TOKEN_MAX - 1), TOKEN_NONE);
+}
+
+/* The shortest that is taken, and the most. */
+static void tokens_at_their_limits(void **state)
+{
+    (void)state;
+    static char text[100 * (TOKENS_MAX + 1)];
+    struct tokens tokens;
+    struct error why;
+    assert_int_equal(read_tokens("read 0123456789abcde\n", 0600, &tokens, &why), -1);
+    for (size_t count = TOKENS_MAX; count <= TOKENS_MAX + 1; count++) {
+        size_t used = 0;
+        for (size_t i = 0; i < count; i++)
+            used += (size_t)snprintf(text + used, sizeof(text) - used, "read %s%02zu\n", LONG, i);
+        assert_int_equal(read_tokens(text, 0600, &tokens, &why), count == TOKENS_MAX ? 0 : -1);
+        assert_int_equal(tokens_check(&tokens, LONG "63", 18), TOKEN_READ);
+        assert_int_equal(tokens_check(&tokens, LONG "64", 18), TOKEN_NONE);
+    }
+    assert_non_null(strstr(why.text, "line 65: expected at most 64 tokens"));
 }
 
 static void token_checks(void **state)
@@ -176,6 +200,9 @@ static void token_checks(void **state)
                 {"Basic MDEyMzQ1Njc4OWFiY2RlZg==", TOKEN_NONE},                               /* no colon */
                 {"Basic ====", TOKEN_NONE},
                 {"Basic dTow MTIz", TOKEN_NONE},
+                {"Basic ICAgOjAxMjM0NTY3ODlhYmNkZWY=", TOKEN_READ}, /* three blanks:... */
+                {"Basic IC!gOjAxMjM0NTY3ODlhYmNkZWY=", TOKEN_NONE},
+                {"Basic ICAgOjAxMjM0NTY3ODlhYmNkZWY=x", TOKEN_NONE},
                 {"Basic", TOKEN_NONE}};
     struct tokens tokens;
     struct error why;
@@ -195,7 +222,11 @@ static void token_checks(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(paths), cmocka_unit_test(parameters), cmocka_unit_test(texts),
-                                       cmocka_unit_test(token_files), cmocka_unit_test(token_checks)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(paths),
+                                       cmocka_unit_test(parameters),
+                                       cmocka_unit_test(texts),
+                                       cmocka_unit_test(token_files),
+                                       cmocka_unit_test(tokens_at_their_limits),
+                                       cmocka_unit_test(token_checks)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -247,11 +247,45 @@ static void foreign_files(void **state)
     remove_folder(folder, fd);
 }
 
+/* A partition whose table about itself says what no partition of this version says. */
+static void other_versions(void **state)
+{
+    static const struct {
+        const char *change;
+        int result;
+    } cases[] = {
+        {"UPDATE part SET value = value", 1},
+        {"UPDATE part SET value = 0 WHERE key = 'level'", 1},
+        {"UPDATE part SET value = -1 WHERE key = 'level'", 0},
+        {"UPDATE part SET value = 4 WHERE key = 'level'", 0},
+        {"UPDATE part SET value = value + 1 WHERE key = 'version'", 0},
+        {"UPDATE part SET value = value - 1 WHERE key = 'version'", 0},
+        {"DELETE FROM part WHERE key = 'version'", 0},
+        {"DELETE FROM part WHERE key = 'lookups'", 0},
+        {"DROP TABLE part", 0},
+    };
+    char folder[256], path[512];
+    int fd = make_folder(folder);
+    struct error err = {""};
+    (void)state;
+    for (size_t i = 0; i < LEN(cases); i++) {
+        struct partition p = seal_piece(folder, 0, 10), back;
+        sqlite3 *db;
+        snprintf(path, sizeof(path), "%s/%s", folder, p.file);
+        assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+        assert_int_equal(sql_run(db, cases[i].change, NULL), 0);
+        sqlite3_close(db);
+        assert_int_equal(partition_describe(folder, p.file, &back, &err), cases[i].result);
+        assert_int_equal(unlinkat(fd, p.file, 0), 0);
+    }
+    remove_folder(folder, fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_turned),  cmocka_unit_test(any_name_is_turned), cmocka_unit_test(keys_get_numbers),
-        cmocka_unit_test(any_cut_any_merge), cmocka_unit_test(foreign_files),
+        cmocka_unit_test(any_cut_any_merge), cmocka_unit_test(foreign_files),      cmocka_unit_test(other_versions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

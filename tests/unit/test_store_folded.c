@@ -4,6 +4,7 @@
  * partitions are merged. Sums stay as they were, and all of it is the same each time. */
 #include "store/folded.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -205,10 +206,82 @@ static void one_and_many(void **state)
     remove_folder(folder, fd);
 }
 
+/* So many names of a domain, or of a client, each looked up once. */
+static struct partition seal_names(const char *folder, int part, int from, int count, bool are_of_client)
+{
+    struct partition p = {.first_block = (uint64_t)part + 1,
+                          .last_block = (uint64_t)part + 1,
+                          .end = {1, (uint64_t)part},
+                          .since = START,
+                          .until = START};
+    struct tally tally;
+    struct folded folded;
+    struct error err = {""};
+    assert_int_equal(tally_open(&tally), 0);
+    for (int n = from; n < from + count; n++) {
+        uint8_t address[4] = {10, 0, 0, (uint8_t)(are_of_client ? 1 : n % 60)};
+        char name[64];
+        snprintf(name, sizeof(name), are_of_client ? "w.d%d.example" : "n%d.big.example", n);
+        struct tally_lookup lookup = {.client = intern_add(tally.addresses, address, 4),
+                                      .name = add_name(&tally, name),
+                                      .resolver = intern_add(tally.addresses, (const uint8_t *)"\1\2\3\4", 4),
+                                      .type = 1};
+        intern_count(tally.lookups, intern_add(tally.lookups, (const uint8_t *)&lookup, sizeof(lookup)), START, 1);
+    }
+    assert_int_equal(folded_make(&folded, &tally, MOST), 0);
+    if (partition_seal(folder, &folded, &p, &err) != 0)
+        fail_msg("%s", err.text);
+    folded_free(&folded);
+    tally_close(&tally);
+    return p;
+}
+
+/* Partitions of which none has too many, but all together. */
+static void too_many_together(void **state)
+{
+    static const struct {
+        int first, second, names; /* of the second, 100 are names that the first has, too */
+        bool are_of_client;
+    } cases[] = {
+        {100, MOST, MOST, false},
+        {MOST, 100, MOST, false},
+        {MOST / 2, MOST / 2 + 100, MOST, false},
+        {MOST / 2, MOST / 2 + 101, MOST + 1, false},
+        {200, MOST, MOST + 1, false},
+        {MOST, 200, MOST + 1, false},
+        {MOST / 2, MOST / 2 + 100, MOST, true},
+        {200, MOST, MOST + 1, true},
+        {MOST, 200, MOST + 1, true},
+    };
+    (void)state;
+    for (size_t i = 0; i < LEN(cases); i++) {
+        char folder[256], path[512];
+        int fd = make_folder(folder);
+        struct partition merged = {.level = PARTITION_PART};
+        struct error err = {""};
+        int64_t names;
+        sqlite3 *db;
+        struct partition parts[2] = {
+            seal_names(folder, 0, 0, cases[i].first, cases[i].are_of_client),
+            seal_names(folder, 1, cases[i].first - 100, cases[i].second, cases[i].are_of_client)};
+        if (partition_merge(folder, parts, 2, &merged, &err) != 0 || partition_publish(folder, &merged, &err) != 0)
+            fail_msg("%s", err.text);
+        assert_int_equal(merged.lookups, cases[i].first + cases[i].second);
+        snprintf(path, sizeof(path), "%s/%s", folder, merged.file);
+        assert_int_equal(sql_open(path, SQL_SEALED, &db, NULL), 0);
+        assert_int_equal(sql_number(db, "SELECT count(DISTINCT name) FROM rows", 0, &names, NULL), 0);
+        if (names != cases[i].names)
+            fail_msg("row %zu: %" PRId64, i, names);
+        sqlite3_close(db);
+        remove_folder(folder, fd);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_and_many),
+        cmocka_unit_test(too_many_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
