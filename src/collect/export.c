@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/options.h"
+#include "collect/asking.h"
 #include "collect/command.h"
 #include "collect/directory.h"
 #include "journal/reader.h"
@@ -198,19 +199,6 @@ static struct walk_config usual(void)
 
 /* ---- rows ---- */
 
-/* A collector that does not run has brought in all. */
-static void refresh(const char *path)
-{
-    struct directory directory;
-    char process[24];
-    if (kept_refresh(path) || directory_look(path, &directory, NULL) != 0)
-        return;
-    if (directory_is_in_use(&directory, process))
-        log_line("warning: the collector (process %s) does not answer: what it has received last may be missing",
-                 process);
-    directory_close(&directory);
-}
-
 /* What is kept, with what a collector that runs has received last. Returns the exit status: what went meanwhile, as a
  * partition that was let go, is missing, and 1. */
 static int export_rows(const struct walk_config *c, FILE *out, struct error *err)
@@ -218,7 +206,9 @@ static int export_rows(const struct walk_config *c, FILE *out, struct error *err
     const char *path = c->directory ? c->directory : DIRECTORY_DEFAULT;
     struct kept kept;
     uint64_t rows;
-    refresh(path);
+    char unread[ASKING_LINE];
+    if (!asking_refresh(path, unread))
+        log_line("warning: %s", unread);
     if (kept_open(path, &kept, err) != 0)
         return EXIT_FAILURE;
     int64_t since_s = c->since_us == INT64_MIN ? INT64_MIN : c->since_us / SECOND_US;
