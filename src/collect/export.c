@@ -284,7 +284,7 @@ static int check_store(const char *directory)
     struct error why;
     uint64_t lookups = 0;
     char path[512];
-    size_t i;
+    size_t i, gone = 0;
     snprintf(path, sizeof(path), "%s/dnsflow.db", directory);
     bool is_new = access(path, F_OK) != 0;
     if (is_new && kept_open_lookups(directory, &kept) == 0) {
@@ -306,13 +306,17 @@ static int check_store(const char *directory)
     for (i = 0; i < kept.partitions_count; i++) {
         if (kept_check_partition(&kept, i, &why) == 0) {
             lookups += kept.partitions[i].lookups;
-            continue;
+        } else if (kept_has_gone(&kept, i)) {
+            gone++;
+        } else {
+            log_line("error: %s", why.text);
+            result = -1;
         }
-        log_line("error: %s", why.text);
-        result = -1;
     }
-    printf("store: %zu files of lookups, %" PRIu64 " lookups%s\n", kept.partitions_count, lookups,
+    printf("store: %zu files of lookups, %" PRIu64 " lookups%s\n", kept.partitions_count - gone, lookups,
            result == 0 ? ", all whole" : "");
+    if (gone > 0)
+        printf("       %zu more were let go, merged or written anew meanwhile\n", gone);
     kept_close(&kept);
     return result;
 }
