@@ -377,6 +377,25 @@ def test_gone_is_counted_once(tmp_path):
         assert names_in(folder) == ["n%d.example" % n for n in (*range(1, 21), *range(41, 261))]
 
 
+def test_restored_from_a_backup(tmp_path):
+    """With the journal, and how far the store was in it: each record once, as before."""
+    folder, old = tmp_path / "out", tmp_path / "old"
+    with Running(tmp_path, *file_store(folder / "%Y.ndjson")) as collector:
+        burst(collector, 1, 20)
+        assert collect("backup", collector.directory, tmp_path / "backup").status == 0
+        burst(collector, 21, 20)
+        collector.stop()
+    os.rename(collector.directory, old)
+    copy, = (tmp_path / "backup").iterdir()
+    for source, target in ((copy, ""), ("%s/journal/." % old, "journal"), (old / "feeds", "")):
+        assert run(["cp", "-a", source, collector.directory / target]).status == 0
+    with Running(tmp_path, *file_store(folder / "%Y.ndjson")) as collector:
+        burst(collector, 41, 20)
+        collector.stop()
+    assert_once(collector.directory, folder)
+    assert sorted(names_in(folder)) == sorted("n%d.example" % n for n in range(1, 61))
+
+
 # Bounds
 
 FOREIGN = ("20200101-000000.pcap.part", "20200101-000000.pcap.zst", "20200101-000000-01.pcap", "20200101-000000x.pcap", "20200101.pcap",
