@@ -29,6 +29,8 @@ struct stream {
     bool is_known;           /* the head has been read and the format decided */
     struct archive *archive; /* NULL = plain */
     uint8_t *block;          /* what libarchive reads into */
+    const uint8_t *unpacked; /* what it has lent, and is not given out yet */
+    size_t unpacked_len;
 };
 
 static const struct {
@@ -194,19 +196,37 @@ int stream_open(const char *path, const atomic_bool *stop, struct stream **out, 
     return 0;
 }
 
+/* Piece by piece: archive_read_data() forgets what it has copied when damage follows. */
+static ssize_t read_unpacked(struct stream *stream, uint8_t *buffer, size_t len, struct error *err)
+{
+    const void *piece;
+    la_int64_t offset;
+    while (stream->unpacked_len == 0) {
+        int result = archive_read_data_block(stream->archive, &piece, &stream->unpacked_len, &offset);
+        if (result == ARCHIVE_EOF)
+            return 0;
+        if (result != ARCHIVE_OK)
+            return error_set(err,
+                             "broken compressed data: %s; what stands right in front of the damage cannot be unpacked",
+                             archive_text(stream->archive));
+        stream->unpacked = piece;
+    }
+    if (len > stream->unpacked_len)
+        len = stream->unpacked_len;
+    memcpy(buffer, stream->unpacked, len);
+    stream->unpacked += len;
+    stream->unpacked_len -= len;
+    return (ssize_t)len;
+}
+
 ssize_t stream_read(struct stream *stream, uint8_t *buffer, size_t len, struct error *err)
 {
     ssize_t n;
     int known = stream->is_known ? 1 : find_format(stream, err);
     if (known != 1)
         return known;
-    if (stream->archive) {
-        n = archive_read_data(stream->archive, buffer, len);
-        if (n < 0)
-            return error_set(err, "broken compressed data: %s; up to 64 KiB in front of the damage cannot be unpacked",
-                             archive_text(stream->archive));
-        return n;
-    }
+    if (stream->archive)
+        return read_unpacked(stream, buffer, len, err);
     n = read_stored(stream, buffer, len);
     if (n < 0 && errno == EINTR)
         return STREAM_INTERRUPTED;

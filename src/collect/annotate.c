@@ -147,7 +147,7 @@ static int open_origin(const struct annotate_config *c, struct kept *kept, struc
     if (c->from_count > 0)
         return origin_open_files(c->from, c->from_count, out, err);
     if (!c->is_old)
-        asking_refresh(directory);
+        asking_refresh_or_tell(directory);
     if (kept_open(directory, kept, err) != 0)
         return -1;
     kept_begin(kept, &all);

@@ -2,6 +2,7 @@
 #include "collect/asking.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #include "base/options.h"
 #include "collect/directory.h"
+#include "collect/health.h"
 #include "query/kept.h"
 
 int asking_parse_color(const char *text, unsigned *out, struct error *err)
@@ -42,15 +44,30 @@ int asking_end_output(FILE *out, struct error *err)
     return error_errno(err, "standard output");
 }
 
-/* A collector that does not run has brought in all. */
-void asking_refresh(const char *directory)
+/* A collector that has ended has brought in all, unless it was killed. */
+bool asking_refresh(const char *directory, char missing[ASKING_LINE])
 {
     struct directory d;
     char process[24];
+    uint64_t behind = 0;
     if (kept_refresh(directory) || directory_look(directory, &d, NULL) != 0)
-        return;
-    if (directory_is_in_use(&d, process))
-        fprintf(stderr, "the collector (process %s) does not answer: what it has received last may be missing\n",
-                process);
+        return true;
+    bool is_in_use = directory_is_in_use(&d, process);
     directory_close(&d);
+    if (is_in_use)
+        snprintf(missing, ASKING_LINE,
+                 "the collector (process %s) does not answer: what it has received last may be missing", process);
+    else if (health_count_behind(directory, &behind, NULL) == 0 && behind > 0)
+        snprintf(missing, ASKING_LINE,
+                 "no collector runs, and %" PRIu64
+                 " records of the journal, which the last one could not bring in, are missing",
+                 behind);
+    return !is_in_use && behind == 0;
+}
+
+void asking_refresh_or_tell(const char *directory)
+{
+    char missing[ASKING_LINE];
+    if (!asking_refresh(directory, missing))
+        fprintf(stderr, "%s\n", missing);
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/options.h"
+#include "collect/feed_state.h"
 #include "collect/swap.h"
 #include "guard/user.h"
 
@@ -128,8 +129,9 @@ static int lock(struct directory *d, struct error *err)
 /* A new one is empty, but for what a collector makes, or a file system. */
 static int check_foreign(const struct directory *d, struct error *err)
 {
-    static const char *const own[] = {"journal",    "lookups", "settings",   "control",
-                                      "dnsflow.db", "backup",  "lost+found", WATCH_PLACE};
+    static const char *const own[] = {"journal",        "lookups",        "settings",  "control",    "dnsflow.db",
+                                      "dnsflow.db-wal", "dnsflow.db-shm", "backup",    "lost+found", "replay",
+                                      WATCH_PLACE,      ASKING_FOLDER,    FEEDS_FOLDER};
     struct dirent *entry;
     char foreign[256] = "";
     size_t i;

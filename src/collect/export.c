@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/options.h"
+#include "collect/asking.h"
 #include "collect/command.h"
 #include "collect/directory.h"
 #include "journal/reader.h"
@@ -198,19 +199,6 @@ static struct walk_config usual(void)
 
 /* ---- rows ---- */
 
-/* A collector that does not run has brought in all. */
-static void refresh(const char *path)
-{
-    struct directory directory;
-    char process[24];
-    if (kept_refresh(path) || directory_look(path, &directory, NULL) != 0)
-        return;
-    if (directory_is_in_use(&directory, process))
-        log_line("warning: the collector (process %s) does not answer: what it has received last may be missing",
-                 process);
-    directory_close(&directory);
-}
-
 /* What is kept, with what a collector that runs has received last. Returns the exit status: what went meanwhile, as a
  * partition that was let go, is missing, and 1. */
 static int export_rows(const struct walk_config *c, FILE *out, struct error *err)
@@ -218,7 +206,9 @@ static int export_rows(const struct walk_config *c, FILE *out, struct error *err
     const char *path = c->directory ? c->directory : DIRECTORY_DEFAULT;
     struct kept kept;
     uint64_t rows;
-    refresh(path);
+    char unread[ASKING_LINE];
+    if (!asking_refresh(path, unread))
+        log_line("warning: %s", unread);
     if (kept_open(path, &kept, err) != 0)
         return EXIT_FAILURE;
     int64_t since_s = c->since_us == INT64_MIN ? INT64_MIN : c->since_us / SECOND_US;
@@ -294,7 +284,7 @@ static int check_store(const char *directory)
     struct error why;
     uint64_t lookups = 0;
     char path[512];
-    size_t i;
+    size_t i, gone = 0;
     snprintf(path, sizeof(path), "%s/dnsflow.db", directory);
     bool is_new = access(path, F_OK) != 0;
     if (is_new && kept_open_lookups(directory, &kept) == 0) {
@@ -316,13 +306,17 @@ static int check_store(const char *directory)
     for (i = 0; i < kept.partitions_count; i++) {
         if (kept_check_partition(&kept, i, &why) == 0) {
             lookups += kept.partitions[i].lookups;
-            continue;
+        } else if (kept_has_gone(&kept, i)) {
+            gone++;
+        } else {
+            log_line("error: %s", why.text);
+            result = -1;
         }
-        log_line("error: %s", why.text);
-        result = -1;
     }
-    printf("store: %zu files of lookups, %" PRIu64 " lookups%s\n", kept.partitions_count, lookups,
+    printf("store: %zu files of lookups, %" PRIu64 " lookups%s\n", kept.partitions_count - gone, lookups,
            result == 0 ? ", all whole" : "");
+    if (gone > 0)
+        printf("       %zu more were let go, merged or written anew meanwhile\n", gone);
     kept_close(&kept);
     return result;
 }

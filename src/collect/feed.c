@@ -43,9 +43,6 @@ struct feeder {
     struct feed_point end; /* behind the last block that was read */
     struct journal_block block;
     const uint8_t *plain; /* its records, if it has not been taken; NULL: there is none */
-    bool has_total;       /* `datagrams` is known */
-    uint64_t datagrams;   /* of the chain, with the last block: what is missing before the next went unread */
-    uint64_t done_block, done_datagrams; /* the same of a block that was handed over with all before it, 0 = none */
     unsigned orders;
     int64_t ends_us; /* monotonic: no more is waited for then; INT64_MAX: not yet */
     int64_t retry_us, pause_us, next_line_us, next_state_us, next_report_us;
@@ -131,17 +128,24 @@ static void succeed(struct feeder *f)
 
 /* ---- the journal ---- */
 
-/* What went from the journal unread: the totals of its chain only grow. */
-static void count_gone(struct feeder *f, const struct journal_block *block)
+/* Behind the block. What is missing before it went from the journal unread: the totals of its chain only grow. */
+static struct feed_point point_behind(const struct feeder *f, const struct journal_block *block)
 {
-    uint64_t before = block->totals[TOTAL_DATAGRAMS] - block->datagrams;
-    if (f->has_total && before > f->datagrams) {
-        f->state.expired += before - f->datagrams;
-        log_line("warning: store %s: %" PRIu64 " datagrams went from the journal before they were handed over",
-                 f->spec->name, before - f->datagrams);
-    }
-    f->has_total = true;
-    f->datagrams = block->totals[TOTAL_DATAGRAMS];
+    uint64_t before = block->totals[TOTAL_DATAGRAMS] - block->datagrams, known = f->end.datagrams;
+    return (struct feed_point){.at = journal_position(f->reader),
+                               .block = block->number,
+                               .datagrams = block->totals[TOTAL_DATAGRAMS],
+                               .gone = f->end.gone + (f->end.block > 0 && before > known ? before - known : 0)};
+}
+
+/* After a failure the same is missing once more, and maybe more than that. */
+static void count_gone(struct feeder *f)
+{
+    if (f->end.gone <= f->state.expired)
+        return;
+    log_line("warning: store %s: %" PRIu64 " datagrams went from the journal before they were handed over",
+             f->spec->name, f->end.gone - f->state.expired);
+    f->state.expired = f->end.gone;
 }
 
 /* Begins where the place says, anew if that is of another journal. Returns 0, or -1. */
@@ -167,8 +171,6 @@ static int open_all(struct feeder *f, struct error *err)
     if (!f->feed)
         return -1;
     f->end = f->place.done;
-    f->has_total = f->done_block > 0 && f->done_block == f->end.block;
-    f->datagrams = f->done_datagrams;
     f->reader = journal_follow(f->context->directory->journal_fd, f->end.at);
     return f->reader ? 0 : error_set(err, "out of memory");
 }
@@ -183,15 +185,15 @@ static int take_block(struct feeder *f, struct error *err)
             return result;
         }
     }
-    const struct feed_point behind = {journal_position(f->reader), f->block.number};
+    const struct feed_point behind = point_behind(f, &f->block);
     if (f->block.number > f->end.block) { /* else a copy of what was taken */
         int taken = f->spec->kind->take(f->feed, &f->block, f->plain, &behind, err);
         if (taken == FEED_FAILED)
             return -1;
         if (taken == FEED_FULL)
             return f->spec->kind->work(f->feed, true, err) == 0 ? 2 : -1;
-        count_gone(f, &f->block);
         f->end = behind;
+        count_gone(f);
         f->state.read_us = f->block.last_us;
     }
     f->plain = NULL;
@@ -229,10 +231,6 @@ static bool step(struct feeder *f, bool is_all)
     if (result < 0 || f->spec->kind->work(f->feed, is_all && result == 0, &why) != 0) {
         fail(f, &why);
         return false;
-    }
-    if (f->end.block == f->place.done.block) {
-        f->done_block = f->end.block;
-        f->done_datagrams = f->datagrams;
     }
     if (!tell_trouble(f) && (f->place.done.block != done || f->end.block == f->place.done.block))
         succeed(f);

@@ -150,14 +150,15 @@ static int count_behind(const struct directory *d, struct journal_position at, i
     return 0;
 }
 
-static int read_behind(struct health *h, const struct directory *d, sqlite3 *db, struct error *err)
+static int read_behind(const struct directory *d, sqlite3 *db, int64_t now_s, uint64_t *behind, int64_t *behind_s,
+                       struct error *err)
 {
     int64_t file, offset;
     if (sql_number(db, "SELECT file FROM position WHERE store = 'sqlite'", 0, &file, err) != 0 ||
         sql_number(db, "SELECT offset FROM position WHERE store = 'sqlite'", 0, &offset, err) != 0)
         return -1;
     const struct journal_position at = {(uint64_t)file, (uint64_t)offset};
-    return count_behind(d, at, h->now_s, &h->behind, &h->behind_s, err);
+    return count_behind(d, at, now_s, behind, behind_s, err);
 }
 
 static int read_feeds(struct health *h, const struct directory *d, struct error *err)
@@ -269,11 +270,28 @@ int health_read(struct health *health, const char *directory, int most_sensors, 
         return -1;
     int result = health->is_consumer ? read_feeds(health, &d, err) : kept_open(directory, &kept, err);
     if (result == 0 && !health->is_consumer) {
-        result = read_behind(health, &d, kept.db, err) != 0 || read_feeds(health, &d, err) != 0 ||
-                         read_disk(health, &d, &kept, err) != 0 || read_totals(health, kept.db, err) != 0 ||
-                         read_sensors(health, kept.db, most_sensors, err) != 0
+        result = read_behind(&d, kept.db, health->now_s, &health->behind, &health->behind_s, err) != 0 ||
+                         read_feeds(health, &d, err) != 0 || read_disk(health, &d, &kept, err) != 0 ||
+                         read_totals(health, kept.db, err) != 0 || read_sensors(health, kept.db, most_sensors, err) != 0
                      ? -1
                      : 0;
+        kept_close(&kept);
+    }
+    directory_close(&d);
+    return result;
+}
+
+int health_count_behind(const char *directory, uint64_t *behind, struct error *err)
+{
+    struct directory d;
+    struct kept kept;
+    int64_t behind_s;
+    *behind = 0;
+    if (directory_look(directory, &d, err) != 0)
+        return -1;
+    int result = kept_open(directory, &kept, err);
+    if (result == 0) {
+        result = read_behind(&d, kept.db, clock_unix_us() / SECOND_US, behind, &behind_s, err);
         kept_close(&kept);
     }
     directory_close(&d);

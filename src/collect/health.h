@@ -58,6 +58,9 @@ struct health {
     size_t listed;
 };
 
+/* Records of the journal that the store has still to take in, as `behind`. Returns 0, or -1. */
+MUST_CHECK int health_count_behind(const char *directory, uint64_t *behind, struct error *err);
+
 /* Looks whether a collector runs. Returns 0, or -1: the directory cannot be read. */
 MUST_CHECK int health_look(struct health *health, const char *directory, struct error *err);
 

@@ -264,7 +264,7 @@ static int open_kept(struct asking *a, const struct cursor *from, struct error *
         return source_open(&c->source, c->question, &ask, c->most_s > 0 ? SOURCE_ROWS : 0, c->most_s, NULL, a->folder,
                            &a->kept, &a->result.is_partial, err);
     if (!c->is_old)
-        asking_refresh(directory);
+        asking_refresh_or_tell(directory);
     if (kept_open(directory, &a->kept, err) != 0 && (!a->kept.is_lost || kept_open_lookups(directory, &a->kept) != 0))
         return -1;
     return 0;

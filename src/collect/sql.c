@@ -160,7 +160,7 @@ static int run_sql(const struct sql_config *config, struct error *err)
     const char *directory = config->directory ? config->directory : DIRECTORY_DEFAULT;
     process_limit_memory((size_t)MEMORY_MIB << 20);
     if (!config->is_old)
-        asking_refresh(directory);
+        asking_refresh_or_tell(directory);
     if (sql_session_open(&session, directory, (int64_t)config->timeout_s * SECOND_US, err) != 0)
         return EXIT_FAILURE;
     int result = run_all(&session, config, err);

@@ -17,10 +17,22 @@ enum { TEXT = 1024 };
 static const char head[] = "dnsflow place 1";
 
 /* The numbers of the file's lines, in their order. */
-enum { INSTANCE, DONE_FILE, DONE_OFFSET, DONE_BLOCK, WANTED_FILE, WANTED_OFFSET, WANTED_BLOCK, NUMBERS };
+enum {
+    INSTANCE,
+    DONE_FILE,
+    DONE_OFFSET,
+    DONE_BLOCK,
+    DONE_DATAGRAMS,
+    WANTED_FILE,
+    WANTED_OFFSET,
+    WANTED_BLOCK,
+    WANTED_DATAGRAMS,
+    NUMBERS
+};
 
-static const char *const words[NUMBERS] = {"instance",    "done file",     "done offset", "done block",
-                                           "wanted file", "wanted offset", "wanted block"};
+static const char *const words[NUMBERS] = {"instance",      "done file",      "done offset",
+                                           "done block",    "done datagrams", "wanted file",
+                                           "wanted offset", "wanted block",   "wanted datagrams"};
 
 static void number_places(struct feed_place *place, uint64_t *numbers[NUMBERS])
 {
@@ -28,9 +40,11 @@ static void number_places(struct feed_place *place, uint64_t *numbers[NUMBERS])
     numbers[DONE_FILE] = &place->done.at.file;
     numbers[DONE_OFFSET] = &place->done.at.offset;
     numbers[DONE_BLOCK] = &place->done.block;
+    numbers[DONE_DATAGRAMS] = &place->done.datagrams;
     numbers[WANTED_FILE] = &place->wanted.at.file;
     numbers[WANTED_OFFSET] = &place->wanted.at.offset;
     numbers[WANTED_BLOCK] = &place->wanted.block;
+    numbers[WANTED_DATAGRAMS] = &place->wanted.datagrams;
 }
 
 /* Returns 0, or -1: this is none. */

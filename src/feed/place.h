@@ -15,7 +15,9 @@ enum { PLACE_NOTE = 512 };
 /* Behind a block. */
 struct feed_point {
     struct journal_position at;
-    uint64_t block; /* its number, 0 = none yet */
+    uint64_t block;     /* its number, 0 = none yet */
+    uint64_t datagrams; /* of the chain, with those of the block */
+    uint64_t gone;      /* datagrams that went from the journal before it, unread, since the process began; not kept */
 };
 
 struct feed_place {

@@ -290,6 +290,20 @@ int kept_check_partition(struct kept *kept, size_t index, struct error *err)
     return quarantine_check(folder, p, err);
 }
 
+bool kept_has_gone(const struct kept *kept, size_t index)
+{
+    char path[512];
+    sqlite3_stmt *s;
+    const char *file = kept->partitions[index].file;
+    snprintf(path, sizeof(path), "%s/lookups/%s", kept->directory, file);
+    if (access(path, F_OK) == 0 || sql_prepare(kept->db, "SELECT 1 FROM partitions WHERE file = ?", &s, NULL) != 0)
+        return false;
+    sqlite3_bind_text(s, 1, file, -1, SQLITE_STATIC);
+    int found = sql_step(s, NULL);
+    sqlite3_finalize(s);
+    return found == 0;
+}
+
 /* Numbers are in the order of what they stand for. */
 static int find(sqlite3 *db, const char *last, const char *one, const void *bytes, size_t len, struct kept_place *out,
                 struct error *err)

@@ -61,6 +61,9 @@ int kept_check_database(struct kept *kept, struct error *err);
 /* Looks whether a partition is whole, and has what the catalogue says. Returns 0, or -1 with what is wrong. */
 int kept_check_partition(struct kept *kept, size_t index, struct error *err);
 
+/* Whether it is not there as it was let go, or another has taken its place, since the catalogue was read. */
+bool kept_has_gone(const struct kept *kept, size_t index);
+
 /* Opens a partition. Returns 1, or 0 = it is gone, or cannot be used, which is counted. */
 int kept_partition(struct kept *kept, size_t index, sqlite3 **out);
 

@@ -331,6 +331,71 @@ def test_disk_that_is_read_only(tmp_path):
         assert_once(collector.directory, folder)
 
 
+# What the journal has no longer
+
+def expired(directory):
+    """As `status` says, of the one store."""
+    told, = json.loads(collect("status", directory, "--format", "json").out)["stores"]
+    return told["expired_datagrams"]
+
+
+def gap(tmp_path, store):
+    """A directory whose journal has lost 20 datagrams that the store has not been given."""
+    for i, options in enumerate((store, (), ())):
+        with Running(tmp_path, *options) as collector:
+            burst(collector, 1 + 20 * i, 20)
+            collector.stop()
+    _, lost, _ = all_files(collector.directory / "journal")
+    os.unlink(lost)
+    return collector.directory
+
+
+def test_gone_between_two_runs(tmp_path):
+    folder = tmp_path / "out"
+    directory = gap(tmp_path, file_store(folder / "%Y.ndjson"))
+    for lost in 20, 0:
+        with Running(tmp_path, *file_store(folder / "%Y.ndjson")) as collector:
+            collector.stop()
+        assert expired(directory) == lost
+        assert ("warning: store file: 20 datagrams went from the journal before" in collector.err) == (lost > 0)
+    assert names_in(folder) == ["n%d.example" % n for n in (*range(1, 21), *range(41, 61))]
+
+
+def test_gone_is_counted_once(tmp_path):
+    """Also when it is met again, as what came behind it could not be written."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    with small_disk(folder):
+        directory = gap(tmp_path, file_store(folder / "%Y.ndjson"))
+        with Running(tmp_path, *file_store(folder / "%Y.ndjson")) as collector:
+            with filled(folder), Sender(collector.target, 2000, 61, 200):
+                wait_until(lambda: json.loads(collect("status", directory, "--format", "json").out)["stores"][0]["failures"] >= 3)
+            collector.process.wait_err("]: store file: goes on\n")
+            wait_until(lambda: not cause(collector))
+            collector.stop()
+        assert expired(directory) == 20 and collector.err.count("went from the journal before") == 1
+        assert names_in(folder) == ["n%d.example" % n for n in (*range(1, 21), *range(41, 261))]
+
+
+def test_restored_from_a_backup(tmp_path):
+    """With the journal, and how far the store was in it: each record once, as before."""
+    folder, old = tmp_path / "out", tmp_path / "old"
+    with Running(tmp_path, *file_store(folder / "%Y.ndjson")) as collector:
+        burst(collector, 1, 20)
+        assert collect("backup", collector.directory, tmp_path / "backup").status == 0
+        burst(collector, 21, 20)
+        collector.stop()
+    os.rename(collector.directory, old)
+    copy, = (tmp_path / "backup").iterdir()
+    for source, target in ((copy, ""), ("%s/journal/." % old, "journal"), (old / "feeds", "")):
+        assert run(["cp", "-a", source, collector.directory / target]).status == 0
+    with Running(tmp_path, *file_store(folder / "%Y.ndjson")) as collector:
+        burst(collector, 41, 20)
+        collector.stop()
+    assert_once(collector.directory, folder)
+    assert sorted(names_in(folder)) == sorted("n%d.example" % n for n in range(1, 61))
+
+
 # Bounds
 
 FOREIGN = ("20200101-000000.pcap.part", "20200101-000000.pcap.zst", "20200101-000000-01.pcap", "20200101-000000x.pcap", "20200101.pcap",

@@ -3,9 +3,12 @@
 other program, arguments without an option."""
 
 import gzip
+import lzma
+import re
 import shutil
 import struct
 import subprocess
+import zlib
 
 import pytest
 from conftest import (BASE_US, CAPTURES, ETHERNET, NULL, RAW, SENSOR, SLL, SLL2, Summary, made_capture, pcap_record,
@@ -211,6 +214,21 @@ def test_frames_to_be_skipped(tmp_path, tool):
     read(tmp_path, path, records=500)
     result = sensor("-r", "-", "-w", tmp_path / "out.pcap", data=path.read_bytes())
     assert result.status == 0 and Summary(result.err).records == 500
+
+
+@pytest.mark.parametrize("cut", range(55, 100, 11))
+@pytest.mark.parametrize("pack, unpack", [(gzip.compress, lambda: zlib.decompressobj(31)), (lzma.compress, lzma.LZMADecompressor)])
+def test_cut_in_the_middle(tmp_path, pack, unpack, cut):
+    """All of what there is before the cut is read, but for the last piece, of 64 KiB, that libarchive makes of it."""
+    plain = made_capture(tmp_path / "in.pcap", 8000).read_bytes()
+    packed, path = pack(plain), tmp_path / "cut"
+    path.write_bytes(packed[:len(packed) * cut // 100])
+    there = len(unpack().decompress(path.read_bytes()))
+    assert len(plain) > there > 300000
+    summary, err = read(tmp_path, path, status=1)
+    at = int(re.search(r"error: \S+: at byte (\d+): broken compressed data: .*; what came before it is good", err).group(1))
+    assert there >= at > there - (64 << 10) - 200  # the last record may be cut too
+    assert abs(summary.records - 8000 * at / len(plain)) < 20
 
 
 # Files of the other program

@@ -200,7 +200,7 @@ def text(value):
 def put_feed():
     """The first byte says what it is, as in fuzz_feed.c."""
     place = b"dnsflow place 1\ninstance 7\n" + b"".join(b"%s %s %d\n" % (a, b, n) for n, (a, b) in enumerate(
-        (a, b) for a in (b"done", b"wanted") for b in (b"file", b"offset", b"block"))) + b"note 12 /srv/a.csv.part\n"
+        (a, b) for a in (b"done", b"wanted") for b in (b"file", b"offset", b"block", b"datagrams"))) + b"note 12 /srv/a.csv.part\n"
     for data in (place, place[:-1], place.replace(b"7", b"18446744073709551615")):
         put("feed", b"\0" + data)
     for data in (b"file,path=/srv/%Y%m%d/%H%M.pcap.zst,max-size=1G,max-age=30d,name=a", b"file,path=%V.csv,max-size=1",

@@ -45,8 +45,8 @@ static struct feed_place saved(void)
     struct error err;
     (void)unlink(at.path);
     assert_int_equal(place_open(&place, at.path, &err), 0);
-    place.done = (struct feed_point){{3, 4000}, 50};
-    place.wanted = (struct feed_point){{UINT64_MAX, 1ull << 63}, 70};
+    place.done = (struct feed_point){{3, 4000}, 50, 600, 0};
+    place.wanted = (struct feed_point){{UINT64_MAX, 1ull << 63}, 70, 800, 0};
     snprintf(place.note, sizeof(place.note), "123 /srv/a b/%%.part");
     assert_int_equal(place_save(&place, &err), 0);
     return place;
@@ -59,6 +59,7 @@ static void assert_same(const struct feed_place *a, const struct feed_place *b)
     assert_true(a->done.at.file == b->done.at.file && a->done.at.offset == b->done.at.offset);
     assert_true(a->done.block == b->done.block && a->wanted.block == b->wanted.block);
     assert_true(a->wanted.at.file == b->wanted.at.file && a->wanted.at.offset == b->wanted.at.offset);
+    assert_true(a->done.datagrams == b->done.datagrams && a->wanted.datagrams == b->wanted.datagrams);
     assert_string_equal(a->note, b->note);
 }
 
@@ -101,7 +102,8 @@ static void test_full_note(void **state)
     (void)state;
     struct feed_place place = saved(), again;
     struct error err;
-    place.instance = place.done.at.file = place.done.at.offset = place.done.block = UINT64_MAX;
+    place.instance = place.done.at.file = place.done.at.offset = UINT64_MAX;
+    place.done.block = place.done.datagrams = UINT64_MAX;
     place.wanted = place.done;
     memset(place.note, 'n', sizeof(place.note) - 1);
     assert_int_equal(place_save(&place, &err), 0);
