@@ -101,7 +101,7 @@ static int take_input(void *config, const char *value, struct error *err)
 
 static const struct option_row rows[] = {
     {0, "directory", "DIR", take_directory,
-     "names out of what a collector keeps there, ./dnsflow-data if it is left out", 0},
+     "names out of what a collector keeps there; else ./dnsflow-data, or what the service keeps", 0},
     {0, "from", "FILE", take_from,
      "names out of this capture of datagrams or file of a journal instead, or a folder of those; - is standard input",
      OPTION_REPEATS},
@@ -143,7 +143,7 @@ static int check(const struct annotate_config *c, struct error *err)
 static int open_origin(const struct annotate_config *c, struct kept *kept, struct origin *out, struct error *err)
 {
     static const struct kept_budget all = {0, 0, 0};
-    const char *directory = c->directory ? c->directory : DIRECTORY_DEFAULT;
+    const char *directory = directory_to_ask(c->directory);
     if (c->from_count > 0)
         return origin_open_files(c->from, c->from_count, out, err);
     if (!c->is_old)

@@ -32,7 +32,8 @@ static int take_target(void *config, const char *value, struct error *err)
 }
 
 static const struct option_row rows[] = {
-    {0, "directory", "DIR", take_directory, "where everything is kept, ./dnsflow-data if it is left out", 0},
+    {0, "directory", "DIR", take_directory, "where everything is kept; else ./dnsflow-data, or what the service keeps",
+     0},
     {'h', "help", NULL, NULL, "print this help", offsetof(struct backup_config, show_help)},
     {0, NULL, "TARGET", take_target, "dnsflow_collect backup --directory /srv/dns /mnt/backup", 0},
 };
@@ -84,7 +85,7 @@ int command_backup(int argc, char **argv, struct error *err)
         error_set(err, "no target: expected a directory for the copies, as in \"backup /mnt/backup\"");
         return 2;
     }
-    const char *directory = config.directory ? config.directory : DIRECTORY_DEFAULT;
+    const char *directory = directory_to_ask(config.directory);
     (void)umask(0027); /* it is as private as what it is of */
     (void)kept_refresh(directory);
     return copy(directory, config.target, err) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

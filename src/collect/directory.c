@@ -174,6 +174,23 @@ int directory_open(const char *path, const char *user, struct directory *out, st
     return -1;
 }
 
+const char *directory_to_ask(const char *told)
+{
+    bool has_own = access(DIRECTORY_DEFAULT, F_OK) == 0;
+    if (told)
+        return told;
+    return !has_own && access(DIRECTORY_SERVICE, F_OK) == 0 ? DIRECTORY_SERVICE : DIRECTORY_DEFAULT;
+}
+
+/* Of one that may not be read it says who may. Returns -1. */
+static int explain_rights(int cause, struct error *err)
+{
+    size_t used = err ? strlen(err->text) : 0;
+    if (err && cause == EACCES)
+        snprintf(err->text + used, sizeof(err->text) - used, "; its owner and its group may read it");
+    return -1;
+}
+
 int directory_look(const char *path, struct directory *out, struct error *err)
 {
     memset(out, 0, sizeof(*out));
@@ -183,8 +200,9 @@ int directory_look(const char *path, struct directory *out, struct error *err)
         out->journal_fd = open_folder(out->fd, "journal", path, err);
     if (out->fd >= 0 && out->journal_fd >= 0)
         return 0;
+    int cause = errno;
     directory_close(out);
-    return -1;
+    return explain_rights(cause, err);
 }
 
 int directory_look_as_owner(const char *path, const char *user, struct directory *out, struct error *err)

@@ -21,6 +21,7 @@
 #include "base/error.h"
 
 #define DIRECTORY_DEFAULT  "./dnsflow-data"
+#define DIRECTORY_SERVICE  "/var/lib/dnsflow-collect" /* of the packages */
 #define WATCH_PLACE        "watch"
 #define ASKING_FOLDER      "asking"
 #define DIRECTORY_SIZE_MIN (UINT64_C(256) << 20)
@@ -34,6 +35,9 @@ struct directory {
 /* Opens it to write, making what is missing and completing what a replay that was killed has left (swap.h); as root for
  * `user`, else for whom it belongs to. Locks it: "PATH: in use by process N". Returns 0, or -1 with one line. */
 MUST_CHECK int directory_open(const char *path, const char *user, struct directory *out, struct error *err);
+
+/* Where who only asks looks: as was told; of no DIRECTORY_DEFAULT that of the service, where there is one. */
+const char *directory_to_ask(const char *told);
 
 /* Opens it to read, beside who writes. */
 MUST_CHECK int directory_look(const char *path, struct directory *out, struct error *err);

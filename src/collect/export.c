@@ -81,7 +81,8 @@ static int take_until(void *config, const char *value, struct error *err)
 }
 
 static const struct option_row export_rows_table[] = {
-    {0, "directory", "DIR", take_directory, "where everything is kept, ./dnsflow-data if it is left out", 0},
+    {0, "directory", "DIR", take_directory, "where everything is kept; else ./dnsflow-data, or what the service keeps",
+     0},
     {'w', "write", "FILE", take_write, "the file, - = standard output (the default)", 0},
     {0, "format", "NAME", take_format,
      "pcap, the default, is the datagrams of the journal; others are rows of the store, what was seen;", 0},
@@ -98,7 +99,8 @@ static const struct option_row export_rows_table[] = {
 };
 
 static const struct option_row check_rows[] = {
-    {0, "directory", "DIR", take_directory, "where everything is kept, ./dnsflow-data if it is left out", 0},
+    {0, "directory", "DIR", take_directory, "where everything is kept; else ./dnsflow-data, or what the service keeps",
+     0},
     {'h', "help", NULL, NULL, "print this help", offsetof(struct walk_config, show_help)},
     {0, NULL, NULL, NULL, "dnsflow_collect check --directory /srv/dns", 0},
 };
@@ -174,7 +176,7 @@ static int walk_directory(struct walk *w, struct error *err)
 {
     struct directory directory;
     const struct journal_position start = {0, 0};
-    const char *path = w->config->directory ? w->config->directory : DIRECTORY_DEFAULT;
+    const char *path = directory_to_ask(w->config->directory);
     if (directory_look(path, &directory, err) != 0)
         return EXIT_FAILURE;
     struct journal_reader *reader = journal_follow(directory.journal_fd, start);
@@ -203,7 +205,7 @@ static struct walk_config usual(void)
  * partition that was let go, is missing, and 1. */
 static int export_rows(const struct walk_config *c, FILE *out, struct error *err)
 {
-    const char *path = c->directory ? c->directory : DIRECTORY_DEFAULT;
+    const char *path = directory_to_ask(c->directory);
     struct kept kept;
     uint64_t rows;
     char unread[ASKING_LINE];
@@ -332,7 +334,7 @@ int command_check(int argc, char **argv, struct error *err)
         return EXIT_SUCCESS;
     }
     int status = walk_directory(&w, err);
-    if (err->text[0] == '\0' && check_store(config.directory ? config.directory : DIRECTORY_DEFAULT) != 0)
+    if (err->text[0] == '\0' && check_store(directory_to_ask(config.directory)) != 0)
         status = EXIT_FAILURE;
     if (err->text[0] == '\0')
         printf("journal: %" PRIu64 " blocks, %" PRIu64 " datagrams, %" PRIu64 " records%s\n", w.blocks, w.datagrams,

@@ -156,7 +156,8 @@ static int take_word(void *config, const char *value, struct error *err)
 }
 
 static const struct option_row rows[] = {
-    {0, "directory", "DIR", take_directory, "where everything is kept, ./dnsflow-data if it is left out", 0},
+    {0, "directory", "DIR", take_directory, "where everything is kept; else ./dnsflow-data, or what the service keeps",
+     0},
     {0, "source", "clickhouse[,KEY=VALUE...]", take_source,
      "ask the tables of this ClickHouse, with the keys of --store of run, in place of a directory", 0},
     {0, "since", "TIME", take_since, "what was seen from then on: 2026-01-31, today, 10:00 (UTC), 10m, 2h or 7d (ago)",
@@ -258,7 +259,7 @@ static int ask_all(struct asking *a, const struct cursor *from, struct error *er
 static int open_kept(struct asking *a, const struct cursor *from, struct error *err)
 {
     const struct query_config *c = a->config;
-    const char *directory = c->directory ? c->directory : DIRECTORY_DEFAULT;
+    const char *directory = directory_to_ask(c->directory);
     const struct ask ask = make_ask(a, from);
     if (c->has_source)
         return source_open(&c->source, c->question, &ask, c->most_s > 0 ? SOURCE_ROWS : 0, c->most_s, NULL, a->folder,
@@ -437,8 +438,12 @@ static int check(const struct query_config *config, struct error *err)
         return -1;
     }
     if (config->question->about != ABOUT_NOTHING && config->about_count == 0) {
+        struct error words; /* what it is about is one of some words */
         const char *rest;
         int len = about_of(config->question, &rest);
+        if ((config->question->about == ABOUT_TOP || config->question->about == ABOUT_NEW) &&
+            question_check(config->question, "", &words) != 0)
+            return error_set(err, "query %s: %.300s", config->question->name, words.text);
         return error_set(err, "query %s: expected %.*s behind it, or @FILE", config->question->name, len,
                          config->question->help);
     }

@@ -65,7 +65,8 @@ static int take_statement(void *config, const char *value, struct error *err)
 }
 
 static const struct option_row rows[] = {
-    {0, "directory", "DIR", take_directory, "where everything is kept, ./dnsflow-data if it is left out", 0},
+    {0, "directory", "DIR", take_directory, "where everything is kept; else ./dnsflow-data, or what the service keeps",
+     0},
     {0, "format", "NAME", take_format, "how rows are printed, table by default;", 0},
     {0, "color", "WHEN", take_color, "colors in tables; by default on a terminal;", 0},
     {0, "timeout", "SECONDS", take_timeout, "how long a statement may take; 0, the default, is any time", 0},
@@ -157,7 +158,7 @@ static int run_all(struct sql_session *session, const struct sql_config *config,
 static int run_sql(const struct sql_config *config, struct error *err)
 {
     struct sql_session session;
-    const char *directory = config->directory ? config->directory : DIRECTORY_DEFAULT;
+    const char *directory = directory_to_ask(config->directory);
     process_limit_memory((size_t)MEMORY_MIB << 20);
     if (!config->is_old)
         asking_refresh_or_tell(directory);

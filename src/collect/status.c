@@ -35,7 +35,8 @@ static int take_format(void *config, const char *value, struct error *err)
 }
 
 static const struct option_row rows[] = {
-    {0, "directory", "DIR", take_directory, "where everything is kept, ./dnsflow-data if it is left out", 0},
+    {0, "directory", "DIR", take_directory, "where everything is kept; else ./dnsflow-data, or what the service keeps",
+     0},
     {0, "format", "NAME", take_format, "how it is said, text by default;", 0},
     {'h', "help", NULL, NULL, "print this help", offsetof(struct status_config, show_help)},
     {0, NULL, NULL, NULL,
@@ -215,7 +216,7 @@ static void print_text(const struct health *h)
 static int print_status(const struct status_config *config, struct error *err)
 {
     struct health h;
-    const char *directory = config->directory ? config->directory : DIRECTORY_DEFAULT;
+    const char *directory = directory_to_ask(config->directory);
     if (health_look(&h, directory, err) != 0)
         return -1;
     if (!config->is_json)

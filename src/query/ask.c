@@ -149,14 +149,22 @@ static int check_part(const char *what, struct error *err)
                : error_set(err, "expected at least %d characters of a name", CONTAINS_LEAST);
 }
 
+/* Rather than a slip of an address. */
+static bool looks_like_name(const char *what)
+{
+    return !strpbrk(what, "/:") && !looks_like_address(what) && pattern_check(what, false, NULL) == 0;
+}
+
 static int check_client(const char *what, struct error *err)
 {
     uint8_t address[16];
     if (parse_address(what, address) > 0)
         return 0;
-    return strpbrk(what, "/:") || pattern_check(what, false, NULL) != 0
-               ? error_set(err, "expected an IPv4 or IPv6 address")
-               : error_set(err, "expected an IPv4 or IPv6 address; did you mean \"who %.100s\"?", what);
+    if (looks_like_address(what) && strchr(what, '/'))
+        return error_set(err, "expected an IPv4 or IPv6 address, not a prefix");
+    return looks_like_name(what)
+               ? error_set(err, "expected an IPv4 or IPv6 address; did you mean \"who %.100s\"?", what)
+               : error_set(err, "expected an IPv4 or IPv6 address");
 }
 
 static int check_addresses(const char *what, bool is_one, struct error *err)
@@ -168,6 +176,8 @@ static int check_addresses(const char *what, bool is_one, struct error *err)
     if (is_one)
         return strchr(what, '/') ? error_set(err, "expected one address; did you mean \"address %.100s\"?", what)
                                  : error_set(err, "expected an IPv4 or IPv6 address");
+    if (looks_like_name(what))
+        return error_set(err, "expected an IPv4 or IPv6 address, or a prefix; did you mean \"name %.100s\"?", what);
     return prefixes_add(&prefixes, what, err);
 }
 

@@ -49,7 +49,8 @@ int kept_open(const char *directory, struct kept *out, struct error *err)
     snprintf(path, sizeof(path), "%s/dnsflow.db", directory);
     if (access(path, F_OK) != 0) {
         out->is_lost = errno == ENOENT;
-        return error_errno(err, "%s", path);
+        return errno == EACCES ? error_set(err, "%s: %s; its owner and its group may read it", path, strerror(errno))
+                               : error_errno(err, "%s", path);
     }
     if (sql_open(path, SQL_READ, &out->db, err) == 0 && check_version(out->db, err) == 0 &&
         database_partitions(out->db, &out->partitions, &out->partitions_count, err) == 0) {

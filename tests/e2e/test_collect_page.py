@@ -146,6 +146,7 @@ def test_views(page, view):
     for width in 360, 900, 1600:
         page.size(width)
         assert page.is_wider() <= 0, width
+        assert page.js("return [...document.querySelectorAll('#views a')].every(a => a.scrollWidth <= a.clientWidth)"), width
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 from collecting import AS_ROOT, COLLECT, collect, imported, needs_collector
-from conftest import CAPTURES, Background, made_capture, ok, run, wait_until
+from conftest import CAPTURES, Background, made_capture, need, needs_root, ok, run, wait_until
 
 pytestmark = needs_collector
 
@@ -49,7 +49,13 @@ WRONG = [
     (("query", "name", ""), "expected a whole name"),
     (("query", "name", "a..b"), "expected something between two dots"),
     (("query", "client", "www.example.com"), "expected an IPv4 or IPv6 address"),
-    (("query", "client", "192.0.2.0/24"), "expected an IPv4 or IPv6 address"),
+    (("query", "client", "192.0.2.0/24"), "expected an IPv4 or IPv6 address, not a prefix\n"),
+    (("query", "client", "192.0.2.999"), "expected an IPv4 or IPv6 address\n"),
+    (("query", "client", "www.example.com"), "did you mean \"who www.example.com\"?"),
+    (("query", "address", "www.example.com"), "or a prefix; did you mean \"name www.example.com\"?"),
+    (("query", "address", "192.0.2.0/33"), "or a prefix such as 192.0.2.0/24"),
+    (("query", "top"), "query top: expected one of: names, domains, clients"),
+    (("query", "new"), "query new: expected one of: names, domains"),
     (("query", "loss", "more"), "expected nothing behind loss"),
     (("query", "name", "@"), "expected a file behind @"),
     (("query", "loss", "--format", "xml"), "expected one of: table, json, ndjson, csv"),
@@ -107,6 +113,29 @@ def test_listen_without_a_port(tmp_path):
 def test_no_directory(tmp_path, verb):
     done = collect(verb, tmp_path / "none", *(("loss",) if verb == "query" else ()))
     assert done.status == 1 and done.err.count("\n") == 1 and "none" in done.err and "No such file" in done.err
+
+
+@needs_root
+def test_directory_of_the_service(kept, tmp_path):
+    """Who only asks need not name it, where there is no ./dnsflow-data; who may not read it hears who may."""
+    need("unshare", "setpriv")
+    line = 'mount -t tmpfs tmpfs /var/lib && cp -a "$1" /var/lib/dnsflow-collect && cp "$2" /var/lib/program && shift 2 && exec "$@"'
+
+    def asked(*argv):
+        return run(["unshare", "--mount", "sh", "-c", line, "sh", kept, COLLECT, *argv], cwd=tmp_path)
+
+    nobody = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
+    for words in (("status",), ("query", "loss"), ("check",), ("export", "-w", "/dev/null"), ("sql", "VALUES(1)"),
+                  ("backup", "/var/lib/target"), ("annotate", "--fields", "time=t", "/dev/null")):
+        done = asked("/var/lib/program", *words)
+        assert done.status == 0, done.err
+    for words in ("status",), ("query", "loss"):
+        done = asked(*nobody, "/var/lib/program", *words)
+        assert done.status == 1 and done.err.count("\n") == 1, done.err
+        assert "/var/lib/dnsflow-collect" in done.err and "Permission denied; its owner and its group may read it\n" in done.err
+    (tmp_path / "dnsflow-data").mkdir()
+    done = asked("/var/lib/program", "query", "loss")
+    assert done.status == 1 and "./dnsflow-data/dnsflow.db: No such file" in done.err
 
 
 def test_foreign_directory(tmp_path):
