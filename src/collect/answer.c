@@ -25,7 +25,7 @@ enum {
     REFRESH_WAIT_US = 3 * SECOND_US,
     FINISH_US = 5 * SECOND_US, /* for answers that are being worked out */
     POLL_MS = 5,
-    TRIM_S = 60,          /* what large answers took and threads keep goes back to the system */
+    TRIM_S = 10,          /* what large answers took and threads keep goes back to the system */
     LATE_S = 90,          /* the same, to be up to date */
     STUCK_S = 180,        /* that a record waits to be brought in; a seal is made each minute */
     DISK_LEAST = 64 << 20 /* bytes that are free */
