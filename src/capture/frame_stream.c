@@ -135,7 +135,7 @@ int frame_stream_lend(struct frame_stream *stream, const uint8_t *at, size_t lef
     return count;
 }
 
-size_t frame_stream_answer(struct frame_stream *stream, uint8_t out[FRAME_STREAM_REPLY_MAX])
+size_t frame_stream_answer(struct frame_stream *stream, uint8_t out[static FRAME_STREAM_REPLY_MAX])
 {
     struct writer w = writer_over(out, FRAME_STREAM_REPLY_MAX);
     size_t type_len = sizeof(content_type) - 1;

@@ -37,6 +37,6 @@ MUST_CHECK int frame_stream_lend(struct frame_stream *stream, const uint8_t *at,
                                  int max, uint64_t *used, struct error *err);
 
 /* The next control frame that is to be sent, if any: its length in `out`, or 0. */
-size_t frame_stream_answer(struct frame_stream *stream, uint8_t out[FRAME_STREAM_REPLY_MAX]);
+size_t frame_stream_answer(struct frame_stream *stream, uint8_t out[static FRAME_STREAM_REPLY_MAX]);
 
 #endif
