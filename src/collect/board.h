@@ -10,7 +10,7 @@
 #include "collect/feed_state.h"
 #include "journal/block.h"
 
-enum { BOARD_ROLES = 6 + FEEDS_MAX };
+enum { BOARD_ROLES = 6 + FEEDS_MAX /* role_feed is one for each store */ };
 
 struct board {
     int64_t started_s;                      /* of the collector, Unix time */

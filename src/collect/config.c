@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/options.h"
 #include "collect/directory.h"
+#include "collect/role.h"
 #include "collect/source.h"
 #include "dnsflow.h"
 #ifdef HAVE_FROM_KAFKA
@@ -199,7 +200,6 @@ static bool has_feed(const struct collect_config *c, const char *name)
 
 static int take_store(void *config, const char *value, struct error *err)
 {
-    static const char *const roles[] = {"receive", "store", "tidy", "watch", "query"};
     struct collect_config *c = config;
     size_t i;
     if (c->feeds_count == FEEDS_MAX)
@@ -208,8 +208,8 @@ static int take_store(void *config, const char *value, struct error *err)
     int result = feed_parse(value, &spec, err);
     if (result == 0)
         result = spec.kind->check(&spec, err);
-    for (i = 0; result == 0 && i < sizeof(roles) / sizeof(roles[0]); i++)
-        if (strcmp(spec.name, roles[i]) == 0)
+    for (i = 0; result == 0 && i < BOARD_ROLES; i++)
+        if (strcmp(spec.name, roles[i]->name) == 0)
             result = error_set(err, "name=%s: is that of a role", spec.name);
     if (result == 0 && has_feed(c, spec.name))
         result = error_set(err, "expected another name=, as there is a store %s", spec.name);

@@ -69,7 +69,7 @@ static int refuse(const char *word, struct error *err)
 {
     char verbs[200] = "";
     size_t i, used = 0;
-    for (i = 0; i < COMMANDS; i++)
+    for (i = 0; i < COMMANDS && used < sizeof(verbs); i++)
         used += (size_t)snprintf(verbs + used, sizeof(verbs) - used, "%s%s", i ? ", " : "", commands[i].verb);
     if (word)
         error_set(err, "%s: expected one of %s; --help says more", word, verbs);

@@ -26,20 +26,17 @@ static void labelled(FILE *out, const char *name, const char *label, const char 
 
 /* ---- roles ---- */
 
+/* A store that there is not is not told, nor is one who reads from Kafka where that is not wanted. */
 static void put_roles(FILE *out, const struct board *board)
 {
-    static const struct role *const before[] = {&role_receive, &role_store, &role_tidy, &role_watch};
-    enum { BEFORE = sizeof(before) / sizeof(before[0]) };
-    size_t i;
+    size_t i, feed = 0;
     family(out, "role_starts_total", "counter", "Processes started, by role.");
-    for (i = 0; i < BEFORE; i++)
-        labelled(out, "role_starts_total", "role", before[i]->name, atomic_load(&board->starts[i]));
-    for (i = 0; i < FEEDS_MAX; i++)
-        if (board->feeds[i].name[0])
-            labelled(out, "role_starts_total", "role", board->feeds[i].name, atomic_load(&board->starts[BEFORE + i]));
-    if (atomic_load(&board->starts[BEFORE + FEEDS_MAX]) > 0)
-        labelled(out, "role_starts_total", "role", role_consume.name, atomic_load(&board->starts[BEFORE + FEEDS_MAX]));
-    labelled(out, "role_starts_total", "role", role_query.name, atomic_load(&board->starts[BEFORE + FEEDS_MAX + 1]));
+    for (i = 0; i < BOARD_ROLES; i++) {
+        uint64_t starts = atomic_load(&board->starts[i]);
+        const char *name = roles[i] == &role_feed ? board->feeds[feed++].name : roles[i]->name;
+        if (name[0] && (starts > 0 || roles[i] != &role_consume))
+            labelled(out, "role_starts_total", "role", name, starts);
+    }
 }
 
 /* ---- stores beside the embedded one ---- */

@@ -41,6 +41,9 @@ struct role {
 
 extern const struct role role_receive, role_store, role_tidy, role_watch, role_feed, role_consume, role_query;
 
+/* All of them, in the order in which they work on the data; the supervisor's. */
+extern const struct role *const roles[BOARD_ROLES];
+
 /* For those who are wanted where datagrams are received. */
 bool role_receives(const struct role_context *context);
 

@@ -17,15 +17,13 @@
 #include "collect/pulse.h"
 
 /* In the order in which they work on the data; who only reads is the last one. */
-static const struct role *const roles[] = {&role_receive, &role_store, &role_tidy, &role_watch,   &role_feed,
-                                           &role_feed,    &role_feed,  &role_feed, &role_consume, &role_query};
+const struct role *const roles[BOARD_ROLES] = {&role_receive, &role_store, &role_tidy, &role_watch,   &role_feed,
+                                               &role_feed,    &role_feed,  &role_feed, &role_consume, &role_query};
 
 _Static_assert(FEEDS_MAX == 4, "there is a role for each store");
 
-_Static_assert(sizeof(roles) / sizeof(roles[0]) <= BOARD_ROLES, "the board has room for every role");
-
 enum {
-    ROLES = sizeof(roles) / sizeof(roles[0]),
+    ROLES = BOARD_ROLES,
     PAUSE_US = 100000, /* before a role that ended soon is started again; doubled each time */
     PAUSE_MAX_US = 30 * SECOND_US,
     SOON_US = 10 * SECOND_US,

@@ -33,7 +33,7 @@ static int refuse_kind(struct error *err)
 {
     char all[100] = "";
     size_t i, used = 0;
-    for (i = 0; i < KINDS; i++)
+    for (i = 0; i < KINDS && used < sizeof(all); i++)
         used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s", i ? ", " : "", kinds[i]->name);
     return error_set(err, "expected NAME[,KEY=VALUE...], the name one of: %s", all);
 }

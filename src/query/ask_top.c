@@ -50,7 +50,7 @@ int top_check(const char *what, struct error *err)
     size_t i, used = 0;
     if (find_top(what))
         return 0;
-    for (i = 0; i < TOPS; i++)
+    for (i = 0; i < TOPS && used < sizeof(all); i++)
         used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s", i ? ", " : "", tops[i].what);
     return error_set(err, "expected one of: %s", all);
 }

@@ -14,7 +14,6 @@ RESOLVER = "10.0.0.53"
 # names: the question, then what CNAMEs led to; first_us to last_us: when, count times; ttl in seconds
 Lookup = collections.namedtuple("Lookup", "client addresses names first_us last_us count ttl")
 Flow = collections.namedtuple("Flow", "client server time_us port source_port", defaults=(443, 50000))
-NONE = ("", "", None, None)
 
 
 def domain(name):

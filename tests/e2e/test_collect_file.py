@@ -480,6 +480,7 @@ def test_stores_that_were(tmp_path):
     ("file,path=/x/%Y.csv,max-age=3", "max-age=3: expected a time"),
     ("file,path=/x/%Y.csv,name=A", "name=A: expected up to 31 of a to z"),
     ("file,path=/x/%Y.csv,name=query", "name=query: is that of a role"),
+    ("file,path=/x/%Y.csv,name=consume", "name=consume: is that of a role"),
 ])
 def test_bad_options(tmp_path, value, says):
     done = run([COLLECT, "run", "--directory", tmp_path / "data", "-l", "127.0.0.1:0", *AS_ROOT, "--store", value])

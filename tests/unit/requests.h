@@ -6,9 +6,8 @@
 
 #include <stddef.h>
 
-#define GET11   "GET / HTTP/1.1\r\nHost: a\r\n"
-#define ROW(s)  s, sizeof(s) - 1
-#define LONG_16 "1234567890123456"
+#define GET11  "GET / HTTP/1.1\r\nHost: a\r\n"
+#define ROW(s) s, sizeof(s) - 1
 
 static const struct {
     const char *bytes;
