@@ -83,6 +83,7 @@ def test_help(verb):
     done = run([COLLECT, verb, "--help"])
     assert done.status == 0 and done.err == "" and done.out.startswith(b"usage: dnsflow_collect %s" % verb.encode())
     assert max(len(line) for line in done.out.split(b"\nExamples")[0].splitlines()) <= 80
+    assert all(byte in b"\n" or 32 <= byte < 127 for byte in done.out)
 
 
 def test_listen_without_a_port(tmp_path):
