@@ -208,6 +208,18 @@ def test_unauthorized(tmp_path):
         c.stop()
 
 
+def test_forbidden(tmp_path):
+    (tmp_path / "tokens").write_text("read-no-clients %s\n" % ("a1" * 16))
+    (tmp_path / "tokens").chmod(0o600)
+    with Served(tmp_path, "--token-file", tmp_path / "tokens") as c:
+        for _ in range(2):
+            assert c.get("/api/v1/top/clients", Authorization="Bearer " + "a1" * 16).status == 403
+        assert c.get("/api/v1/top/names", Authorization="Bearer " + "a1" * 16).status == 200
+        got = c.get("/metrics", Authorization="Bearer " + "a1" * 16)
+        assert re.search(r"^dnsflow_collect_http_forbidden_total 2$", got.body.decode(), re.M)
+        c.stop()
+
+
 def test_healthz(tmp_path):
     """Also while nobody sends anything; and while it answers nothing, it has nothing to do with who receives."""
     with Served(tmp_path) as c:

@@ -90,6 +90,7 @@ def test_help(verb):
     done = run([COLLECT, verb, "--help"])
     assert done.status == 0 and done.err == "" and done.out.startswith(b"usage: dnsflow_collect %s" % verb.encode())
     assert max(len(line) for line in done.out.split(b"\nExamples")[0].splitlines()) <= 80
+    assert all(byte in b"\n" or 32 <= byte < 127 for byte in done.out)
 
 
 def test_questions_in_help():
@@ -184,6 +185,7 @@ def test_limits_and_times(kept):
     found = rows(kept, "name", name)
     done = collect("query", kept, "client", rows(kept, "who", name)[0]["client"], "--limit", "1", "--format", "csv")
     assert len(done.out.splitlines()) == 2 and "there is more: --limit is 1" in done.err
+    assert len(rows(kept, "loss", "--limit", "0")) > 2 and [len(rows(kept, "loss", "--limit", n)) for n in (1, 2)] == [1, 2]
     last = max(row["last"] for row in found)
     assert rows(kept, "name", name, "--since", last) == [r for r in found if r["last"] >= last]
     assert rows(kept, "name", name, "--until", "1999-01-01") == []

@@ -38,7 +38,7 @@ int main(void)
 }
 """
 MAKEFILE = """O := build/$(BUILD)
-$(O)/dnsflow $(O)/dnsflow_read: $(O)/obj/src/base/add.o
+$(O)/dnsflow $(O)/dnsflow_read $(O)/dnsflow_collect: $(O)/obj/src/base/add.o
 	mkdir -p $(@D) && touch $@
 $(O)/obj/%.o: %.c
 	mkdir -p $(@D) && $(CC) -O1 -MMD -c $< -o $@

@@ -14,7 +14,7 @@ static uint32_t slow_crc(const uint8_t *bytes, size_t len)
 {
     uint32_t crc = UINT32_MAX;
     for (size_t i = 0; i < 8 * len; i++) {
-        uint32_t bit = (crc ^ bytes[i / 8] >> i % 8) & 1;
+        uint32_t bit = (crc ^ (uint32_t)bytes[i / 8] >> i % 8) & 1;
         crc = crc >> 1 ^ (bit ? 0x82f63b78 : 0);
     }
     return ~crc;

@@ -4,7 +4,9 @@
 #include "print/output.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -91,6 +93,81 @@ static void full_buffer(void **state)
     remove(path);
 }
 
+struct taker {
+    int fd;
+    uint8_t *bytes;
+    size_t len;
+};
+
+static void *take_all(void *context)
+{
+    struct taker *t = context;
+    ssize_t n;
+    while ((n = read(t->fd, t->bytes + t->len, 700)) > 0)
+        t->len += (size_t)n;
+    return NULL;
+}
+
+/* A pipe that takes a part each time, while somebody reads. */
+static void full_pipe(void **state)
+{
+    enum { NUMBERS = 40000, ROOM = 4096 };
+    static uint8_t bytes[8 * NUMBERS];
+    struct taker taker = {.bytes = bytes};
+    pthread_t thread;
+    int fds[2];
+    (void)state;
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    assert_int_equal(fcntl(fds[1], F_SETFL, O_NONBLOCK), 0);
+    assert_int_equal(fcntl(fds[1], F_SETPIPE_SZ, ROOM), ROOM);
+    taker.fd = fds[0];
+    assert_int_equal(pthread_create(&thread, NULL, take_all, &taker), 0);
+    out.fd = fds[1];
+    out.used = 0;
+    for (uint64_t n = 0; n < NUMBERS; n++) {
+        output_number(&out, n);
+        output_char(&out, '\n');
+    }
+    output_flush(&out);
+    assert_false(out.failed);
+    close(fds[1]);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    close(fds[0]);
+    char *at = (char *)bytes;
+    for (unsigned long n = 0; n < NUMBERS; n++) {
+        assert_int_equal(strtoul(at, &at, 10), n);
+        assert_int_equal(*at++, '\n');
+    }
+    assert_ptr_equal(at, bytes + taker.len);
+}
+
+/* Once the program is to stop, a pipe that nobody reads is waited for a second. */
+static void pipe_that_nobody_reads(void **state)
+{
+    enum { ROOM = 4096 };
+    static const char line[ROOM];
+    atomic_bool stop = true;
+    int fds[2];
+    (void)state;
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    assert_int_equal(fcntl(fds[1], F_SETPIPE_SZ, ROOM), ROOM);
+    out.fd = fds[1];
+    out.stop = &stop;
+    out.used = 0;
+    output_bytes(&out, line, ROOM);
+    output_flush(&out);
+    assert_false(out.failed);
+    output_bytes(&out, line, 1);
+    int64_t begun_us = clock_monotonic_us();
+    output_flush(&out);
+    assert_true(clock_monotonic_us() - begun_us >= SECOND_US * 9 / 10);
+    assert_true(out.failed && out.cause == EINTR);
+    out.failed = false;
+    out.stop = NULL;
+    close(fds[0]);
+    close(fds[1]);
+}
+
 static void hold_time(int64_t seconds, unsigned us)
 {
     char text[64], want[96];
@@ -133,7 +210,11 @@ static void times(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(ip6), cmocka_unit_test(ip4), cmocka_unit_test(full_buffer),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(ip6),
+                                       cmocka_unit_test(ip4),
+                                       cmocka_unit_test(full_buffer),
+                                       cmocka_unit_test(full_pipe),
+                                       cmocka_unit_test(pipe_that_nobody_reads),
                                        cmocka_unit_test(times)};
     output_init(&out, STDOUT_FILENO, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
