@@ -59,7 +59,7 @@ extern "C" {
 enum dnsflow_result {
     DNSFLOW_OK = 0,
     DNSFLOW_OVERSIZE = -1,        /* encoder: the names leave no room for one address, or none themselves */
-    DNSFLOW_INVALID = -2,         /* encoder: the record contradicts itself */
+    DNSFLOW_INVALID = -2,         /* encoder: the record contradicts itself, or lacks something */
     DNSFLOW_SHORT_HEADER = -3,    /* datagram shorter than 8 bytes */
     DNSFLOW_BAD_VERSION = -4,     /* version above 4 */
     DNSFLOW_SHORT_SET = -5,       /* a set's header runs past the end */
@@ -135,10 +135,10 @@ struct dnsflow_stats {
 struct dnsflow_encoder;
 
 struct dnsflow_encoder_options {
-    size_t size;          /* sizeof(struct dnsflow_encoder_options), for later versions of this struct */
-    size_t limit;         /* bytes of the largest datagram; 0 = DNSFLOW_LIMIT_IP4, never below DNSFLOW_LIMIT_MIN */
-    int extended;         /* 1 = with the extension trailer */
-    uint8_t worker;       /* trailer: number of this encoder within the sensor */
+    size_t size;    /* sizeof(struct dnsflow_encoder_options), for later versions of this struct */
+    size_t limit;   /* bytes of the largest datagram, from DNSFLOW_LIMIT_MIN to DNSFLOW_LIMIT_IP4; 0 is the latter */
+    int extended;   /* 1 = with the extension trailer */
+    uint8_t worker; /* trailer: number of this encoder within the sensor */
     uint32_t sensor_id;   /* trailer */
     uint32_t start_time;  /* trailer: Unix seconds, start of this sequence space */
     uint32_t sample_rate; /* trailer: 1 message in this many is kept, 0 = all */

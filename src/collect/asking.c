@@ -48,6 +48,7 @@ int asking_end_output(FILE *out, struct error *err)
 bool asking_refresh(const char *directory, char missing[ASKING_LINE])
 {
     struct directory d;
+    struct error why; /* which the question meets, and tells, itself */
     char process[24];
     uint64_t behind = 0;
     if (kept_refresh(directory) || directory_look(directory, &d, NULL) != 0)
@@ -57,7 +58,7 @@ bool asking_refresh(const char *directory, char missing[ASKING_LINE])
     if (is_in_use)
         snprintf(missing, ASKING_LINE,
                  "the collector (process %s) does not answer: what it has received last may be missing", process);
-    else if (health_count_behind(directory, &behind, NULL) == 0 && behind > 0)
+    else if (health_count_behind(directory, &behind, &why) == 0 && behind > 0)
         snprintf(missing, ASKING_LINE,
                  "no collector runs, and %" PRIu64
                  " records of the journal, which the last one could not bring in, are missing",

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/options.h"
+#include "feed/place.h"
 
 #define ENDING ".state"
 
@@ -158,4 +159,36 @@ size_t feed_state_read(const char *directory, struct feed_told **out)
     if (count > 0)
         qsort(*out, count, sizeof(**out), by_name);
     return count;
+}
+
+/* Numbers beyond are of nobody: with these the journal could not go on. */
+static void raise_to(const struct feed_point *point, struct database_position *known)
+{
+    const uint64_t file_most = UINT64_C(8000000000), block_most = UINT64_C(1) << 60;
+    if (point->at.file > file_most || point->block > block_most)
+        return;
+    if (point->at.file > known->at.file)
+        known->at.file = point->at.file;
+    if (point->block > known->block)
+        known->block = point->block;
+}
+
+void feed_state_raise(const char *directory, struct database_position *known)
+{
+    char path[512];
+    struct feed_place place;
+    struct dirent *entry;
+    snprintf(path, sizeof(path), "%.400s/" FEEDS_FOLDER, directory);
+    DIR *dir = opendir(path);
+    while (dir && (entry = readdir(dir))) {
+        if (!is_word(entry->d_name) || snprintf(path, sizeof(path), "%.400s/" FEEDS_FOLDER "/%.60s", directory,
+                                                entry->d_name) >= (int)sizeof(path))
+            continue;
+        if (place_look(path, &place)) {
+            raise_to(&place.done, known);
+            raise_to(&place.wanted, known);
+        }
+    }
+    if (dir)
+        closedir(dir);
 }

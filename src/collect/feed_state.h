@@ -7,8 +7,9 @@
 #include <stdatomic.h>
 
 #include "feed/feed.h"
+#include "store/database.h"
 
-#define FEEDS_FOLDER "feeds"
+#define FEEDS_FOLDER  "feeds"
 #define FEEDS_REFUSED FEEDS_FOLDER "/refused" /* of --from-kafka: what cannot be decoded */
 
 enum { FEED_CAUSE = 512 };
@@ -46,5 +47,9 @@ struct feed_told {
 
 /* All of these, to be freed by the caller. Returns how many, 0 = none. */
 size_t feed_state_read(const char *directory, struct feed_told **out);
+
+/* Raises what is known of the journal to what stores have been given of it: after a loss of power that may be more than
+ * the journal has, and a number that it gave out again would be taken for what they have. */
+void feed_state_raise(const char *directory, struct database_position *known);
 
 #endif

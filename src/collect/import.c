@@ -14,6 +14,7 @@
 #include "capture/capture.h"
 #include "collect/command.h"
 #include "collect/directory.h"
+#include "collect/feed_state.h"
 #include "journal/build.h"
 #include "journal/capture_file.h"
 #include "journal/restore.h"
@@ -236,7 +237,8 @@ static int open_journal(struct import *im, struct error *err)
     int folder = im->directory.journal_fd;
     if (directory_max_size(&im->directory, 0, &size, err) != 0)
         return -1;
-    const struct database_position known = database_look(im->directory.path);
+    struct database_position known = database_look(im->directory.path);
+    feed_state_raise(im->directory.path, &known);
     const struct journal_limits limits = {.file_bytes = FILE_BYTES,
                                           .bytes = size / 4,
                                           .sync_us = SECOND_US,

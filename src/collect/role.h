@@ -20,7 +20,7 @@ struct role_context {
     const struct collect_config *config;
     const struct directory *directory;
     uint64_t max_size;
-    uint64_t least_file, least_block;  /* that the store knows of the journal */
+    uint64_t least_file, least_block;  /* that stores know of the journal */
     struct listener *const *listeners; /* config->listeners_count of them */
     int seal_fd;                       /* where connections ask for a seal */
     struct board *board;

@@ -18,6 +18,7 @@
 #include "base/unix_socket.h"
 #include "collect/answer.h"
 #include "collect/command.h"
+#include "collect/feed_state.h"
 #include "collect/supervisor.h"
 #include "store/database.h"
 
@@ -203,7 +204,8 @@ static int run_opened(struct collector *c, struct error *err)
         make_folders(c, err) != 0 || open_control(c, err) != 0 || (c->config.http_path && open_http(c, err) != 0) ||
         !(c->context.board = board_make(err)))
         return EXIT_FAILURE;
-    const struct database_position known = database_look(c->config.directory);
+    struct database_position known = database_look(c->config.directory);
+    feed_state_raise(c->config.directory, &known);
     if (!c->config.watch)
         forget_place(c);
     c->context.least_file = known.at.file;

@@ -30,6 +30,9 @@ struct feed_place {
 /* Reads it, or makes it, at path. Returns 0, or -1 with the cause: it cannot be read, or is none. */
 MUST_CHECK int place_open(struct feed_place *place, const char *path, struct error *err);
 
+/* Reads the numbers of one that is there. Returns whether it is one. */
+bool place_look(const char *path, struct feed_place *out);
+
 /* Forgets where it was, and who it was: for another journal. Returns 0, or -1 with the cause. */
 MUST_CHECK int place_begin(struct feed_place *place, struct error *err);
 

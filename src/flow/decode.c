@@ -258,7 +258,7 @@ const char *dnsflow_result_text(int result)
     case DNSFLOW_OVERSIZE:
         return "the names leave no room";
     case DNSFLOW_INVALID:
-        return "the record contradicts itself";
+        return "the record contradicts itself, or lacks something";
     case DNSFLOW_SHORT_HEADER:
         return "shorter than the 8 bytes of a header";
     case DNSFLOW_BAD_VERSION:
@@ -280,6 +280,6 @@ const char *dnsflow_result_text(int result)
     case DNSFLOW_BAD_ANSWERS:
         return "the answers are of no set, or do not fill their bytes";
     default:
-        return "no error";
+        return result < 0 ? "an error of a later version" : "no error";
     }
 }

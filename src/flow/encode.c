@@ -352,13 +352,20 @@ int flow_encoder_commit(struct dnsflow_encoder *encoder, const struct dnsflow_re
     return p.sets > 0 ? p.sets : DNSFLOW_OVERSIZE;
 }
 
+/* As a decoder gives them, records of versions below 4 lack a resolver, and those of version 0 have names in text. */
+static bool is_whole(const struct dnsflow_record *r)
+{
+    return r->client && r->resolver && r->names && !r->names_text && (r->ip4s || r->ip4s_count == 0) &&
+           (r->ip6s || r->ip6s_count == 0) && (r->answers || r->answers_len == 0);
+}
+
 int dnsflow_encoder_add(struct dnsflow_encoder *encoder, const struct dnsflow_record *record)
 {
     struct flow_left_out left_out;
     size_t used;
     struct writer *names = flow_encoder_names(encoder);
-    if (!wire_names_valid(record->names, record->names_len, record->names_count, &used) || used != record->names_len ||
-        record->rcode > DNSFLOW_RCODE_MAX || record->transport > DNSFLOW_OVER_MAX ||
+    if (!is_whole(record) || !wire_names_valid(record->names, record->names_len, record->names_count, &used) ||
+        used != record->names_len || record->rcode > DNSFLOW_RCODE_MAX || record->transport > DNSFLOW_OVER_MAX ||
         (record->answers_len > 0 && !wire_answers_valid(record->answers, record->answers_len)))
         return DNSFLOW_INVALID;
     write_bytes(names, record->names, record->names_len);

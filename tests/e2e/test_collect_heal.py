@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 
-from collecting import COLLECT, Running, check_sound, collect, is_zombie, lookups, needs_collector, send, sums
+from collecting import COLLECT, Running, check_sound, collect, lookups, needs_collector, send, sums
 from conftest import wait_until
 from datagrams import datagram, extended, set4
 
@@ -24,6 +24,12 @@ def seal(c):
 
 def kept(c):
     return sum(one[0] for one in lookups(c.directory).values())
+
+
+def kill_all(c):
+    for pid in c.process.process.pid, *c.roles().values():
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: collect("status", c.directory).out.startswith(b"collector  not running"))
 
 
 def test_database_is_removed(tmp_path):
@@ -95,10 +101,7 @@ def test_killed_for_good(tmp_path):
         seal(c)
         send(c.target, numbered(*range(11, 51)))
         wait_until(lambda: collect("check", c.directory).out.count(b"50 records"), step=0.1)
-        everyone = [c.process.process.pid, *c.roles().values()]
-        for pid in everyone:
-            os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: all(is_zombie(pid) for pid in everyone))
+        kill_all(c)
     for words in (("query", "name", "a.example"), ("query", "loss"), ("sql", "SELECT 1"), ("annotate", flows), ("export", "--format", "csv")):
         done = collect(words[0], c.directory, *words[1:])
         assert done.status == 0 and done.err.count(said) == 1, done
@@ -107,6 +110,35 @@ def test_killed_for_good(tmp_path):
         c.stop()
     assert collect("query", c.directory, "name", "a.example").err == ""
     assert kept(c) == 50
+
+
+def put_block(c, number):
+    """A block of 10 records in the journal, whose size is returned."""
+    name = ["b%d.example" % number]
+    send(c.target, [extended(10 * number + i, set4("10.0.0.1", "10.0.0.53", name, ["192.0.2.1"])) for i in range(10)])
+    wait_until(lambda: b"%d records" % (10 * number) in collect("check", c.directory).out)
+    file, = (c.directory / "journal").iterdir()
+    return file, os.path.getsize(file)
+
+
+def test_power_is_lost(tmp_path):
+    """The journal was not on the disk yet, but a store had it: what comes then is not taken for what is gone."""
+    store = "--store", "file,path=%s/out/%%Y.ndjson" % tmp_path
+    with Running(tmp_path, *store) as c:
+        file, size = [put_block(c, number) for number in range(1, 7)][2]
+        wait_until(lambda: "done block 6\n" in (c.directory / "feeds" / "file").read_text())
+        kill_all(c)
+    os.truncate(file, size)
+    with Running(tmp_path, *store) as c:
+        for number in range(7, 13):
+            send(c.target, [extended(number, set4("10.0.0.1", "10.0.0.53", ["b%d.example" % number], ["192.0.2.1"]))])
+            seal(c)
+        c.stop()
+    path, = (tmp_path / "out").iterdir()
+    rows = path.read_text()
+    assert [rows.count('"b%d.example"' % number) for number in range(1, 13)] == 6 * [10] + 6 * [1]
+    assert kept(c) == 36
+    check_sound(c.directory)
 
 
 def received(c):

@@ -300,6 +300,29 @@ static void times_at_the_ends_of_the_range(void **state)
     }
 }
 
+/* As decoded ones are: without a resolver below version 4, with names as text in version 0. */
+static void refuses_what_is_not_whole(void **state)
+{
+    (void)state;
+    struct dnsflow_encoder *e = encoder_into(&caught, true, 0);
+    const uint8_t **parts[] = {&made[0].record.client, &made[0].record.resolver, &made[0].record.names,
+                               &made[0].record.ip4s, &made[0].record.ip6s};
+    for (size_t i = 0; i <= LEN(parts); i++) {
+        made_rest(&made[0], 4, 1, 1, 1);
+        made_short_names(&made[0], 3);
+        if (i < LEN(parts))
+            *parts[i] = NULL;
+        else
+            made[0].record.names_text = 1;
+        assert_int_equal(dnsflow_encoder_add(e, &made[0].record), DNSFLOW_INVALID);
+    }
+    assert_int_equal(dnsflow_encoder_flush(e), 0);
+    dnsflow_encoder_destroy(e);
+    assert_string_equal(dnsflow_result_text(DNSFLOW_INVALID), "the record contradicts itself, or lacks something");
+    assert_string_equal(dnsflow_result_text(1), "no error");
+    assert_string_equal(dnsflow_result_text(-100), "an error of a later version");
+}
+
 static void refuses_what_contradicts_itself(void **state)
 {
     (void)state;
@@ -389,6 +412,7 @@ int main(void)
         cmocka_unit_test(names_that_leave_no_room),
         cmocka_unit_test(sequence_and_statistics),
         cmocka_unit_test(a_far_time_starts_a_datagram),
+        cmocka_unit_test(refuses_what_is_not_whole),
         cmocka_unit_test(refuses_what_contradicts_itself),
         cmocka_unit_test(names_begun_and_given_up),
         cmocka_unit_test(times_at_the_ends_of_the_range),
