@@ -904,7 +904,7 @@ function troubles(s) {
   const refused = Object.entries(s.not_taken_datagrams_24h).filter(([reason, n]) => n > 0 && reason !== 'doubled');
   if (refused.length) list.push(['warn', 'Datagrams were refused in 24 h: '
       + refused.map(([reason, n]) => number(n) + ' ' + reason.replace(/_/g, ' ')).join(', ') + '.',
-      'See --allow and --auth-key, and who sends them.']);
+      'See --allow and --auth-key; the collector\'s log says who sends them.']);
   if (silent.length) list.push(['warn', (silent.length === 1 ? 'One sensor is' : number(silent.length)
       + ' sensors are') + ' silent: ' + silent.slice(0, 4).map(one => sensorWord(one) + ' for '
       + lasting(one.silent_seconds)).join(', ') + (silent.length > 4 ? ' …' : '') + '.',
