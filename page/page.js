@@ -904,11 +904,15 @@ function troubles(s) {
   const refused = Object.entries(s.not_taken_datagrams_24h).filter(([reason, n]) => n > 0 && reason !== 'doubled');
   if (refused.length) list.push(['warn', 'Datagrams were refused in 24 h: '
       + refused.map(([reason, n]) => number(n) + ' ' + reason.replace(/_/g, ' ')).join(', ') + '.',
-      'See --allow and --auth-key, and who sends them.']);
+      'See --allow and --auth-key; the collector\'s log says who sends them.']);
   if (silent.length) list.push(['warn', (silent.length === 1 ? 'One sensor is' : number(silent.length)
       + ' sensors are') + ' silent: ' + silent.slice(0, 4).map(one => sensorWord(one) + ' for '
       + lasting(one.silent_seconds)).join(', ') + (silent.length > 4 ? ' …' : '') + '.',
                                'See whether dnsflow runs there and what its log says of this collector.']);
+  const idle = s.sensors.filter(one => one.alive && one.records_10min === 0);
+  if (idle.length) list.push(['warn', 'No record came in 10 min of ' + idle.slice(0, 4).map(sensorWord).join(', ')
+      + (idle.length > 4 ? ' …' : '') + ', which ' + (idle.length === 1 ? 'is' : 'are') + ' alive.',
+                             'Their logs say why nothing is seen.']);
   if (s.running && (!s.up_to_date || s.behind_records > MANY_BEHIND)) list.push(['warn', 'The store is '
       + number(s.behind_records) + ' records behind.', 'Answers lack them until it has caught up.']);
   if (s.free_bytes < 64 * 1024 * 1024) list.push(['warn', 'Only ' + size(s.free_bytes) + ' are free on the disk.',

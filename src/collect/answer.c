@@ -25,10 +25,11 @@ enum {
     REFRESH_WAIT_US = 3 * SECOND_US,
     FINISH_US = 5 * SECOND_US, /* for answers that are being worked out */
     POLL_MS = 5,
-    TRIM_S = 10,          /* what large answers took and threads keep goes back to the system */
-    LATE_S = 90,          /* the same, to be up to date */
-    STUCK_S = 180,        /* that a record waits to be brought in; a seal is made each minute */
-    DISK_LEAST = 64 << 20 /* bytes that are free */
+    TRIM_S = 10,           /* what large answers took and threads keep goes back to the system */
+    LATE_S = 90,           /* the same, to be up to date */
+    STUCK_S = 180,         /* that a record waits to be brought in; a seal is made each minute */
+    DISK_LEAST = 64 << 20, /* bytes that are free; on a small disk, a part of what is allowed */
+    DISK_PART = 16
 };
 
 struct answerer {
@@ -129,8 +130,8 @@ static int print_health(void *context, FILE *out)
         if (health.behind_s > STUCK_S && ++reasons)
             fprintf(out, "%" PRIu64 " records wait in the journal, the first of them for %" PRId64 " s: see the log\n",
                     health.behind, health.behind_s);
-        if (health.free < DISK_LEAST && ++reasons)
-            fprintf(out, "the disk is full: %" PRIu64 " MiB are free\n", health.free >> 20);
+        if (health.free < DISK_LEAST && health.free < health.max_size / DISK_PART && ++reasons)
+            fprintf(out, "the disk is nearly full: %" PRIu64 " KiB are free\n", health.free >> 10);
         if (health.damaged > 0 && ++reasons)
             fprintf(out, "%" PRIu64 " file%s of lookups cannot be used\n", health.damaged,
                     health.damaged == 1 ? "" : "s");

@@ -71,6 +71,7 @@ static void read_sensor(sqlite3_stmt *s, int64_t now_s, struct health_sensor *ou
         *sums[i] = sqlite3_column_int64(s, 6 + (int)i);
     out->has_ahead = sqlite3_column_type(s, 14) != SQLITE_NULL;
     out->ahead_s = sqlite3_column_int64(s, 14);
+    out->recent = sqlite3_column_int64(s, 15);
 }
 
 static int add_sensor(struct health *h, sqlite3_stmt *s, size_t *size, struct error *err)
@@ -97,13 +98,15 @@ static int read_sensors(struct health *h, sqlite3 *db, int most, struct error *e
     if (sql_prepare(db,
                     "SELECT address, CASE WHEN sensor IS NULL THEN port END AS source, sensor, worker, max(last),"
                     " count(DISTINCT coalesce(start, id)), sum(datagrams), sum(records), sum(network), sum(here),"
-                    " sum(down), sum(send), sum(ring), count(*) OVER (), ahead FROM streams JOIN minutes ON stream = id"
+                    " sum(down), sum(send), sum(ring), count(*) OVER (), ahead,"
+                    " sum(CASE WHEN minute > ?3 THEN records ELSE 0 END) FROM streams JOIN minutes ON stream = id"
                     " WHERE last >= ?1 AND minute >= ?1 / 60"
                     " GROUP BY address, source, sensor, worker ORDER BY max(last) DESC, sensor, worker LIMIT ?2",
                     &s, err) != 0)
         return -1;
     sqlite3_bind_int64(s, 1, h->now_s - DAY_S);
     sqlite3_bind_int(s, 2, most);
+    sqlite3_bind_int64(s, 3, h->now_s / 60 - HEALTH_RECENT_MIN);
     while (result == 1 && (result = sql_step(s, err)) == 1)
         result = add_sensor(h, s, &size, err);
     sqlite3_finalize(s);

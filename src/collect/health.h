@@ -15,6 +15,7 @@
 #include "journal/block.h"
 
 enum {
+    HEALTH_RECENT_MIN = 10,
     HEALTH_ALIVE_S = 60, /* one that was heard since then is alive */
     HEALTH_TOTALS = TOTALS_COUNT + 1,
     HEALTH_EXPIRED = TOTALS_COUNT
@@ -26,6 +27,7 @@ struct health_sensor {
     bool has_sensor, has_ahead;
     int64_t port, sensor, worker; /* port without a sensor, else sensor and worker */
     int64_t heard_s, silent_s, starts, ahead_s;
+    int64_t recent; /* records of the last HEALTH_RECENT_MIN */
     int64_t datagrams, records, network, here, down, send, ring;
 };
 

@@ -64,15 +64,11 @@ static void put_sensor(FILE *out, const struct health_sensor *s)
     const struct {
         const char *key;
         int64_t number;
-    } numbers[] = {{"silent_seconds", s->silent_s},
-                   {"starts_24h", s->starts},
-                   {"datagrams_24h", s->datagrams},
-                   {"records_24h", s->records},
-                   {"network_lost_datagrams_24h", s->network},
-                   {"here_lost_datagrams_24h", s->here},
-                   {"down_lost_datagrams_24h", s->down},
-                   {"send_lost_datagrams_24h", s->send},
-                   {"ring_lost_packets_24h", s->ring}};
+    } numbers[] = {{"silent_seconds", s->silent_s},      {"starts_24h", s->starts},
+                   {"datagrams_24h", s->datagrams},      {"records_24h", s->records},
+                   {"records_10min", s->recent},         {"network_lost_datagrams_24h", s->network},
+                   {"here_lost_datagrams_24h", s->here}, {"down_lost_datagrams_24h", s->down},
+                   {"send_lost_datagrams_24h", s->send}, {"ring_lost_packets_24h", s->ring}};
     size_t i;
     for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         put_pair(out, numbers[i].key, true, numbers[i].number);

@@ -2,6 +2,7 @@
  *
  * The role that receives: datagrams out of sockets, checked and counted, into blocks for the journal. It waits for
  * nobody: what finds no block is dropped and counted. */
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
@@ -45,7 +46,7 @@ struct receiver {
     uint64_t told;                 /* of these and those without room, what blocks that were closed tell of */
     uint64_t not_allowed, memory;  /* of these */
     uint64_t before[TOTALS_COUNT]; /* the chain's totals when this process began */
-    int64_t next_report_us, next_line_us;
+    int64_t next_report_us, next_line_us, next_refusal_us;
 };
 
 /* ---- blocks ---- */
@@ -141,19 +142,36 @@ static void count_malformed(void *context, const struct source *source, int resu
     (void)result;
 }
 
+/* Who sends what is not taken: one of them once a minute, as there may be any number. */
+static void tell_refused(struct receiver *r, const struct listener_datagram *d, const char *why)
+{
+    char address[INET6_ADDRSTRLEN] = "?";
+    int64_t now_us = clock_monotonic_us();
+    if (now_us < r->next_refusal_us)
+        return;
+    r->next_refusal_us = now_us + REPORT_US;
+    (void)inet_ntop(d->ip_vers == 6 ? AF_INET6 : AF_INET, d->address, address, sizeof(address));
+    log_line("warning: a datagram from %s port %u is refused (%s); the next one is told in a minute", address, d->port,
+             why);
+}
+
 static void take_datagram(struct receiver *r, const struct listener_datagram *d)
 {
     const struct prefixes *allow = &r->context->config->allow;
     r->received++;
+    r->intake.why_refused = NULL;
     if (allow->count > 0 && !prefixes_have(allow, d->ip_vers, d->address, 1)) {
         r->intake.no_room += d->dropped;
         r->not_allowed++;
+        r->intake.why_refused = "not_allowed";
     } else if (!make_room(r, d->len)) {
         r->intake.no_room += d->dropped + 1u;
         r->memory++;
     } else {
         intake_datagram(&r->intake, d);
     }
+    if (r->intake.why_refused)
+        tell_refused(r, d, r->intake.why_refused);
 }
 
 /* A socket that fails is tried again with each wait, which it must not turn into a spin. */

@@ -98,6 +98,8 @@ static void print_sensor(const struct health_sensor *s)
     if (s->starts > 1)
         printf(", started %" PRId64 " times", s->starts);
     puts("");
+    if (s->silent_s <= HEALTH_ALIVE_S && s->recent == 0)
+        printf("             no record of it in the last %d min: its own lines say why\n", HEALTH_RECENT_MIN);
     print_clock(s->ahead_s);
     print_losses(s);
 }

@@ -140,7 +140,9 @@ static void answer(struct connection *c, struct http_request *request, int statu
     } else {
         reply.status = status ? status : 404;
         s->stats.bad++;
-        evbuffer_add_printf(reply.body, "%d %s\n", reply.status, http_reason(reply.status));
+        evbuffer_add_printf(reply.body, "%d %s%s\n", reply.status, http_reason(reply.status),
+                            reply.status == 421 ? ": expected an IP address, localhost or a name that it knows it has"
+                                                : "");
     }
     if (reply.is_later) {
         c->state = WAITING;

@@ -50,6 +50,7 @@ static void refuse_malformed(struct intake *in, const struct received *from, int
 {
     struct source *source = sources_find(in->sources, from, SOURCE_UNPROVEN);
     in->malformed++;
+    in->why_refused = "malformed";
     if (source)
         source->malformed++;
     in->options.calls.malformed(in->options.calls.context, source, result);
@@ -87,6 +88,7 @@ static void take_received(struct intake *in, struct received *from)
                                                                : SOURCE_ACCEPTED);
     if (verified != VERIFY_OK) {
         in->refused[verified]++;
+        in->why_refused = verify_text(verified);
         if (source)
             source->refused[verified]++;
         return;

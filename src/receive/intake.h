@@ -39,10 +39,11 @@ struct intake {
     struct reassembly *reassembly; /* old sensors send datagrams that do not fit a packet */
     uint64_t datagrams;            /* accepted */
     uint64_t malformed, refused[VERIFY_RESULTS], doubled;
-    uint64_t older;         /* than what was known of their stream; not taken */
-    uint64_t other_sources; /* accepted, but in nobody's account */
-    uint64_t responses;     /* DNS responses among the frames */
-    uint64_t no_room;       /* datagrams without room in the socket whose gap in a sequence is still to come */
+    const char *why_refused; /* the last one that was malformed or refused, a word; who looks may clear it */
+    uint64_t older;          /* than what was known of their stream; not taken */
+    uint64_t other_sources;  /* accepted, but in nobody's account */
+    uint64_t responses;      /* DNS responses among the frames */
+    uint64_t no_room;        /* datagrams without room in the socket whose gap in a sequence is still to come */
 };
 
 /* Returns -1 when there is no memory. Frees nothing of `options`. */

@@ -58,15 +58,26 @@ static int take_fresh(const char *value, bool *is_old, struct error *err)
     return 0;
 }
 
+/* A plus sign in a URL is a blank: in a time with a T, where there is no other, it is that of the zone. */
+static const char *zone_back(const char *value, char text[40])
+{
+    char *blank;
+    if (!strchr(value, 'T') || snprintf(text, 40, "%s", value) >= 40 || !(blank = strrchr(text, ' ')))
+        return value;
+    *blank = '+';
+    return text;
+}
+
 /* Others are the endpoint's. */
 static int take(const struct url_parameter *p, int64_t now_us, struct wanted *out, struct error *err)
 {
+    char text[40];
     if (strcmp(p->name, "since") == 0)
-        return moment_parse(p->value, now_us, &out->since_us, err);
+        return moment_parse(zone_back(p->value, text), now_us, &out->since_us, err);
     if (strcmp(p->name, "until") == 0)
-        return moment_parse_end(p->value, now_us, &out->until_us, err);
+        return moment_parse_end(zone_back(p->value, text), now_us, &out->until_us, err);
     if (strcmp(p->name, "time") == 0)
-        return moment_parse(p->value, now_us, &out->at_us, err);
+        return moment_parse(zone_back(p->value, text), now_us, &out->at_us, err);
     if (strcmp(p->name, "limit") == 0)
         return parse_number(p->value, 1, SERVE_LIMIT_MAX, &out->limit, err);
     if (strcmp(p->name, "format") == 0)

@@ -77,6 +77,8 @@ const char *sink_cause_text(int cause)
         return "its name has not been resolved";
     case EINVAL:
         return "the route to it says blackhole";
+    case EHOSTUNREACH: /* the kernel's word for a refusal that comes back, too */
+        return "No route to host, or a firewall refuses";
     case EMSGSIZE:
         return "its route is too narrow for datagrams of 1232 bytes";
     default:

@@ -73,8 +73,10 @@ def test_what_is_refused(tmp_path):
     """Has a reason each, is told as it comes and at the end, and is not kept."""
     good = extended(1, set4("10.0.0.1", "10.0.0.53", ["a.example"], ["192.0.2.1"]))
     with Running(tmp_path, "--allow", "127.0.0.1/32") as collector:
-        send(collector.target, [good, good, b"", b"\x09" * 20, good[:30]])
+        send(collector.target, [good, good])
         send(collector.target, [good], source="127.0.0.2")
+        collector.process.wait_err("warning: a datagram from 127.0.0.2 port ")
+        send(collector.target, [b"", b"\x09" * 20, good[:30]])
         wait_until(lambda: (collector.process.signal(signal.SIGUSR1) or True) and "malformed 3" in collector.err
                    and "not_allowed 1" in collector.err)
         status = collect("status", collector.directory)
@@ -82,6 +84,8 @@ def test_what_is_refused(tmp_path):
         assert b"3 datagrams in 24 h not taken: no DNSFlow datagram" in status.out
         collector.stop()
     assert collector.ledger()[:4] == (6, 1, 5, 0)
+    said, = [line for line in collector.err.splitlines() if "warning" in line]  # one of them, for a minute
+    assert "is refused (not_allowed); " in said
     assert len(answers(collector.directory)) == 1
 
 
@@ -97,7 +101,7 @@ def test_signed(tmp_path, key):
         ok("-r", source, "-w", tmp_path / name, "--auth-key", path, "--sensor-id", sensor_id)
         made[name] = payloads_of(tmp_path / name)
     with Running(tmp_path, "--auth-key", "%s=7" % key, "--auth-key", "%s=8" % other) as collector:
-        for name in made:
+        for name in ("wrong", "seven", "eight"):
             send(collector.target, made[name])
         send(collector.target, made_payloads(tmp_path, 100))
         wait_until(lambda: (collector.process.signal(signal.SIGUSR1) or True) and "unsigned" in collector.err)
@@ -106,6 +110,7 @@ def test_signed(tmp_path, key):
     # captures are of long ago, so that their tags are right and their times stale
     assert "stale %d" % (len(made["seven"]) + len(made["eight"])) in reasons
     assert "forged %d" % len(made["wrong"]) in reasons and kept == dropped == 0
+    assert collector.err.count(" is refused (") == collector.err.count(" is refused (forged); ") == 1
 
 
 def signed(sequence, name):

@@ -17,6 +17,7 @@ from asking_http import Asked
 from collecting import AS_ROOT, collect, imported, needs_collector, send
 from conftest import BASE_US, wait_until
 from datagrams import extended, set4
+from disks import filled, small_disk
 from questions import ask, made
 
 pytestmark = needs_collector
@@ -193,6 +194,25 @@ def test_what_has_just_come(tmp_path):
         assert asked.get("/healthz").text == "ok\n"
 
 
+def test_zone_of_a_time(asked):
+    """A plus sign stands for a blank in a URL; who does not know gets the time that was meant."""
+    for parameter in "since", "until", "time":
+        path = "/api/v1/addresses/192.0.1.7/at?time=" if parameter == "time" else "/api/v1/names/a.example?%s=" % parameter
+        for zone in "+01:00", "%2B01:00", "Z":
+            assert asked.get(path + "2026-01-31T10:00" + zone).status == 200
+        assert asked.get(path + "2026-01-31T10:00+x").error["parameter"] == parameter
+
+
+def test_small_disk(tmp_path):
+    """Is full when it is, and not because there are disks that are larger."""
+    (tmp_path / "disk").mkdir()
+    with small_disk(tmp_path / "disk", "24m") as disk, Asked(tmp_path, directory=disk / "data") as asked:
+        assert asked.get("/healthz").text == "ok\n"
+        with filled(disk):
+            wait_until(lambda: "the disk is nearly full: 0 KiB are free\n" in asked.get("/healthz").text)
+        assert asked.get("/healthz").text == "ok\n"
+
+
 # The role
 
 def test_rights_of_the_role(asked):
@@ -362,7 +382,8 @@ def test_big_sorts_need_no_files(tmp_path):
 @pytest.mark.parametrize("host, status", [("dns.example", 200), ("DNS.example:443", 200), ("127.0.0.1", 200), ("localhost", 200),
                                           ("evil.example", 421), ("dns.example.evil", 421)])
 def test_hosts(guarded, host, status):
-    assert guarded.get("/healthz", host=host).status == status
+    answer = guarded.get("/healthz", host=host)
+    assert answer.status == status and (status != 421 or "expected an IP address, localhost or a name" in answer.text)
 
 
 def test_strict_page(asked):

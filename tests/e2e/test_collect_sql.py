@@ -7,13 +7,14 @@ import hashlib
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 
 import pytest
 from collecting import COLLECT, Running, collect, imported, needs_collector, send
-from conftest import made_capture, ok, run, wait_until
-from datagrams import extended, set4
+from conftest import BASE_US, RAW, TOP, made_capture, ok, run, wait_until, write_pcap
+from datagrams import extended, packet, set4
 
 pytestmark = needs_collector
 
@@ -238,3 +239,19 @@ def test_files_that_are_gone_or_damaged(tmp_path):
     part.unlink()
     done = collect("sql", tmp_path / "data", "SELECT count(*) FROM lookups")
     assert done.status == 0 and done.err.startswith("the answer is partial: files of lookups are not there")
+
+
+def test_statements_of_the_document(tmp_path):
+    """Each of docs/COLLECTOR.md's table, on a store that has what it is after."""
+    sets = [set4("10.0.0.9", "10.0.0.53", [name], ["192.0.2.1"]) for name in ("www.example.com",) * 2 + ("a.example", "b.example")]
+    sets += [set4("10.0.0.9", "10.0.0.53", ["alias.example", "mail.example.com"], ["192.0.2.2"])]
+    sets += [set4("10.0.0.8", "10.0.0.53", ["www.example.com"], ["192.0.2.1"])] * 7
+    payload = extended(1, *sets, base=BASE_US)
+    imported(tmp_path / "data", write_pcap(tmp_path / "out.pcap", RAW, [(BASE_US, packet(payload))]))
+    text = (TOP / "docs" / "COLLECTOR.md").read_text()
+    rows = [sql(tmp_path / "data", statement) for statement in re.findall(r'^\| .* \| `sql "(.*)"` \|$', text, re.M)]
+    assert rows == [[{"client": "10.0.0.9", "names": 4, "lookups": 5}, {"client": "10.0.0.8", "names": 1, "lookups": 7}],
+                    [{"name": "www.example.com", "lookups": 2}] + rows[1][1:],
+                    [{"name": "alias.example", "type": "CNAME", "rdata": "mail.example.com"}],
+                    [{"day": "2023-11-14", "lookups": 9}]]
+    assert {row["name"]: row["lookups"] for row in rows[1][1:]} == {"a.example": 1, "b.example": 1, "alias.example": 1}

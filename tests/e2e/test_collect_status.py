@@ -8,7 +8,7 @@ import time
 import pytest
 from collecting import Running, collect, imported, needs_collector, send
 from conftest import made_capture, ok, read_pcap, wait_until, write_pcap
-from datagrams import ONE, datagram, extended
+from datagrams import ONE, datagram, extended, stats
 
 pytestmark = needs_collector
 
@@ -16,7 +16,7 @@ KEYS = ["time", "running", "process", "up_to_date", "behind_records", "used_byte
         "journal_bytes", "lookups_bytes", "database_bytes", "backups_bytes", "lookups_files", "lookups_files_damaged", "lookups_files_missing", "backups",
         "lookups_since", "lookups_until", "lasts_seconds", "full_in_seconds", "dropped_datagrams_24h", "not_taken_datagrams_24h", "stores", "sensors"]
 SENSOR_KEYS = ["address", "port", "sensor", "worker", "alive", "heard", "silent_seconds", "starts_24h", "datagrams_24h",
-               "records_24h", "network_lost_datagrams_24h", "here_lost_datagrams_24h", "down_lost_datagrams_24h",
+               "records_24h", "records_10min", "network_lost_datagrams_24h", "here_lost_datagrams_24h", "down_lost_datagrams_24h",
                "send_lost_datagrams_24h", "ring_lost_packets_24h", "clock_ahead_seconds"]
 DROPS = {"socket": "no room in the socket", "memory": "no free block in memory", "journal": "block that could not be written"}
 REFUSALS = {"doubled": "number that had come already", "not_allowed": "from an address that is not in --allow",
@@ -72,6 +72,8 @@ def sensor_lines(s):
     yield "  %s %s: %s, last heard %s ago; %d records in 24 h%s" % (
         s["address"], who, "alive" if s["alive"] else "silent", span(s["silent_seconds"]), s["records_24h"],
         ", started %d times" % s["starts_24h"] if s["starts_24h"] > 1 else "")
+    if s["alive"] and s["records_10min"] == 0:
+        yield "             no record of it in the last 10 min: its own lines say why"
     ahead = s["clock_ahead_seconds"] or 0
     if abs(ahead) > 60:
         yield "             its clock is %s %s; records have its times" % (span(abs(ahead)), "ahead" if ahead > 0 else "behind")
@@ -147,6 +149,10 @@ def test_of_a_running_collector(tmp_path):
         assert (first["sensor"], first["worker"], first["port"]) == (7, 2, None)
         assert (second["sensor"], second["worker"]) == (None, None) and second["port"] > 0
         assert first["network_lost_datagrams_24h"] == 2 and second["network_lost_datagrams_24h"] == 6
+        assert first["records_10min"] == 3 and b"no record of it" not in collect("status", c.directory).out
+        send(c.target, [stats(1, 0, 0, 0, 0, 0)], source="127.0.0.3")
+        wait_until(lambda: b"no record of it" in collect("status", c.directory).out)
+        assert [s["address"] for s in check_same(c.directory)["sensors"] if s["records_10min"] == 0] == ["127.0.0.3"]
         assert 7100 < first["clock_ahead_seconds"] <= 7200 and second["clock_ahead_seconds"] is None
         assert first["datagrams_24h"] == first["records_24h"] == 3 and first["starts_24h"] == 1 and first["alive"]
         c.stop()

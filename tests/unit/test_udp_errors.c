@@ -167,6 +167,7 @@ static void no_way(void **state)
         assert_int_equal(out.lost[SINK_LOST_UNREACHABLE], 1);
         assert_int_equal(out.cause, errors[i]);
     }
+    assert_non_null(strstr(sink_cause_text(EHOSTUNREACH), "No route to host, or a firewall refuses"));
 }
 
 /* 32 datagrams go at once, and the 33rd waits for the next time. */
