@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the worst messages cost, in instructions that callgrind counts: each family of them below is tried with the numbers
+"""What messages cost: the worst in instructions that callgrind counts, each family of them below tried with the numbers
 that might make it worst, and held against ordinary responses counted in the same way."""
 
 import os
@@ -287,3 +287,15 @@ def test_kinds_beside_addresses(tmp_path):
     mixed = (beside + sum(each) / len(each)) / 2
     print("address: %d instructions, %d with --records; half others: %d;" % (address, beside, mixed), *map(int, each))
     assert mixed <= 1.3 * beside
+
+
+@pytest.mark.parametrize("options", [(), ("-x", "--records", "all")])
+def test_packets_take_no_memory_of_the_heap(tmp_path, options):
+    """What is allocated is so at the start: for a thousand responses as for one."""
+    counts = set()
+    for copies in 1, 1000:
+        source = capture(tmp_path / "some.pcap", ORDINARY, 53, copies)
+        done = run(["valgrind", SENSOR, "-r", source, "-w", "/dev/null", *options], timeout=100)
+        assert done.status == 0, done.err
+        counts.add(int(re.search(r"total heap usage: ([\d,]+) allocs", done.err).group(1).replace(",", "")))
+    assert len(counts) == 1 and counts.pop() > 0
