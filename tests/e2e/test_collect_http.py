@@ -194,6 +194,20 @@ def test_what_has_just_come(tmp_path):
         assert asked.get("/healthz").text == "ok\n"
 
 
+def test_database_is_lost(tmp_path):
+    """Lookups are in files of their own: what needs no more is answered, and says what is missing."""
+    with Asked(tmp_path) as asked:
+        send(asked.target, [extended(1, set4("10.0.0.1", "10.0.0.53", ["lost.example"], ["192.0.2.9"]))])
+        wait_until(lambda: asked.get("/api/v1/names/lost.example").rows, step=0.3)
+        for path in (tmp_path / "data").glob("dnsflow.db*"):
+            path.rename(tmp_path / path.name)
+        answer = asked.get("/api/v1/names/lost.example/clients?fresh=0")
+        assert answer.status == 200 and [r["client"] for r in answer.rows] == ["10.0.0.1"]
+        assert answer.json["partial"] and answer.json["notes"] == [
+            "the answer is of lookups alone: %s: No such file or directory" % (tmp_path / "data/dnsflow.db")]
+        assert asked.get("/api/v1/names/lost.example?fresh=0").json["partial"]
+
+
 def test_zone_of_a_time(asked):
     """A plus sign stands for a blank in a URL; who does not know gets the time that was meant."""
     for parameter in "since", "until", "time":
