@@ -101,7 +101,8 @@ def test_questions_in_help():
     assert [name for name, _, _ in rows] == known
     for name, about, _ in rows:
         if about:
-            assert "query %s: expected %s behind it" % (name, about) in run([COLLECT, "query", name]).err
+            expected = "one of: " if about == "WHAT" else about + " behind it"
+            assert "query %s: expected %s" % (name, expected) in run([COLLECT, "query", name]).err
 
 
 def test_listen_without_a_port(tmp_path):
