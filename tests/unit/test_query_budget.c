@@ -8,7 +8,7 @@
 #include "query/ask.h"
 #include "query/kept.h"
 
-enum { NAMES = 50 };
+enum { NAMES = 50, LONG = 5 };
 
 struct place {
     char path[256];
@@ -18,15 +18,29 @@ struct place {
 
 static struct error err;
 
-/* NAMES names that were new, one each second. */
+/* NAMES names that were new, one each second, and as many answers; those of the last name are longer than a cursor has
+ * room for, and differ behind that alone. */
 static void make_place(struct place *p)
 {
     sqlite3 *db;
-    char query[200];
+    char query[800], text[CURSOR_KEY + 1];
+    memset(text, 'x', CURSOR_KEY);
+    text[CURSOR_KEY] = '\0';
     p->fd = make_folder(p->path);
     assert_int_equal(database_open(p->path, &db, &err), 0);
     for (int i = 0; i < NAMES; i++) {
         snprintf(query, sizeof(query), "INSERT INTO news VALUES(0, %d, 'example.n%02d')", JOURNAL_START + i, i);
+        assert_int_equal(sql_run(db, query, &err), 0);
+        bool is_long = i >= NAMES - LONG;
+        char rdata[CURSOR_KEY + 8];
+        if (is_long)
+            snprintf(rdata, sizeof(rdata), "'%s%02d'", text, i);
+        else
+            snprintf(rdata, sizeof(rdata), "x'c00002%02d'", i);
+        snprintf(query, sizeof(query),
+                 "INSERT INTO answers(rname, type, rdata, first, last, count, scaled) "
+                 "VALUES('example.n%02d', %d, %s, %d, %d, 1, 1)",
+                 is_long ? NAMES - LONG : i, is_long ? 16 : 1, rdata, JOURNAL_START + i, JOURNAL_START + i);
         assert_int_equal(sql_run(db, query, &err), 0);
     }
     database_close(db);
@@ -85,17 +99,16 @@ static const struct question *find(const char *name)
 }
 
 /* All of it, page by page, whatever ends a page: its limit, or what it may take. */
-static void pages_of_new_names(void **state)
+static void check_pages(const char *question, const char *about)
 {
     static const struct {
         uint64_t limit, rows;
         int each;
         bool is_partial;
     } cases[] = {{0, 0, NAMES, false}, {7, 0, 7, false}, {NAMES, 0, NAMES, false}, {0, 9, 9, true}, {4, 9, 4, false}};
-    const struct question *q = find("new");
-    const char *const what[] = {"names"};
+    const struct question *q = find(question);
+    const char *const what[] = {about};
     struct place p;
-    (void)state;
     make_place(&p);
     for (size_t i = 0; i < LEN(cases); i++) {
         struct cursor from = {.is_behind = false};
@@ -120,7 +133,7 @@ static void pages_of_new_names(void **state)
             from = result.next;
             assert_true(taken.count - before <= cases[i].each);
             if (goes_on != (taken.count < NAMES))
-                fail_msg("row %zu: %d names", i, taken.count);
+                fail_msg("%s, row %zu: %d of them", question, i, taken.count);
             assert_int_equal(result.is_partial, goes_on && cases[i].is_partial);
             assert_true(pages <= NAMES);
         }
@@ -129,8 +142,15 @@ static void pages_of_new_names(void **state)
     remove_place(&p);
 }
 
+static void pages(void **state)
+{
+    (void)state;
+    check_pages("new", "names");
+    check_pages("below", "example");
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(time_that_is_over), cmocka_unit_test(pages_of_new_names)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(time_that_is_over), cmocka_unit_test(pages)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
