@@ -111,6 +111,9 @@ static void *take_all(void *context)
 /* A pipe that takes a part each time, while somebody reads. */
 static void full_pipe(void **state)
 {
+#ifdef __i386__ /* under qemu a thread that reads and one that writes wait for each other for ever */
+    skip();
+#endif
     enum { NUMBERS = 40000, ROOM = 4096 };
     static uint8_t bytes[8 * NUMBERS];
     struct taker taker = {.bytes = bytes};
