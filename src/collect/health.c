@@ -271,7 +271,7 @@ int health_read(struct health *health, const char *directory, int most_sensors, 
     struct kept kept;
     if (directory_look(directory, &d, err) != 0)
         return -1;
-    int result = health->is_consumer ? read_feeds(health, &d, err) : kept_open(directory, &kept, err);
+    int result = health->is_consumer ? read_feeds(health, &d, err) : kept_open_moment(directory, &kept, err);
     if (result == 0 && !health->is_consumer) {
         result = read_behind(&d, kept.db, health->now_s, &health->behind, &health->behind_s, err) != 0 ||
                          read_feeds(health, &d, err) != 0 || read_disk(health, &d, &kept, err) != 0 ||
@@ -292,7 +292,7 @@ int health_count_behind(const char *directory, uint64_t *behind, struct error *e
     *behind = 0;
     if (directory_look(directory, &d, err) != 0)
         return -1;
-    int result = kept_open(directory, &kept, err);
+    int result = kept_open_moment(directory, &kept, err);
     if (result == 0) {
         result = read_behind(&d, kept.db, clock_unix_us() / SECOND_US, behind, &behind_s, err);
         kept_close(&kept);

@@ -15,7 +15,7 @@
 #include "store/quarantine.h"
 #include "store/schema.h"
 
-enum { REFRESH_MS = 15000, AGAIN_MS = 50, STEPS = 2000 /* of SQLite, some 20 us */ };
+enum { REFRESH_MS = 15000, AGAIN_MS = 50, TURN_TIMES = 30, STEPS = 2000 /* of SQLite, some 20 us */ };
 
 /* Only who writes it may bring it to this program's version. */
 static int check_version(sqlite3 *db, struct error *err)
@@ -39,9 +39,25 @@ static void tell_damage(struct kept *kept, struct error *err)
                   what.text);
 }
 
-int kept_open(const char *directory, struct kept *out, struct error *err)
+/* While the store ends and begins anew, the database cannot be read for a moment by who may make no files. */
+static bool is_turning(sqlite3 *db)
+{
+    int code = db ? sqlite3_errcode(db) & 0xff : SQLITE_OK;
+    return code == SQLITE_CANTOPEN || code == SQLITE_READONLY;
+}
+
+static int open_database(const char *path, bool is_moment, struct kept *out, struct error *err)
+{
+    if (sql_open(path, SQL_READ, &out->db, err) != 0 || (is_moment && sql_run(out->db, "BEGIN", err) != 0) ||
+        check_version(out->db, err) != 0)
+        return -1;
+    return database_partitions(out->db, &out->partitions, &out->partitions_count, err);
+}
+
+static int open_kept(const char *directory, bool is_moment, struct kept *out, struct error *err)
 {
     char path[512];
+    int result, i;
     memset(out, 0, sizeof(*out));
     out->ends_us = INT64_MAX;
     if (snprintf(out->directory, sizeof(out->directory), "%s", directory) >= (int)sizeof(out->directory))
@@ -52,8 +68,12 @@ int kept_open(const char *directory, struct kept *out, struct error *err)
         return errno == EACCES ? error_set(err, "%s: %s; its owner and its group may read it", path, strerror(errno))
                                : error_errno(err, "%s", path);
     }
-    if (sql_open(path, SQL_READ, &out->db, err) == 0 && check_version(out->db, err) == 0 &&
-        database_partitions(out->db, &out->partitions, &out->partitions_count, err) == 0) {
+    for (i = 0; (result = open_database(path, is_moment, out, err)) != 0 && is_turning(out->db) && i < TURN_TIMES;
+         i++) {
+        kept_close(out);
+        (void)poll(NULL, 0, AGAIN_MS);
+    }
+    if (result == 0) {
         out->is_damaged = calloc(out->partitions_count + 1, sizeof(*out->is_damaged));
         if (out->is_damaged)
             return 0;
@@ -62,6 +82,16 @@ int kept_open(const char *directory, struct kept *out, struct error *err)
     tell_damage(out, err);
     kept_close(out);
     return -1;
+}
+
+int kept_open(const char *directory, struct kept *out, struct error *err)
+{
+    return open_kept(directory, false, out, err);
+}
+
+int kept_open_moment(const char *directory, struct kept *out, struct error *err)
+{
+    return open_kept(directory, true, out, err);
 }
 
 static int by_breadth(const void *a, const void *b)

@@ -33,6 +33,9 @@ struct kept {
 
 /* Returns 0, or -1 with the cause; closed then. */
 MUST_CHECK int kept_open(const char *directory, struct kept *out, struct error *err);
+/* As it is at this moment, and stays so until it is closed: for what is answered soon, as the store cannot begin
+ * meanwhile. */
+MUST_CHECK int kept_open_moment(const char *directory, struct kept *out, struct error *err);
 
 /* Which partitions there are now. Returns 0, or -1 with the cause, and it is as it was. */
 MUST_CHECK int kept_look_again(struct kept *kept, struct error *err);

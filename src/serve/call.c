@@ -3,7 +3,6 @@
 #include "serve/call.h"
 
 #include <inttypes.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -197,16 +196,12 @@ static void tell(struct given *given, const struct kept *kept, const struct ques
     given->result.is_partial |= kept->missing + kept->damaged > 0 || lost[0];
 }
 
-enum { AGAIN_MS = 50, AGAIN_TIMES = 30 };
-
-/* As it is now; without the database, what there is of lookups. While the store ends and begins anew, for a moment the
- * database cannot be read by who may make no files. */
+/* As it is now; without the database, what there is of lookups. */
 static bool open_kept(struct call *call, const struct question *question, const struct ask *ask, char *folder,
                       struct kept *kept, bool *is_cut, char *lost, size_t size)
 {
     const struct serve_owner *owner = &call->options->owner;
     struct error why;
-    int result, i;
     lost[0] = folder[0] = '\0';
     memset(kept, 0, sizeof(*kept));
     if (owner->bring) {
@@ -216,10 +211,7 @@ static bool open_kept(struct call *call, const struct question *question, const 
         call_fail(call, CALL_UNAVAILABLE, NULL, "%s", why.text);
         return false;
     }
-    for (i = 0; (result = kept_open(call->options->directory, kept, &why)) != 0 && !kept->is_lost && i < AGAIN_TIMES;
-         i++)
-        (void)poll(NULL, 0, AGAIN_MS);
-    if (result == 0)
+    if (kept_open_moment(call->options->directory, kept, &why) == 0)
         return true;
     snprintf(lost, size, "%.250s", why.text);
     if (kept->is_lost && kept_open_lookups(call->options->directory, kept) == 0)
