@@ -372,10 +372,11 @@ static int prepare(void *self, struct lookups *lookups, const struct seen_flow *
     struct store_origin *o = self;
     o->lookups = lookups;
     lookups_clear(lookups);
-    if (o->kept->db && sql_run(o->kept->db, "BEGIN", err) != 0)
+    bool is_own = o->kept->db && sqlite3_get_autocommit(o->kept->db); /* else it is of one moment already */
+    if (is_own && sql_run(o->kept->db, "BEGIN", err) != 0)
         return -1;
     int done = look_for_all(o, flows, count, err);
-    if (o->kept->db)
+    if (is_own)
         sql_roll_back(o->kept->db);
     return done;
 }
