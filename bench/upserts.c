@@ -116,7 +116,7 @@ static void take(struct upserts *u, const struct received *from)
         if (second != u->second)
             flush(u);
         u->second = second;
-        tally_record(&u->tally, &one, &record, 1);
+        tally_records(&u->tally, &one, &record, 1, 1);
     }
 }
 

@@ -101,6 +101,22 @@ int address_resolve(const char *what, const struct address_name *name, struct ad
     return error_set(err, "%s %s: %s", what, name->text, result == EAI_SYSTEM ? strerror(errno) : gai_strerror(result));
 }
 
+size_t address_text4(const uint8_t *address, char text[INET_ADDRSTRLEN])
+{
+    size_t used = 0, i;
+    for (i = 0; i < 4; i++) {
+        unsigned n = address[i];
+        if (n >= 100)
+            text[used++] = (char)('0' + n / 100);
+        if (n >= 10)
+            text[used++] = (char)('0' + n / 10 % 10);
+        text[used++] = (char)('0' + n % 10);
+        if (i < 3)
+            text[used++] = '.';
+    }
+    return used;
+}
+
 bool address_to_ip6(const struct sockaddr_storage *from, struct in6_addr *out)
 {
     struct sockaddr_in ip4;

@@ -14,9 +14,15 @@ uint64_t hash_seed(void);
 /* Both halves of the product of 128 bits mixed into one. */
 static inline uint64_t hash_fold(uint64_t a, uint64_t b)
 {
+#ifdef __SIZEOF_INT128__
+    __extension__ typedef unsigned __int128 product;
+    product all = (product)a * b;
+    return (uint64_t)all ^ (uint64_t)(all >> 64);
+#else
     uint64_t a0 = (uint32_t)a, a1 = a >> 32, b0 = (uint32_t)b, b1 = b >> 32;
     uint64_t low = a0 * b0, middle = a1 * b0 + (low >> 32), other = a0 * b1 + (uint32_t)middle;
     return (other << 32 | (uint32_t)low) ^ (a1 * b1 + (middle >> 32) + (other >> 32));
+#endif
 }
 
 /* The hash of the key: for tables in memory only, as it differs with the machine's byte order. */

@@ -12,6 +12,7 @@
 #include "base/version.h"
 #include "collect/asking.h"
 #include "collect/command.h"
+#include "store/sql.h"
 
 static const struct {
     const char *verb;
@@ -96,6 +97,7 @@ int main(int argc, char **argv)
     process_open_standard_files();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* an error of write(2) will do */
+    sql_start();
     int status = run(argc, argv, &why);
     if (why.text[0] && status != EXIT_SUCCESS)
         log_failure("dnsflow_collect", &why);

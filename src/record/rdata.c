@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/address.h"
 #include "base/bytes.h"
 #include "base/dns_words.h"
 #include "record/name.h"
@@ -122,7 +123,9 @@ static void put_time(struct text *text, uint32_t seconds)
 static void write_address(struct text *text, int family, const uint8_t *address)
 {
     char word[INET6_ADDRSTRLEN];
-    if (address && inet_ntop(family, address, word, sizeof(word)))
+    if (address && family == AF_INET)
+        put(text, word, address_text4(address, word));
+    else if (address && inet_ntop(family, address, word, sizeof(word)))
         put_word(text, word);
 }
 

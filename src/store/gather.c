@@ -4,7 +4,8 @@
 bool gather_datagram(struct tally *tally, struct account *account, const struct journal_block *block,
                      struct received *from, gather_record *each, void *context)
 {
-    struct dnsflow_record record;
+    struct dnsflow_record records[TALLY_TOGETHER];
+    size_t count, i;
     if (dnsflow_decode(from->bytes, from->len, &from->datagram) != DNSFLOW_OK)
         return false;
     const struct source *source = account_datagram(account, block, from);
@@ -14,11 +15,13 @@ bool gather_datagram(struct tally *tally, struct account *account, const struct 
     uint64_t rate = told > 1 ? told : 1;
     if (from->datagram.flags & DNSFLOW_FLAG_STATS)
         return true;
-    while (dnsflow_next_record(&from->datagram, &record)) {
-        tally_record(tally, from, &record, rate);
-        if (each)
-            each(context, from, &record, rate);
-    }
+    do {
+        for (count = 0; count < TALLY_TOGETHER && dnsflow_next_record(&from->datagram, &records[count]); count++)
+            ;
+        tally_records(tally, from, records, count, rate);
+        for (i = 0; each && i < count; i++)
+            each(context, from, &records[i], rate);
+    } while (count == TALLY_TOGETHER);
     return true;
 }
 

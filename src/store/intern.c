@@ -6,27 +6,27 @@
 
 #include "base/hash.h"
 
-enum { FIRST_SLOTS = 1024, FIRST_BYTES = 16384 };
+enum { FIRST_SLOTS = 1024, FIRST_WORDS = 4096, WORD = sizeof(uint64_t) };
 
+/* A key with what is counted of it, so that a processor fetches them at once. */
 struct entry {
     struct intern_count count;
-    size_t at;
-    uint32_t len;
-    uint32_t hash;
+    uint32_t number, len;
+    uint8_t key[];
 };
 
-/* The hash beside the number, so that entries of other keys are seldom looked at. */
+/* The hash beside the place, so that entries of other keys are seldom looked at. */
 struct slot {
-    uint32_t number; /* + 1; 0 = free */
+    uint32_t place; /* of the entry, in words, + 1; 0 = free */
     uint32_t hash;
 };
 
 struct intern {
     uint64_t seed;
-    struct entry *entries; /* slots / 2 of them */
-    struct slot *slots;    /* open addressing */
+    struct slot *slots; /* open addressing */
+    uint32_t *places;   /* of the entries by number; slots / 2 of them */
     uint32_t count, slots_count;
-    uint8_t *bytes;
+    uint64_t *words; /* the entries */
     size_t used, size;
 };
 
@@ -37,11 +37,11 @@ struct intern *intern_create(void)
         return NULL;
     in->seed = hash_seed();
     in->slots_count = FIRST_SLOTS;
-    in->size = FIRST_BYTES;
+    in->size = FIRST_WORDS;
     in->slots = calloc(in->slots_count, sizeof(*in->slots));
-    in->entries = malloc(in->slots_count / 2 * sizeof(*in->entries));
-    in->bytes = malloc(in->size);
-    if (in->slots && in->entries && in->bytes)
+    in->places = malloc(in->slots_count / 2 * sizeof(*in->places));
+    in->words = malloc(in->size * WORD);
+    if (in->slots && in->places && in->words)
         return in;
     intern_destroy(in);
     return NULL;
@@ -52,27 +52,34 @@ void intern_destroy(struct intern *intern)
     if (!intern)
         return;
     free(intern->slots);
-    free(intern->entries);
-    free(intern->bytes);
+    free(intern->places);
+    free(intern->words);
     free(intern);
+}
+
+static struct entry *entry_at(const struct intern *in, uint32_t number)
+{
+    return (struct entry *)(in->words + in->places[number]);
 }
 
 /* Twice the room for keys. */
 static int grow_slots(struct intern *in)
 {
     uint32_t count = 2 * in->slots_count, i;
-    struct entry *entries = realloc(in->entries, count / 2 * sizeof(*entries));
-    if (!entries)
+    uint32_t *places = realloc(in->places, count / 2 * sizeof(*places));
+    if (!places)
         return -1;
-    in->entries = entries;
+    in->places = places;
     struct slot *slots = calloc(count, sizeof(*slots));
     if (!slots)
         return -1;
-    for (i = 0; i < in->count; i++) {
-        uint32_t slot = entries[i].hash & (count - 1);
-        while (slots[slot].number)
+    for (i = 0; i < in->slots_count; i++) {
+        uint32_t slot = in->slots[i].hash & (count - 1);
+        if (in->slots[i].place == 0)
+            continue;
+        while (slots[slot].place)
             slot = (slot + 1) & (count - 1);
-        slots[slot] = (struct slot){i + 1, entries[i].hash};
+        slots[slot] = in->slots[i];
     }
     free(in->slots);
     in->slots = slots;
@@ -80,82 +87,128 @@ static int grow_slots(struct intern *in)
     return 0;
 }
 
-static int grow_bytes(struct intern *in, size_t len)
+static int grow_words(struct intern *in, size_t count)
 {
     size_t size = in->size;
-    while (size - in->used < len)
+    while (size - in->used < count)
         size *= 2;
     if (size == in->size)
         return 0;
-    uint8_t *bytes = realloc(in->bytes, size);
-    if (!bytes)
+    uint64_t *words = size < UINT32_MAX ? realloc(in->words, size * WORD) : NULL;
+    if (!words)
         return -1;
-    in->bytes = bytes;
+    in->words = words;
     in->size = size;
     return 0;
+}
+
+/* NULL: the slot is free. */
+static struct entry *entry_of(const struct intern *in, uint32_t slot)
+{
+    uint32_t place = in->slots[slot].place;
+    return place ? (struct entry *)(in->words + place - 1) : NULL;
 }
 
 /* The slot of the key, or the free one where it would be. */
 static uint32_t find_slot(const struct intern *in, const uint8_t *key, size_t len, uint32_t hash)
 {
     uint32_t mask = in->slots_count - 1, slot = hash & mask;
-    for (; in->slots[slot].number; slot = (slot + 1) & mask) {
-        if (in->slots[slot].hash != hash)
-            continue;
-        const struct entry *e = &in->entries[in->slots[slot].number - 1];
-        if (e->len == len && memcmp(in->bytes + e->at, key, len) == 0)
+    const struct entry *e;
+    for (; (e = entry_of(in, slot)); slot = (slot + 1) & mask)
+        if (in->slots[slot].hash == hash && e->len == len && memcmp(e->key, key, len) == 0)
             break;
-    }
     return slot;
+}
+
+uint32_t intern_hash(const struct intern *intern, const uint8_t *key, size_t len)
+{
+    return (uint32_t)hash_bytes(intern->seed, key, len);
+}
+
+void intern_fetch_slot(const struct intern *intern, uint32_t hash)
+{
+    __builtin_prefetch(&intern->slots[hash & (intern->slots_count - 1)]);
+}
+
+void intern_fetch_entry(const struct intern *intern, uint32_t hash)
+{
+    uint32_t mask = intern->slots_count - 1, slot = hash & mask;
+    while (intern->slots[slot].place && intern->slots[slot].hash != hash)
+        slot = (slot + 1) & mask;
+    const struct entry *e = entry_of(intern, slot);
+    if (e) { /* it may begin at the end of a line of the cache */
+        __builtin_prefetch(e, 1);
+        __builtin_prefetch(e->key + 2 * WORD, 1);
+    }
 }
 
 uint32_t intern_find(const struct intern *intern, const uint8_t *key, size_t len)
 {
-    uint32_t hash = (uint32_t)hash_bytes(intern->seed, key, len);
-    return intern->slots[find_slot(intern, key, len, hash)].number - 1;
+    const struct entry *e = entry_of(intern, find_slot(intern, key, len, intern_hash(intern, key, len)));
+    return e ? e->number : INTERN_NONE;
+}
+
+/* NULL: out of memory. */
+static struct entry *add(struct intern *intern, const uint8_t *key, size_t len, uint32_t hash)
+{
+    uint32_t slot = find_slot(intern, key, len, hash);
+    struct entry *e = entry_of(intern, slot);
+    if (e)
+        return e;
+    if (intern->count == intern->slots_count / 2) {
+        if (grow_slots(intern) != 0)
+            return NULL;
+        slot = find_slot(intern, key, len, hash);
+    }
+    size_t words = (sizeof(*e) + len + WORD - 1) / WORD;
+    if (grow_words(intern, words) != 0)
+        return NULL;
+    e = (struct entry *)(intern->words + intern->used);
+    *e = (struct entry){.number = intern->count, .len = (uint32_t)len};
+    if (len > 0)
+        memcpy(e->key, key, len);
+    intern->slots[slot] = (struct slot){(uint32_t)intern->used + 1, hash};
+    intern->places[intern->count++] = (uint32_t)intern->used;
+    intern->used += words;
+    return e;
+}
+
+uint32_t intern_add_hashed(struct intern *intern, const uint8_t *key, size_t len, uint32_t hash)
+{
+    const struct entry *e = add(intern, key, len, hash);
+    return e ? e->number : INTERN_NONE;
 }
 
 uint32_t intern_add(struct intern *intern, const uint8_t *key, size_t len)
 {
-    uint32_t hash = (uint32_t)hash_bytes(intern->seed, key, len), mask = intern->slots_count - 1;
-    uint32_t slot = find_slot(intern, key, len, hash);
-    if (intern->slots[slot].number)
-        return intern->slots[slot].number - 1;
-    if (intern->count == intern->slots_count / 2) {
-        if (grow_slots(intern) != 0)
-            return INTERN_NONE;
-        mask = intern->slots_count - 1;
-        for (slot = hash & mask; intern->slots[slot].number;)
-            slot = (slot + 1) & mask;
-    }
-    if (grow_bytes(intern, len) != 0)
-        return INTERN_NONE;
-    intern->entries[intern->count] = (struct entry){.hash = hash, .at = intern->used, .len = (uint32_t)len};
-    if (len > 0)
-        memcpy(intern->bytes + intern->used, key, len);
-    intern->used += len;
-    intern->slots[slot] = (struct slot){intern->count + 1, hash};
-    return intern->count++;
+    return intern_add_hashed(intern, key, len, intern_hash(intern, key, len));
 }
 
-void intern_count(struct intern *intern, uint32_t number, int64_t time_s, uint64_t rate)
+static void count_more(struct intern_count *c, const struct intern_count *more)
 {
-    struct intern_count *c = &intern->entries[number].count;
-    if (c->count == 0 || time_s < c->first)
-        c->first = time_s;
-    if (c->count == 0 || time_s > c->last)
-        c->last = time_s;
-    c->count++;
-    c->scaled += rate;
-}
-
-void intern_add_count(struct intern *intern, uint32_t number, const struct intern_count *more)
-{
-    struct intern_count *c = &intern->entries[number].count;
     c->first = c->count == 0 || more->first < c->first ? more->first : c->first;
     c->last = c->count == 0 || more->last > c->last ? more->last : c->last;
     c->count += more->count;
     c->scaled += more->scaled;
+}
+
+void intern_add_count(struct intern *intern, uint32_t number, const struct intern_count *more)
+{
+    count_more(&entry_at(intern, number)->count, more);
+}
+
+void intern_count(struct intern *intern, uint32_t number, int64_t time_s, uint64_t rate)
+{
+    intern_add_count(intern, number, &(struct intern_count){1, rate, time_s, time_s});
+}
+
+int intern_see(struct intern *intern, const uint8_t *key, size_t len, uint32_t hash, int64_t time_s, uint64_t rate)
+{
+    struct entry *e = add(intern, key, len, hash);
+    if (!e)
+        return -1;
+    count_more(&e->count, &(struct intern_count){1, rate, time_s, time_s});
+    return 0;
 }
 
 uint32_t intern_size(const struct intern *intern)
@@ -165,18 +218,19 @@ uint32_t intern_size(const struct intern *intern)
 
 const uint8_t *intern_key(const struct intern *intern, uint32_t number, size_t *len)
 {
-    *len = intern->entries[number].len;
-    return intern->bytes + intern->entries[number].at;
+    const struct entry *e = entry_at(intern, number);
+    *len = e->len;
+    return e->key;
 }
 
 const struct intern_count *intern_counted(const struct intern *intern, uint32_t number)
 {
-    return &intern->entries[number].count;
+    return &entry_at(intern, number)->count;
 }
 
 size_t intern_bytes(const struct intern *intern)
 {
-    return intern->used + intern->count * sizeof(struct entry) + intern->slots_count * sizeof(*intern->slots);
+    return intern->used * WORD + intern->count * sizeof(*intern->places) + intern->slots_count * sizeof(*intern->slots);
 }
 
 void intern_clear(struct intern *intern)

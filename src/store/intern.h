@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/error.h"
+
 enum { INTERN_NONE = 0xffffffff };
 
 /* How often, and when first and last. Times are Unix seconds. */
@@ -30,6 +32,19 @@ uint32_t intern_add(struct intern *intern, const uint8_t *key, size_t len);
 
 /* The same of a key that is there already, which INTERN_NONE says it is not. */
 uint32_t intern_find(const struct intern *intern, const uint8_t *key, size_t len);
+
+/* A table that no cache holds is waited for at each key, unless the processor is told of several before: of their
+ * slots, and then of what these lead to. */
+uint32_t intern_hash(const struct intern *intern, const uint8_t *key, size_t len);
+void intern_fetch_slot(const struct intern *intern, uint32_t hash);
+void intern_fetch_entry(const struct intern *intern, uint32_t hash);
+
+/* intern_add() of a key whose intern_hash() is known. */
+uint32_t intern_add_hashed(struct intern *intern, const uint8_t *key, size_t len, uint32_t hash);
+
+/* Adds a sighting of the key, which may be new. Returns 0, or -1: out of memory. */
+MUST_CHECK int intern_see(struct intern *intern, const uint8_t *key, size_t len, uint32_t hash, int64_t time_s,
+                          uint64_t rate);
 
 /* Adds a sighting. */
 void intern_count(struct intern *intern, uint32_t number, int64_t time_s, uint64_t rate);

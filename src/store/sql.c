@@ -19,6 +19,11 @@ int sql_fail(sqlite3 *db, struct error *err)
                      has_cause ? strerror(cause) : "");
 }
 
+void sql_start(void)
+{
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 void sql_use_folder(const char *folder)
 {
     (void)sqlite3_shutdown();

@@ -17,6 +17,9 @@ enum sql_mode {
     SQL_SEALED /* a file that is never written again */
 };
 
+/* Before SQLite is used: it does not count what memory it takes, as its threads would wait for each other there. */
+void sql_start(void);
+
 /* What finds no room in memory, as when rows are sorted, goes to files in this folder from now on. SQLite looks only as
  * it begins, which it does anew: no database is open in this process. */
 void sql_use_folder(const char *folder);

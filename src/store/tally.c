@@ -75,19 +75,50 @@ void tally_answer_at(const struct tally *tally, uint32_t number, uint32_t *name,
     *len -= ANSWER_HEAD;
 }
 
-/* A record on its way in. */
+/* A record on its way in, with the last of its names that was read. */
 struct taken {
     struct tally *tally;
+    const struct dnsflow_record *record;
     int64_t time_s;
     uint64_t rate;
+    struct name_walk walk;
+    uint32_t name_hash /* of the first */, client_hash;
+    size_t len;
+    uint8_t wire[NAME_WIRE];
 };
 
-static void count(const struct taken *t, struct intern *intern, uint32_t number)
+static void count_waiting(struct tally *tally)
 {
-    if (number == INTERN_NONE)
-        t->tally->is_short_of_memory = true;
-    else
-        intern_count(intern, number, t->time_s, t->rate);
+    struct tally_waiting *w = &tally->waiting;
+    size_t i;
+    for (i = 0; i < w->count; i++)
+        intern_fetch_entry(w->list[i].intern, w->list[i].hash);
+    for (i = 0; i < w->count; i++)
+        if (intern_see(w->list[i].intern, w->keys + w->list[i].at, w->list[i].len, w->list[i].hash, w->list[i].time_s,
+                       w->list[i].rate) != 0)
+            tally->is_short_of_memory = true;
+    w->count = w->used = 0;
+}
+
+static void count(const struct taken *t, struct intern *intern, const uint8_t *key, size_t len)
+{
+    struct tally_waiting *w = &t->tally->waiting;
+    uint32_t hash = intern_hash(intern, key, len);
+    intern_fetch_slot(intern, hash);
+    if (w->count == TALLY_WAITING || w->used + len > TALLY_KEYS)
+        count_waiting(t->tally);
+    if (len > TALLY_KEYS) {
+        t->tally->is_short_of_memory |= intern_see(intern, key, len, hash, t->time_s, t->rate) != 0;
+        return;
+    }
+    w->list[w->count].intern = intern;
+    w->list[w->count].time_s = t->time_s;
+    w->list[w->count].rate = t->rate;
+    w->list[w->count].hash = hash;
+    w->list[w->count].at = (uint32_t)w->used;
+    w->list[w->count++].len = (uint32_t)len;
+    memcpy(w->keys + w->used, key, len);
+    w->used += len;
 }
 
 static void add_answer_key(const struct taken *t, uint8_t *key, uint32_t name, uint16_t type, const uint8_t *rdata,
@@ -99,7 +130,7 @@ static void add_answer_key(const struct taken *t, uint8_t *key, uint32_t name, u
         memcpy(key + ANSWER_HEAD, rdata, len);
     if (type != TYPE_A && type != TYPE_AAAA && type != TYPE_CNAME)
         rdata_lower_names(type, key + ANSWER_HEAD, len);
-    count(t, t->tally->answers, intern_add(t->tally->answers, key, ANSWER_HEAD + len));
+    count(t, t->tally->answers, key, ANSWER_HEAD + len);
 }
 
 /* Apart, as most have no need of so much room. */
@@ -121,8 +152,9 @@ static void add_answer(const struct taken *t, uint32_t name, uint16_t type, cons
         add_answer_key(t, key, name, type, rdata, len);
 }
 
-static void add_addresses(const struct taken *t, uint32_t name, const struct dnsflow_record *record)
+static void add_addresses(const struct taken *t, uint32_t name)
 {
+    const struct dnsflow_record *record = t->record;
     size_t i;
     for (i = 0; i < record->ip4s_count; i++)
         add_answer(t, name, TYPE_A, record->ip4s + 4 * i, 4);
@@ -130,13 +162,14 @@ static void add_addresses(const struct taken *t, uint32_t name, const struct dns
         add_answer(t, name, TYPE_AAAA, record->ip6s + 16 * i, 16);
 }
 
-static void add_lookup(const struct taken *t, uint32_t name, const struct dnsflow_record *record)
+static void add_lookup(const struct taken *t, uint32_t name)
 {
     static const uint8_t none[1];
+    const struct dnsflow_record *record = t->record;
     struct tally *tally = t->tally;
     size_t len = record->ip_vers == 6 ? 16 : 4;
     const struct tally_lookup lookup = {
-        .client = intern_add(tally->addresses, record->client, len),
+        .client = intern_add_hashed(tally->addresses, record->client, len, t->client_hash),
         .name = name,
         .resolver =
             intern_add(tally->addresses, record->resolver ? record->resolver : none, record->resolver ? len : 0),
@@ -146,7 +179,7 @@ static void add_lookup(const struct taken *t, uint32_t name, const struct dnsflo
     if (lookup.client == INTERN_NONE || lookup.resolver == INTERN_NONE || name == INTERN_NONE)
         tally->is_short_of_memory = true;
     else
-        count(t, tally->lookups, intern_add(tally->lookups, (const uint8_t *)&lookup, sizeof(lookup)));
+        count(t, tally->lookups, (const uint8_t *)&lookup, sizeof(lookup));
 }
 
 void tally_add_lookup(struct tally *tally, const uint8_t *wire, size_t wire_len, const uint8_t *client,
@@ -181,38 +214,63 @@ static uint32_t find_owner(struct tally *tally, const struct dnsflow_record *rec
     return len == 0 || walk.has_skipped ? INTERN_NONE : intern_add(tally->names, wire, len);
 }
 
-static void add_others(const struct taken *t, const struct dnsflow_record *record)
+static void add_others(const struct taken *t)
 {
-    const uint8_t *at = record->answers, *end = field_answers_end(record);
+    const uint8_t *at = t->record->answers, *end = field_answers_end(t->record);
     struct dnsflow_answer answer;
     while (dnsflow_next_answer(&at, end, &answer)) {
-        uint32_t name = find_owner(t->tally, record, answer.owner);
+        uint32_t name = find_owner(t->tally, t->record, answer.owner);
         if (name != INTERN_NONE)
             add_answer(t, name, answer.type, answer.rdata, answer.rdata_len);
     }
 }
 
-void tally_record(struct tally *tally, const struct received *from, const struct dnsflow_record *record, uint64_t rate)
+static void take(struct taken *t)
 {
-    const struct taken t = {tally, received_record_time(from, record) / SECOND_US, rate};
-    struct name_walk walk = name_walk_over(record);
-    bool is_part = record->set_flags & DNSFLOW_SET_CONTINUES;
-    uint8_t wire[NAME_WIRE];
-    size_t len;
-    if (record->answers_len > 0)
-        add_others(&t, record);
-    if ((len = name_next(&walk, wire)) == 0)
+    struct tally *tally = t->tally;
+    bool is_part = t->record->set_flags & DNSFLOW_SET_CONTINUES;
+    if (t->record->answers_len > 0)
+        add_others(t);
+    if (t->len == 0)
         return;
-    uint32_t name = intern_add(tally->names, wire, len), next;
+    uint32_t name = intern_add_hashed(tally->names, t->wire, t->len, t->name_hash), next;
     if (!is_part && !tally->has_no_lookups)
-        add_lookup(&t, name, record);
+        add_lookup(t, name);
     tally->records += !is_part;
-    while ((len = name_next(&walk, wire)) > 0 && !walk.has_skipped) {
-        next = intern_add(tally->names, wire, len);
+    while ((t->len = name_next(&t->walk, t->wire)) > 0 && !t->walk.has_skipped) {
+        next = intern_add(tally->names, t->wire, t->len);
         if (!is_part)
-            add_answer(&t, name, TYPE_CNAME, wire, len);
+            add_answer(t, name, TYPE_CNAME, t->wire, t->len);
         name = next;
     }
-    if (!walk.has_skipped) /* else what led to the addresses is not known */
-        add_addresses(&t, name, record);
+    if (!t->walk.has_skipped) /* else what led to the addresses is not known */
+        add_addresses(t, name);
+}
+
+void tally_records(struct tally *tally, const struct received *from, const struct dnsflow_record *records, size_t count,
+                   uint64_t rate)
+{
+    struct taken taken[TALLY_TOGETHER];
+    size_t i;
+    for (i = 0; i < count; i++) {
+        const struct dnsflow_record *record = &records[i];
+        struct taken *t = &taken[i];
+        t->tally = tally;
+        t->record = record;
+        t->time_s = received_record_time(from, record) / SECOND_US;
+        t->rate = rate;
+        t->walk = name_walk_over(record);
+        t->len = name_next(&t->walk, t->wire);
+        t->name_hash = intern_hash(tally->names, t->wire, t->len);
+        t->client_hash = intern_hash(tally->addresses, record->client, record->ip_vers == 6 ? 16 : 4);
+        intern_fetch_slot(tally->names, t->name_hash);
+        intern_fetch_slot(tally->addresses, t->client_hash);
+    }
+    for (i = 0; i < count; i++) {
+        intern_fetch_entry(tally->names, taken[i].name_hash);
+        intern_fetch_entry(tally->addresses, taken[i].client_hash);
+    }
+    for (i = 0; i < count; i++)
+        take(&taken[i]);
+    count_waiting(tally);
 }

@@ -16,14 +16,29 @@ struct tally_lookup {
     uint16_t type, rcode; /* type 0: not told */
 };
 
+enum { TALLY_TOGETHER = 16 /* records */, TALLY_WAITING = 64, TALLY_KEYS = 4096 };
+
+/* What is to be counted, once the processor has fetched where. */
+struct tally_waiting {
+    struct {
+        struct intern *intern;
+        int64_t time_s;
+        uint64_t rate;
+        uint32_t hash, at, len; /* of the key */
+    } list[TALLY_WAITING];
+    uint8_t keys[TALLY_KEYS];
+    size_t count, used;
+};
+
 struct tally {
     struct intern *names;     /* keys of record/name.h */
     struct intern *addresses; /* 4 or 16 bytes; none: not known */
     struct intern *lookups;   /* struct tally_lookup, counted */
     struct intern *answers;   /* name u32, type u16, in this machine's order, rdata; counted */
     uint64_t records;         /* that were taken */
-    bool has_no_lookups;      /* of what comes, answers alone are taken */
-    bool is_short_of_memory;  /* something could not be taken; nothing more may be */
+    struct tally_waiting waiting;
+    bool has_no_lookups;     /* of what comes, answers alone are taken */
+    bool is_short_of_memory; /* something could not be taken; nothing more may be */
 };
 
 /* Returns 0, or -1: out of memory. */
@@ -32,8 +47,10 @@ int tally_open(struct tally *tally);
 /* Frees, also after a failed tally_open(). */
 void tally_close(struct tally *tally);
 
-/* Takes a record: a set that continues one brings addresses alone. `rate`: of so many messages one was kept. */
-void tally_record(struct tally *tally, const struct received *from, const struct dnsflow_record *record, uint64_t rate);
+/* Takes up to TALLY_TOGETHER records: a set that continues one brings addresses alone. `rate`: of so many messages one
+ * was kept. */
+void tally_records(struct tally *tally, const struct received *from, const struct dnsflow_record *records, size_t count,
+                   uint64_t rate);
 
 /* Takes a lookup that somebody else has counted: its type and RCODE are of `like`, addresses of 4, 16 or no bytes. */
 void tally_add_lookup(struct tally *tally, const uint8_t *wire, size_t wire_len, const uint8_t *client,

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "base/address.h"
 #include "base/clock.h"
 #include "testing.h"
 
@@ -16,9 +17,13 @@ static struct output out;
 
 static void hold(int family, const uint8_t *address)
 {
-    char text[INET6_ADDRSTRLEN];
+    char text[INET6_ADDRSTRLEN], text4[INET_ADDRSTRLEN];
     uint8_t *exact = exact_copy(address, family == AF_INET6 ? 16 : 4);
     assert_non_null(inet_ntop(family, address, text, sizeof(text)));
+    if (family == AF_INET) {
+        assert_int_equal(address_text4(exact, text4), strlen(text));
+        assert_memory_equal(text4, text, strlen(text));
+    }
     out.used = 0;
     output_address(&out, family == AF_INET6 ? 6 : 4, exact);
     free(exact);

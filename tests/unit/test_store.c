@@ -119,7 +119,7 @@ static void take_lookup(struct tally *tally, uint32_t i)
     r->rcode = i % 11 ? 0 : 3;
     struct received at = from;
     at.time_us = journal_now + (int64_t)i * SECOND_US;
-    tally_record(tally, &at, r, i % 4 ? 1 : 10);
+    tally_records(tally, &at, r, 1, i % 4 ? 1 : 10);
 }
 
 static struct partition seal_piece(const char *folder, uint32_t first, uint32_t last)

@@ -87,7 +87,7 @@ static void take_lookup(struct place *p, struct tally *tally, int64_t time_s)
     r->qtype = i % 2 ? 1 : 28;
     r->rcode = i % 13 ? 0 : 3;
     struct received at = {.time_us = time_s * SECOND_US};
-    tally_record(tally, &at, r, i % 4 ? 1 : 10);
+    tally_records(tally, &at, r, 1, i % 4 ? 1 : 10);
     run_sql(p->model,
             "INSERT INTO want VALUES('%08X', 'example.d%u.n%u', '%08X', %u, %u, 1, %d, %" PRId64 ", %" PRId64 ")",
             i % 7, i % 2, i % 11, i % 3, r->qtype, r->rcode, i % 4 ? 1 : 10, time_s, time_s);
