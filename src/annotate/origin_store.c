@@ -406,6 +406,8 @@ int origin_open_store(struct kept *kept, struct origin *out, struct error *err)
     int done = o->clients && o->known && o->order ? 0 : error_set(err, "out of memory");
     if (done == 0)
         done = server_names_open(&o->names, kept, err);
+    if (done == 0 && kept->db)
+        done = sql_run(kept->db, "PRAGMA cache_size=-65536", err);
     if (done != 0) {
         close_store(o);
         return -1;
