@@ -11,14 +11,15 @@ enum { FIRST_SLOTS = 1024, FIRST_WORDS = 4096, WORD = sizeof(uint64_t) };
 /* A key with what is counted of it, so that a processor fetches them at once. */
 struct entry {
     struct intern_count count;
-    uint32_t number, len;
+    uint32_t len;
     uint8_t key[];
 };
 
-/* The hash beside the place, so that entries of other keys are seldom looked at. */
+/* The hash beside the place, so that entries of other keys are seldom looked at; and the number, so that a processor
+ * goes on with it while it waits for the entry. */
 struct slot {
     uint32_t place; /* of the entry, in words, + 1; 0 = free */
-    uint32_t hash;
+    uint32_t hash, number;
 };
 
 struct intern {
@@ -102,21 +103,21 @@ static int grow_words(struct intern *in, size_t count)
     return 0;
 }
 
-/* NULL: the slot is free. */
-static struct entry *entry_of(const struct intern *in, uint32_t slot)
+/* Of a slot's place. */
+static struct entry *entry_of(const struct intern *in, uint32_t place)
 {
-    uint32_t place = in->slots[slot].place;
-    return place ? (struct entry *)(in->words + place - 1) : NULL;
+    return (struct entry *)(in->words + place - 1);
 }
 
 /* The slot of the key, or the free one where it would be. */
 static uint32_t find_slot(const struct intern *in, const uint8_t *key, size_t len, uint32_t hash)
 {
     uint32_t mask = in->slots_count - 1, slot = hash & mask;
-    const struct entry *e;
-    for (; (e = entry_of(in, slot)); slot = (slot + 1) & mask)
+    for (; in->slots[slot].place; slot = (slot + 1) & mask) {
+        const struct entry *e = entry_of(in, in->slots[slot].place);
         if (in->slots[slot].hash == hash && e->len == len && memcmp(e->key, key, len) == 0)
             break;
+    }
     return slot;
 }
 
@@ -135,8 +136,8 @@ void intern_fetch_entry(const struct intern *intern, uint32_t hash)
     uint32_t mask = intern->slots_count - 1, slot = hash & mask;
     while (intern->slots[slot].place && intern->slots[slot].hash != hash)
         slot = (slot + 1) & mask;
-    const struct entry *e = entry_of(intern, slot);
-    if (e) { /* it may begin at the end of a line of the cache */
+    if (intern->slots[slot].place) { /* it may begin at the end of a line of the cache */
+        const struct entry *e = entry_of(intern, intern->slots[slot].place);
         __builtin_prefetch(e, 1);
         __builtin_prefetch(e->key + 2 * WORD, 1);
     }
@@ -144,39 +145,38 @@ void intern_fetch_entry(const struct intern *intern, uint32_t hash)
 
 uint32_t intern_find(const struct intern *intern, const uint8_t *key, size_t len)
 {
-    const struct entry *e = entry_of(intern, find_slot(intern, key, len, intern_hash(intern, key, len)));
-    return e ? e->number : INTERN_NONE;
+    const struct slot *slot = &intern->slots[find_slot(intern, key, len, intern_hash(intern, key, len))];
+    return slot->place ? slot->number : INTERN_NONE;
 }
 
-/* NULL: out of memory. */
-static struct entry *add(struct intern *intern, const uint8_t *key, size_t len, uint32_t hash)
+/* The key's slot, a new one if need be; NULL: out of memory. */
+static const struct slot *add(struct intern *intern, const uint8_t *key, size_t len, uint32_t hash)
 {
-    uint32_t slot = find_slot(intern, key, len, hash);
-    struct entry *e = entry_of(intern, slot);
-    if (e)
-        return e;
+    uint32_t at = find_slot(intern, key, len, hash);
+    if (intern->slots[at].place)
+        return &intern->slots[at];
     if (intern->count == intern->slots_count / 2) {
         if (grow_slots(intern) != 0)
             return NULL;
-        slot = find_slot(intern, key, len, hash);
+        at = find_slot(intern, key, len, hash);
     }
-    size_t words = (sizeof(*e) + len + WORD - 1) / WORD;
+    size_t words = (sizeof(struct entry) + len + WORD - 1) / WORD;
     if (grow_words(intern, words) != 0)
         return NULL;
-    e = (struct entry *)(intern->words + intern->used);
-    *e = (struct entry){.number = intern->count, .len = (uint32_t)len};
+    struct entry *e = (struct entry *)(intern->words + intern->used);
+    *e = (struct entry){.len = (uint32_t)len};
     if (len > 0)
         memcpy(e->key, key, len);
-    intern->slots[slot] = (struct slot){(uint32_t)intern->used + 1, hash};
+    intern->slots[at] = (struct slot){(uint32_t)intern->used + 1, hash, intern->count};
     intern->places[intern->count++] = (uint32_t)intern->used;
     intern->used += words;
-    return e;
+    return &intern->slots[at];
 }
 
 uint32_t intern_add_hashed(struct intern *intern, const uint8_t *key, size_t len, uint32_t hash)
 {
-    const struct entry *e = add(intern, key, len, hash);
-    return e ? e->number : INTERN_NONE;
+    const struct slot *slot = add(intern, key, len, hash);
+    return slot ? slot->number : INTERN_NONE;
 }
 
 uint32_t intern_add(struct intern *intern, const uint8_t *key, size_t len)
@@ -204,10 +204,10 @@ void intern_count(struct intern *intern, uint32_t number, int64_t time_s, uint64
 
 int intern_see(struct intern *intern, const uint8_t *key, size_t len, uint32_t hash, int64_t time_s, uint64_t rate)
 {
-    struct entry *e = add(intern, key, len, hash);
-    if (!e)
+    const struct slot *slot = add(intern, key, len, hash);
+    if (!slot)
         return -1;
-    count_more(&e->count, &(struct intern_count){1, rate, time_s, time_s});
+    count_more(&entry_of(intern, slot->place)->count, &(struct intern_count){1, rate, time_s, time_s});
     return 0;
 }
 
