@@ -33,9 +33,8 @@ bool address_is_ambiguous(const char *text);
 /* The address, if it is named by numbers, without asking anybody. Returns -1 for another, with len 0. */
 int address_read(const struct address_name *name, struct address *out);
 
-/* Writes an IPv4 address without a NUL, for what writes many: inet_ntop() takes eight times as long. Returns the
- * length.
- */
+/* Writes an IPv4 address without a NUL, and returns its length. For what writes many: inet_ntop() takes eight times as
+ * long. */
 size_t address_text4(const uint8_t *address, char text[INET_ADDRSTRLEN]);
 
 /* As one of IPv6, one of IPv4 mapped. False: it is neither, as of a unix socket. */
